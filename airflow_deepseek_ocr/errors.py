@@ -1,0 +1,55 @@
+"""Every error this package raises on purpose.
+
+The classes say who can mend it: a :class:`DocumentError` is a fault of one document and ends as a row
+with status ``failed``; a :class:`ConfigurationError` stays until somebody changes a setting; an
+:class:`EnvironmentFault` (storage, database, model files out of reach) may be gone at the next try.
+"""
+
+from __future__ import annotations
+
+
+class DeepSeekOCRError(Exception):
+    """Base of all errors of this package.
+
+    :param code: a short, stable, machine-readable name such as ``password_protected``; it is what
+        the column ``error_code`` holds.
+    :param message: what happened and what to do about it, without secrets.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[DeepSeekOCRError], tuple[str, str]]:
+        return type(self), (self.code, str(self))
+
+
+class DocumentError(DeepSeekOCRError):
+    """One document, or one page of it, cannot be read; the others can."""
+
+
+class ConfigurationError(DeepSeekOCRError):
+    """A setting is wrong; trying again with the same settings fails again."""
+
+
+class EnvironmentFault(DeepSeekOCRError):
+    """Something outside is missing or out of reach; nothing is wrong with the document itself."""
+
+
+class MissingExtraError(ConfigurationError):
+    """A feature needs packages that the light installation leaves out.
+
+    :param package: the missing package's import name.
+    :param extra: the extra of ``airflow-deepseek-ocr`` that brings it.
+    """
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            "missing_extra",
+            f"{package} is not installed here. On workers that run the model: "
+            f"pip install 'airflow-deepseek-ocr[{extra}]'",
+        )
+        self.package, self.extra = package, extra
+
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:  # type: ignore[override]
+        return type(self), (self.package, self.extra)

@@ -1,0 +1,92 @@
+"""The protocol between the reader and whatever runs the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_deepseek_ocr.errors import DeepSeekOCRError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """A page to be read.
+
+    :param key: names the page among those in flight; handed back with the reading.
+    :param image: the page, RGB.
+    :param prompt: a prompt's name, such as ``markdown`` or ``locate:Total``.
+    :param resolution: a resolution mode's name.
+    """
+
+    key: Hashable
+    image: Image.Image
+    prompt: str
+    resolution: str
+
+
+class FinishReason(StrEnum):
+    """Why the model stopped writing."""
+
+    STOP = "stop"  #: it wrote its end token
+    LENGTH = "length"  #: it reached the maximum output length
+
+
+@dataclass(frozen=True)
+class PageReading:
+    """What the model wrote for a page.
+
+    :param key: the request's.
+    :param text: the text with its markup, without the end token.
+    :param finish_reason: None if the page failed.
+    :param vision_tokens: tokens that stood for the image.
+    :param text_tokens: tokens generated, without the end token.
+    :param seconds: the page's share of the time its batch took.
+    :param error: why this page could not be read, although others could.
+    """
+
+    key: Hashable
+    text: str = ""
+    finish_reason: FinishReason | None = None
+    vision_tokens: int = 0
+    text_tokens: int = 0
+    seconds: float = 0.0
+    error: DeepSeekOCRError | None = None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an engine is.
+
+    :param pages_done: pages read since the call began.
+    :param pages_in_flight: pages being read now.
+    :param tokens: tokens generated for the pages in flight.
+    """
+
+    pages_done: int
+    pages_in_flight: int
+    tokens: int
+
+
+class Engine(Protocol):
+    """Runs the model. Requests are drawn only as fast as they can be read."""
+
+    def read(
+        self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
+    ) -> Iterator[PageReading]:
+        """A reading for each request, in the order in which they finish.
+
+        Closing the iterator cancels what is in flight.
+
+        :param requests: drawn lazily; at most a batch of images is held.
+        :param progress: called every few seconds while a batch is read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release the model's memory; the engine cannot be used afterwards."""
+        ...

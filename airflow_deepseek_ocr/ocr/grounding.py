@@ -1,0 +1,93 @@
+"""Model text to regions: a strict parser that evaluates nothing and loses no text.
+
+The format (README of the published scripts)::
+
+    <|ref|>label or text<|/ref|><|det|>[[x1, y1, x2, y2], ...]<|/det|>content
+
+Markup that is broken, whatever the model wrote, stays in the text as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
+from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Box, Region
+
+#: Label of text that the model gave none.
+PLAIN = "text"
+
+_COORDINATE = r"\s*(-?\d{1,6})\s*"
+_BOX = re.compile(r"\[" + ",".join([_COORDINATE] * 4) + r"\]")
+_BOXES = re.compile(rf"\s*\[\s*{_BOX.pattern}(?:\s*,\s*{_BOX.pattern})*\s*\]\s*")
+
+
+def parse(text: str, *, text_in_ref: bool, width: int, height: int) -> tuple[Region, ...]:
+    """The regions of a page in the order in which the model wrote them.
+
+    :param text: what the model generated.
+    :param text_in_ref: the reference spans hold the text read, not labels
+        (:attr:`~airflow_deepseek_ocr.ocr.prompts.Prompt.text_in_ref`).
+    :param width: width of the page image in pixels.
+    :param height: height of the page image in pixels.
+    """
+    regions: list[Region] = []
+    for reference, boxes, content in _spans(text):
+        placed = tuple(Box(box, _to_pixels(box, width, height)) for box in boxes)
+        content = content.strip()
+        if reference is None:
+            if content:
+                regions.append(Region(PLAIN, content))
+        elif text_in_ref:
+            regions.append(Region(PLAIN, reference.strip(), placed))
+            if content:
+                regions.append(Region(PLAIN, content))
+        else:
+            regions.append(Region(reference.strip() or PLAIN, content, placed))
+    return tuple(regions)
+
+
+_Boxes = tuple[tuple[int, int, int, int], ...]
+
+
+def _spans(text: str) -> Iterator[tuple[str | None, _Boxes, str]]:
+    """(reference, boxes, content behind it) of each well-formed reference; reference None before."""
+    reference: str | None = None
+    boxes: _Boxes = ()
+    content_start = search_from = 0
+    while (start := text.find(REF_OPEN, search_from)) >= 0:
+        span = _reference_at(text, start)
+        if span is None:
+            search_from = start + len(REF_OPEN)
+            continue
+        yield reference, boxes, text[content_start:start]
+        reference, boxes, content_start = span
+        search_from = content_start
+    yield reference, boxes, text[content_start:]
+
+
+def _reference_at(text: str, start: int) -> tuple[str, _Boxes, int] | None:
+    """Reference, boxes and end of the markup at ``start``; None if it is not well-formed."""
+    start += len(REF_OPEN)
+    close = text.find(REF_CLOSE, start)
+    det = close + len(REF_CLOSE)
+    if close < 0 or not text.startswith(DET_OPEN, det) or REF_OPEN in text[start:close]:
+        return None
+    det += len(DET_OPEN)
+    end = text.find(DET_CLOSE, det)
+    if end < 0 or not _BOXES.fullmatch(text, det, end):
+        return None
+    boxes = tuple(
+        (int(x1), int(y1), int(x2), int(y2)) for x1, y1, x2, y2 in _BOX.findall(text, det, end)
+    )
+    return text[start:close], boxes, end + len(DET_CLOSE)
+
+
+def _to_pixels(box: tuple[int, int, int, int], width: int, height: int) -> tuple[int, int, int, int]:
+    x1, y1, x2, y2 = box
+    return (_scale(x1, width), _scale(y1, height), _scale(x2, width), _scale(y2, height))
+
+
+def _scale(coordinate: int, size: int) -> int:
+    return round(min(max(coordinate, 0), MAX_COORDINATE) * size / MAX_COORDINATE)

@@ -1,0 +1,109 @@
+"""PDF pages as images, by PDFium."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from pathlib import Path
+
+import pypdfium2
+from PIL import Image
+
+from airflow_deepseek_ocr.errors import DocumentError
+from airflow_deepseek_ocr.ocr.documents import Document, Limits, Page
+from airflow_deepseek_ocr.ocr.page_selection import PageSelection
+
+log = logging.getLogger(__name__)
+
+#: PDFium keeps global state: two threads inside it at once crash the process.
+_PDFIUM = threading.RLock()
+
+_POINTS_PER_INCH = 72
+_PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD in fpdfview.h
+
+
+class PdfDocument(Document):
+    """An open PDF; pages are rendered with their annotations and filled-in form fields."""
+
+    media_type = "application/pdf"
+
+    def __init__(self, path: Path, selection: PageSelection, dpi: int, limits: Limits) -> None:
+        self._dpi, self._limits = dpi, limits
+        with _PDFIUM:
+            self._pdf = _open(path)
+            try:
+                self.page_count = len(self._pdf)
+                if self.page_count == 0:
+                    raise DocumentError("damaged", "The PDF has no pages; export it again.")
+                self._select(selection, limits)
+                self._pdf.init_forms()
+            except BaseException:
+                self._pdf.close()
+                raise
+
+    def page(self, number: int) -> Page:
+        """See :meth:`Document.page`."""
+        with _PDFIUM:
+            try:
+                page = self._pdf[number - 1]
+            except pypdfium2.PdfiumError as error:
+                raise _damaged(number, error) from error
+            try:
+                bitmap = page.render(
+                    scale=self._scale(number, *page.get_size()), prefer_bgrx=True, rev_byteorder=True
+                )
+                try:
+                    # A copy: the bitmap's memory is PDFium's and is released here.
+                    image = Image.fromarray(bitmap.to_numpy()[..., :3].copy())
+                finally:
+                    bitmap.close()
+            except (pypdfium2.PdfiumError, MemoryError, ValueError, RuntimeError) as error:
+                raise _damaged(number, error) from error
+            finally:
+                page.close()
+        return Page(number, image)
+
+    def close(self) -> None:
+        """See :meth:`Document.close`."""
+        with _PDFIUM:
+            self._pdf.close()
+
+    def _scale(self, number: int, width: float, height: float) -> float:
+        """Pixels per point: as the dpi asks, or as the limit on pixels allows."""
+        scale = self._dpi / _POINTS_PER_INCH
+        # A pixel of slack on each side, because PDFium rounds the size up.
+        allowed = math.sqrt(self._limits.max_pixels) - 1
+        longest = max(1.0, math.sqrt(max(width, 1.0) * max(height, 1.0)))
+        if scale * longest <= allowed:
+            return scale
+        log.warning(
+            "Page %d measures %.0f x %.0f points; rendered at %.1f dpi instead of %d to stay "
+            "within %d pixels.",
+            number,
+            width,
+            height,
+            allowed / longest * _POINTS_PER_INCH,
+            self._dpi,
+            self._limits.max_pixels,
+        )
+        return allowed / longest
+
+
+def _open(path: Path) -> pypdfium2.PdfDocument:
+    try:
+        return pypdfium2.PdfDocument(path)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == _PASSWORD_ERROR:
+            raise DocumentError(
+                "password_protected", "The PDF needs a password to open; save a copy without one."
+            ) from error
+        raise DocumentError(
+            "damaged", f"The PDF is damaged or cut short ({error}); upload it again or repair it."
+        ) from error
+
+
+def _damaged(number: int, error: Exception) -> DocumentError:
+    return DocumentError(
+        "damaged_page", f"Page {number} cannot be rendered ({error}); repair the PDF and upload it again."
+    )

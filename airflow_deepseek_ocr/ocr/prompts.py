@@ -1,0 +1,81 @@
+"""The prompts DeepSeek-OCR was trained with, and what each one returns.
+
+Source: the README and ``config.py`` of the published DeepSeek-OCR scripts. The model has no chat
+roles; its input is the image followed by one of these lines.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_deepseek_ocr.errors import ConfigurationError
+
+REF_OPEN, REF_CLOSE = "<|ref|>", "<|/ref|>"
+DET_OPEN, DET_CLOSE = "<|det|>", "<|/det|>"
+GROUNDING = "<|grounding|>"
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt the model knows.
+
+    :param name: the short name used in connections, operators and tables.
+    :param template: the line after the image; ``{text}`` is filled in where the prompt takes one.
+    :param text_in_ref: the text read stands *inside* the reference spans, not behind them.
+    """
+
+    name: str
+    template: str
+    text_in_ref: bool = False
+
+    @property
+    def takes_text(self) -> bool:
+        """Whether the prompt asks for a text to look for."""
+        return "{text}" in self.template
+
+
+PROMPTS: dict[str, Prompt] = {
+    prompt.name: prompt
+    for prompt in (
+        Prompt("markdown", f"{GROUNDING}Convert the document to markdown."),
+        Prompt("ocr", f"{GROUNDING}OCR this image.", text_in_ref=True),
+        Prompt("free", "Free OCR."),
+        Prompt("figure", "Parse the figure."),
+        Prompt("describe", "Describe this image in detail."),
+        Prompt("locate", f"Locate {REF_OPEN}{{text}}{REF_CLOSE} in the image.", text_in_ref=True),
+    )
+}
+
+DEFAULT_PROMPT = "markdown"
+
+
+def get_prompt(name: str) -> Prompt:
+    """The prompt of that name.
+
+    :param name: a key of :data:`PROMPTS`; ``locate:TEXT`` is accepted for the one that takes a text.
+    :raises ConfigurationError: ``unknown_prompt``, naming the prompts there are.
+    """
+    key = name.partition(":")[0] if isinstance(name, str) else name
+    try:
+        return PROMPTS[key]
+    except (KeyError, TypeError):
+        raise ConfigurationError(
+            "unknown_prompt",
+            f"There is no prompt {name!r}. Use one of: {', '.join(PROMPTS)} (locate:TEXT to find TEXT).",
+        ) from None
+
+
+def prompt_line(name: str) -> str:
+    """The line that goes behind the image for a prompt such as ``markdown`` or ``locate:Total``.
+
+    :raises ConfigurationError: ``unknown_prompt``; ``prompt_text`` if ``locate`` comes without a
+        text, if another prompt comes with one, or if the text holds the model's own markup.
+    """
+    prompt = get_prompt(name)
+    text = name.partition(":")[2].strip()
+    if prompt.takes_text != bool(text):
+        hint = "write locate:TEXT, with the text to find" if prompt.takes_text else "it takes no text"
+        raise ConfigurationError("prompt_text", f"Prompt {name!r}: {hint}.")
+    if "<|" in text or "<image>" in text:
+        raise ConfigurationError("prompt_text", f"Prompt {name!r}: the text must not hold markup.")
+    return prompt.template.format(text=text)

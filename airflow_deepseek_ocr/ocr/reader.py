@@ -1,0 +1,105 @@
+"""Pages through an engine: model text in, results with regions, Markdown and figures out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+
+from airflow_deepseek_ocr.errors import DeepSeekOCRError
+from airflow_deepseek_ocr.ocr.documents import Page
+from airflow_deepseek_ocr.ocr.engine import Engine, FinishReason, PageReading, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.grounding import parse
+from airflow_deepseek_ocr.ocr.markdown import to_markdown
+from airflow_deepseek_ocr.ocr.prompts import get_prompt, prompt_line
+from airflow_deepseek_ocr.ocr.resolution import get_resolution
+from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
+
+
+@dataclass(frozen=True)
+class _InFlight:
+    number: int
+    width: int
+    height: int
+
+
+class Reader:
+    """Reads pages with one prompt and one resolution mode.
+
+    :param engine: what runs the model.
+    :param prompt: a prompt's name, such as ``markdown`` or ``locate:Total``.
+    :param resolution: a resolution mode's name.
+    :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
+    """
+
+    def __init__(self, engine: Engine, prompt: str, resolution: str) -> None:
+        prompt_line(prompt)
+        get_resolution(resolution)
+        self._engine, self._prompt, self._resolution = engine, prompt, resolution
+        self._text_in_ref = get_prompt(prompt).text_in_ref
+
+    def read(
+        self,
+        pages: Iterable[tuple[Hashable, Page]],
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Iterator[tuple[Hashable, PageResult]]:
+        """(owner, result) of each page, in the order in which they finish.
+
+        :param pages: (owner, page), drawn lazily; the owner tells the pages of several documents
+            apart.
+        :param progress: see :meth:`~airflow_deepseek_ocr.ocr.engine.Engine.read`.
+        """
+        in_flight: dict[Hashable, _InFlight] = {}
+
+        def requests() -> Iterator[PageRequest]:
+            for owner, page in pages:
+                key = (owner, page.number)
+                in_flight[key] = _InFlight(page.number, *page.image.size)
+                yield PageRequest(key, page.image, self._prompt, self._resolution)
+
+        for reading in self._engine.read(requests(), progress):
+            page = in_flight.pop(reading.key)
+            owner, _ = reading.key  # type: ignore[misc]
+            yield owner, self._result(page, reading)
+
+    def _result(self, page: _InFlight, reading: PageReading) -> PageResult:
+        regions = parse(
+            reading.text, text_in_ref=self._text_in_ref, width=page.width, height=page.height
+        )
+        code, message = _fault(reading)
+        return PageResult(
+            number=page.number,
+            status=PageStatus.FAILED if code else PageStatus.OK,
+            resolution=self._resolution,
+            width=page.width,
+            height=page.height,
+            text=reading.text,
+            markdown=to_markdown(regions, text_in_ref=self._text_in_ref),
+            regions=regions,
+            vision_tokens=reading.vision_tokens,
+            text_tokens=reading.text_tokens,
+            seconds=reading.seconds,
+            error_code=code,
+            error=message,
+        )
+
+    def failed_page(self, number: int, error: DeepSeekOCRError) -> PageResult:
+        """The result of a page that never reached the engine."""
+        return PageResult(
+            number=number,
+            status=PageStatus.FAILED,
+            resolution=self._resolution,
+            error_code=error.code,
+            error=str(error),
+        )
+
+
+def _fault(reading: PageReading) -> tuple[str | None, str | None]:
+    if reading.error is not None:
+        return reading.error.code, str(reading.error)
+    if reading.finish_reason is FinishReason.LENGTH:
+        return "no_end_token", (
+            f"The model wrote {reading.text_tokens} tokens without ending: it may have fallen into a "
+            "repetition, or the page holds more text. Try another resolution or a larger maximum "
+            "output length; what it wrote is kept."
+        )
+    return None, None

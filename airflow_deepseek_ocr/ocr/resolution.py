@@ -1,0 +1,104 @@
+"""The five resolution modes of DeepSeek-OCR: view sizes, tiling, and how many vision tokens they cost.
+
+Source of all figures: table 1 and section 3.2.2 of the DeepSeek-OCR paper (arXiv:2510.18234) and
+``modeling_deepseekocr.py`` of the published checkpoint.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from airflow_deepseek_ocr.errors import ConfigurationError
+
+#: Side, in pixels, of a gundam tile.
+TILE_SIZE = 640
+#: An image is cut into at least this many tiles, if it is cut at all.
+MIN_TILES = 2
+#: And into at most this many.
+MAX_TILES = 9
+#: Side, in pixels, of the square a vision token stands for: 16-pixel patches, compressed 4 x 4.
+PIXELS_PER_TOKEN = 64
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """One resolution mode.
+
+    :param name: the mode's name in the paper.
+    :param size: side of the (global) view in pixels.
+    :param tiles: whether large images are also read in tiles of :data:`TILE_SIZE`.
+    :param keep_aspect: pad the view to a square instead of squashing the image into it.
+    """
+
+    name: str
+    size: int
+    tiles: bool = False
+    keep_aspect: bool = True
+
+    def grid(self, width: int, height: int) -> tuple[int, int]:
+        """Columns and rows of tiles for an image of ``width`` x ``height`` pixels; (1, 1) means none."""
+        if not self.tiles or (width <= TILE_SIZE and height <= TILE_SIZE):
+            return (1, 1)
+        return closest_grid(width, height)
+
+    def vision_tokens(self, grid: tuple[int, int] = (1, 1)) -> int:
+        """Number of vision tokens of an image read with that grid of (columns, rows)."""
+        side = self.size // PIXELS_PER_TOKEN
+        view = side * (side + 1) + 1  # a newline token ends each row, a separator ends the view
+        if grid == (1, 1):
+            return view
+        columns, rows = grid
+        tile_side = TILE_SIZE // PIXELS_PER_TOKEN
+        return view + rows * tile_side * (columns * tile_side + 1)
+
+
+RESOLUTIONS: dict[str, Resolution] = {
+    mode.name: mode
+    for mode in (
+        Resolution("tiny", 512, keep_aspect=False),
+        Resolution("small", 640, keep_aspect=False),
+        Resolution("base", 1024),
+        Resolution("large", 1280),
+        Resolution("gundam", 1024, tiles=True),
+    )
+}
+
+DEFAULT_RESOLUTION = "gundam"
+
+
+def get_resolution(name: str) -> Resolution:
+    """The mode of that name.
+
+    :raises ConfigurationError: ``unknown_resolution``, naming the modes there are.
+    """
+    try:
+        return RESOLUTIONS[name]
+    except (KeyError, TypeError):
+        raise ConfigurationError(
+            "unknown_resolution",
+            f"There is no resolution mode {name!r}. Use one of: {', '.join(RESOLUTIONS)}.",
+        ) from None
+
+
+def closest_grid(width: int, height: int) -> tuple[int, int]:
+    """Columns and rows whose aspect ratio is closest to the image's.
+
+    Of two equally close grids the larger wins when the image has more than half its pixels.
+    """
+    grids = sorted(
+        (
+            (columns, rows)
+            for columns in range(1, MAX_TILES + 1)
+            for rows in range(1, MAX_TILES + 1)
+            if MIN_TILES <= columns * rows <= MAX_TILES
+        ),
+        key=lambda grid: grid[0] * grid[1],
+    )
+    aspect = width / height
+    best, best_distance = (1, 1), float("inf")
+    for columns, rows in grids:
+        distance = abs(aspect - columns / rows)
+        fills_half = width * height > 0.5 * TILE_SIZE * TILE_SIZE * columns * rows
+        if distance < best_distance or (distance == best_distance and fills_half):
+            best, best_distance = (columns, rows), distance
+    return best

@@ -1,0 +1,86 @@
+"""Bring the tables to this version's form, once, however many tasks start together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, text
+
+from airflow_deepseek_ocr.errors import EnvironmentFault
+
+#: A name of its own: the database may be Airflow's, which has an ``alembic_version``.
+VERSION_TABLE = "ocr_alembic_version"
+
+_LOCK_NAME = "airflow_deepseek_ocr_migration"
+#: PostgreSQL's advisory locks are numbers: the first eight bytes of the name, as ASCII.
+_LOCK_NUMBER = int.from_bytes(_LOCK_NAME.encode()[:8], "big")
+_LOCK_TIMEOUT_S = 60
+
+
+def upgrade(engine: Engine) -> None:
+    """Run the migrations that are missing; costs one query where none is.
+
+    :raises EnvironmentFault: ``database_newer`` if the tables are newer than this package;
+        ``database_locked`` if another migration does not end within a minute.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
+    with engine.connect() as connection:
+        if _current(connection) == head:
+            return
+    with engine.begin() as connection, _exclusive(connection):
+        current = _current(connection)
+        if current is not None and not _is_known(scripts, current):
+            raise EnvironmentFault(
+                "database_newer",
+                f"The tables are at migration {current}, which this version of airflow-deepseek-ocr "
+                "does not know; upgrade the package on this worker.",
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(
+        connection, opts={"version_table": VERSION_TABLE}
+    ).get_current_revision()
+
+
+def _is_known(scripts: ScriptDirectory, revision: str) -> bool:
+    try:
+        return scripts.get_revision(revision) is not None
+    except CommandError:
+        return False
+
+
+@contextmanager
+def _exclusive(connection: Connection) -> Iterator[None]:
+    """No two migrations at once; SQLite's transactions are exclusive by themselves."""
+    dialect = connection.dialect.name
+    if dialect == "postgresql":
+        connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s'"))
+        connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _LOCK_NUMBER})
+        yield
+    elif dialect in ("mysql", "mariadb"):
+        got = connection.scalar(
+            text("SELECT GET_LOCK(:name, :timeout)"), {"name": _LOCK_NAME, "timeout": _LOCK_TIMEOUT_S}
+        )
+        if not got:
+            raise EnvironmentFault(
+                "database_locked", "Another migration of the tables does not end; look for stuck tasks."
+            )
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK_NAME})
+    else:
+        yield

@@ -1,0 +1,166 @@
+"""The three tables in the user's database: documents, their pages, the pages' regions.
+
+Strings that identify a document are hashed into fixed keys, because an S3 URI is longer than what
+MySQL can index.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+#: SQLite numbers rows by itself only in a column of type INTEGER.
+RowId = BigInteger().with_variant(Integer, "sqlite")
+#: MySQL's TEXT ends at 64 KB.
+LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+#: MySQL compares without case unless told otherwise; S3 keys and texts differ by case.
+TABLE_OPTIONS = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+    "mariadb_collate": "utf8mb4_bin",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A point in time, stored as UTC to the microsecond, always returned with its time zone."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """MySQL drops microseconds unless told otherwise."""
+        if dialect.name in ("mysql", "mariadb"):
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """To UTC; without a zone where the database keeps none."""
+        if value is None:
+            return None
+        value = value.astimezone(UTC)
+        return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """From UTC."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of the tables."""
+
+    metadata = MetaData(
+        naming_convention={
+            "pk": "pk_%(table_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ix": "ix_%(table_name)s_%(column_0_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s",
+        }
+    )
+
+
+class DocumentRow(Base):
+    """One version of one document, read by one recipe."""
+
+    __tablename__ = "ocr_documents"
+    __table_args__ = (
+        UniqueConstraint("document_key"),
+        Index(None, "version_key"),
+        Index(None, "status"),
+        TABLE_OPTIONS,
+    )
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    document_key: Mapped[str] = mapped_column(String(64))
+    version_key: Mapped[str] = mapped_column(String(64))
+    uri: Mapped[str] = mapped_column(Text)
+    version: Mapped[str] = mapped_column(Text)
+    etag: Mapped[str | None] = mapped_column(Text)
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    last_modified: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    recipe_key: Mapped[str] = mapped_column(String(64))
+    recipe: Mapped[str] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    revision: Mapped[str] = mapped_column(Text)
+    prompt: Mapped[str] = mapped_column(Text)
+    resolution: Mapped[str] = mapped_column(String(16))
+    status: Mapped[str] = mapped_column(String(16))
+    retryable: Mapped[bool] = mapped_column(Boolean)
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error: Mapped[str | None] = mapped_column(LongText)
+    media_type: Mapped[str] = mapped_column(String(64))
+    page_count: Mapped[int] = mapped_column(Integer)
+    attempts: Mapped[int] = mapped_column(Integer)
+    dag_id: Mapped[str | None] = mapped_column(Text)
+    run_id: Mapped[str | None] = mapped_column(Text)
+    task_id: Mapped[str | None] = mapped_column(Text)
+    map_index: Mapped[int | None] = mapped_column(Integer)
+    try_number: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class PageRow(Base):
+    """One page of a document."""
+
+    __tablename__ = "ocr_pages"
+    __table_args__ = (UniqueConstraint("document_id", "page_number"), TABLE_OPTIONS)
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    document_id: Mapped[int] = mapped_column(
+        RowId, ForeignKey("ocr_documents.id", ondelete="CASCADE")
+    )
+    page_number: Mapped[int] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(String(16))
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error: Mapped[str | None] = mapped_column(LongText)
+    resolution: Mapped[str] = mapped_column(String(16))
+    width: Mapped[int] = mapped_column(Integer)
+    height: Mapped[int] = mapped_column(Integer)
+    text: Mapped[str] = mapped_column(LongText)
+    markdown: Mapped[str] = mapped_column(LongText)
+    vision_tokens: Mapped[int] = mapped_column(Integer)
+    text_tokens: Mapped[int] = mapped_column(Integer)
+    compression_ratio: Mapped[float | None] = mapped_column(Float(53))
+    seconds: Mapped[float] = mapped_column(Float(53))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class RegionRow(Base):
+    """One region of a page; ``x1`` to ``y2`` enclose all its boxes, in pixels of the page image."""
+
+    __tablename__ = "ocr_regions"
+    __table_args__ = (UniqueConstraint("page_id", "position"), TABLE_OPTIONS)
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    page_id: Mapped[int] = mapped_column(RowId, ForeignKey("ocr_pages.id", ondelete="CASCADE"))
+    position: Mapped[int] = mapped_column(Integer)
+    label: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(LongText)
+    x1: Mapped[int | None] = mapped_column(Integer)
+    y1: Mapped[int | None] = mapped_column(Integer)
+    x2: Mapped[int | None] = mapped_column(Integer)
+    y2: Mapped[int | None] = mapped_column(Integer)
+    boxes: Mapped[str] = mapped_column(LongText)

@@ -1,0 +1,168 @@
+"""Held to the original code: pixels, features, logits and greedy tokens recorded from it.
+
+The vectors were made with the published modeling code (transformers 4.46.3, float32) on a checkpoint
+of toy width whose weights follow from a recipe. ``--golden DIR`` checks another folder of that form.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import LogitsProcessorList, UnlimitedOcrForConditionalGeneration
+
+from airflow_deepseek_ocr.model.checkpoint import load_model
+from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, ImageViews, prepare
+from airflow_deepseek_ocr.model.ngram_guard import NGramGuard
+from airflow_deepseek_ocr.ocr.resolution import get_resolution
+
+IMAGE_TOKEN = 128815
+TABLE_CELLS = (128821, 128822)
+TOLERANCE = 1e-4
+
+#: Strides with which the vectors were thinned out when they were recorded: (rows, columns) of views
+#: and tiles, positions of features, vocabulary of the first step's logits, (steps, vocabulary).
+VIEW_STRIDES, TILE_STRIDES = (31, 29), (61, 59)
+FEATURE_STRIDE, FIRST_LOGITS_STRIDE, STEP_LOGITS_STRIDES = 17, 101, (8, 1009)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case_name" in metafunc.fixturenames:
+        folder: Path = metafunc.config.getoption("--golden")
+        names = sorted(path.stem for path in (folder / "cases").glob("*.json"))
+        assert names, f"no cases in {folder}"
+        metafunc.parametrize("case_name", names)
+
+
+@pytest.fixture(scope="module")
+def golden(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.config.getoption("--golden")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> UnlimitedOcrForConditionalGeneration:
+    folder = tmp_path_factory.mktemp("golden-model")
+    subprocess.run([sys.executable, golden / "make_weights.py", folder], check=True, timeout=300)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(_published_widths(config)))
+    return load_model(folder, IMAGE_TOKEN, "cpu", torch.float32)
+
+
+def _published_widths(config: dict[str, Any]) -> dict[str, Any]:
+    """The recorded model's widths, where a published config.json has them."""
+    toy = config.pop("tiny_vision")
+    config["vision_config"]["width"]["sam_vit_b"] |= {
+        "width": toy["sam_hidden"],
+        "layers": toy["sam_depth"],
+        "heads": toy["sam_heads"],
+        "global_attn_indexes": toy["sam_global"],
+        "downsample_channels": [toy["net2"], toy["net3"]],
+        "out_chans": toy["sam_out"],
+    }
+    config["vision_config"]["width"]["clip-l-14-224"] |= {
+        "width": toy["clip_hidden"],
+        "layers": toy["clip_layers"],
+        "heads": toy["clip_heads"],
+        "mlp_ratio": toy["clip_ffn"] / toy["clip_hidden"],
+    }
+    return config
+
+
+class Case:
+    """One recorded case, and the inputs made by the code under test."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.recorded = json.loads((folder / "cases" / f"{name}.json").read_text())
+        self.arrays = dict(np.load(folder / "cases" / f"{name}.npz"))
+        with Image.open(folder / "images" / self.recorded["image"]) as image:
+            self.views: ImageViews = prepare(image, get_resolution(self.recorded["resolution"]))
+        self.prompt = (
+            self.recorded["prompt_ids_before_image"]
+            + [IMAGE_TOKEN] * self.views.vision_tokens
+            + self.recorded["prompt_ids_after_image"]
+        )
+
+
+@pytest.fixture(scope="module")
+def cases(golden: Path) -> dict[str, Case]:
+    return {path.stem: Case(golden, path.stem) for path in (golden / "cases").glob("*.json")}
+
+
+@pytest.fixture
+def case(cases: dict[str, Case], case_name: str) -> Case:
+    return cases[case_name]
+
+
+def test_pixels_are_identical(case: Case) -> None:
+    view = PIXEL_VALUES[case.views.view].transpose(2, 0, 1)
+    rows, columns = VIEW_STRIDES
+    assert np.array_equal(view[:, ::rows, ::columns], case.arrays["pixels_global"])
+    assert tuple(case.recorded["grid"]) == case.views.grid
+    assert case.recorded["tiles"] == len(case.views.tiles)
+    assert case.recorded["vision_tokens"] == case.views.vision_tokens
+    tiles = PIXEL_VALUES[case.views.tiles].transpose(0, 3, 1, 2)
+    if len(tiles):
+        rows, columns = TILE_STRIDES
+        assert np.array_equal(tiles[:, :, ::rows, ::columns], case.arrays["pixels_tiles"])
+
+
+def test_features_are_close(case: Case, model: UnlimitedOcrForConditionalGeneration) -> None:
+    with torch.inference_mode():
+        features = model.get_image_features(**_vision_inputs(case)).pooler_output[0].numpy()
+    assert np.abs(features[::FEATURE_STRIDE] - case.arrays["features"]).max() < TOLERANCE
+
+
+def test_logits_are_close_and_greedy_tokens_equal(
+    case: Case, model: UnlimitedOcrForConditionalGeneration
+) -> None:
+    tokens, logits = _greedy(case, model, guard=None)
+    assert tokens == case.recorded["tokens"]
+    first = logits[0, ::FIRST_LOGITS_STRIDE]
+    assert np.abs(first - case.arrays["logits_last"]).max() < TOLERANCE
+    every, stride = STEP_LOGITS_STRIDES
+    assert np.abs(logits[::every, ::stride] - case.arrays["logits_steps"]).max() < TOLERANCE
+
+
+def test_greedy_tokens_with_a_3_gram_ban_are_equal(
+    case: Case, model: UnlimitedOcrForConditionalGeneration
+) -> None:
+    guard = NGramGuard(3, window=None, prompt_length=len(case.prompt), exempt=TABLE_CELLS)
+    tokens, _ = _greedy(case, model, guard)
+    assert tokens == case.recorded["tokens_no_repeat_3gram"]
+
+
+def _vision_inputs(case: Case) -> dict[str, Any]:
+    tiles = PIXEL_VALUES[case.views.tiles].transpose(0, 3, 1, 2)
+    return {
+        "pixel_values": torch.from_numpy(PIXEL_VALUES[case.views.view].transpose(2, 0, 1)[None].copy()),
+        "pixel_values_local": torch.from_numpy(tiles.copy()) if len(tiles) else None,
+        "num_local_patches": [len(tiles)],
+        "patches_grid": [list(case.views.grid)],
+    }
+
+
+def _greedy(
+    case: Case, model: UnlimitedOcrForConditionalGeneration, guard: NGramGuard | None
+) -> tuple[list[int], np.ndarray[Any, np.dtype[np.float32]]]:
+    prompt = torch.tensor([case.prompt])
+    out = model.generate(
+        input_ids=prompt,
+        attention_mask=torch.ones_like(prompt),
+        **_vision_inputs(case),
+        max_new_tokens=len(case.recorded["tokens"]),
+        do_sample=False,
+        eos_token_id=1,
+        pad_token_id=2,
+        logits_processor=LogitsProcessorList([guard] if guard else []),
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
+    return out.sequences[0, prompt.shape[1] :].tolist(), torch.stack(out.logits)[:, 0].numpy()
