@@ -2,7 +2,7 @@
 
 The classes say who can mend it: a :class:`DocumentError` is a fault of one document and ends as a row
 with status ``failed``; a :class:`ConfigurationError` stays until somebody changes a setting; an
-:class:`EnvironmentFault` (storage, database, model files out of reach) may be gone at the next try.
+:class:`UnavailableError` (storage, database, model files out of reach) may be gone at the next try.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ConfigurationError(DeepSeekOCRError):
     """A setting is wrong; trying again with the same settings fails again."""
 
 
-class EnvironmentFault(DeepSeekOCRError):
+class UnavailableError(DeepSeekOCRError):
     """Something outside is missing or out of reach; nothing is wrong with the document itself."""
 
 
@@ -51,5 +51,5 @@ class MissingExtraError(ConfigurationError):
         )
         self.package, self.extra = package, extra
 
-    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:  # type: ignore[override]
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
         return type(self), (self.package, self.extra)

@@ -14,12 +14,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    GenerationConfig,
+    LogitsProcessorList,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
-from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, EnvironmentFault
+from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.model.checkpoint import SpecialTokens, load_checkpoint
 from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, ImageViews, prepare
 from airflow_deepseek_ocr.model.ngram_guard import NGramGuard
+from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
@@ -32,21 +38,6 @@ _BATCH_SIZE_GPU, _BATCH_SIZE_CPU = 16, 4
 #: position bias in full, which at gundam costs gigabytes for each page.
 _VISION_CHUNK = 4
 _PROGRESS_EVERY_S = 5.0
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """How text is generated; greedy always.
-
-    :param max_output_length: tokens a page may take; the model's context may allow fewer.
-    :param ngram_size: length of the n-grams that must not repeat, in tokens (30 in
-        ``run_dpsk_ocr_image.py`` of the published scripts); 0 switches the guard off.
-    :param ngram_window: generated tokens in which they must not repeat (90 in the same file).
-    """
-
-    max_output_length: int = 8192
-    ngram_size: int = 30
-    ngram_window: int = 90
 
 
 @dataclass(frozen=True)
@@ -65,7 +56,7 @@ class TransformersEngine:
         ``float32``.
     :param batch_size: pages read at once; None chooses by device.
     :param decoding: how text is generated.
-    :raises EnvironmentFault: ``model_missing``, ``model_incomplete``.
+    :raises UnavailableError: ``model_missing``, ``model_incomplete``.
     :raises ConfigurationError: ``device``, ``dtype``, ``model_config``, ``model_tokenizer``.
     """
 
@@ -158,7 +149,8 @@ class TransformersEngine:
         )
         share = (time.monotonic() - started) / len(pages)
         return [
-            self._reading(page, ids, share) for page, ids in zip(pages, output.tolist(), strict=True)
+            self._reading(page, ids, share)
+            for page, ids in zip(pages, output.tolist(), strict=True)
         ]
 
     def _embed(self, pages: Sequence[_PreparedPage]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -195,7 +187,9 @@ class TransformersEngine:
 
     def _to_input(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
         """(n, height, width, 3) in 8 bits to (n, 3, height, width) in the model's type."""
-        return self._pixel_values[torch.from_numpy(pixels).to(self.device).long()].permute(0, 3, 1, 2)
+        return self._pixel_values[torch.from_numpy(pixels).to(self.device).long()].permute(
+            0, 3, 1, 2
+        )
 
     def _guard(self) -> LogitsProcessorList:
         size = self.decoding.ngram_size
@@ -252,9 +246,12 @@ def resolve_device(name: str) -> str:
         raise ConfigurationError(
             "device", f"Device {name!r} is unknown; use auto, cpu, cuda or cuda:N."
         ) from error
-    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and (device.index or 0) >= gpus):
+    if device.type not in ("cpu", "cuda") or (
+        device.type == "cuda" and (device.index or 0) >= gpus
+    ):
         raise ConfigurationError(
-            "device", f"Device {name!r} is not on this host, which has {gpus} usable GPUs; use auto."
+            "device",
+            f"Device {name!r} is not on this host, which has {gpus} usable GPUs; use auto.",
         )
     return name
 
@@ -278,7 +275,7 @@ def resolve_dtype(name: str, on_gpu: bool) -> torch.dtype:
         ) from None
 
 
-class _Reporter(StoppingCriteria):  # type: ignore[misc]
+class _Reporter(StoppingCriteria):
     """Looks on while a batch is generated; never stops it."""
 
     def __init__(
@@ -298,11 +295,11 @@ def _page_error(error: Exception) -> DeepSeekOCRError:
     if isinstance(error, DeepSeekOCRError):
         return error
     if isinstance(error, torch.OutOfMemoryError):
-        return EnvironmentFault(
+        return UnavailableError(
             "out_of_memory",
             "The GPU's memory does not hold even one page; free it, or choose a smaller resolution.",
         )
     log.exception("A page could not be read.", exc_info=error)
-    return EnvironmentFault(
+    return UnavailableError(
         "engine_error", f"The model failed on this page: {type(error).__name__}: {error}"
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from airflow_deepseek_ocr.errors import ConfigurationError, EnvironmentFault
+from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.model.config import translate_config
 from airflow_deepseek_ocr.model.files import CONFIG, TOKENIZER, check_model_folder
 
@@ -60,7 +60,9 @@ def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
     ``AutoTokenizer`` would ask on the terminal whether remote code may run.
     """
     return PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / TOKENIZER), padding_side="left", clean_up_tokenization_spaces=False
+        tokenizer_file=str(folder / TOKENIZER),
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
     )
 
 
@@ -73,7 +75,7 @@ def load_model(
     :param image_token_id: id of ``<image>``.
     :param device: a torch device, such as ``cpu`` or ``cuda:0``.
     :param dtype: type of the weights in memory.
-    :raises EnvironmentFault: ``model_incomplete`` if files or tensors are missing.
+    :raises UnavailableError: ``model_incomplete`` if files or tensors are missing.
     :raises ConfigurationError: ``model_config`` if the files belong to another architecture.
     """
     from transformers import UnlimitedOcrForConditionalGeneration
@@ -102,8 +104,10 @@ def _require_complete(folder: Path, report: dict[str, object]) -> None:
     }
     faults = {kind: names for kind, names in faults.items() if names}
     if faults:
-        summary = "; ".join(f"{kind}: {len(names)}, such as {names[0]}" for kind, names in faults.items())
-        raise EnvironmentFault(
+        summary = "; ".join(
+            f"{kind}: {len(names)}, such as {names[0]}" for kind, names in faults.items()
+        )
+        raise UnavailableError(
             "model_incomplete",
             f"The weights in {folder} do not fit the architecture ({summary}). "
             "Fetch the model again with: airflow-deepseek-ocr pull MODEL",
@@ -115,7 +119,7 @@ def load_checkpoint(
 ) -> tuple[UnlimitedOcrForConditionalGeneration, PreTrainedTokenizerFast]:
     """Model and tokenizer of a folder, after checking that its files are whole.
 
-    :raises EnvironmentFault: ``model_missing``, ``model_incomplete``.
+    :raises UnavailableError: ``model_missing``, ``model_incomplete``.
     :raises ConfigurationError: ``model_config``, ``model_tokenizer``.
     """
     check_model_folder(folder)

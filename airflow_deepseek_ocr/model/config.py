@@ -57,7 +57,10 @@ def translate_config(published: dict[str, Any], image_token_id: int) -> Unlimite
         text = {name: language[name] for name in _TEXT_FIELDS}
         widths = published["vision_config"]["width"]
         sam, clip = widths["sam_vit_b"], widths["clip-l-14-224"]
-        vision = {"sam_config": _sam(sam, published["vision_config"]), "encoder_config": _clip(clip)}
+        vision = {
+            "sam_config": _sam(sam, published["vision_config"]),
+            "encoder_config": _clip(clip),
+        }
     except (KeyError, TypeError) as error:
         raise ConfigurationError(
             "model_config",
@@ -69,7 +72,10 @@ def translate_config(published: dict[str, Any], image_token_id: int) -> Unlimite
         "sliding_window": _UNUSED_SLIDING_WINDOW,
         "rms_norm_eps": language.get("rms_norm_eps", 1e-6),
         "routed_scaling_factor": language.get("routed_scaling_factor", 1.0),
-        "rope_parameters": {"rope_type": "default", "rope_theta": language.get("rope_theta", 10000.0)},
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": language.get("rope_theta", 10000.0),
+        },
         "tie_word_embeddings": False,
     }
     return UnlimitedOcrConfig(

@@ -6,7 +6,7 @@ import json
 import struct
 from pathlib import Path
 
-from airflow_deepseek_ocr.errors import EnvironmentFault
+from airflow_deepseek_ocr.errors import UnavailableError
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -23,7 +23,7 @@ _MAX_HEADER = 100_000_000
 def weight_files(folder: Path) -> list[Path]:
     """The safetensors files the folder's index names, sorted; they may be missing.
 
-    :raises EnvironmentFault: ``model_incomplete`` if the index is missing or not JSON.
+    :raises UnavailableError: ``model_incomplete`` if the index is missing or not JSON.
     """
     if (folder / SINGLE_FILE).is_file():
         return [folder / SINGLE_FILE]
@@ -37,11 +37,12 @@ def weight_files(folder: Path) -> list[Path]:
 def check_model_folder(folder: Path) -> int:
     """Total size in bytes of the weights of a complete model folder.
 
-    :raises EnvironmentFault: ``model_incomplete``, naming the file that is missing or cut short.
+    :raises UnavailableError: ``model_incomplete``, naming the file that is missing or cut short.
     """
     if not folder.is_dir():
-        raise EnvironmentFault(
-            "model_missing", f"The model folder {folder} does not exist on this host; check the path."
+        raise UnavailableError(
+            "model_missing",
+            f"The model folder {folder} does not exist on this host; check the path.",
         )
     for name in (CONFIG, TOKENIZER):
         try:
@@ -59,7 +60,9 @@ def _checked_size(path: Path) -> int:
             if length > _MAX_HEADER:
                 raise ValueError("header too large")
             header = json.loads(file.read(length))
-        ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
+        ends = [
+            entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
+        ]
         expected = 8 + length + max(ends, default=0)
     except FileNotFoundError as error:
         raise _incomplete(path.parent, f"{path.name} is missing") from error
@@ -70,8 +73,8 @@ def _checked_size(path: Path) -> int:
     return size
 
 
-def _incomplete(folder: Path, what: str) -> EnvironmentFault:
-    return EnvironmentFault(
+def _incomplete(folder: Path, what: str) -> UnavailableError:
+    return UnavailableError(
         "model_incomplete",
         f"The model folder {folder} is incomplete: {what}. "
         "Copy it again, or fetch it with: airflow-deepseek-ocr pull MODEL",

@@ -47,7 +47,9 @@ def prepare(image: Image.Image, resolution: Resolution) -> ImageViews:
     image = image.convert("RGB")
     grid = resolution.grid(*image.size)
     side = (resolution.size, resolution.size)
-    view = ImageOps.pad(image, side, color=PADDING) if resolution.keep_aspect else image.resize(side)
+    view = (
+        ImageOps.pad(image, side, color=PADDING) if resolution.keep_aspect else image.resize(side)
+    )
     return ImageViews(
         view=np.asarray(view),
         tiles=_tiles(image, grid),

@@ -12,7 +12,7 @@ import torch
 from transformers import LogitsProcessor
 
 
-class NGramGuard(LogitsProcessor):  # type: ignore[misc]
+class NGramGuard(LogitsProcessor):
     """Bans tokens that would repeat an n-gram within the last ``window`` generated tokens.
 
     Rows of a batch are independent; rows must be left-padded, so that all prompts end together.
@@ -52,6 +52,8 @@ class NGramGuard(LogitsProcessor):  # type: ignore[misc]
         # A column beyond the vocabulary takes the hits of n-grams that do not repeat, because
         # scatter leaves it open which of several writes to one place wins.
         vocabulary = scores.shape[1]
-        banned = torch.zeros(scores.shape[0], vocabulary + 1, dtype=torch.bool, device=scores.device)
+        banned = torch.zeros(
+            scores.shape[0], vocabulary + 1, dtype=torch.bool, device=scores.device
+        )
         banned.scatter_(1, candidates.masked_fill(~repeats, vocabulary), True)
         return scores.masked_fill(banned[:, :vocabulary], float("-inf"))  # type: ignore[return-value]

@@ -41,7 +41,9 @@ class Limits:
 
     def __post_init__(self) -> None:
         if min(self.max_bytes, self.max_pages, self.max_pixels) < 1:
-            raise ConfigurationError("limits", "max_bytes, max_pages and max_pixels must be at least 1.")
+            raise ConfigurationError(
+                "limits", "max_bytes, max_pages and max_pixels must be at least 1."
+            )
         if self.max_pixels > _PILLOW_MAX_PIXELS:
             raise ConfigurationError("limits", f"max_pixels must be at most {_PILLOW_MAX_PIXELS}.")
 
@@ -146,7 +148,10 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"II+\x00", "image/tiff"),
     (0, b"MM\x00+", "image/tiff"),
     (8, b"WEBP", "image/webp"),
-    *((4, b"ftyp" + brand, "image/heif") for brand in (b"heic", b"heix", b"mif1", b"msf1", b"hevc")),
+    *(
+        (4, b"ftyp" + brand, "image/heif")
+        for brand in (b"heic", b"heix", b"mif1", b"msf1", b"hevc")
+    ),
 )
 
 #: A PDF's header may stand anywhere in the first KiB (PDF 1.7, appendix H, note 13).
@@ -186,7 +191,8 @@ def open_document(
     media_type = media_type_of(path)
     if media_type is None:
         raise DocumentError(
-            "unsupported_type", f"The content is none of the supported types: {SUPPORTED}. Convert it."
+            "unsupported_type",
+            f"The content is none of the supported types: {SUPPORTED}. Convert it.",
         )
     if media_type == "application/pdf":
         from airflow_deepseek_ocr.ocr.pdf import PdfDocument

@@ -84,7 +84,9 @@ def _reference_at(text: str, start: int) -> tuple[str, _Boxes, int] | None:
     return text[start:close], boxes, end + len(DET_CLOSE)
 
 
-def _to_pixels(box: tuple[int, int, int, int], width: int, height: int) -> tuple[int, int, int, int]:
+def _to_pixels(
+    box: tuple[int, int, int, int], width: int, height: int
+) -> tuple[int, int, int, int]:
     x1, y1, x2, y2 = box
     return (_scale(x1, width), _scale(y1, height), _scale(x2, width), _scale(y2, height))
 

@@ -22,13 +22,24 @@ _FORMATS = {
 }
 
 #: What Pillow raises on broken files, besides OSError (found by fuzzing its decoders).
-_BROKEN = (OSError, ValueError, SyntaxError, EOFError, OverflowError, MemoryError, KeyError, TypeError)
+_BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    OverflowError,
+    MemoryError,
+    KeyError,
+    TypeError,
+)
 
 
 class ImageDocument(Document):
     """An open image file."""
 
-    def __init__(self, path: Path, media_type: str, selection: PageSelection, limits: Limits) -> None:
+    def __init__(
+        self, path: Path, media_type: str, selection: PageSelection, limits: Limits
+    ) -> None:
         self.media_type, self._limits = media_type, limits
         if media_type == "image/heif":
             _register_heif()

@@ -51,7 +51,9 @@ class PdfDocument(Document):
                 raise _damaged(number, error) from error
             try:
                 bitmap = page.render(
-                    scale=self._scale(number, *page.get_size()), prefer_bgrx=True, rev_byteorder=True
+                    scale=self._scale(number, *page.get_size()),
+                    prefer_bgrx=True,
+                    rev_byteorder=True,
                 )
                 try:
                     # A copy: the bitmap's memory is PDFium's and is released here.
@@ -105,5 +107,6 @@ def _open(path: Path) -> pypdfium2.PdfDocument:
 
 def _damaged(number: int, error: Exception) -> DocumentError:
     return DocumentError(
-        "damaged_page", f"Page {number} cannot be rendered ({error}); repair the PDF and upload it again."
+        "damaged_page",
+        f"Page {number} cannot be rendered ({error}); repair the PDF and upload it again.",
     )

@@ -74,7 +74,9 @@ def prompt_line(name: str) -> str:
     prompt = get_prompt(name)
     text = name.partition(":")[2].strip()
     if prompt.takes_text != bool(text):
-        hint = "write locate:TEXT, with the text to find" if prompt.takes_text else "it takes no text"
+        hint = (
+            "write locate:TEXT, with the text to find" if prompt.takes_text else "it takes no text"
+        )
         raise ConfigurationError("prompt_text", f"Prompt {name!r}: {hint}.")
     if "<|" in text or "<image>" in text:
         raise ConfigurationError("prompt_text", f"Prompt {name!r}: the text must not hold markup.")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
+from typing import Generic, TypeVar
 
-from airflow_deepseek_ocr.errors import DeepSeekOCRError
+from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.documents import Page
 from airflow_deepseek_ocr.ocr.engine import Engine, FinishReason, PageReading, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.grounding import parse
@@ -14,9 +16,12 @@ from airflow_deepseek_ocr.ocr.prompts import get_prompt, prompt_line
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 
+Owner = TypeVar("Owner")
+
 
 @dataclass(frozen=True)
-class _InFlight:
+class _InFlight(Generic[Owner]):
+    owner: Owner
     number: int
     width: int
     height: int
@@ -32,36 +37,35 @@ class Reader:
     """
 
     def __init__(self, engine: Engine, prompt: str, resolution: str) -> None:
-        prompt_line(prompt)
-        get_resolution(resolution)
+        check_prompt_and_resolution(prompt, resolution)
         self._engine, self._prompt, self._resolution = engine, prompt, resolution
         self._text_in_ref = get_prompt(prompt).text_in_ref
 
     def read(
         self,
-        pages: Iterable[tuple[Hashable, Page]],
+        pages: Iterable[tuple[Owner, Page]],
         progress: Callable[[Progress], None] | None = None,
-    ) -> Iterator[tuple[Hashable, PageResult]]:
+    ) -> Iterator[tuple[Owner, PageResult]]:
         """(owner, result) of each page, in the order in which they finish.
 
         :param pages: (owner, page), drawn lazily; the owner tells the pages of several documents
-            apart.
+            apart and is handed back as it is.
         :param progress: see :meth:`~airflow_deepseek_ocr.ocr.engine.Engine.read`.
         """
-        in_flight: dict[Hashable, _InFlight] = {}
+        in_flight: dict[Hashable, _InFlight[Owner]] = {}
+        keys = count()
 
         def requests() -> Iterator[PageRequest]:
             for owner, page in pages:
-                key = (owner, page.number)
-                in_flight[key] = _InFlight(page.number, *page.image.size)
+                key = next(keys)
+                in_flight[key] = _InFlight(owner, page.number, *page.image.size)
                 yield PageRequest(key, page.image, self._prompt, self._resolution)
 
         for reading in self._engine.read(requests(), progress):
             page = in_flight.pop(reading.key)
-            owner, _ = reading.key  # type: ignore[misc]
-            yield owner, self._result(page, reading)
+            yield page.owner, self._result(page, reading)
 
-    def _result(self, page: _InFlight, reading: PageReading) -> PageResult:
+    def _result(self, page: _InFlight[Owner], reading: PageReading) -> PageResult:
         regions = parse(
             reading.text, text_in_ref=self._text_in_ref, width=page.width, height=page.height
         )
@@ -80,17 +84,29 @@ class Reader:
             seconds=reading.seconds,
             error_code=code,
             error=message,
+            retryable=isinstance(reading.error, UnavailableError),
         )
 
-    def failed_page(self, number: int, error: DeepSeekOCRError) -> PageResult:
-        """The result of a page that never reached the engine."""
-        return PageResult(
-            number=number,
-            status=PageStatus.FAILED,
-            resolution=self._resolution,
-            error_code=error.code,
-            error=str(error),
-        )
+
+def check_prompt_and_resolution(prompt: str, resolution: str) -> None:
+    """Raise if there is no such prompt or mode.
+
+    :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
+    """
+    prompt_line(prompt)
+    get_resolution(resolution)
+
+
+def failed_page(number: int, resolution: str, error: DeepSeekOCRError) -> PageResult:
+    """The result of a page that never reached the engine."""
+    return PageResult(
+        number=number,
+        status=PageStatus.FAILED,
+        resolution=resolution,
+        error_code=error.code,
+        error=str(error),
+        retryable=isinstance(error, UnavailableError),
+    )
 
 
 def _fault(reading: PageReading) -> tuple[str | None, str | None]:

@@ -67,6 +67,7 @@ class PageResult:
     :param seconds: the page's share of the time its batch took.
     :param error_code: short name of what went wrong, if anything did.
     :param error: what went wrong and what to do about it.
+    :param retryable: nothing is wrong with the page itself; a later try may succeed.
     """
 
     number: int
@@ -82,6 +83,7 @@ class PageResult:
     seconds: float = 0.0
     error_code: str | None = None
     error: str | None = None
+    retryable: bool = False
 
     @property
     def compression_ratio(self) -> float | None:

@@ -1,0 +1,1 @@
+"""Where documents come from: S3, local files, anything fsspec opens."""

@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, Engine, text
 
-from airflow_deepseek_ocr.errors import EnvironmentFault
+from airflow_deepseek_ocr.errors import UnavailableError
 
 #: A name of its own: the database may be Airflow's, which has an ``alembic_version``.
 VERSION_TABLE = "ocr_alembic_version"
@@ -27,7 +27,7 @@ _LOCK_TIMEOUT_S = 60
 def upgrade(engine: Engine) -> None:
     """Run the migrations that are missing; costs one query where none is.
 
-    :raises EnvironmentFault: ``database_newer`` if the tables are newer than this package;
+    :raises UnavailableError: ``database_newer`` if the tables are newer than this package;
         ``database_locked`` if another migration does not end within a minute.
     """
     config = Config()
@@ -40,7 +40,7 @@ def upgrade(engine: Engine) -> None:
     with engine.begin() as connection, _exclusive(connection):
         current = _current(connection)
         if current is not None and not _is_known(scripts, current):
-            raise EnvironmentFault(
+            raise UnavailableError(
                 "database_newer",
                 f"The tables are at migration {current}, which this version of airflow-deepseek-ocr "
                 "does not know; upgrade the package on this worker.",
@@ -72,11 +72,13 @@ def _exclusive(connection: Connection) -> Iterator[None]:
         yield
     elif dialect in ("mysql", "mariadb"):
         got = connection.scalar(
-            text("SELECT GET_LOCK(:name, :timeout)"), {"name": _LOCK_NAME, "timeout": _LOCK_TIMEOUT_S}
+            text("SELECT GET_LOCK(:name, :timeout)"),
+            {"name": _LOCK_NAME, "timeout": _LOCK_TIMEOUT_S},
         )
         if not got:
-            raise EnvironmentFault(
-                "database_locked", "Another migration of the tables does not end; look for stuck tasks."
+            raise UnavailableError(
+                "database_locked",
+                "Another migration of the tables does not end; look for stuck tasks.",
             )
         try:
             yield

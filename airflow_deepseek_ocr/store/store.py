@@ -12,7 +12,7 @@ from sqlalchemy import Engine, delete, event, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.errors import EnvironmentFault
+from airflow_deepseek_ocr.errors import UnavailableError
 from airflow_deepseek_ocr.ocr.identity import DocumentRef, Recipe, document_key
 from airflow_deepseek_ocr.ocr.results import DocumentResult
 from airflow_deepseek_ocr.store.migrate import upgrade
@@ -41,11 +41,13 @@ class Store:
         self._engine = engine
         if engine.dialect.name == "sqlite":
             _prepare_sqlite(engine)
+        elif engine.dialect.name in ("mysql", "mariadb"):
+            _prepare_mysql(engine)
 
     def ensure_schema(self) -> None:
         """Create the tables or bring them to this version's form.
 
-        :raises EnvironmentFault: ``database_unavailable``; ``database_newer`` if the tables were
+        :raises UnavailableError: ``database_unavailable``; ``database_newer`` if the tables were
             made by a newer version of this package.
         """
         with self._clear_errors():
@@ -63,7 +65,7 @@ class Store:
         :param recipe_key: count only rows of that recipe; None counts any.
         :param retry_failed_after: do not count rows whose failure was not the document's own and
             is older than this.
-        :raises EnvironmentFault: ``database_unavailable``.
+        :raises UnavailableError: ``database_unavailable``.
         """
         keys = [ref.version_key for ref in refs]
         known: set[str] = set()
@@ -83,7 +85,7 @@ class Store:
     def is_settled(self, ref: DocumentRef, recipe: Recipe) -> bool:
         """Whether reading that document again by that recipe could bring nothing new.
 
-        :raises EnvironmentFault: ``database_unavailable``.
+        :raises UnavailableError: ``database_unavailable``.
         """
         query = select(DocumentRow.retryable).where(
             DocumentRow.document_key == document_key(ref, recipe)
@@ -97,7 +99,7 @@ class Store:
         """Store a document with its pages and regions in one transaction, in place of an earlier
         reading of the same version by the same recipe.
 
-        :raises EnvironmentFault: ``database_unavailable``.
+        :raises UnavailableError: ``database_unavailable``.
         """
         values = document_values(ref, recipe, result, task)
 
@@ -121,7 +123,7 @@ class Store:
         except SQLAlchemyError as error:
             url = self._engine.url.render_as_string(hide_password=True)
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-            raise EnvironmentFault(
+            raise UnavailableError(
                 "database_unavailable",
                 f"The results database {url} does not answer as expected: "
                 f"{type(cause).__name__}: {cause}. Check the connection and that its user may create "
@@ -193,3 +195,12 @@ def _prepare_sqlite(engine: Engine) -> None:
     def begin(connection) -> None:  # type: ignore[no-untyped-def]
         # Taking the write lock at once: two readers that both want to write later would deadlock.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _prepare_mysql(engine: Engine) -> None:
+    """All of Unicode, also where the driver's default is Latin-1."""
+
+    @event.listens_for(engine, "connect")
+    def connect(connection, _record) -> None:  # type: ignore[no-untyped-def]
+        if hasattr(connection, "set_character_set"):
+            connection.set_character_set("utf8mb4")

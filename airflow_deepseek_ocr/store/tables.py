@@ -32,7 +32,7 @@ RowId = BigInteger().with_variant(Integer, "sqlite")
 #: MySQL's TEXT ends at 64 KB.
 LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 #: MySQL compares without case unless told otherwise; S3 keys and texts differ by case.
-TABLE_OPTIONS = {
+TABLE_OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_bin",

@@ -48,7 +48,9 @@ def golden(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="module")
-def model(golden: Path, tmp_path_factory: pytest.TempPathFactory) -> UnlimitedOcrForConditionalGeneration:
+def model(
+    golden: Path, tmp_path_factory: pytest.TempPathFactory
+) -> UnlimitedOcrForConditionalGeneration:
     folder = tmp_path_factory.mktemp("golden-model")
     subprocess.run([sys.executable, golden / "make_weights.py", folder], check=True, timeout=300)
     config = json.loads((folder / "config.json").read_text())
@@ -142,7 +144,9 @@ def test_greedy_tokens_with_a_3_gram_ban_are_equal(
 def _vision_inputs(case: Case) -> dict[str, Any]:
     tiles = PIXEL_VALUES[case.views.tiles].transpose(0, 3, 1, 2)
     return {
-        "pixel_values": torch.from_numpy(PIXEL_VALUES[case.views.view].transpose(2, 0, 1)[None].copy()),
+        "pixel_values": torch.from_numpy(
+            PIXEL_VALUES[case.views.view].transpose(2, 0, 1)[None].copy()
+        ),
         "pixel_values_local": torch.from_numpy(tiles.copy()) if len(tiles) else None,
         "num_local_patches": [len(tiles)],
         "patches_grid": [list(case.views.grid)],

@@ -1,0 +1,176 @@
+"""The command line: read files without Airflow, and fill the model cache."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from airflow_deepseek_ocr import __version__
+from airflow_deepseek_ocr.connection import DTYPES, Settings
+from airflow_deepseek_ocr.errors import DeepSeekOCRError
+from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI, Page, open_document
+from airflow_deepseek_ocr.ocr.engine import Progress
+from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
+from airflow_deepseek_ocr.ocr.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
+from airflow_deepseek_ocr.ocr.reader import Reader, failed_page
+from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION, RESOLUTIONS
+from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    :param arguments: without the program's name; from the process if None.
+    :return: 0; 1 if a page or document failed, or the command could not run.
+    """
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        return int(options.run(options))
+    except DeepSeekOCRError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="airflow-deepseek-ocr", description="Read documents with DeepSeek-OCR."
+    )
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    model = argparse.ArgumentParser(add_help=False)
+    model.add_argument("--revision", default="", help="commit of a hub model")
+    model.add_argument("--cache-dir", type=Path, help="where fetched models are kept")
+
+    read = commands.add_parser("read", parents=[model], help="read files and print their text")
+    read.add_argument("files", nargs="+", type=Path, metavar="FILE", help="PDF or image")
+    read.add_argument("--model", default=Settings.model, help="folder, hub id or s3:// prefix")
+    read.add_argument(
+        "--prompt", default=DEFAULT_PROMPT, help=f"{', '.join(PROMPTS)} (locate:TEXT)"
+    )
+    read.add_argument("--resolution", default=DEFAULT_RESOLUTION, help=", ".join(RESOLUTIONS))
+    read.add_argument("--pages", help="such as 1-3,10-; all by default")
+    read.add_argument("--dpi", type=int, default=DEFAULT_DPI, help="for rendering PDF pages")
+    read.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    read.add_argument("--dtype", default="auto", choices=DTYPES)
+    read.add_argument("--batch-size", type=int, help="pages read together")
+    read.add_argument("--max-output-length", type=int, help="tokens a page may take")
+    read.add_argument("--json", action="store_true", help="print one JSON object a page")
+    read.set_defaults(run=_read)
+
+    pull = commands.add_parser("pull", parents=[model], help="fetch a model into the cache")
+    pull.add_argument("model", metavar="MODEL", help="hub id or s3:// prefix")
+    pull.set_defaults(run=_pull)
+    return parser
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    # The connection's form offers no prompt that takes a text; the command line does.
+    extra = {name: value for name, value in vars(options).items() if name != "prompt"}
+    if Path(options.model).is_dir():
+        extra["model"] = str(Path(options.model).resolve())
+    return Settings.of(extra)
+
+
+def _pull(options: argparse.Namespace) -> int:
+    print(_fetch(_settings(options)))
+    return 0
+
+
+def _fetch(settings: Settings) -> Path:
+    from airflow_deepseek_ocr.model.source import fetch_model
+
+    return fetch_model(settings.model, settings.revision, cache_dir=settings.cache_folder)
+
+
+def _read(options: argparse.Namespace) -> int:
+    from airflow_deepseek_ocr.engines.local import LocalEngineKey, get_local_engine
+
+    settings = _settings(options)
+    recipe = settings.recipe(prompt=options.prompt, pages=options.pages, dpi=options.dpi)
+    engine = get_local_engine(
+        LocalEngineKey(
+            folder=_fetch(settings),
+            device=settings.device,
+            dtype=settings.dtype,
+            batch_size=settings.batch_size,
+            decoding=settings.decoding,
+        )
+    )
+    output = _Output(sys.stdout, as_json=options.json)
+    reader = Reader(engine, recipe.prompt, recipe.resolution)
+    pages = _pages(options.files, recipe.pages, recipe.dpi, recipe.resolution, output)
+    for file, page in reader.read(pages, _show_progress):
+        output.page(file, page)
+    return 1 if output.failures else 0
+
+
+def _pages(
+    files: Sequence[Path], pages: str, dpi: int, resolution: str, output: _Output
+) -> Iterator[tuple[Path, Page]]:
+    selection = PageSelection.parse(pages)
+    for file in files:
+        try:
+            with open_document(file, selection=selection, dpi=dpi) as document:
+                for number in document.page_numbers:
+                    try:
+                        page = document.page(number)
+                    except DeepSeekOCRError as error:
+                        output.page(file, failed_page(number, resolution, error))
+                    else:
+                        yield file, page
+        except DeepSeekOCRError as error:
+            output.document_failed(file, error.code, str(error))
+        except OSError as error:
+            output.document_failed(file, "missing_file", f"{error.strerror}; check the path.")
+
+
+@dataclass
+class _Output:
+    stream: TextIO
+    as_json: bool
+    failures: int = 0
+
+    def page(self, file: Path, page: PageResult) -> None:
+        self.failures += page.status is PageStatus.FAILED
+        if self.as_json:
+            self._json(page_to_dict(str(file), page))
+        else:
+            print(f"<!-- {file}, page {page.number} -->\n\n{page.markdown}\n", file=self.stream)
+        if page.error:
+            print(f"error: {file}, page {page.number}: {page.error}", file=sys.stderr)
+
+    def document_failed(self, file: Path, code: str, message: str) -> None:
+        self.failures += 1
+        if self.as_json:
+            self._json(
+                {
+                    "document": str(file),
+                    "page": None,
+                    "status": PageStatus.FAILED.value,
+                    "error_code": code,
+                    "error": message,
+                }
+            )
+        print(f"error: {file}: {message}", file=sys.stderr)
+
+    def _json(self, values: dict[str, object]) -> None:
+        print(json.dumps(values, ensure_ascii=False), file=self.stream, flush=True)
+
+
+def _show_progress(progress: Progress) -> None:
+    print(
+        f"{progress.pages_done} pages read, {progress.pages_in_flight} being read "
+        f"({progress.tokens} tokens)",
+        file=sys.stderr,
+    )

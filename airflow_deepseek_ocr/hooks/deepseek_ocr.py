@@ -1,0 +1,115 @@
+"""The hook: a connection's settings, and the model behind it."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.common.compat.sdk import BaseHook
+
+from airflow_deepseek_ocr.connection import (
+    CONN_TYPE,
+    DEFAULT_CONN_ID,
+    FIELD_BEHAVIOUR,
+    HOOK_NAME,
+    Settings,
+    form_widgets,
+)
+from airflow_deepseek_ocr.errors import DeepSeekOCRError
+
+if TYPE_CHECKING:
+    from airflow_deepseek_ocr.ocr.engine import Engine
+
+
+class DeepSeekOCRHook(BaseHook):
+    """DeepSeek-OCR as an Airflow connection describes it.
+
+    The model is fetched into the cache and loaded at the first use, and kept in the process.
+
+    :param deepseek_ocr_conn_id: the connection, of type ``deepseek_ocr``.
+    """
+
+    conn_name_attr = "deepseek_ocr_conn_id"
+    default_conn_name = DEFAULT_CONN_ID
+    conn_type = CONN_TYPE
+    hook_name = HOOK_NAME
+
+    def __init__(self, deepseek_ocr_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.deepseek_ocr_conn_id = deepseek_ocr_conn_id
+
+    @classmethod
+    def get_connection_form_widgets(cls) -> dict[str, Any]:
+        """The form's fields on Airflow 3.1."""
+        return form_widgets()
+
+    @classmethod
+    def get_ui_field_behaviour(cls) -> dict[str, Any]:
+        """The form's standard fields on Airflow 3.1."""
+        return FIELD_BEHAVIOUR
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The connection's settings.
+
+        :raises ConfigurationError: ``connection`` if a field has a value it cannot have.
+        """
+        connection = self.get_connection(self.deepseek_ocr_conn_id)
+        return Settings.of(connection.extra_dejson, connection.password)
+
+    def fetch_model(self) -> Path:
+        """The model's folder on this host, fetched into the cache if need be.
+
+        :raises ConfigurationError: ``model_name``, ``model_revision``.
+        :raises UnavailableError: ``model_missing``, ``model_incomplete``, ``model_unavailable``.
+        """
+        from airflow_deepseek_ocr.model.source import fetch_model
+
+        settings = self.settings
+        return fetch_model(
+            settings.model,
+            settings.revision,
+            cache_dir=settings.cache_folder,
+            hub_token=settings.hub_token,
+            s3_client=self._mirror_client if settings.aws_conn_id else None,
+        )
+
+    def get_conn(self) -> Engine:
+        """The engine, loaded in this process at the first call.
+
+        :raises MissingExtraError: if torch or transformers are not installed on this worker.
+        :raises ConfigurationError: a setting is wrong.
+        :raises UnavailableError: the model is not to be had.
+        """
+        from airflow_deepseek_ocr.engines.local import LocalEngineKey, get_local_engine
+
+        settings = self.settings
+        return get_local_engine(
+            LocalEngineKey(
+                folder=self.fetch_model(),
+                device=settings.device,
+                dtype=settings.dtype,
+                batch_size=settings.batch_size,
+                decoding=settings.decoding,
+            )
+        )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """What can be said of the settings on this host, without torch and without fetching.
+
+        Airflow calls this in its API server, which often is another host than the workers.
+        """
+        from airflow_deepseek_ocr.model.availability import describe_availability
+
+        try:
+            return True, describe_availability(
+                self.settings, self._mirror_client if self.settings.aws_conn_id else None
+            )
+        except DeepSeekOCRError as error:
+            return False, str(error)
+
+    def _mirror_client(self) -> Any:
+        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+
+        return S3Hook(aws_conn_id=self.settings.aws_conn_id).get_conn()

@@ -1,0 +1,38 @@
+"""A page as plain JSON types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_deepseek_ocr.ocr.results import PageResult
+
+
+def page_to_dict(document: str, page: PageResult) -> dict[str, Any]:
+    """Everything known of a page.
+
+    :param document: names the document the page is from.
+    """
+    return {
+        "document": document,
+        "page": page.number,
+        "width": page.width,
+        "height": page.height,
+        "resolution": page.resolution,
+        "status": page.status.value,
+        "error_code": page.error_code,
+        "error": page.error,
+        "text": page.text,
+        "markdown": page.markdown,
+        "regions": [
+            {
+                "label": region.label,
+                "text": region.text,
+                "boxes": [vars(box) for box in region.boxes],
+            }
+            for region in page.regions
+        ],
+        "vision_tokens": page.vision_tokens,
+        "text_tokens": page.text_tokens,
+        "compression_ratio": page.compression_ratio,
+        "seconds": page.seconds,
+    }

@@ -1,0 +1,101 @@
+"""Documents that open like files; their version is a hash of their content."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from airflow_deepseek_ocr.errors import DocumentError, UnavailableError
+from airflow_deepseek_ocr.ocr.documents import Limits
+from airflow_deepseek_ocr.ocr.identity import DocumentRef
+from airflow_deepseek_ocr.sources.source import Wanted
+
+_COPY_CHUNK = 1 << 20
+
+
+class FileSource:
+    """``file://`` documents on this host.
+
+    :param limits: what a document may cost.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+
+    def fetch(self, ref: DocumentRef, target: Path, wanted: Wanted) -> DocumentRef | None:
+        """See :meth:`airflow_deepseek_ocr.sources.source.Source.fetch`.
+
+        :raises DocumentError: ``missing_file``, ``overwritten``, ``empty_file``, ``too_many_bytes``.
+        :raises UnavailableError: ``access_denied``, ``storage_unavailable``.
+        """
+        if ref.version and not wanted(ref):
+            return None
+        try:
+            with self._open(ref.uri) as source:
+                found = copy_hashed(source, target, ref, self._limits)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            raise DocumentError(
+                "missing_file", f"{ref.uri} is not a file on this host; check the path."
+            ) from None
+        except PermissionError:
+            raise UnavailableError(
+                "access_denied", f"{ref.uri}: this user may not read it; change its permissions."
+            ) from None
+        except OSError as error:
+            raise UnavailableError(
+                "storage_unavailable", f"{ref.uri}: {error}; try again later."
+            ) from None
+        if ref.version and found.version != ref.version:
+            raise DocumentError(
+                "overwritten",
+                f"{ref.uri} was overwritten before this version was read; its new version is a document "
+                "of its own.",
+            )
+        return found if ref.version or wanted(found) else None
+
+    def _open(self, uri: str) -> AbstractContextManager[BinaryIO]:
+        return Path(unquote(urlsplit(uri).path)).open("rb")
+
+
+class ObjectStorageSource(FileSource):
+    """Documents of every scheme that Airflow's ``ObjectStoragePath`` opens: ``gs://``, ``abfs://`` ...
+
+    :param limits: what a document may cost.
+    :param conn_id: the Airflow connection to use; the scheme's default if None.
+    """
+
+    def __init__(self, limits: Limits, conn_id: str | None = None) -> None:
+        super().__init__(limits)
+        self._conn_id = conn_id
+
+    def _open(self, uri: str) -> AbstractContextManager[BinaryIO]:
+        from airflow.sdk import ObjectStoragePath
+
+        try:
+            path = ObjectStoragePath(uri, conn_id=self._conn_id)
+            return path.open("rb")  # type: ignore[no-any-return]
+        except (ImportError, ValueError) as error:
+            raise DocumentError(
+                "unsupported_scheme",
+                f"{uri}: this scheme needs its Airflow provider and fsspec package installed ({error}).",
+            ) from None
+
+
+def copy_hashed(source: BinaryIO, target: Path, ref: DocumentRef, limits: Limits) -> DocumentRef:
+    """Copy an open file, and take a hash of its content for its version.
+
+    :raises DocumentError: ``empty_file``, ``too_many_bytes``.
+    """
+    digest, size = hashlib.sha256(), 0
+    with target.open("wb") as file:
+        while chunk := source.read(_COPY_CHUNK):
+            size += len(chunk)
+            limits.check_bytes(size)  # while copying: not every store tells the size beforehand
+            digest.update(chunk)
+            file.write(chunk)
+    limits.check_bytes(size)
+    return replace(ref, version=f"sha256:{digest.hexdigest()}", size=size)

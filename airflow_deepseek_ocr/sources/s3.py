@@ -1,0 +1,198 @@
+"""Documents in S3: listing and streaming, through a boto3 client."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from airflow_deepseek_ocr.errors import (
+    ConfigurationError,
+    DeepSeekOCRError,
+    DocumentError,
+    UnavailableError,
+)
+from airflow_deepseek_ocr.ocr.documents import Limits
+from airflow_deepseek_ocr.ocr.identity import DocumentRef
+from airflow_deepseek_ocr.sources.source import Wanted
+
+_COPY_CHUNK = 1 << 20
+
+#: Endings of the files that can be read; a sensor looks at no others unless told to.
+DEFAULT_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif")
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Bucket and key of ``s3://bucket/key``.
+
+    :raises ConfigurationError: ``s3_uri`` if it is of another form.
+    """
+    scheme, separator, rest = uri.partition("://")
+    bucket, _, key = rest.partition("/")
+    if scheme.lower() != "s3" or not separator or not bucket:
+        raise ConfigurationError("s3_uri", f"{uri!r} is not of the form s3://bucket/key.")
+    return bucket, key
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Which objects of a bucket are documents.
+
+    :param bucket: the bucket.
+    :param prefix: keys start with this.
+    :param suffixes: keys end with one of these, in any case; None takes all.
+    :param glob: keys match this pattern (``fnmatch``: ``*`` matches ``/`` too); None takes all.
+    :param minimum_age: time since the object was last modified.
+    :param with_version_ids: identify versions by the bucket's version ids, not by ETags. The
+        bucket must keep versions.
+    """
+
+    bucket: str
+    prefix: str = ""
+    suffixes: tuple[str, ...] | None = DEFAULT_SUFFIXES
+    glob: str | None = None
+    minimum_age: timedelta = timedelta(0)
+    with_version_ids: bool = False
+
+    def documents(self, client: Any) -> Iterator[DocumentRef]:
+        """The current version of each document, page by page of the listing.
+
+        :param client: a boto3 S3 client.
+        :raises UnavailableError: the bucket is missing, or does not answer, or not to us.
+        """
+        newest = datetime.now(UTC) - self.minimum_age
+        with clear_s3_errors(f"s3://{self.bucket}/{self.prefix}"):
+            for entry in self._entries(client):
+                if self._matches(entry["Key"]) and entry["LastModified"] <= newest:
+                    yield self._ref(entry)
+
+    def _entries(self, client: Any) -> Iterator[dict[str, Any]]:
+        where = {"Bucket": self.bucket, "Prefix": self.prefix}
+        if self.with_version_ids:
+            for page in client.get_paginator("list_object_versions").paginate(**where):
+                yield from (entry for entry in page.get("Versions", ()) if entry["IsLatest"])
+        else:
+            for page in client.get_paginator("list_objects_v2").paginate(**where):
+                yield from page.get("Contents", ())
+
+    def _matches(self, key: str) -> bool:
+        return (
+            not key.endswith("/")  # folder markers of consoles and file browsers
+            and (self.suffixes is None or key.lower().endswith(self.suffixes))
+            and (self.glob is None or fnmatch.fnmatchcase(key, self.glob))
+        )
+
+    def _ref(self, entry: dict[str, Any]) -> DocumentRef:
+        return _reference(
+            f"s3://{self.bucket}/{entry['Key']}",
+            etag=entry["ETag"],
+            version_id=entry.get("VersionId"),
+            size=entry["Size"],
+            last_modified=entry["LastModified"],
+        )
+
+
+class S3Source:
+    """Streams objects to local files.
+
+    :param client: a boto3 S3 client.
+    :param limits: what a document may cost; its size is checked before its content is fetched.
+    """
+
+    def __init__(self, client: Any, limits: Limits) -> None:
+        self._client, self._limits = client, limits
+
+    def fetch(self, ref: DocumentRef, target: Path, wanted: Wanted) -> DocumentRef | None:
+        """See :meth:`airflow_deepseek_ocr.sources.source.Source.fetch`.
+
+        :raises DocumentError: ``missing_key``, ``overwritten``, ``empty_file``, ``too_many_bytes``.
+        :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
+        """
+        if ref.version and not wanted(ref):
+            return None
+        bucket, key = split_uri(ref.uri)
+        condition = {}
+        if ref.version_id:
+            condition["VersionId"] = ref.version_id
+        elif ref.etag:
+            condition["IfMatch"] = f'"{ref.etag}"'
+        with clear_s3_errors(ref.uri):
+            response = self._client.get_object(Bucket=bucket, Key=key, **condition)
+            with closing(response["Body"]) as body:
+                found = _reference(
+                    ref.uri,
+                    etag=response["ETag"],
+                    version_id=response.get("VersionId")
+                    if not ref.version or ref.version_id
+                    else None,
+                    size=response["ContentLength"],
+                    last_modified=response["LastModified"],
+                )
+                if not ref.version and not wanted(found):
+                    return None
+                self._limits.check_bytes(response["ContentLength"])
+                with target.open("wb") as file:
+                    for chunk in body.iter_chunks(_COPY_CHUNK):
+                        file.write(chunk)
+        return found
+
+
+def _reference(
+    uri: str, *, etag: str, version_id: str | None, size: int, last_modified: datetime
+) -> DocumentRef:
+    etag = etag.strip('"')
+    # Unversioned buckets call their only version "null".
+    version_id = None if version_id == "null" else version_id
+    return DocumentRef(uri, version_id or etag, version_id, etag, size, last_modified)
+
+
+@contextmanager
+def clear_s3_errors(uri: str) -> Iterator[None]:
+    """S3's errors as ours; boto3's own messages hold no secrets but its tracebacks hold requests."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        raise _s3_error(uri, error) from None
+    except (BotoCoreError, ConnectionError, TimeoutError) as error:
+        raise UnavailableError(
+            "storage_unavailable",
+            f"{uri}: the S3 server does not answer ({error}). Check the AWS connection's endpoint and "
+            "credentials, and the network.",
+        ) from None
+
+
+def _s3_error(uri: str, error: Any) -> DeepSeekOCRError:
+    code = str(error.response.get("Error", {}).get("Code", ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    bucket = urlsplit(uri).netloc
+    if code == "NoSuchBucket":
+        return UnavailableError(
+            "missing_bucket",
+            f"{uri}: there is no bucket {bucket}; check its name and the AWS connection.",
+        )
+    if code == "PreconditionFailed" or status == 412:
+        return DocumentError(
+            "overwritten",
+            f"{uri} was overwritten before this version was read; its new version is a document of its own.",
+        )
+    if code in ("NoSuchKey", "NoSuchVersion") or status == 404:
+        return DocumentError(
+            "missing_key",
+            f"{uri} does not exist (any more); it was deleted, or the key is misspelt.",
+        )
+    if status in (401, 403):
+        return UnavailableError(
+            "access_denied",
+            f"{uri}: S3 refuses access ({code}). The AWS connection's credentials need s3:GetObject and "
+            "s3:ListBucket here.",
+        )
+    return UnavailableError(
+        "storage_unavailable", f"{uri}: S3 answers {code or status}; try again later."
+    )
