@@ -19,6 +19,12 @@ log = logging.getLogger(__name__)
 #: PDFium keeps global state: two threads inside it at once crash the process.
 _PDFIUM = threading.RLock()
 
+# PDFs with XFA forms are read as every viewer without XFA shows them; pypdfium2's advice to compile
+# another PDFium would stand in the log of each.
+logging.getLogger("pypdfium2._helpers.document").addFilter(
+    lambda record: "XFA" not in record.getMessage()
+)
+
 _POINTS_PER_INCH = 72
 _PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD in fpdfview.h
 

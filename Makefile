@@ -1,0 +1,91 @@
+# `make demo` and `make test` install what they need first: a virtual environment in .venv and, for
+# the tests, servers from Debian's packages (as root; otherwise they say what is missing).
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help install install-test demo test lint types test-unit test-slow test-gpu format clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+
+# The first supported Python there is.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+
+# torch from PyPI brings 3 GB of CUDA libraries. Where pip is told of a folder with wheels, uv looks
+# there too and takes the CPU build; elsewhere it takes PyTorch's own CPU index. On workers with a
+# GPU: make install TORCH=--torch-backend=auto
+ifneq ($(PIP_FIND_LINKS),)
+export UV_FIND_LINKS := $(PIP_FIND_LINKS)
+TORCH ?= torch==2.13.0
+else
+TORCH ?= --torch-backend=cpu
+endif
+export UV_LINK_MODE := copy
+export UV_HTTP_TIMEOUT := 300
+
+# Servers for the tests, and what the MySQL driver is built with.
+PACKAGES := postgresql mariadb-server default-libmysqlclient-dev pkg-config gcc libc6-dev
+# What the slow tests need besides: a browser, and an S3 server that checks signatures.
+SLOW_PACKAGES := $(PACKAGES) chromium chromium-driver radosgw ceph-mon ceph-osd ceph-common
+
+DOCS ?= demo/documents
+OUT ?= .demo/out
+
+help:
+	@echo 'make demo       read the sample documents (DOCS=folder: your own; OUT=folder: results there)'
+	@echo 'make test       formatting, lints, types and all tests that are not slow'
+	@echo 'make test-slow  the slow tests: a browser, Ceph, other versions of Airflow'
+	@echo 'make test-gpu   the tests that need a CUDA GPU'
+	@echo 'make install    only the virtual environment in .venv'
+
+$(PY):
+	@test -n '$(PYTHON)' || { echo 'Python 3.11, 3.12 or 3.13 is missing: apt-get install python3 python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'Is python3-venv installed?' >&2; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/.demo: $(PY) pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(PY) -e '.[transformers,demo]' $(TORCH)
+	@touch $@
+
+$(VENV)/.dev: $(PY) pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(PY) -e '.[dev]' $(TORCH)
+	@touch $@ $(VENV)/.demo
+
+install: $(VENV)/.demo
+
+install-test:
+	@tools/install-packages $(PACKAGES)
+	@$(MAKE) --no-print-directory $(VENV)/.dev
+
+demo: install
+	$(PY) demo/run.py --docs '$(DOCS)' --out '$(OUT)'
+
+test: install-test lint types test-unit
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+test-unit: $(VENV)/.dev
+	$(PY) -m pytest -m 'not slow and not gpu'
+
+test-slow:
+	@tools/install-packages $(SLOW_PACKAGES)
+	@$(MAKE) --no-print-directory $(VENV)/.dev
+	$(PY) -m pytest -m slow
+
+test-gpu: $(VENV)/.dev
+	$(PY) -m pytest -m gpu
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,73 @@
+"""Read a list of documents given as a parameter, and end in a table that says what became of them.
+
+Started by hand: the list takes ``s3://``, ``file://`` and other URIs. Connections as in
+``s3_to_database``. The table ``ocr_report`` has one row for each document and run.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import datetime
+from typing import Any
+
+from airflow.sdk import DAG, BaseHook, Param, task
+
+from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
+
+DB_CONN_ID = "deepseek_ocr_db"
+
+with DAG(
+    "documents_report",
+    description=__doc__.splitlines()[0],
+    schedule=None,
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    render_template_as_native_obj=True,
+    params={
+        "documents": Param(["s3://documents/invoice.pdf"], type="array", items={"type": "string"}),
+        "resolution": Param(
+            "base", type="string", enum=["tiny", "small", "base", "large", "gundam"]
+        ),
+    },
+    tags=["deepseek-ocr"],
+):
+    read = DeepSeekOCROperator(
+        task_id="read",
+        documents="{{ params.documents }}",
+        resolution="{{ params.resolution }}",
+        db_conn_id=DB_CONN_ID,
+        retries=1,
+    )
+
+    @task(trigger_rule="all_done")
+    def report(run_id: str = "", params: dict[str, Any] | None = None) -> int:
+        """Write the report; returns how many documents it has."""
+        from sqlalchemy import bindparam, text
+
+        uris = list(dict.fromkeys((params or {})["documents"]))
+        engine = BaseHook.get_hook(DB_CONN_ID).get_sqlalchemy_engine()
+        with closing(engine.connect()) as connection, connection.begin():
+            connection.execute(
+                text(
+                    "CREATE TABLE IF NOT EXISTS ocr_report (run_id VARCHAR(250) NOT NULL, "
+                    "uri TEXT NOT NULL, status VARCHAR(16) NOT NULL, error TEXT, pages INTEGER, "
+                    "characters INTEGER, vision_tokens INTEGER, text_tokens INTEGER)"
+                )
+            )
+            connection.execute(text("DELETE FROM ocr_report WHERE run_id = :r"), {"r": run_id})
+            written = connection.execute(
+                text(
+                    "INSERT INTO ocr_report SELECT :r, d.uri, d.status, d.error, COUNT(p.id), "
+                    "SUM(CHAR_LENGTH(p.markdown)), SUM(p.vision_tokens), SUM(p.text_tokens) "
+                    "FROM ocr_documents d LEFT JOIN ocr_pages p ON p.document_id = d.id "
+                    "WHERE d.uri IN :uris GROUP BY d.id, d.uri, d.status, d.error".replace(
+                        "CHAR_LENGTH",
+                        "LENGTH" if engine.dialect.name == "sqlite" else "CHAR_LENGTH",
+                    )
+                ).bindparams(bindparam("uris", expanding=True)),
+                {"r": run_id, "uris": uris},
+            )
+        engine.dispose()
+        return written.rowcount
+
+    read >> report()

@@ -1,0 +1,100 @@
+"""What the demo shows of a results database: a table, and pictures of the pages with their boxes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from airflow_deepseek_ocr.errors import DocumentError
+from airflow_deepseek_ocr.ocr.documents import open_document
+from airflow_deepseek_ocr.ocr.exports.overlay import draw_boxes
+
+_COLUMNS = (
+    "document",
+    "page",
+    "mode",
+    "status",
+    "chars",
+    "vision",
+    "text",
+    "ratio",
+    "s",
+    "first words",
+)
+
+_PAGES = """
+SELECT d.uri, d.status AS document_status, d.error_code AS document_error, p.page_number,
+       p.resolution, p.status, p.error_code, p.markdown, p.vision_tokens, p.text_tokens,
+       p.compression_ratio, p.seconds, p.id
+FROM ocr_documents d LEFT JOIN ocr_pages p ON p.document_id = d.id
+ORDER BY d.uri, p.page_number
+"""
+
+
+def print_table(database: Path) -> None:
+    """One line for each page, and for each document without pages."""
+    lines = [_COLUMNS, *(_line(row) for row in _query(database, _PAGES))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
+    for line in lines:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
+
+
+def _line(row: sqlite3.Row) -> tuple[str, ...]:
+    name = row["uri"].partition("://")[2].partition("/")[2]
+    if row["page_number"] is None:
+        return (name, "-", "-", row["document_status"], *[""] * 5, row["document_error"] or "")
+    status = row["status"] + (f": {row['error_code']}" if row["error_code"] else "")
+    words = " ".join(row["markdown"].split())
+    ratio = "" if row["compression_ratio"] is None else f"{row['compression_ratio']:.1f}"
+    return (
+        name,
+        str(row["page_number"]),
+        row["resolution"],
+        status,
+        str(len(row["markdown"])),
+        str(row["vision_tokens"]),
+        str(row["text_tokens"]),
+        ratio,
+        f"{row['seconds']:.1f}",
+        words[:48],
+    )
+
+
+def write_overlays(database: Path, documents: Path, folder: Path) -> int:
+    """Draw each page's boxes over its image; returns how many pictures were written."""
+    written = 0
+    for row in _query(database, _PAGES):
+        if row["page_number"] is None:
+            continue
+        name = row["uri"].partition("://")[2].partition("/")[2]
+        boxes = _query(
+            database,
+            "SELECT position, label, boxes FROM ocr_regions WHERE page_id = ? ORDER BY position",
+            row["id"],
+        )
+        try:
+            with open_document(documents / name) as document:
+                image = document.page(row["page_number"]).image
+        except DocumentError:
+            continue
+        draw_boxes(
+            image,
+            (
+                (box["position"] + 1, box["label"], tuple(each["pixels"]))
+                for box in boxes
+                for each in json.loads(box["boxes"])
+            ),
+        )
+        image.save(folder / f"{name.replace('/', '_')}-{row['page_number']:04}.png")
+        written += 1
+    return written
+
+
+def _query(database: Path, sql: str, *parameters: object) -> list[sqlite3.Row]:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.row_factory = sqlite3.Row
+        return connection.execute(sql, parameters).fetchall()
