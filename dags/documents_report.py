@@ -40,7 +40,7 @@ with DAG(
     )
 
     @task(trigger_rule="all_done")
-    def report(run_id: str = "", params: dict[str, Any] | None = None) -> int:
+    def report(run_id: str | None = None, params: dict[str, Any] | None = None) -> int:
         """Write the report; returns how many documents it has."""
         from sqlalchemy import bindparam, text
 
@@ -51,21 +51,18 @@ with DAG(
                 text(
                     "CREATE TABLE IF NOT EXISTS ocr_report (run_id VARCHAR(250) NOT NULL, "
                     "uri TEXT NOT NULL, status VARCHAR(16) NOT NULL, error TEXT, pages INTEGER, "
-                    "characters INTEGER, vision_tokens INTEGER, text_tokens INTEGER)"
+                    "vision_tokens INTEGER, text_tokens INTEGER)"
                 )
             )
-            connection.execute(text("DELETE FROM ocr_report WHERE run_id = :r"), {"r": run_id})
+            connection.execute(text("DELETE FROM ocr_report WHERE run_id = :run"), {"run": run_id})
             written = connection.execute(
                 text(
-                    "INSERT INTO ocr_report SELECT :r, d.uri, d.status, d.error, COUNT(p.id), "
-                    "SUM(CHAR_LENGTH(p.markdown)), SUM(p.vision_tokens), SUM(p.text_tokens) "
+                    "INSERT INTO ocr_report SELECT :run, d.uri, d.status, d.error, COUNT(p.id), "
+                    "SUM(p.vision_tokens), SUM(p.text_tokens) "
                     "FROM ocr_documents d LEFT JOIN ocr_pages p ON p.document_id = d.id "
-                    "WHERE d.uri IN :uris GROUP BY d.id, d.uri, d.status, d.error".replace(
-                        "CHAR_LENGTH",
-                        "LENGTH" if engine.dialect.name == "sqlite" else "CHAR_LENGTH",
-                    )
+                    "WHERE d.uri IN :uris GROUP BY d.id, d.uri, d.status, d.error"
                 ).bindparams(bindparam("uris", expanding=True)),
-                {"r": run_id, "uris": uris},
+                {"run": run_id, "uris": uris},
             )
         engine.dispose()
         return written.rowcount

@@ -1,0 +1,47 @@
+"""What a client needs to know of a database server."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import sqlalchemy
+from sqlalchemy.exc import OperationalError
+
+from .process import START_TIMEOUT_S, Process, wait_until
+
+
+@dataclass(frozen=True)
+class Database:
+    """A database of a running server, and the user who owns it (no administrator)."""
+
+    host: str
+    port: int
+    user: str
+    password: str = field(repr=False)
+    name: str
+    sqlalchemy_url: str = field(repr=False)
+    airflow_conn_type: str
+    _process: Process = field(repr=False, compare=False)
+
+    def stop(self) -> None:
+        """Take the server away: open connections break, new ones are refused, data stays."""
+        self._process.stop()
+
+    def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
+        """Bring the server (back) up on the same port and wait until the user can query.
+
+        Raises TimeoutError after ``timeout_s`` seconds and RuntimeError where the server ends or
+        is running already.
+        """
+        self._process.start()
+        engine = sqlalchemy.create_engine(self.sqlalchemy_url, poolclass=sqlalchemy.NullPool)
+
+        def answers() -> bool:
+            try:
+                with engine.connect() as connection:
+                    connection.execute(sqlalchemy.text("SELECT 1"))
+            except OperationalError:
+                return False
+            return True
+
+        wait_until(answers, timeout_s, f"{self.airflow_conn_type} server answers", self._process)

@@ -1,0 +1,82 @@
+"""MariaDB, from the system's packages."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .database import Database
+from .process import LOOPBACK, Process, data_folder, find_program, free_port, run_tool, unprivileged
+
+USER = NAME = "ocr"
+PACKAGES = "mariadb-server"
+
+
+@contextmanager
+def mariadb() -> Iterator[Database]:
+    """A MariaDB server with one utf8mb4 database, of the server's default collation.
+
+    Raises ServerUnavailable where MariaDB is not installed, and RuntimeError, TimeoutError or
+    subprocess.TimeoutExpired where it does not start.
+    """
+    install = find_program("mariadb-install-db", PACKAGES)
+    server = find_program("mariadbd", PACKAGES)
+    user = unprivileged("mysql")
+    with data_folder(user) as folder:
+        password, port = secrets.token_hex(16), free_port()
+        data = folder / "data"
+        run_tool(
+            [
+                install,
+                "--no-defaults",
+                f"--datadir={data}",
+                "--auth-root-authentication-method=socket",
+                "--skip-test-db",
+            ],
+            folder,
+            user,
+        )
+        # Run at each start, before the first connection; one statement a line.
+        at_start = folder / "at_start.sql"
+        at_start.write_text(
+            f"CREATE DATABASE IF NOT EXISTS {NAME};\n"
+            f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{password}';\n"
+            f"GRANT ALL ON {NAME}.* TO {USER}@'%';\n"
+        )
+        at_start.chmod(0o644)  # for the server's user, whatever the umask; the folder is closed
+        process = Process(
+            [
+                server,
+                "--no-defaults",
+                f"--datadir={data}",
+                f"--init-file={at_start}",
+                f"--bind-address={LOOPBACK}",
+                f"--port={port}",
+                "--socket=mysqld.sock",  # in the data folder; a full path may be over the limit
+                "--pid-file=mysqld.pid",
+                "--skip-name-resolve",
+                "--character-set-server=utf8mb4",
+                "--innodb-flush-log-at-trx-commit=0",
+            ],
+            folder,
+            folder / "server.log",
+            user,
+        )
+        database = Database(
+            host=LOOPBACK,
+            port=port,
+            user=USER,
+            password=password,
+            name=NAME,
+            sqlalchemy_url=(
+                f"mysql+pymysql://{USER}:{password}@{LOOPBACK}:{port}/{NAME}?charset=utf8mb4"
+            ),
+            airflow_conn_type="mysql",
+            _process=process,
+        )
+        try:
+            database.start()
+            yield database
+        finally:
+            process.stop()

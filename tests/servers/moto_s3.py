@@ -1,0 +1,40 @@
+"""moto's S3 (and its other AWS services) on one endpoint, in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .process import (
+    LOOPBACK,
+    START_TIMEOUT_S,
+    Process,
+    ServerUnavailable,
+    data_folder,
+    free_port,
+    wait_until,
+)
+from .s3 import S3Server, http_answers
+
+
+@contextmanager
+def moto_s3() -> Iterator[S3Server]:
+    """A moto server. It accepts any secret, and forgets everything when it stops.
+
+    Raises ServerUnavailable where moto is not installed, and RuntimeError or TimeoutError where it
+    does not start.
+    """
+    if not (importlib.util.find_spec("moto") and importlib.util.find_spec("flask")):
+        raise ServerUnavailable("moto's server is missing: pip install 'moto[server]'")
+    with data_folder() as folder:
+        port = free_port()
+        argv = [sys.executable, "-m", "moto.server", "--host", LOOPBACK, "--port", str(port)]
+        process = Process(argv, folder, folder / "server.log")
+        try:
+            process.start()
+            wait_until(lambda: http_answers(port), START_TIMEOUT_S, "moto answers", process)
+            yield S3Server(f"http://{LOOPBACK}:{port}", "testing", "testing-secret", "us-east-1")
+        finally:
+            process.stop()

@@ -1,0 +1,31 @@
+"""What a client needs to know of an S3 server."""
+
+from __future__ import annotations
+
+import http.client
+from dataclasses import dataclass, field
+
+from .process import LOOPBACK
+
+
+@dataclass(frozen=True)
+class S3Server:
+    """The endpoint of a running S3 server and the keys of a user who may create buckets."""
+
+    endpoint_url: str
+    access_key: str
+    secret_key: str = field(repr=False)
+    region: str
+
+
+def http_answers(port: int) -> bool:
+    """Whether something answers HTTP requests on a port of the loopback, and not with an error."""
+    # Not urllib or boto3: they would obey proxy settings of the environment.
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
+    try:
+        connection.request("GET", "/")
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
