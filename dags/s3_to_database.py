@@ -23,14 +23,14 @@ with DAG(
     max_active_runs=1,
     params={
         "bucket": Param("documents", type="string", description="where documents arrive"),
-        "prefix": Param("", type="string", description="keys start with this"),
+        "prefix": Param(None, type=["null", "string"], description="keys start with this"),
     },
     tags=["deepseek-ocr"],
 ):
     find = S3NewDocumentSensor(
         task_id="find",
         bucket="{{ params.bucket }}",
-        prefix="{{ params.prefix }}",
+        prefix="{{ params.prefix or '' }}",
         poke_interval=60,
         timeout=timedelta(minutes=50).total_seconds(),
         soft_fail=True,  # an hour without new documents is no failure

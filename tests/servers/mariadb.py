@@ -26,11 +26,14 @@ def mariadb() -> Iterator[Database]:
     with data_folder(user) as folder:
         password, port = secrets.token_hex(16), free_port()
         data = folder / "data"
+        # At its start a server deletes the temporary tables in this folder, also those of others.
+        tmpdir = f"--tmpdir={folder}"
         run_tool(
             [
                 install,
                 "--no-defaults",
                 f"--datadir={data}",
+                tmpdir,
                 "--auth-root-authentication-method=socket",
                 "--skip-test-db",
             ],
@@ -50,6 +53,7 @@ def mariadb() -> Iterator[Database]:
                 server,
                 "--no-defaults",
                 f"--datadir={data}",
+                tmpdir,
                 f"--init-file={at_start}",
                 f"--bind-address={LOOPBACK}",
                 f"--port={port}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import secrets
@@ -160,14 +161,16 @@ class Process:
 
     def stop(self, timeout_s: float = 20) -> None:
         """Ask the process to end and kill it after ``timeout_s`` seconds; nothing if it ended."""
-        if self._child is None or self._child.poll() is not None:
+        if self._child is None:
             return
-        self._child.send_signal(self.stop_signal)
-        try:
-            self._child.wait(timeout_s)
-        except subprocess.TimeoutExpired:
+        if self._child.poll() is None:
+            self._child.send_signal(self.stop_signal)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(timeout_s)
+        # Whatever is left of its session: a server may leave children behind.
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
-            self._child.wait()
+        self._child.wait()
 
     def log_tail(self) -> str:
         """The end of what the process wrote."""

@@ -1,0 +1,20 @@
+"""The small checkpoint, loaded once for all tests that read with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from tests.conftest import TINY_MODEL
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[TransformersEngine]:
+    running = TransformersEngine(
+        TINY_MODEL, device="cpu", batch_size=4, decoding=Decoding(max_output_length=160)
+    )
+    yield running
+    running.close()
