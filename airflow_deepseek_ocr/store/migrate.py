@@ -8,15 +8,16 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
 from airflow_deepseek_ocr.errors import UnavailableError
 
 #: A name of its own: the database may be Airflow's, which has an ``alembic_version``.
 VERSION_TABLE = "ocr_alembic_version"
+
+_VERSION = table(VERSION_TABLE, column("version_num")).c.version_num
 
 _LOCK_NAME = "airflow_deepseek_ocr_migration"
 #: PostgreSQL's advisory locks are numbers: the first eight bytes of the name, as ASCII.
@@ -50,9 +51,10 @@ def upgrade(engine: Engine) -> None:
 
 
 def _current(connection: Connection) -> str | None:
-    return MigrationContext.configure(
-        connection, opts={"version_table": VERSION_TABLE}
-    ).get_current_revision()
+    # Not through Alembic's context, which logs three lines at each look.
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return None
+    return connection.scalar(select(_VERSION))
 
 
 def _is_known(scripts: ScriptDirectory, revision: str) -> bool:

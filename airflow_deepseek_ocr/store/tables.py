@@ -14,7 +14,7 @@ from sqlalchemy import (
     Boolean,
     DateTime,
     Dialect,
-    Float,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -143,8 +143,8 @@ class PageRow(Base):
     markdown: Mapped[str] = mapped_column(LongText)
     vision_tokens: Mapped[int] = mapped_column(Integer)
     text_tokens: Mapped[int] = mapped_column(Integer)
-    compression_ratio: Mapped[float | None] = mapped_column(Float(53))
-    seconds: Mapped[float] = mapped_column(Float(53))
+    compression_ratio: Mapped[float | None] = mapped_column(Double())
+    seconds: Mapped[float] = mapped_column(Double())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

@@ -68,8 +68,8 @@ def upgrade() -> None:
         sa.Column("markdown", LongText, nullable=False),
         sa.Column("vision_tokens", sa.Integer, nullable=False),
         sa.Column("text_tokens", sa.Integer, nullable=False),
-        sa.Column("compression_ratio", sa.Float(53)),
-        sa.Column("seconds", sa.Float(53), nullable=False),
+        sa.Column("compression_ratio", sa.Double),
+        sa.Column("seconds", sa.Double, nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_ocr_pages"),
         sa.ForeignKeyConstraint(
