@@ -174,3 +174,7 @@ def _show_progress(progress: Progress) -> None:
         f"({progress.tokens} tokens)",
         file=sys.stderr,
     )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from alembic.util import CommandError
+from typing import TYPE_CHECKING
+
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 
 from airflow_deepseek_ocr.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
 
 #: A name of its own: the database may be Airflow's, which has an ``alembic_version``.
 VERSION_TABLE = "ocr_alembic_version"
@@ -31,6 +32,11 @@ def upgrade(engine: Engine) -> None:
     :raises UnavailableError: ``database_newer`` if the tables are newer than this package;
         ``database_locked`` if another migration does not end within a minute.
     """
+    # Here and not above: the scheduler imports this module and never migrates.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     scripts = ScriptDirectory.from_config(config)
@@ -58,6 +64,8 @@ def _current(connection: Connection) -> str | None:
 
 
 def _is_known(scripts: ScriptDirectory, revision: str) -> bool:
+    from alembic.util import CommandError
+
     try:
         return scripts.get_revision(revision) is not None
     except CommandError:

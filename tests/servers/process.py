@@ -161,12 +161,11 @@ class Process:
 
     def stop(self, timeout_s: float = 20) -> None:
         """Ask the process to end and kill it after ``timeout_s`` seconds; nothing if it ended."""
-        if self._child is None:
+        if self._child is None or self._child.returncode is not None:
             return
-        if self._child.poll() is None:
-            self._child.send_signal(self.stop_signal)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._child.wait(timeout_s)
+        self._child.send_signal(self.stop_signal)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._child.wait(timeout_s)
         # Whatever is left of its session: a server may leave children behind.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)

@@ -1,0 +1,317 @@
+"""The way of a document with a real S3 server and database; the engine is a fake where it must fail."""
+
+from __future__ import annotations
+
+import gc
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pikepdf
+import pytest
+from botocore.exceptions import ClientError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
+from airflow_deepseek_ocr.hooks.results_store import open_store
+from airflow_deepseek_ocr.ocr.documents import Limits
+from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.identity import DocumentRef, Recipe
+from airflow_deepseek_ocr.pipeline import Pipeline
+from airflow_deepseek_ocr.sources.files import FileSource, ObjectStorageSource
+from airflow_deepseek_ocr.sources.s3 import Listing, S3Source
+from airflow_deepseek_ocr.sources.source import Sources
+from airflow_deepseek_ocr.store.store import Store
+from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow
+from tests.conftest import ROOT
+from tests.unit.test_documents import blank_pdf, png_of_size
+
+DOCUMENTS = ROOT / "demo" / "documents"
+RECIPE = Recipe("model", "r1", "markdown", "small", "", 72, 100, 30, 90)
+LIMITS = Limits(max_pages=50, max_bytes=1_000_000)
+TEXT = "<|ref|>title<|/ref|><|det|>[[0, 0, 99, 99]]<|/det|>\n# read"
+
+
+class FakeEngine:
+    """Writes the same text for each page; pages of a marked width fail or do not end."""
+
+    def __init__(self) -> None:
+        self.pages = 0
+        self.broken_width: int | None = None
+        self.endless_width: int | None = None
+        self.before: Callable[[PageRequest], None] = lambda request: None
+
+    def read(self, requests: Iterable[PageRequest], progress: Any = None) -> Iterator[PageReading]:
+        for request in requests:
+            self.before(request)
+            self.pages += 1
+            if request.image.width == self.broken_width:
+                yield PageReading(request.key, error=UnavailableError("engine_error", "broken"))
+                continue
+            ended = request.image.width != self.endless_width
+            reason = FinishReason.STOP if ended else FinishReason.LENGTH
+            yield PageReading(request.key, TEXT, reason, 111, 12, 0.1)
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def store(sqlite_results: Path) -> Iterator[Store]:
+    with closing(open_store("deepseek_ocr_db")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def pipeline(client: Any, store: Store, engine: FakeEngine) -> Callable[..., Pipeline]:
+    def make(**changes: Any) -> Pipeline:
+        sources = Sources(
+            {"s3": lambda: S3Source(client, LIMITS), "file": lambda: FileSource(LIMITS)},
+            fallback=lambda: ObjectStorageSource(LIMITS),
+        )
+        arguments = {
+            "sources": sources,
+            "get_engine": lambda: engine,
+            "store": store,
+            "recipe": RECIPE,
+            "limits": LIMITS,
+        }
+        return Pipeline(**arguments | changes)
+
+    return make
+
+
+def rows(store: Store) -> dict[str, tuple[str, str | None, bool]]:
+    """(status, error code, retryable) of each document by the last part of its URI."""
+    with Session(store._engine) as session:
+        return {
+            row.uri.rpartition("/")[2]: (row.status, row.error_code, row.retryable)
+            for row in session.scalars(select(DocumentRow).order_by(DocumentRow.id))
+        }
+
+
+def test_wrong_documents_get_a_reason_and_the_others_go_on(
+    client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store, tmp_path: Path
+) -> None:
+    locked = tmp_path / "locked.pdf"
+    with pikepdf.open(DOCUMENTS / "invoice.pdf") as pdf:
+        pdf.save(locked, encryption=pikepdf.Encryption(user="a", owner="b"))
+    contents = {
+        "good.pdf": (DOCUMENTS / "invoice.pdf").read_bytes(),
+        "empty.pdf": b"",
+        "notes.pdf": b"only text",
+        "table.pdf": (DOCUMENTS / "table.png").read_bytes(),
+        "locked.pdf": locked.read_bytes(),
+        "cut.pdf": (DOCUMENTS / "invoice.pdf").read_bytes()[:2000],
+        "bomb.png": png_of_size(30_000, 30_000),
+        "long.pdf": blank_pdf(tmp_path / "long.pdf", 51).read_bytes(),
+        "large.bin": b"%PDF-" + bytes(1_000_000),
+        "last.tiff": (DOCUMENTS / "letter.tiff").read_bytes(),
+    }
+    for name, content in contents.items():
+        client.put_object(Bucket=bucket, Key=name, Body=content)
+    refs = [DocumentRef(f"s3://{bucket}/{name}") for name in contents]
+    refs.insert(3, DocumentRef(f"s3://{bucket}/missing.pdf"))
+    refs.insert(5, DocumentRef("s3://no-such-bucket-here/x.pdf"))
+
+    summary = pipeline().run(refs)
+
+    assert rows(store) == {
+        "good.pdf": ("done", None, False),
+        "empty.pdf": ("failed", "empty_file", False),
+        "notes.pdf": ("failed", "unsupported_type", False),
+        "missing.pdf": ("failed", "missing_key", False),
+        "table.pdf": ("done", None, False),
+        "x.pdf": ("failed", "missing_bucket", True),
+        "locked.pdf": ("failed", "password_protected", False),
+        "cut.pdf": ("failed", "damaged", False),
+        "bomb.png": ("failed", "too_many_pixels", False),
+        "long.pdf": ("failed", "too_many_pages", False),
+        "large.bin": ("failed", "too_many_bytes", False),
+        "last.tiff": ("done", None, False),
+    }
+    assert summary.documents == {"done": 3, "failed": 9}
+    assert summary.retryable == ["s3://no-such-bucket-here/x.pdf"]
+    with Session(store._engine) as session:
+        assert all(session.scalars(select(DocumentRow.error).where(DocumentRow.status == "failed")))
+        assert session.scalars(select(PageRow.markdown)).all() == ["# read"] * 4
+
+
+def test_what_is_stored_is_skipped_without_loading_the_model(
+    client: Any, bucket: str, pipeline: Callable[..., Pipeline], engine: FakeEngine
+) -> None:
+    client.upload_file(str(DOCUMENTS / "letter.tiff"), bucket, "a.tiff")
+    ref = DocumentRef(f"s3://{bucket}/a.tiff")
+    assert pipeline().run([ref, ref]).documents == {"done": 1}
+
+    def no_model() -> FakeEngine:
+        raise AssertionError("the model was asked for")
+
+    assert pipeline(get_engine=no_model).run([ref]).documents == {"skipped": 1}
+    assert pipeline(overwrite=True).run([ref]).documents == {"done": 1}
+    assert pipeline(recipe=replace(RECIPE, prompt="free")).run([ref]).documents == {"done": 1}
+    assert engine.pages == 6
+
+
+def test_a_key_overwritten_before_reading_is_read_as_a_new_document(
+    client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
+) -> None:
+    client.upload_file(str(DOCUMENTS / "table.png"), bucket, "a.png")
+    (found,) = Listing(bucket).documents(client)
+    client.upload_file(str(DOCUMENTS / "letter.tiff"), bucket, "a.png")
+
+    pipeline().run([found])
+
+    with Session(store._engine) as session:
+        old, new = session.scalars(select(DocumentRow).order_by(DocumentRow.id)).all()
+        assert (old.version, old.status, old.error_code) == (found.version, "failed", "overwritten")
+        assert (new.status, new.page_count, new.error_code) == ("done", 2, None)
+        assert new.version != old.version
+
+
+def test_a_version_id_reads_exactly_that_version(
+    client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
+) -> None:
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    client.upload_file(str(DOCUMENTS / "letter.tiff"), bucket, "a.tiff")
+    (found,) = Listing(bucket, with_version_ids=True).documents(client)
+    client.upload_file(str(DOCUMENTS / "table.png"), bucket, "a.tiff")
+
+    pipeline().run([found])
+
+    with Session(store._engine) as session:
+        document = session.scalars(select(DocumentRow)).one()
+        assert (document.version, document.page_count) == (found.version_id, 2)
+
+
+def test_no_rights_is_worth_another_try(
+    client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
+) -> None:
+    client.upload_file(str(DOCUMENTS / "table.png"), bucket, "a.png")
+
+    class Denied:
+        def get_object(self, **_: Any) -> None:
+            response = {
+                "Error": {"Code": "AccessDenied"},
+                "ResponseMetadata": {"HTTPStatusCode": 403},
+            }
+            raise ClientError(response, "GetObject")
+
+    denied = Sources({"s3": lambda: S3Source(Denied(), LIMITS)})
+    ref = DocumentRef(f"s3://{bucket}/a.png", "v", None, "v")
+    assert pipeline(sources=denied).run([ref]).retryable == [ref.uri]
+    assert rows(store) == {"a.png": ("failed", "access_denied", True)}
+
+
+def test_a_model_that_is_missing_loses_nothing(
+    client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
+) -> None:
+    for name in ("a.tiff", "b.tiff", "c.tiff"):
+        client.upload_file(str(DOCUMENTS / "letter.tiff"), bucket, name)
+    refs = list(Listing(bucket).documents(client))
+
+    def incomplete() -> TransformersEngine:
+        return TransformersEngine(Path("/no/such/model"))
+
+    with pytest.raises(UnavailableError, match="does not exist"):
+        pipeline(get_engine=incomplete).run(refs)
+    failed = ("failed", "model_missing", True)
+    assert rows(store) == {"a.tiff": failed, "b.tiff": failed, "c.tiff": failed}
+    assert pipeline().run(refs).documents == {"done": 3}
+
+
+def test_pages_fail_alone(
+    client: Any,
+    bucket: str,
+    pipeline: Callable[..., Pipeline],
+    store: Store,
+    engine: FakeEngine,
+    tmp_path: Path,
+) -> None:
+    with pikepdf.new() as pdf:
+        for width in (100, 200, 300):
+            pdf.add_blank_page(page_size=(width, 100))
+        pdf.save(tmp_path / "three.pdf")
+    client.upload_file(str(tmp_path / "three.pdf"), bucket, "three.pdf")
+    engine.broken_width, engine.endless_width = 200, 300
+
+    summary = pipeline().run([DocumentRef(f"s3://{bucket}/three.pdf")])
+
+    assert rows(store) == {"three.pdf": ("partial", None, True)}
+    assert (summary.pages, summary.failed_pages) == (3, 2)
+    with Session(store._engine) as session:
+        pages = session.scalars(select(PageRow).order_by(PageRow.page_number)).all()
+    assert [page.error_code for page in pages] == [None, "engine_error", "no_end_token"]
+    assert pages[2].text == TEXT
+
+
+def test_settings_that_do_not_exist_are_refused_before_anything(
+    pipeline: Callable[..., Pipeline], store: Store
+) -> None:
+    for change in (
+        {"resolution": "huge"},
+        {"prompt": "poem"},
+        {"pages": "x"},
+        {"prompt": "locate"},
+    ):
+        with pytest.raises(ConfigurationError):
+            pipeline(recipe=replace(RECIPE, **change))
+    assert rows(store) == {}
+
+
+def test_files_and_other_storage(
+    pipeline: Callable[..., Pipeline], store: Store, tmp_path: Path
+) -> None:
+    content = (DOCUMENTS / "table.png").read_bytes()
+    (tmp_path / "a b.png").write_bytes(content)
+    refs = [
+        DocumentRef(f"file://{tmp_path}/a%20b.png"),
+        DocumentRef("file:///no/such/file.png"),
+        DocumentRef("nonsense://x/y.png"),
+    ]
+    pipeline().run(refs)
+    assert rows(store) == {
+        "a%20b.png": ("done", None, False),
+        "file.png": ("failed", "missing_file", False),
+        "y.png": ("failed", "unsupported_scheme", False),
+    }
+    with Session(store._engine) as session:
+        version = session.scalar(select(DocumentRow.version).where(DocumentRow.status == "done"))
+    # What Airflow's object storage opens is fetched the same way.
+    target = tmp_path / "copy"
+    found = ObjectStorageSource(LIMITS).fetch(
+        DocumentRef(f"file://{DOCUMENTS}/table.png"), target, lambda ref: True
+    )
+    assert found is not None
+    assert (found.version, target.read_bytes()) == (version, content)
+
+
+def test_nothing_is_left_behind(
+    client: Any,
+    bucket: str,
+    pipeline: Callable[..., Pipeline],
+    engine: FakeEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    client.upload_file(str(DOCUMENTS / "letter.tiff"), bucket, "a.tiff")
+    pipeline().run([DocumentRef(f"s3://{bucket}/a.tiff")])
+
+    def fail(request: PageRequest) -> None:
+        raise RuntimeError("the process is told to stop")
+
+    engine.before = fail
+    with pytest.raises(RuntimeError):
+        pipeline(overwrite=True).run([DocumentRef(f"s3://{bucket}/a.tiff")])
+    gc.collect()
+    assert list(tmp_path.glob("deepseek-ocr-*")) == []
