@@ -73,7 +73,7 @@ class Summary:
         }
 
 
-@dataclass
+@dataclass(eq=False)
 class _OpenReading:
     """A document of which not all pages are back from the engine."""
 
@@ -136,7 +136,8 @@ class Pipeline:
         check_prompt_and_resolution(recipe.prompt, recipe.resolution)
         self._get_engine = get_engine
         self._summary = Summary()
-        self._open: dict[DocumentRef, _OpenReading] = {}
+        self._open: list[_OpenReading] = []
+        self._taken: set[str] = set()
 
     def run(
         self, refs: Iterable[DocumentRef], progress: Callable[[Progress], None] | None = None
@@ -148,7 +149,7 @@ class Pipeline:
         :raises ConfigurationError: the model's settings are wrong. In both cases the documents not
             read have a row that says so, as far as their version is known and the database answers.
         """
-        self._summary, self._open = Summary(), {}
+        self._summary, self._open, self._taken = Summary(), [], set()
         waiting = deque(dict.fromkeys(refs))
         with tempfile.TemporaryDirectory(prefix="deepseek-ocr-") as folder:
             pages = self._pages(waiting, Path(folder) / "document")
@@ -181,7 +182,7 @@ class Pipeline:
                 ref = found
                 with self._open_document(target) as document:
                     yield from self._pages_of(ref, document)
-            except (DocumentError, UnavailableError) as error:
+            except DeepSeekOCRError as error:
                 if error.code.startswith("database"):
                     raise
                 self._write(ref, _failed(error))
@@ -196,7 +197,7 @@ class Pipeline:
         reading = _OpenReading(
             ref, document.media_type, document.page_count, set(document.page_numbers)
         )
-        self._open[ref] = reading
+        self._open.append(reading)
         for number in document.page_numbers:
             try:
                 page = document.page(number)
@@ -207,15 +208,20 @@ class Pipeline:
 
     def _fetch(self, ref: DocumentRef, target: Path) -> DocumentRef | None:
         def wanted(found: DocumentRef) -> bool:
+            if found.version_key in self._taken:
+                return False  # the batch names this version twice, with and without its version
             return self._overwrite or not self._store.is_settled(found, self._recipe)
 
         try:
-            return self._sources.fetch(ref, target, wanted)
+            found = self._sources.fetch(ref, target, wanted)
         except OSError as error:
             raise UnavailableError(
                 "local_disk",
                 f"{ref.uri} cannot be copied to {target.parent}: {error}. Free disk space.",
             ) from error
+        if found is not None:
+            self._taken.add(found.version_key)
+        return found
 
     def _open_document(self, path: Path) -> Document:
         try:
@@ -229,7 +235,7 @@ class Pipeline:
         """Take a page's result; write the document when it was the last."""
         reading.add(page)
         if not reading.awaited:
-            del self._open[reading.ref]
+            self._open.remove(reading)
             self._write(reading.ref, reading.result())
 
     def _write(self, ref: DocumentRef, result: DocumentResult) -> None:
@@ -247,7 +253,10 @@ class Pipeline:
         """Rows for the documents that an error of the surroundings kept from being read."""
         if error.code.startswith("database"):
             return
-        unread = [*self._open, *(ref for ref in waiting if ref.version)]
+        unread = [
+            *(reading.ref for reading in self._open),
+            *(ref for ref in waiting if ref.version),
+        ]
         for ref in unread:
             if not self._store.is_settled(ref, self._recipe):
                 self._write(ref, replace(_failed(error), retryable=True))

@@ -57,7 +57,7 @@ def fetch_mirror(
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder.with_suffix(".lock"), timeout=_LOCK_TIMEOUT_S):
+        with FileLock(folder.with_name(f"{folder.name}.lock"), timeout=_LOCK_TIMEOUT_S):
             if not is_fetched(folder):
                 client = s3_client() if s3_client else default_client()
                 with clear_s3_errors(uri):

@@ -151,7 +151,8 @@ def test_what_is_stored_is_skipped_without_loading_the_model(
 ) -> None:
     client.upload_file(str(DOCUMENTS / "letter.tiff"), bucket, "a.tiff")
     ref = DocumentRef(f"s3://{bucket}/a.tiff")
-    assert pipeline().run([ref, ref]).documents == {"done": 1}
+    (found,) = Listing(bucket).documents(client)
+    assert pipeline().run([ref, ref, found]).documents == {"done": 1, "skipped": 1}
 
     def no_model() -> FakeEngine:
         raise AssertionError("the model was asked for")
