@@ -20,6 +20,8 @@ from tests.servers.moto_s3 import moto_s3
 from tests.servers.process import wait_until
 from tests.servers.s3 import S3Server
 
+pytestmark = pytest.mark.timeout(600)
+
 DOCUMENTS = ROOT / "demo" / "documents"
 EVENT_TIMEOUT_S = 180
 
