@@ -6,7 +6,7 @@ Started by hand: the list takes ``s3://``, ``file://`` and other URIs. Connectio
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any
 
@@ -39,14 +39,16 @@ with DAG(
         retries=1,
     )
 
-    @task(trigger_rule="all_done")
+    @task
     def report(run_id: str | None = None, params: dict[str, Any] | None = None) -> int:
         """Write the report; returns how many documents it has."""
         from sqlalchemy import bindparam, text
 
         uris = list(dict.fromkeys((params or {})["documents"]))
         engine = BaseHook.get_hook(DB_CONN_ID).get_sqlalchemy_engine()
-        with closing(engine.connect()) as connection, connection.begin():
+        with ExitStack() as stack:
+            stack.callback(engine.dispose)
+            connection = stack.enter_context(engine.begin())
             connection.execute(
                 text(
                     "CREATE TABLE IF NOT EXISTS ocr_report (run_id VARCHAR(250) NOT NULL, "
@@ -57,14 +59,14 @@ with DAG(
             connection.execute(text("DELETE FROM ocr_report WHERE run_id = :run"), {"run": run_id})
             written = connection.execute(
                 text(
-                    "INSERT INTO ocr_report SELECT :run, d.uri, d.status, d.error, COUNT(p.id), "
+                    "INSERT INTO ocr_report (run_id, uri, status, error, pages, vision_tokens, text_tokens) "
+                    "SELECT :run, d.uri, d.status, d.error, COUNT(p.id), "
                     "SUM(p.vision_tokens), SUM(p.text_tokens) "
                     "FROM ocr_documents d LEFT JOIN ocr_pages p ON p.document_id = d.id "
                     "WHERE d.uri IN :uris GROUP BY d.id, d.uri, d.status, d.error"
                 ).bindparams(bindparam("uris", expanding=True)),
                 {"run": run_id, "uris": uris},
             )
-        engine.dispose()
         return written.rowcount
 
     read >> report()

@@ -78,6 +78,15 @@ def test_a_file_is_what_its_content_says(tmp_path: Path, kind: str, media_type: 
         assert document.page(1).image.mode == "RGB"
 
 
+def test_photographs_of_phones(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.from_pillow(Image.new("RGB", (64, 48), "red")).save(tmp_path / "photo.jpg.heic")
+    (tmp_path / "photo.jpg.heic").rename(tmp_path / "photo.jpg")
+    with open_document(tmp_path / "photo.jpg") as document:
+        assert document.media_type == "image/heif"
+        assert document.page(1).image.size == (64, 48)
+
+
 def test_each_frame_of_a_tiff_is_a_page(tmp_path: Path) -> None:
     frames = [Image.new("L", (40 + i, 30), i * 80) for i in range(3)]
     path = tmp_path / "three.tiff"
