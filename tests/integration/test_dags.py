@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -142,8 +143,13 @@ def test_report_dag_reads_a_list(bucket: Any, instance: Airflow, database: Path)
 
 
 def test_event_driven_dag_reads_documents_as_they_arrive(
-    bucket: Any, instance: Airflow, database: Path
+    bucket: Any, instance: Airflow, database: Path, tmp_path: Path
 ) -> None:
+    # Alone, because the scheduled DAG would look into the same bucket at the full hour.
+    (tmp_path / "dags").mkdir()
+    shutil.copy(DAGS / "s3_events_to_database.py", tmp_path / "dags")
+    instance.env["AIRFLOW__CORE__DAGS_FOLDER"] = str(tmp_path / "dags")
+
     def stored() -> list[str]:
         return [uri for (uri,) in query(database, "SELECT uri FROM ocr_documents ORDER BY uri")]
 
