@@ -1,0 +1,82 @@
+"""Command line of the training: gather, train, evaluate."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    gather = commands.add_parser("gather", help="collect fonts and texts from Debian's packages")
+    gather.add_argument("--assets", type=Path, required=True)
+
+    train = commands.add_parser("train", help="train, or go on where a run stopped")
+    train.add_argument("--assets", type=Path, required=True)
+    train.add_argument("--out", type=Path, required=True, help="folder of the run")
+    train.add_argument("--steps", type=int, required=True, help="length of the whole run")
+    train.add_argument("--seconds", type=float, help="stop after so many seconds, to go on later")
+    train.add_argument("--seed", type=int, default=0)
+    train.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1))
+    train.add_argument("--no-compile", action="store_true")
+    train.add_argument("--batch-share", type=float, default=1.0, help="of the usual pages in a batch")
+
+    evaluate = commands.add_parser("evaluate", help="read held-out pages and print the figures")
+    evaluate.add_argument("checkpoint", type=Path)
+    evaluate.add_argument("--assets", type=Path, required=True)
+    evaluate.add_argument("--pages", type=int, default=300)
+    evaluate.add_argument(
+        "--sets", default="small:free,small:markdown,base:free,base:markdown", help="MODE:PROMPT,..."
+    )
+    evaluate.add_argument("--out", type=Path, help="write the figures there, as JSON")
+    options = parser.parse_args(arguments)
+    return {"gather": _gather, "train": _train, "evaluate": _evaluate}[options.command](options)
+
+
+def _gather(options: argparse.Namespace) -> int:
+    from training.assets import gather
+
+    gather(options.assets)
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from training.train import Run, Trainer
+
+    run = Run(
+        assets=options.assets,
+        folder=options.out,
+        steps=options.steps,
+        seconds=options.seconds,
+        seed=options.seed,
+        workers=options.workers,
+        compile=not options.no_compile,
+        batch_share=options.batch_share,
+    )
+    Trainer(run).train()
+    return 0
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from training.evaluate import EvaluationSet, evaluate
+
+    sets = [
+        EvaluationSet(*each.split(":"), pages=options.pages) for each in options.sets.split(",")
+    ]
+    rows = []
+    for each in sets:
+        (figures,) = evaluate(options.checkpoint, options.assets, [each])
+        rows.append(figures.as_dict())
+        print(json.dumps(rows[-1]), flush=True)
+    if options.out:
+        options.out.write_text(json.dumps(rows, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""Traces of printing and scanning: skew, blur and compression."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+
+from PIL import Image, ImageFilter
+
+from training.page import Block, Glyph, Line, Page, PixelBox
+
+#: The largest skew, in degrees.
+MOST_SKEW = 1.2
+
+
+def degrade(rng: Random, page: Page, strength: float = 1.0) -> Page:
+    """Wear a clean page.
+
+    :param rng: the only source of chance.
+    :param page: the page; not changed.
+    :param strength: from 0, which changes nothing, to 1; both how often and how much.
+    :return: the worn page, its boxes and glyphs where they are now.
+    """
+    if rng.random() < 0.3 * strength:
+        page = skew(page, math.radians(rng.uniform(-MOST_SKEW, MOST_SKEW) * strength))
+    image = page.image
+    if rng.random() < 0.3 * strength:
+        image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.7) * strength))
+    if rng.random() < 0.4 * strength:
+        image = compress(image, round(90 - rng.uniform(0, 55) * strength))
+    return page if image is page.image else replace(page, image=image)
+
+
+def compress(image: Image.Image, quality: int) -> Image.Image:
+    """Give what JPEG makes of an image.
+
+    :param image: the image.
+    :param quality: JPEG's quality, 1 to 95.
+    """
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=quality)
+    with Image.open(io.BytesIO(stream.getvalue())) as packed:
+        packed.load()
+        return packed.convert("L")
+
+
+def skew(page: Page, angle: float) -> Page:
+    """Turn a page about its middle, with everything on it.
+
+    A page whose print would leave the paper is not turned.
+
+    :param page: the page.
+    :param angle: the angle in radians, clockwise as seen.
+    """
+    width, height = page.image.size
+    cos, sin = math.cos(angle), math.sin(angle)
+    mid_x, mid_y = width / 2, height / 2
+
+    def move(x: float, y: float) -> tuple[float, float]:
+        dx, dy = x - mid_x, y - mid_y
+        return mid_x + cos * dx - sin * dy, mid_y + sin * dx + cos * dy
+
+    blocks = tuple(_moved(block, move) for block in page.blocks)
+    edges = [edge for block in blocks for edge in (block.box[:2], block.box[2:])]
+    if any(not (0 <= x <= width and 0 <= y <= height) for x, y in edges):
+        return page
+    # The transformation goes from the new picture to the old one.
+    matrix = (
+        cos,
+        sin,
+        mid_x - cos * mid_x - sin * mid_y,
+        -sin,
+        cos,
+        mid_y + sin * mid_x - cos * mid_y,
+    )
+    paper = page.image.getpixel((0, 0))
+    assert isinstance(paper, (int, float))
+    image = page.image.transform(
+        page.image.size,
+        Image.Transform.AFFINE,
+        matrix,
+        Image.Resampling.BILINEAR,
+        fillcolor=int(paper),
+    )
+    glyphs = [Glyph(glyph.character, *move(glyph.x, glyph.y)) for glyph in page.glyphs]
+    return replace(page, image=image, blocks=blocks, glyphs=glyphs)
+
+
+def _moved(block: Block, move: Callable[[float, float], tuple[float, float]]) -> Block:
+    lines = tuple(Line(line.text, _around(line.box, move)) for line in block.lines)
+    return replace(block, box=_around(block.box, move), lines=lines)
+
+
+def _around(box: PixelBox, move: Callable[[float, float], tuple[float, float]]) -> PixelBox:
+    """Give the box around a turned box."""
+    x1, y1, x2, y2 = box
+    xs, ys = zip(*(move(x, y) for x in (x1, x2) for y in (y1, y2)), strict=True)
+    return min(xs), min(ys), max(xs), max(ys)

@@ -1,0 +1,211 @@
+"""How well a checkpoint reads pages of seeds and fonts that it never saw in training."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rapidfuzz.distance import Levenshtein
+
+from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.grounding import parse
+from airflow_deepseek_ocr.ocr.markdown import to_markdown
+from airflow_deepseek_ocr.ocr.prompts import get_prompt
+from airflow_deepseek_ocr.ocr.results import Region
+from training.batches import BatchMaker
+from training.curriculum import LONGEST_ANSWER, STAGES
+from training.page import Page
+from training.targets import choose_prompt, target
+
+#: Seeds of held-out pages; those of the training are smaller.
+_FIRST_SEED = 10**15
+#: Pages read at once; more than the engine's own choice, for this model is small.
+_BATCH_SIZE = {"cuda": 150, "cpu": 16}
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Held-out pages read in one way.
+
+    :param mode: resolution mode.
+    :param prompt: prompt's name.
+    :param pages: how many pages.
+    """
+
+    mode: str
+    prompt: str
+    pages: int = 300
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How one set was read.
+
+    :param character_error: edit distance over the text's length, all pages together; text without
+        boxes, white space counted as one space.
+    :param median_error: the median page's.
+    :param box_overlap: mean intersection over union of the boxes, a missing one counting 0; None
+        where the prompt has none.
+    :param tables_right: share of tables with the right number of rows and of cells in each row;
+        None where there are none.
+    :param without_end: share of pages without an end token.
+    """
+
+    mode: str
+    prompt: str
+    pages: int
+    character_error: float
+    median_error: float
+    box_overlap: float | None
+    tables_right: float | None
+    without_end: float
+
+    def as_dict(self) -> dict[str, object]:
+        """For a log or a report; figures rounded to four digits."""
+        return {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in asdict(self).items()
+        }
+
+
+@dataclass(frozen=True)
+class _Answer:
+    text: str
+    regions: tuple[Region, ...]
+
+
+def evaluate(
+    folder: Path, assets: Path, sets: Sequence[EvaluationSet], *, device: str = "auto"
+) -> list[Figures]:
+    """Read each set with the engine that users have.
+
+    :param folder: a checkpoint in the published layout.
+    :param assets: fonts and texts, see :mod:`training.assets`.
+    :param device: a torch device, or ``auto``.
+    """
+    maker = BatchMaker(assets, "heldout")
+    figures = []
+    for each in sets:
+        engine = TransformersEngine(
+            folder,
+            device=device,
+            decoding=Decoding(max_output_length=LONGEST_ANSWER[each.mode] + 200),
+        )
+        engine.batch_size = _BATCH_SIZE[engine.device.partition(":")[0]]
+        if each.mode in ("gundam", "large", "base"):
+            engine.batch_size //= 2
+        try:
+            figures.append(_measure(each, engine, list(held_out_pages(maker, each))))
+        finally:
+            engine.close()
+    return figures
+
+
+def held_out_pages(maker: BatchMaker, each: EvaluationSet) -> Iterator[tuple[Page, str]]:
+    """Clean pages, each with the prompt that it is read with.
+
+    :param maker: of the split ``heldout``.
+    """
+    for number in range(each.pages):
+        rng = random.Random(f"{_FIRST_SEED + number}/{each.mode}")
+        page = maker.draw(rng, each.mode, STAGES[-1], clean=True)
+        while each.prompt == "figure" and not page.chart:
+            page = maker.draw(rng, each.mode, STAGES[-1], clean=True)
+        prompt = each.prompt
+        while each.prompt == "locate" and prompt == "locate":
+            prompt = choose_prompt(rng, page, ("locate",))
+            if not prompt.startswith("locate:"):
+                page, prompt = maker.draw(rng, each.mode, STAGES[-1], clean=True), "locate"
+        yield page, prompt
+
+
+def _measure(
+    each: EvaluationSet, engine: TransformersEngine, pages: list[tuple[Page, str]]
+) -> Figures:
+    requests = (
+        PageRequest(number, page.image.convert("RGB"), prompt, each.mode)
+        for number, (page, prompt) in enumerate(pages)
+    )
+    errors, overlaps, tables, endless = [], [], [], 0
+    lengths = []
+    for reading in engine.read(requests):
+        page, prompt = pages[reading.key]  # type: ignore[index]
+        _raise_failure(reading)
+        endless += reading.finish_reason is not FinishReason.STOP
+        truth, read = _answer(target(page, prompt), page, prompt), _answer(
+            reading.text, page, prompt
+        )
+        errors.append(Levenshtein.distance(truth.text, read.text))
+        lengths.append(max(1, len(truth.text)))
+        overlaps += _overlaps(truth.regions, read.regions)
+        tables += _tables_right(truth.text, read.text)
+    shares = sorted(error / length for error, length in zip(errors, lengths, strict=True))
+    return Figures(
+        mode=each.mode,
+        prompt=each.prompt,
+        pages=len(pages),
+        character_error=sum(errors) / sum(lengths),
+        median_error=shares[len(shares) // 2],
+        box_overlap=_mean(overlaps),
+        tables_right=_mean([float(right) for right in tables]),
+        without_end=endless / len(pages),
+    )
+
+
+def _raise_failure(reading: PageReading) -> None:
+    if reading.error is not None:
+        raise reading.error
+
+
+def _answer(text: str, page: Page, prompt: str) -> _Answer:
+    in_ref = get_prompt(prompt).text_in_ref
+    regions = parse(text, text_in_ref=in_ref, width=page.image.width, height=page.image.height)
+    plain = to_markdown(regions, text_in_ref=in_ref)
+    return _Answer(" ".join(plain.split()), regions)
+
+
+def _overlaps(truth: Iterable[Region], read: Iterable[Region]) -> list[float]:
+    """For each true box the best overlap with a box that no other took."""
+    left = [box.normalized for region in read for box in region.boxes]
+    overlaps = []
+    for region in truth:
+        for box in region.boxes:
+            best = max(left, key=lambda other: _overlap(box.normalized, other), default=None)
+            overlaps.append(_overlap(box.normalized, best) if best else 0.0)
+            if best and overlaps[-1] > 0:
+                left.remove(best)
+    return overlaps
+
+
+def _overlap(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> float:
+    """Intersection over union; each coordinate stands for a bin of width one."""
+    width = min(one[2], other[2]) + 1 - max(one[0], other[0])
+    height = min(one[3], other[3]) + 1 - max(one[1], other[1])
+    if width <= 0 or height <= 0:
+        return 0.0
+    shared = width * height
+    areas = sum((box[2] + 1 - box[0]) * (box[3] + 1 - box[1]) for box in (one, other))
+    return shared / (areas - shared)
+
+
+def _tables_right(truth: str, read: str) -> list[bool]:
+    expected, found = _table_shapes(truth), _table_shapes(read)
+    found += [()] * (len(expected) - len(found))
+    return [shape == found[index] for index, shape in enumerate(expected)]
+
+
+def _table_shapes(text: str) -> list[tuple[int, ...]]:
+    """Of each table the number of cells in each row."""
+    return [
+        tuple(row.count("<td>") for row in re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL))
+        for table in re.findall(r"<table>(.*?)</table>", text, re.DOTALL)
+    ]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

@@ -1,0 +1,119 @@
+"""A page as the network sees it: views in pixels, and where the characters stand in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image, ImageOps
+
+from airflow_deepseek_ocr.ocr.resolution import PIXELS_PER_TOKEN, TILE_SIZE, Resolution
+from training.network import AMBIGUOUS, CELL_COLUMNS, CELL_ROWS, CHARACTERS
+from training.page import Page
+
+#: Grey of the padding, as in :data:`airflow_deepseek_ocr.model.image_processing.PADDING`.
+_PADDING = 127
+
+
+@dataclass(frozen=True)
+class View:
+    """One view.
+
+    :param pixels: uint8 (size, size), grey.
+    :param inside: the part that shows the page, the rest is padding; x1, y1, x2, y2.
+    :param cells: uint8 (size / 16, size / 8): the character in each cell, 0 for none.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    inside: tuple[int, int, int, int]
+    cells: npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Views:
+    """Views of one size.
+
+    Fields as in :class:`View`, with a dimension for the views before.
+    """
+
+    pixels: torch.Tensor
+    inside: torch.Tensor
+    cells: torch.Tensor
+
+
+def global_view(page: Page, resolution: Resolution) -> View:
+    """The view as :func:`airflow_deepseek_ocr.model.image_processing.prepare` makes it, in grey."""
+    size, (width, height) = resolution.size, page.image.size
+    if not resolution.keep_aspect:
+        image = page.image.resize((size, size))
+        inside = (0, 0, size, size)
+    else:
+        image = ImageOps.pad(page.image, (size, size), color=_PADDING)
+        shown = ImageOps.contain(Image.new("1", (width, height)), (size, size)).size
+        left, top = round((size - shown[0]) * 0.5), round((size - shown[1]) * 0.5)
+        inside = (left, top, left + shown[0], top + shown[1])
+    cells = _cells(page, inside, size)
+    if resolution.tiles:
+        cells[:] = AMBIGUOUS  # the tiles show the characters; here they may be too small
+    return View(np.asarray(image), inside, cells)
+
+
+def tiles(page: Page, grid: tuple[int, int]) -> list[View]:
+    """The tiles of (columns, rows), row by row; none for (1, 1)."""
+    if grid == (1, 1):
+        return []
+    columns, rows = grid
+    size = (columns * TILE_SIZE, rows * TILE_SIZE)
+    pixels = np.asarray(page.image.resize(size))
+    cells = _cells(page, (0, 0, *size), *reversed(size))
+    inside = (0, 0, TILE_SIZE, TILE_SIZE)
+    return [
+        View(
+            np.ascontiguousarray(_cut(pixels, row, column, TILE_SIZE, TILE_SIZE)),
+            inside,
+            _cut(cells, row, column, TILE_SIZE // 16, TILE_SIZE // 8),
+        )
+        for row in range(rows)
+        for column in range(columns)
+    ]
+
+
+def _cut(
+    array: npt.NDArray[np.uint8], row: int, column: int, height: int, width: int
+) -> npt.NDArray[np.uint8]:
+    return array[row * height : (row + 1) * height, column * width : (column + 1) * width]
+
+
+def _cells(
+    page: Page, inside: tuple[int, int, int, int], height: int, width: int | None = None
+) -> npt.NDArray[np.uint8]:
+    """The character in each cell of a view of ``height`` x ``width`` pixels."""
+    token_height, token_width = PIXELS_PER_TOKEN // CELL_ROWS, PIXELS_PER_TOKEN // CELL_COLUMNS
+    cells = np.zeros((height // token_height, (width or height) // token_width), np.uint8)
+    if not page.glyphs:
+        return cells
+    left, top, right, bottom = inside
+    places = np.array([(glyph.x, glyph.y) for glyph in page.glyphs])
+    classes = np.array([CHARACTERS.get(glyph.character, AMBIGUOUS) for glyph in page.glyphs])
+    columns = (places[:, 0] * ((right - left) / page.image.width) + left) // token_width
+    rows = (places[:, 1] * ((bottom - top) / page.image.height) + top) // token_height
+    columns = columns.astype(int).clip(0, cells.shape[1] - 1)
+    rows = rows.astype(int).clip(0, cells.shape[0] - 1)
+    cells[rows, columns] = classes
+    flat = rows * cells.shape[1] + columns
+    crowded, counts = np.unique(flat, return_counts=True)
+    cells.reshape(-1)[crowded[counts > 1]] = AMBIGUOUS
+    return cells
+
+
+def stack(views: list[View]) -> Views:
+    """Views of one size, together."""
+    return Views(
+        torch.from_numpy(np.stack([view.pixels for view in views])),
+        torch.tensor([view.inside for view in views]),
+        torch.from_numpy(np.stack([view.cells for view in views])),
+    )
+
+
