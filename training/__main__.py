@@ -23,15 +23,18 @@ def main(arguments: list[str] | None = None) -> int:
     train.add_argument("--seconds", type=float, help="stop after so many seconds, to go on later")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1))
-    train.add_argument("--no-compile", action="store_true")
-    train.add_argument("--batch-share", type=float, default=1.0, help="of the usual pages in a batch")
+    train.add_argument(
+        "--batch-share", type=float, default=1.0, help="of the usual pages in a batch"
+    )
 
     evaluate = commands.add_parser("evaluate", help="read held-out pages and print the figures")
     evaluate.add_argument("checkpoint", type=Path)
     evaluate.add_argument("--assets", type=Path, required=True)
     evaluate.add_argument("--pages", type=int, default=300)
     evaluate.add_argument(
-        "--sets", default="small:free,small:markdown,base:free,base:markdown", help="MODE:PROMPT,..."
+        "--sets",
+        default="small:free,small:markdown,base:free,base:markdown",
+        help="MODE:PROMPT,...",
     )
     evaluate.add_argument("--out", type=Path, help="write the figures there, as JSON")
     options = parser.parse_args(arguments)
@@ -55,7 +58,6 @@ def _train(options: argparse.Namespace) -> int:
         seconds=options.seconds,
         seed=options.seed,
         workers=options.workers,
-        compile=not options.no_compile,
         batch_share=options.batch_share,
     )
     Trainer(run).train()

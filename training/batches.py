@@ -213,9 +213,7 @@ def _view_rows(first: int, side: int, newline: int) -> npt.NDArray[np.int64]:
     return np.pad(square, ((0, 0), (0, 1)), constant_values=newline).reshape(-1)
 
 
-def _tile_rows(
-    first: int, grid: tuple[int, int], side: int, newline: int
-) -> npt.NDArray[np.int64]:
+def _tile_rows(first: int, grid: tuple[int, int], side: int, newline: int) -> npt.NDArray[np.int64]:
     """Rows of the tiles' tokens, read line by line across the tiles, as the published code does."""
     columns, rows = grid
     tiles = np.arange(first, first + rows * columns * side * side)
@@ -230,9 +228,7 @@ def _page_size(rng: random.Random, resolution: Resolution) -> tuple[int, int, fl
     as scans are, and a few smaller.
     """
     aspect = rng.choice((rng.uniform(0.64, 0.8), rng.uniform(0.64, 1.5), 210 / 297, 1.0))
-    scale = rng.choices(
-        (1.0, rng.uniform(1.1, 2.0), rng.uniform(0.7, 1.0)), (0.40, 0.48, 0.12)
-    )[0]
+    scale = rng.choices((1.0, rng.uniform(1.1, 2.0), rng.uniform(0.7, 1.0)), (0.40, 0.48, 0.12))[0]
     if resolution.tiles:
         columns, rows = rng.choice(((1, 2), (2, 1), (2, 2), (2, 3), (2, 3), (2, 3), (3, 2)))
         shrink = rng.uniform(0.88, 1.1)

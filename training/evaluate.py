@@ -137,8 +137,9 @@ def _measure(
         page, prompt = pages[reading.key]  # type: ignore[index]
         _raise_failure(reading)
         endless += reading.finish_reason is not FinishReason.STOP
-        truth, read = _answer(target(page, prompt), page, prompt), _answer(
-            reading.text, page, prompt
+        truth, read = (
+            _answer(target(page, prompt), page, prompt),
+            _answer(reading.text, page, prompt),
         )
         errors.append(Levenshtein.distance(truth.text, read.text))
         lengths.append(max(1, len(truth.text)))

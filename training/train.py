@@ -45,7 +45,6 @@ class Run:
     :param seconds: stop after so many seconds, saving the state; None runs to the end.
     :param seed: of weights and pages.
     :param workers: processes that draw pages.
-    :param compile: compile the network; pays on a GPU.
     :param batch_share: of the usual number of pages in a batch, for smaller machines.
     """
 
@@ -55,7 +54,6 @@ class Run:
     seconds: float | None = None
     seed: int = 0
     workers: int = 15
-    compile: bool = True
     batch_share: float = 1.0
 
 
@@ -76,12 +74,6 @@ class Trainer:
         run.folder.mkdir(parents=True, exist_ok=True)
         if self._state.exists():
             self._resume()
-        self._see, self._answer = self._losses_of_views, self._loss_of_sequences
-        if run.compile:
-            # Sizes of views differ in a few fixed ways, lengths of texts in many.
-            torch._dynamo.config.automatic_dynamic_shapes = False
-            torch._dynamo.config.cache_size_limit = 32
-            self._see, self._answer = torch.compile(self._see), torch.compile(self._answer)
 
     @property
     def _state(self) -> Path:
@@ -157,16 +149,19 @@ class Trainer:
         self.network.zero_grad(set_to_none=True)
         tally.add(batch, text, characters)
 
-    def _losses(
-        self, batch: Batch, noise: torch.Generator
-    ) -> tuple[_LossAndRight, _LossAndRight]:
+    def _losses(self, batch: Batch, noise: torch.Generator) -> tuple[_LossAndRight, _LossAndRight]:
         """(loss, share right) of the answers' tokens, and of the characters in cells."""
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
-            seen = [self._see(*self._view_inputs(views, noise)) for views in batch.views]
+            seen = [
+                self._losses_of_views(*self._view_inputs(views, noise)) for views in batch.views
+            ]
             vision = torch.cat([tokens.flatten(0, 1) for tokens, _, _ in seen])
             labels = sum(len(group.labels) for group in batch.sequences)
             losses, right = zip(
-                *(self._answer(vision, *self._sequence_inputs(each)) for each in batch.sequences),
+                *(
+                    self._loss_of_sequences(vision, *self._sequence_inputs(each))
+                    for each in batch.sequences
+                ),
                 strict=True,
             )
         shares = [len(group.labels) / labels for group in batch.sequences]
@@ -185,9 +180,9 @@ class Trainer:
         logits, cells = logits.flatten(0, 2).float(), cells.flatten().long()
         weights = torch.ones(logits.shape[-1], device=logits.device)
         weights[0] = _EMPTY_WEIGHT
-        loss = F.cross_entropy(
-            logits, cells, weights, ignore_index=AMBIGUOUS, reduction="sum"
-        ) / ((cells == 0).sum() * _EMPTY_WEIGHT + ((cells > 0) & (cells != AMBIGUOUS)).sum() + 1)
+        loss = F.cross_entropy(logits, cells, weights, ignore_index=AMBIGUOUS, reduction="sum") / (
+            (cells == 0).sum() * _EMPTY_WEIGHT + ((cells > 0) & (cells != AMBIGUOUS)).sum() + 1
+        )
         printed = (cells > 0) & (cells != AMBIGUOUS)
         right = ((logits.argmax(-1) == cells) & printed).sum() / (printed.sum() + 1e-9)
         return tokens, loss, right
@@ -212,21 +207,13 @@ class Trainer:
         pixels = views.pixels.to(self.device, non_blocking=True)
         pixels = photograph(pixels, views.inside.to(self.device), noise)
         cells = views.cells.to(self.device, non_blocking=True)
-        if self.run.compile:
-            for tensor in (pixels, cells):
-                torch._dynamo.mark_dynamic(tensor, 0)
         return pixels, cells
 
     def _sequence_inputs(self, group: Sequences) -> tuple[torch.Tensor, ...]:
-        tensors = [
+        return tuple(
             getattr(group, field.name).to(self.device, non_blocking=True)
             for field in fields(Sequences)
-        ]
-        if self.run.compile:
-            for tensor in tensors:
-                for dimension in range(tensor.ndim):
-                    torch._dynamo.mark_dynamic(tensor, dimension)
-        return tuple(tensors)
+        )
 
     @torch.no_grad()
     def _measure(self) -> None:

@@ -115,5 +115,3 @@ def stack(views: list[View]) -> Views:
         torch.tensor([view.inside for view in views]),
         torch.from_numpy(np.stack([view.cells for view in views])),
     )
-
-
