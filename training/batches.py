@@ -1,56 +1,41 @@
-"""Batches of pages: views, answers, and where the characters stand, each batch from its step's seed."""
+"""Batches of pages, all of one shape for a mode and a stage, each drawn from its step's seed."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from torch.utils.data import IterableDataset, get_worker_info
-from transformers import PreTrainedTokenizerFast
 
-from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from airflow_deepseek_ocr.ocr.resolution import (
-    MAX_TILES,
     PIXELS_PER_TOKEN,
     TILE_SIZE,
     Resolution,
     get_resolution,
 )
 from training.assets import load_fonts, load_texts
-from training.curriculum import LONGEST_ANSWER, PROMPTS_PER_PAGE, VIEWS_PER_BATCH, Stage, stage_at
+from training.curriculum import (
+    GROUP_SHARES,
+    LONGEST_ANSWER,
+    PAGES_PER_BATCH,
+    PROMPTS_PER_PAGE,
+    TILES_PER_PAGE,
+    PageSpec,
+    Stage,
+    stage_at,
+)
 from training.degrade import degrade
 from training.layouts import PageAssets, draw_page
 from training.page import Page
+from training.sequences import Encoder, Question, Sequences, group, vision_rows
 from training.targets import choose_prompt, target
-from training.tokenizer import BOS, EOS, build_tokenizer
+from training.tokenizer import build_tokenizer
 from training.views import View, Views, global_view, stack, tiles
 
-#: What the loss leaves out.
-IGNORED = -100
-#: Sequences of similar length are decoded together; so many groups a batch.
-_GROUPS = 3
+#: Tokens by which sequences' lengths are rounded up, for the GPU's matrix units.
 _LENGTH_MULTIPLE = 32
-
-
-@dataclass(frozen=True)
-class Sequences:
-    """Prompts and answers, padded on the right.
-
-    :param ids: (sequences, length).
-    :param vision_rows: (sequences, length): see :meth:`training.network.Network.embed`.
-    :param labelled: indices into the flattened ids whose next token is to be predicted.
-    :param labels: that token, for each of ``labelled``.
-    """
-
-    ids: torch.Tensor
-    vision_rows: torch.Tensor
-    labelled: torch.Tensor
-    labels: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -59,7 +44,7 @@ class Batch:
 
     :param mode: resolution mode.
     :param views: the (global) view of each page, then the tiles where the mode has them.
-    :param sequences: in groups of similar length.
+    :param sequences: in groups of similar length; none where the vision tower learns alone.
     :param pages: how many pages.
     """
 
@@ -69,15 +54,14 @@ class Batch:
     pages: int
 
 
-@dataclass
-class _Drawn:
-    """A page with its views and its grid of tiles, and what is asked about it."""
+@dataclass(frozen=True)
+class SeenPage:
+    """A page as a mode sees it."""
 
     page: Page
     grid: tuple[int, int]
     view: View
     tiles: list[View]
-    questions: list[tuple[list[int], list[int]]] = field(default_factory=list)
 
 
 class BatchMaker:
@@ -85,147 +69,117 @@ class BatchMaker:
 
     :param assets: folder of fonts and texts, see :mod:`training.assets`.
     :param split: which fonts and sentences: ``train`` or ``heldout``.
+    :param share: of the usual number of pages in a batch.
     """
 
-    def __init__(self, assets: Path, split: str = "train") -> None:
+    def __init__(self, assets: Path, split: str = "train", share: float = 1.0) -> None:
         texts = load_texts(assets)
         sentences = texts.sentences if split == "train" else texts.heldout_sentences
-        self.assets = PageAssets(load_fonts(assets, split), texts.words, texts.accented, sentences)
-        self.tokenizer = build_tokenizer()
-        self._bos, self._eos, self._image = (
-            self.tokenizer.convert_tokens_to_ids(token) for token in (BOS, EOS, "<image>")
-        )
+        self._assets = PageAssets(load_fonts(assets, split), texts.words, texts.accented, sentences)
+        self._encoder = Encoder(build_tokenizer())
+        self._share = share
 
     def draw(self, rng: random.Random, mode: str, stage: Stage, *, clean: bool = False) -> Page:
         """A page as that mode and stage have it.
 
         :param clean: neither skewed nor blurred nor compressed.
         """
-        spec = stage.pages[mode]
-        width, height, scale = _page_size(rng, get_resolution(mode))
+        resolution, spec = get_resolution(mode), stage.pages[mode]
+        while True:
+            width, height, scale = _page_size(rng, resolution)
+            columns, rows = resolution.grid(round(width * scale), round(height * scale))
+            if columns * rows <= TILES_PER_PAGE:
+                break
         page = draw_page(
             rng,
-            self.assets,
+            self._assets,
             width=width,
             height=height,
             text_size=spec.text_size,
             max_characters=spec.characters,
-            kind=rng.choice(stage.kinds) if stage.kinds else None,
             scale=scale,
         )
         return page if clean else degrade(rng, page)
 
-    def batch(self, seed: int, mode: str, stage: Stage, share: float = 1.0) -> Batch:
-        """The batch of that seed.
-
-        :param share: of the usual number of views; smaller batches for smaller machines.
-        """
-        rng = random.Random(seed)
-        resolution = get_resolution(mode)
-        room = max(MAX_TILES if resolution.tiles else 1, round(VIEWS_PER_BATCH[mode] * share))
-        drawn: list[_Drawn] = []
-        while room > 0:
+    def see(self, seed: int, mode: str, stage: Stage) -> list[SeenPage]:
+        """The pages of a batch."""
+        rng, resolution = random.Random(seed), get_resolution(mode)
+        seen = []
+        for _ in range(max(1, round(PAGES_PER_BATCH[mode] * self._share))):
             page = self.draw(rng, mode, stage)
-            one = self._look(page, resolution)
-            room -= len(one.tiles) if resolution.tiles else 1
-            if room < 0:
-                break
-            one.questions = self._ask(rng, page, mode, stage)
-            drawn.append(one)
-        views = [stack([one.view for one in drawn])]
-        if resolution.tiles:
-            views.append(stack([tile for one in drawn for tile in one.tiles]))
-        return Batch(mode, views, self._sequences(drawn, resolution), len(drawn))
+            grid = resolution.grid(*page.image.size)
+            seen.append(SeenPage(page, grid, global_view(page, resolution), tiles(page, grid)))
+        return seen
 
-    def _look(self, page: Page, resolution: Resolution) -> _Drawn:
-        grid = resolution.grid(*page.image.size)
-        if resolution.tiles and grid == (1, 1):
-            raise ValueError("pages for a mode with tiles must be larger than a tile")
-        return _Drawn(page, grid, global_view(page, resolution), tiles(page, grid))
+    def ask(self, seed: int, seen: list[SeenPage], mode: str, stage: Stage) -> Batch:
+        """A batch that asks about those pages."""
+        rng = random.Random(seed)
+        asked = [
+            (number, question)
+            for number, each in enumerate(seen)
+            for question in self._questions(rng, each.page, mode, stage)
+        ]
+        return assemble(self._encoder, seen, asked, mode, stage.pages[mode])
 
-    def _ask(
-        self, rng: random.Random, page: Page, mode: str, stage: Stage
-    ) -> list[tuple[list[int], list[int]]]:
-        """(prompt ids, answer ids) of different prompts; at least one, cut off if it must be."""
-        questions: dict[str, tuple[list[int], list[int]]] = {}
-        for _ in range(PROMPTS_PER_PAGE + 2):
+    def _questions(self, rng: random.Random, page: Page, mode: str, stage: Stage) -> list[Question]:
+        questions: dict[str, Question] = {}
+        for _ in range(PROMPTS_PER_PAGE + 2) if stage.prompts else ():
             prompt = choose_prompt(rng, page, stage.prompts)
-            if prompt in questions:
-                continue
-            answer = [*self._encode(target(page, prompt)), self._eos]
-            if len(answer) <= LONGEST_ANSWER[mode]:
-                questions[prompt] = (self._encode("\n" + prompt_line(prompt)), answer)
+            question = self._encoder.question(prompt, target(page, prompt))
+            if len(question.answer) <= LONGEST_ANSWER[mode]:
+                questions[prompt] = question
             if len(questions) == PROMPTS_PER_PAGE:
                 break
-        if not questions:
-            answer = self._encode(target(page, "free"))[: LONGEST_ANSWER[mode]]
-            questions["free"] = (self._encode("\n" + prompt_line("free")), answer)
         return list(questions.values())
 
-    def _encode(self, text: str) -> list[int]:
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
-        return ids
 
-    def _sequences(self, drawn: list[_Drawn], resolution: Resolution) -> list[Sequences]:
-        side, tile = resolution.size // PIXELS_PER_TOKEN, TILE_SIZE // PIXELS_PER_TOKEN
-        views = len(drawn) * side * side
-        newline = views + sum(len(one.tiles) for one in drawn) * tile * tile
-        rows: list[tuple[npt.NDArray[np.int64], list[int], list[int]]] = []
-        first_tile = views
-        for number, one in enumerate(drawn):
-            image = _view_rows(number * side * side, side, newline)
-            if one.tiles:
-                image = np.concatenate([_tile_rows(first_tile, one.grid, tile, newline), image])
-                first_tile += len(one.tiles) * tile * tile
-            image = np.append(image, newline + 1)
-            rows += [(image, prompt, answer) for prompt, answer in one.questions]
-        rows.sort(key=lambda row: sum(map(len, row)))
-        return [self._pad(group) for group in _split(rows, _GROUPS)]
+def assemble(
+    encoder: Encoder,
+    seen: list[SeenPage],
+    asked: list[tuple[int, Question]],
+    mode: str,
+    spec: PageSpec,
+) -> Batch:
+    """A batch of the shape that the mode, the number of pages and ``spec`` fix.
 
-    def _pad(self, rows: list[tuple[npt.NDArray[np.int64], list[int], list[int]]]) -> Sequences:
-        length = 1 + max(sum(map(len, row)) for row in rows)
-        length += -length % _LENGTH_MULTIPLE
-        ids = np.full((len(rows), length), self.tokenizer.pad_token_id, np.int64)
-        vision_rows = np.full((len(rows), length), -1, np.int64)
-        labels = np.full((len(rows), length), IGNORED, np.int64)
-        for row, (image, prompt, answer) in enumerate(rows):
-            text = 1 + len(image)
-            start = text + len(prompt)
-            ids[row, 0] = self._bos
-            vision_rows[row, 1:text] = image
-            ids[row, 1:text] = self._image
-            ids[row, text : start + len(answer)] = prompt + answer
-            labels[row, start - 1 : start - 1 + len(answer)] = answer
-        (labelled,) = np.nonzero(labels.reshape(-1) != IGNORED)
-        return Sequences(
-            *map(torch.from_numpy, (ids, vision_rows, labelled, labels.reshape(-1)[labelled]))
+    :param asked: questions, each with the number of its page; what is too long is left out.
+    """
+    resolution = get_resolution(mode)
+    views = [stack([each.view for each in seen])]
+    side, tile_side = resolution.size // PIXELS_PER_TOKEN, TILE_SIZE // PIXELS_PER_TOKEN
+    first_tile = newline = len(seen) * side * side
+    if resolution.tiles:
+        views.append(
+            stack([tile for each in seen for tile in each.tiles], len(seen) * TILES_PER_PAGE)
         )
+        newline += len(seen) * TILES_PER_PAGE * tile_side**2
+    images = []
+    for number, each in enumerate(seen):
+        images.append(vision_rows(resolution, each.grid, number * side * side, first_tile, newline))
+        first_tile += len(each.tiles) * tile_side**2
+    if not any(spec.lengths):
+        return Batch(mode, views, [], len(seen))
+    counts = [max(1, round(len(seen) * PROMPTS_PER_PAGE * share)) for share in GROUP_SHARES]
+    groups = group([(images[number], question) for number, question in asked], counts, spec.lengths)
+    longest = resolution.vision_tokens(_widest_grid(resolution))
+    sequences = []
+    for members, count, length in zip(groups, counts, spec.lengths, strict=True):
+        length += 1 + longest
+        length += -length % _LENGTH_MULTIPLE
+        sequences.append(encoder.pad(members, count, length))
+    return Batch(mode, views, sequences, len(seen))
 
 
-def _split(rows: list, parts: int) -> list[list]:  # type: ignore[type-arg]
-    size = -(-len(rows) // parts)
-    return [rows[start : start + size] for start in range(0, len(rows), size)]
-
-
-def _view_rows(first: int, side: int, newline: int) -> npt.NDArray[np.int64]:
-    """Rows of a square view's tokens, a newline behind each line."""
-    square = np.arange(first, first + side * side).reshape(side, side)
-    return np.pad(square, ((0, 0), (0, 1)), constant_values=newline).reshape(-1)
-
-
-def _tile_rows(first: int, grid: tuple[int, int], side: int, newline: int) -> npt.NDArray[np.int64]:
-    """Rows of the tiles' tokens, read line by line across the tiles, as the published code does."""
-    columns, rows = grid
-    tiles = np.arange(first, first + rows * columns * side * side)
-    page = tiles.reshape(rows, columns, side, side).swapaxes(1, 2).reshape(rows * side, -1)
-    return np.pad(page, ((0, 0), (0, 1)), constant_values=newline).reshape(-1)
+def _widest_grid(resolution: Resolution) -> tuple[int, int]:
+    """The grid of at most ``TILES_PER_PAGE`` tiles with the most vision tokens: a newline a line."""
+    return (1, TILES_PER_PAGE) if resolution.tiles else (1, 1)
 
 
 def _page_size(rng: random.Random, resolution: Resolution) -> tuple[int, int, float]:
     """Width and height in pixels, and the scale at which the page is drawn.
 
-    Paper is upright more often than not; half of the pages are drawn larger than they are seen,
-    as scans are, and a few smaller.
+    Paper is upright more often than not; half of the pages are drawn larger than they are seen, as
+    scans are, and a few smaller.
     """
     aspect = rng.choice((rng.uniform(0.64, 0.8), rng.uniform(0.64, 1.5), 210 / 297, 1.0))
     scale = rng.choices((1.0, rng.uniform(1.1, 2.0), rng.uniform(0.7, 1.0)), (0.40, 0.48, 0.12))[0]
@@ -243,11 +197,14 @@ def _page_size(rng: random.Random, resolution: Resolution) -> tuple[int, int, fl
 
 
 class Batches(IterableDataset[Batch]):
-    """The batches from ``first_step`` on; worker processes take turns, so that the order is fixed.
+    """The batches from ``first_step`` on, in a fixed order.
+
+    Worker processes take turns. A worker asks twice about the pages it has drawn, other prompts the
+    second time: drawing takes longer than learning.
 
     :param seed: of the whole run.
     :param steps: length of the whole run, which places the curriculum.
-    :param share: of the usual number of views in a batch.
+    :param share: of the usual number of pages in a batch.
     """
 
     def __init__(
@@ -259,19 +216,13 @@ class Batches(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        maker = BatchMaker(self.assets)
+        maker = BatchMaker(self.assets, share=self.share)
+        drawn_at, seen = -1, []
         for step in range(self.first_step + offset, self.steps, stride):
-            seed = self.seed * 1_000_003 + step
-            stage = stage_at(step / self.steps)
-            rng = random.Random(seed)
-            mode = rng.choices(list(stage.modes), list(stage.modes.values()))[0]
-            yield maker.batch(seed, mode, stage, self.share)
-
-
-def decode_ids(tokenizer: PreTrainedTokenizerFast, ids: list[int]) -> str:
-    """Text of generated ids up to the end token, markup kept."""
-    end = tokenizer.eos_token_id
-    text: str = tokenizer.decode(
-        ids[: ids.index(end)] if end in ids else ids, skip_special_tokens=False
-    )
-    return text
+            drawing_step = step - (step // stride % 2) * stride
+            stage = stage_at(drawing_step / self.steps)
+            seed = self.seed * 1_000_003 + drawing_step
+            mode = random.Random(seed).choices(list(stage.modes), list(stage.modes.values()))[0]
+            if drawn_at != drawing_step:
+                drawn_at, seen = drawing_step, maker.see(seed, mode, stage)
+            yield maker.ask(self.seed * 1_000_003 + step, seen, mode, stage)

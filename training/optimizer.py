@@ -20,10 +20,12 @@ _COEFFICIENTS, _ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 _MOMENTUM = 0.95
 
 
-def make_optimizers(network: nn.Module, *, fused: bool) -> list[torch.optim.Optimizer]:
-    """Optimizers for all parameters, with the peak rate of each group in its ``peak_lr``.
+def make_optimizers(network: nn.Module, device: str) -> list[torch.optim.Optimizer]:
+    """Optimizers for all parameters.
 
-    :param fused: whether AdamW runs as one kernel (GPU).
+    Rates are tensors, so that a captured step sees them change; each group's ``peak_lr`` has the peak.
+
+    :param device: of the network.
     """
     matrices, others = [], []
     for name, parameter in network.named_parameters():
@@ -31,12 +33,19 @@ def make_optimizers(network: nn.Module, *, fused: bool) -> list[torch.optim.Opti
         is_table = any(part in name for part in ("embed", "lm_head", "characters", "gate.weight"))
         (matrices if is_matrix and not is_table else others).append(parameter)
     optimizers: list[torch.optim.Optimizer] = [
-        Muon(matrices, lr=0.02, weight_decay=0.01),
-        torch.optim.AdamW(others, lr=2e-3, betas=(0.9, 0.98), weight_decay=0.01, fused=fused),
+        Muon(matrices, lr=torch.tensor(0.02, device=device), weight_decay=0.01),
+        torch.optim.AdamW(
+            others,
+            lr=torch.tensor(2e-3, device=device),
+            betas=(0.9, 0.98),
+            weight_decay=0.01,
+            fused=device == "cuda",
+            capturable=device == "cuda",
+        ),
     ]
     for optimizer in optimizers:
         for group in optimizer.param_groups:
-            group["peak_lr"] = group["lr"]
+            group["peak_lr"] = float(group["lr"])
     return optimizers
 
 
@@ -45,11 +54,13 @@ class Muon(torch.optim.Optimizer):
 
     :param parameters: of two dimensions; of three (a stack of matrices); of four (a convolution,
         taken as a matrix with a row for each output channel).
-    :param lr: learning rate, multiplied by sqrt(rows / columns) of matrices higher than wide.
+    :param lr: learning rate (0-dimensional tensor), multiplied by sqrt(rows / columns) of matrices higher than wide.
     :param weight_decay: decoupled, as in AdamW.
     """
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float) -> None:
+    def __init__(
+        self, parameters: Iterable[nn.Parameter], lr: torch.Tensor, weight_decay: float
+    ) -> None:
         super().__init__(parameters, {"lr": lr, "weight_decay": weight_decay})
 
     @torch.no_grad()
@@ -69,13 +80,12 @@ class Muon(torch.optim.Optimizer):
                 updates = _orthogonalise(torch.cat(stacks)).split([len(stack) for stack in stacks])
                 rate = group["lr"] * max(1.0, rows / columns) ** 0.5
                 torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
-                torch._foreach_add_(
+                torch._foreach_sub_(
                     parameters,
                     [
-                        update.reshape(parameter.shape).to(parameter.dtype)
+                        (update.to(rate.dtype) * rate).reshape(parameter.shape)
                         for update, parameter in zip(updates, parameters, strict=True)
                     ],
-                    alpha=-rate,
                 )
 
     def _momentum(self, parameter: nn.Parameter) -> torch.Tensor:

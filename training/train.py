@@ -1,7 +1,7 @@
 """The training loop: resumable, logged to a file, the same data for the same seed.
 
 A run lives in a folder: ``state.pt`` (all that is needed to go on), ``checkpoint/`` (the published
-layout), ``log.jsonl`` (one line each 50 steps and one for each evaluation).
+layout), ``log.jsonl`` (a line each 50 steps, and one for each measurement on held-out pages).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,22 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch.utils.data import DataLoader
 
-from training.batches import Batch, Batches, BatchMaker, Sequences
+from training.batches import Batch, Batches, BatchMaker
 from training.curriculum import STAGES, learning_rate
 from training.network import AMBIGUOUS, Network, export
 from training.optimizer import make_optimizers
-from training.views import Views
+from training.photograph import photograph
+from training.replay import Replayed
+from training.sequences import IGNORED
 
 _LOG_EVERY, _MEASURE_EVERY = 50, 250
+_SAVE_EVERY_S = 150
 #: Seeds of held-out pages; those of the training are smaller.
 _FIRST_HELD_OUT_SEED = 10**14
-_SAVE_EVERY_S = 120
 #: Weight of "no character" in the auxiliary loss: nine of ten cells are empty.
 _EMPTY_WEIGHT = 0.1
 _CLIP_NORM = 1.0
-
-_LossAndRight = tuple[torch.Tensor, torch.Tensor]
+_WARM_UP_STEPS = 200
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Run:
     :param steps: length of the whole run.
     :param seconds: stop after so many seconds, saving the state; None runs to the end.
     :param seed: of weights and pages.
-    :param workers: processes that draw pages.
+    :param workers: processes that draw pages; 0 draws in this one.
     :param batch_share: of the usual number of pages in a batch, for smaller machines.
     """
 
@@ -66,11 +67,11 @@ class Trainer:
         torch.manual_seed(run.seed)
         torch.set_float32_matmul_precision("high")
         self.network = Network().to(self.device).train()
-        self.optimizers = make_optimizers(self.network, fused=self.device == "cuda")
+        self.optimizers = make_optimizers(self.network, self.device)
         self.noise = torch.Generator(self.device).manual_seed(run.seed)
-        self.step = 0
+        self.step, self.trained_s = 0, 0.0
         self._held_out: list[Batch] = []
-        self.trained_s = 0.0
+        self._replayed = Replayed(self._step) if self.device == "cuda" else self._step
         run.folder.mkdir(parents=True, exist_ok=True)
         if self._state.exists():
             self._resume()
@@ -135,106 +136,101 @@ class Trainer:
 
     def _update(self, batch: Batch, tally: _Tally) -> None:
         progress = self.step / self.run.steps
-        rate = learning_rate(progress, warm_up=min(300 / self.run.steps, 0.1))
+        rate = learning_rate(progress, warm_up=min(_WARM_UP_STEPS / self.run.steps, 0.1))
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * rate
-        text, characters = self._losses(batch, self.noise)
+                group["lr"].fill_(group["peak_lr"] * rate)
         # Once the glyphs are known, all attention belongs to the text.
-        loss = text[0] + characters[0] * max(0.1, 1 - 2 * progress)
-        loss.backward()
+        weight = torch.tensor(max(0.1, 1 - 2 * progress), device=self.device)
+        tally.add(batch, self._replayed([weight, *self._inputs(batch, self.noise)]))
+
+    def _inputs(self, batch: Batch, noise: torch.Generator) -> list[torch.Tensor]:
+        """On the device: ids, vision rows and labels of the groups, then pixels and cells."""
+        tensors = [
+            tensor.to(self.device, non_blocking=True)
+            for group in batch.sequences
+            for tensor in (group.ids, group.vision_rows, group.labels)
+        ]
+        for views in batch.views:
+            pixels = views.pixels.to(self.device, non_blocking=True)
+            tensors.append(photograph(pixels, views.inside.to(self.device), noise))
+            tensors.append(views.cells.to(self.device, non_blocking=True))
+        return tensors
+
+    def _step(self, tensors: list[torch.Tensor]) -> torch.Tensor:
+        """Losses, gradients, update.
+
+        :param tensors: the weight of the character loss, and what :meth:`_inputs` gives.
+        :returns: see :meth:`_losses`.
+        """
+        weight, *inputs = tensors
+        figures = self._losses(inputs)
+        (figures[0] + weight * figures[2]).backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP_NORM, foreach=True)
         for optimizer in self.optimizers:
             optimizer.step()
         self.network.zero_grad(set_to_none=True)
-        tally.add(batch, text, characters)
+        return figures.detach()
 
-    def _losses(self, batch: Batch, noise: torch.Generator) -> tuple[_LossAndRight, _LossAndRight]:
-        """(loss, share right) of the answers' tokens, and of the characters in cells."""
+    def _losses(self, inputs: list[torch.Tensor]) -> torch.Tensor:
+        """(4,): loss and share foretold of the answers' tokens, the same of characters in cells."""
+        inputs, seen, answered = list(inputs), [], []
+        groups = []
+        while inputs[0].ndim == 2:
+            groups.append([inputs.pop(0) for _ in range(3)])
         with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
-            seen = [
-                self._losses_of_views(*self._view_inputs(views, noise)) for views in batch.views
-            ]
-            vision = torch.cat([tokens.flatten(0, 1) for tokens, _, _ in seen])
-            labels = sum(len(group.labels) for group in batch.sequences)
-            losses, right = zip(
-                *(
-                    self._loss_of_sequences(vision, *self._sequence_inputs(each))
-                    for each in batch.sequences
-                ),
-                strict=True,
-            )
-        shares = [len(group.labels) / labels for group in batch.sequences]
-        loss, accuracy = (
-            torch.stack([value * share for value, share in zip(values, shares, strict=True)]).sum()
-            for values in (losses, right)
-        )
+            while inputs:
+                seen.append(self._look(inputs.pop(0), inputs.pop(0)))
+            vision = torch.cat([tokens.flatten(0, 1) for tokens, _ in seen])
+            answered = [self._answer(vision, *group) for group in groups]
         # Of several views the last show the characters: the tiles.
-        return (loss, accuracy), seen[-1][1:]
+        characters = seen[-1][1]
+        if not answered:
+            return torch.cat([torch.zeros_like(characters), characters])
+        loss, right, count = torch.stack(answered).sum(0).unbind()
+        return torch.cat([torch.stack([loss, right]) / (count + 1), characters])
 
-    def _losses_of_views(
-        self, pixels: torch.Tensor, cells: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Vision tokens, the loss on characters in cells, and the share of them named right."""
+    def _look(self, pixels: torch.Tensor, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Vision tokens; and the loss on characters in cells with the share of them named."""
         tokens, logits = self.network.see(pixels)
         logits, cells = logits.flatten(0, 2).float(), cells.flatten().long()
         weights = torch.ones(logits.shape[-1], device=logits.device)
         weights[0] = _EMPTY_WEIGHT
-        loss = F.cross_entropy(logits, cells, weights, ignore_index=AMBIGUOUS, reduction="sum") / (
-            (cells == 0).sum() * _EMPTY_WEIGHT + ((cells > 0) & (cells != AMBIGUOUS)).sum() + 1
-        )
         printed = (cells > 0) & (cells != AMBIGUOUS)
-        right = ((logits.argmax(-1) == cells) & printed).sum() / (printed.sum() + 1e-9)
-        return tokens, loss, right
+        asked = (cells == 0).sum() * _EMPTY_WEIGHT + printed.sum() + 1
+        loss = F.cross_entropy(logits, cells, weights, ignore_index=AMBIGUOUS, reduction="sum")
+        right = ((logits.argmax(-1) == cells) & printed).sum() / (printed.sum() + 1)
+        return tokens, torch.stack([loss / asked, right])
 
-    def _loss_of_sequences(
+    def _answer(
         self,
         vision: torch.Tensor,
         ids: torch.Tensor,
         vision_rows: torch.Tensor,
-        labelled: torch.Tensor,
         labels: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The loss on the answers' tokens, and the share of them foretold."""
+    ) -> torch.Tensor:
+        """(3,): sum of the losses on the answers' tokens, how many were foretold, how many are there."""
         states = self.network.decode(self.network.embed(ids, vision, vision_rows))
-        logits = self.network.model.lm_head(states.flatten(0, 1)[labelled])
-        right = (logits.argmax(-1) == labels).float().mean()
-        return F.cross_entropy(logits.float(), labels), right
-
-    def _view_inputs(
-        self, views: Views, noise: torch.Generator
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        pixels = views.pixels.to(self.device, non_blocking=True)
-        pixels = photograph(pixels, views.inside.to(self.device), noise)
-        cells = views.cells.to(self.device, non_blocking=True)
-        return pixels, cells
-
-    def _sequence_inputs(self, group: Sequences) -> tuple[torch.Tensor, ...]:
-        return tuple(
-            getattr(group, field.name).to(self.device, non_blocking=True)
-            for field in fields(Sequences)
-        )
+        logits = self.network.model.lm_head(states).flatten(0, 1).float()
+        loss = F.cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, reduction="sum")
+        right = (logits.argmax(-1) == labels.flatten()).sum()
+        return torch.stack([loss, right.float(), (labels != IGNORED).sum().float()])
 
     @torch.no_grad()
     def _measure(self) -> None:
         """Loss and share of tokens foretold on held-out pages, the answer so far being given."""
+        if not self._held_out:
+            maker = BatchMaker(self.run.assets, "heldout", 0.5 * self.run.batch_share)
+            for mode in ("small", "base"):
+                seen = maker.see(_FIRST_HELD_OUT_SEED, mode, STAGES[-1])
+                self._held_out.append(maker.ask(0, seen, mode, STAGES[-1]))
         tally = _Tally()
         self.network.eval()
-        for batch in self._held_out_batches():
-            text, characters = self._losses(batch, torch.Generator(self.device).manual_seed(0))
-            tally.add(batch, text, characters)
+        for batch in self._held_out:
+            noise = torch.Generator(self.device).manual_seed(0)
+            tally.add(batch, self._losses(self._inputs(batch, noise)))
         self.network.train()
         self._log(step=self.step, seconds=round(self.trained_s, 1), held_out=tally.take()["modes"])
-
-    def _held_out_batches(self) -> list[Batch]:
-        if not self._held_out:
-            maker, share = BatchMaker(self.run.assets, "heldout"), 0.5 * self.run.batch_share
-            self._held_out = [
-                maker.batch(_FIRST_HELD_OUT_SEED + seed, mode, STAGES[-1], share)
-                for mode in ("small", "base")
-                for seed in range(2)
-            ]
-        return self._held_out
 
     def _log(self, **values: Any) -> None:
         line = json.dumps(values)
@@ -251,7 +247,7 @@ class _Tally:
         self._pause = time.monotonic()
 
     def _reset(self) -> None:
-        self._sums: dict[str, list[torch.Tensor]] = {}
+        self._figures: dict[str, list[torch.Tensor]] = {}
         self._pages, self._wait_s, self._since = 0, 0.0, time.monotonic()
 
     def resume(self) -> None:
@@ -260,25 +256,23 @@ class _Tally:
     def waited(self) -> None:
         self._wait_s += time.monotonic() - self._pause
 
-    def add(self, batch: Batch, text: _LossAndRight, characters: _LossAndRight) -> None:
+    def add(self, batch: Batch, figures: torch.Tensor) -> None:
         self._pages += batch.pages
-        values = torch.stack([value.detach().float() for value in (*text, *characters)])
-        self._sums.setdefault(batch.mode, []).append(values)
+        self._figures.setdefault(batch.mode, []).append(figures)
 
     def take(self) -> dict[str, Any]:
-        """Means by mode, and speeds; starts afresh."""
+        """Means by mode, and speeds; starts afresh.
+
+        :raises FloatingPointError: if the loss is no longer finite.
+        """
+        names = ("loss", "tokens_right", "character_loss", "characters_right")
         modes = {}
-        for mode, rows in self._sums.items():
-            mean = torch.stack(rows).mean(0).tolist()
-            modes[mode] = {
-                "loss": round(mean[0], 4),
-                "tokens_right": round(mean[1], 4),
-                "character_loss": round(mean[2], 4),
-                "characters_right": round(mean[3], 4),
-                "batches": len(rows),
-            }
-            if not math.isfinite(mean[0]):
+        for mode, rows in self._figures.items():
+            means = torch.stack(rows).mean(0).tolist()
+            if not all(map(math.isfinite, means)):
                 raise FloatingPointError("the loss is not finite; go on from an earlier state")
+            modes[mode] = {name: round(mean, 4) for name, mean in zip(names, means, strict=True)}
+            modes[mode]["batches"] = len(rows)
         passed = time.monotonic() - self._since
         result = {
             "modes": modes,
@@ -287,42 +281,3 @@ class _Tally:
         }
         self._reset()
         return result
-
-
-def photograph(
-    pixels: torch.Tensor, inside: torch.Tensor, generator: torch.Generator
-) -> torch.Tensor:
-    """Normalised RGB views as a camera or scanner might have seen them: colour, light, noise.
-
-    Half of the views stay as they are.
-
-    :param pixels: uint8 (views, size, size).
-    :param inside: (views, 4): the part that shows the page; padding stays exact.
-    :param generator: of the device of ``pixels``.
-    :returns: float32 (views, 3, size, size).
-    """
-    count, size, _ = pixels.shape
-    device = pixels.device
-
-    def uniform(*shape: int) -> torch.Tensor:
-        return torch.rand(shape, generator=generator, device=device)
-
-    def some(share: float) -> torch.Tensor:
-        return (uniform(count, 1, 1, 1) < share).float()
-
-    grey = pixels[:, None].float() / 255
-    # Ink and paper get colours of their own.
-    ink, paper = 0.35 * uniform(count, 3, 1, 1), 1 - 0.2 * uniform(count, 3, 1, 1)
-    tinted = some(0.25)
-    colour = grey + tinted * (ink + (paper - ink) * grey - grey)
-    # Light falls off to one side.
-    ramp = torch.linspace(-1, 1, size, device=device)
-    slope = (uniform(count, 2, 1, 1) - 0.5) * 0.25 * some(0.15)
-    light = 1 + slope[:, :1] * ramp[:, None] + slope[:, 1:] * ramp
-    noise = torch.randn((count, 1, size, size), generator=generator, device=device)
-    noise = noise * (0.05 * uniform(count, 1, 1, 1)) * some(0.3)
-    colour = (colour * light + noise).clamp(0, 1)
-    rows, columns = torch.arange(size, device=device)[:, None], torch.arange(size, device=device)
-    x1, y1, x2, y2 = (edge[:, None, None] for edge in inside.unbind(1))
-    shown = (rows >= y1) & (rows < y2) & (columns >= x1) & (columns < x2)
-    return (torch.where(shown[:, None], colour, grey) - 0.5) / 0.5

@@ -108,8 +108,14 @@ def _cells(
     return cells
 
 
-def stack(views: list[View]) -> Views:
-    """Views of one size, together."""
+def stack(views: list[View], count: int | None = None) -> Views:
+    """Views of one size, together.
+
+    :param count: how many views; those that are missing are empty, and nothing is asked of them.
+    """
+    pixels, cells = views[0].pixels, views[0].cells
+    empty = View(np.full_like(pixels, _PADDING), (0, 0, 0, 0), np.full_like(cells, AMBIGUOUS))
+    views = views + [empty] * ((count or len(views)) - len(views))
     return Views(
         torch.from_numpy(np.stack([view.pixels for view in views])),
         torch.tensor([view.inside for view in views]),
