@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-#: Pages of a batch, by mode: what fits a GPU of 80 GB with about the same time a step.
-PAGES_PER_BATCH = {"tiny": 140, "small": 96, "base": 40, "large": 24, "gundam": 14}
+#: Pages of a batch, by mode: about the same time a step.
+PAGES_PER_BATCH = {"tiny": 80, "small": 56, "base": 22, "large": 14, "gundam": 8}
 #: Most tiles of a page in training; the published vLLM scripts have the same limit.
 TILES_PER_PAGE = 6
 #: Prompts asked about each page; the vision tower sees it once for all.

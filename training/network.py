@@ -29,6 +29,8 @@ CHARACTERS = {
 #: A cell with more than one character: nothing is asked of it.
 AMBIGUOUS = 255
 
+#: Standard deviation of the initial weights, as in the other parts (transformers' default).
+_INITIAL_DEVIATION = 0.02
 #: Files of at most this size each: some hosts take no larger ones.
 _SHARD_SIZE = "15MB"
 
@@ -117,7 +119,10 @@ def native_config(*, relative_positions: bool) -> UnlimitedOcrConfig:
     config = translate_config(
         published_config(len(tokenizer)), tokenizer.convert_tokens_to_ids("<image>")
     )
-    config.vision_config.sam_config.use_rel_pos = relative_positions
+    sam = config.vision_config.sam_config
+    sam.use_rel_pos = relative_positions
+    # transformers' default for SAM is 1e-10, from which nothing is ever learnt.
+    sam.initializer_range = _INITIAL_DEVIATION
     return config
 
 
@@ -152,7 +157,7 @@ class Network(nn.Module):
             self.model.model.vision_tower.vision_encoder,
         )
         patches = sam.patch_embed(pixels)
-        patches = patches + sam.interpolate_pos_encoding(patches.shape[1], patches.shape[2])
+        patches = patches + sam.interpolate_pos_encoding(*patches.shape[1:3])
         for layer in sam.layers:
             patches = layer(patches)
         local = sam.proj(sam.neck(patches))
@@ -213,9 +218,10 @@ def _dense_experts(
     return F.linear(inner.flatten(1), self.down_proj.transpose(0, 1).flatten(1))
 
 
-def export(network: Network, folder: Path) -> None:
+def export(weights: dict[str, torch.Tensor], folder: Path) -> None:
     """Write a checkpoint in the published layout: config, tokenizer, weights in float16.
 
+    :param weights: of a :class:`Network`, by name; the auxiliary head stays behind.
     :param folder: made if it is missing; files of an earlier checkpoint in it are replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -223,7 +229,12 @@ def export(network: Network, folder: Path) -> None:
         old.unlink()
     config = native_config(relative_positions=True)
     model = UnlimitedOcrForConditionalGeneration(config)
-    missing, unexpected = model.load_state_dict(network.model.state_dict(), strict=False)
+    own = {
+        name.removeprefix("model."): weight
+        for name, weight in weights.items()
+        if name.startswith("model.")
+    }
+    missing, unexpected = model.load_state_dict(own, strict=False)
     if unexpected or any("rel_pos" not in name for name in missing):
         raise RuntimeError(f"the trained network does not fit: {missing=}, {unexpected=}")
     for name, parameter in model.named_parameters():

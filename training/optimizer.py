@@ -1,4 +1,4 @@
-"""Muon for the matrices, AdamW for the rest.
+"""Muon for the matrices, AdamW for the rest, both on float32 masters.
 
 Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/) orthogonalises each matrix's
 momentum. torch.optim.Muon takes two-dimensional parameters one by one; here most of the matrices are
@@ -18,35 +18,92 @@ from torch import nn
 #: Coefficients of the quintic Newton-Schulz iteration, and how many are made (same source).
 _COEFFICIENTS, _ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 _MOMENTUM = 0.95
+_MUON_RATE, _ADAMW_RATE, _WEIGHT_DECAY = 0.02, 1e-3, 0.01
+_CLIP_NORM = 1.0
+#: Parts of the names of weights that are looked up or are no matrix in spirit.
+_TABLES = (
+    "pos_embed",
+    "position_embedding",
+    "embed_tokens",
+    "lm_head",
+    "characters",
+    "gate.weight",
+)
 
 
-def make_optimizers(network: nn.Module, device: str) -> list[torch.optim.Optimizer]:
-    """Optimizers for all parameters.
+class Optimizer:
+    """Updates float32 masters of a network's weights from the gradients of its own.
 
-    Rates are tensors, so that a captured step sees them change; each group's ``peak_lr`` has the peak.
+    The network may be in bfloat16, in which small updates would be lost. Rates are tensors, so that
+    a captured step sees them change.
 
-    :param device: of the network.
+    :param network: its weights are rounded masters after each step.
     """
-    matrices, others = [], []
-    for name, parameter in network.named_parameters():
-        is_matrix = parameter.ndim >= 2 and parameter.numel() > parameter.shape[-1]
-        is_table = any(part in name for part in ("embed", "lm_head", "characters", "gate.weight"))
-        (matrices if is_matrix and not is_table else others).append(parameter)
-    optimizers: list[torch.optim.Optimizer] = [
-        Muon(matrices, lr=torch.tensor(0.02, device=device), weight_decay=0.01),
-        torch.optim.AdamW(
+
+    def __init__(self, network: nn.Module) -> None:
+        self._parameters = dict(network.named_parameters())
+        self.masters = {
+            name: nn.Parameter(parameter.detach().float().clone())
+            for name, parameter in self._parameters.items()
+        }
+        matrices, others = [], []
+        for name, master in self.masters.items():
+            is_matrix = master.ndim >= 2 and master.numel() > master.shape[-1]
+            is_table = any(part in name for part in _TABLES)
+            (matrices if is_matrix and not is_table else others).append(master)
+        device = others[0].device
+        on_gpu = device.type == "cuda"
+        adamw = torch.optim.AdamW(
             others,
-            lr=torch.tensor(2e-3, device=device),
+            lr=torch.tensor(_ADAMW_RATE, device=device),
             betas=(0.9, 0.98),
-            weight_decay=0.01,
-            fused=device == "cuda",
-            capturable=device == "cuda",
-        ),
-    ]
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["peak_lr"] = float(group["lr"])
-    return optimizers
+            weight_decay=_WEIGHT_DECAY,
+            fused=on_gpu,
+            capturable=on_gpu,
+        )
+        muon_rate = torch.tensor(_MUON_RATE, device=device)
+        self._peaks = [
+            (Muon(matrices, lr=muon_rate, weight_decay=_WEIGHT_DECAY), _MUON_RATE),
+            (adamw, _ADAMW_RATE),
+        ]
+
+    def set_rate(self, share: float) -> None:
+        """Set the learning rates to that share of their peaks."""
+        for optimizer, peak in self._peaks:
+            for group in optimizer.param_groups:
+                group["lr"].fill_(peak * share)
+
+    def step(self) -> None:
+        """Clip the gradients, update masters and network, and drop the gradients."""
+        for name, master in self.masters.items():
+            gradient = self._parameters[name].grad
+            master.grad = None if gradient is None else gradient.float()
+            self._parameters[name].grad = None
+        torch.nn.utils.clip_grad_norm_(self.masters.values(), _CLIP_NORM, foreach=True)
+        for optimizer, _ in self._peaks:
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        self._round()
+
+    @torch.no_grad()
+    def _round(self) -> None:
+        torch._foreach_copy_(list(self._parameters.values()), list(self.masters.values()))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that :meth:`load_state_dict` needs to go on."""
+        return {
+            "masters": {name: master.detach() for name, master in self.masters.items()},
+            "optimizers": [optimizer.state_dict() for optimizer, _ in self._peaks],
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state, in the network's weights too."""
+        with torch.no_grad():
+            for name, master in self.masters.items():
+                master.copy_(state["masters"][name])
+        for (optimizer, _), saved in zip(self._peaks, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        self._round()
 
 
 class Muon(torch.optim.Optimizer):

@@ -20,8 +20,8 @@ from torch.utils.data import DataLoader
 
 from training.batches import Batch, Batches, BatchMaker
 from training.curriculum import STAGES, learning_rate
-from training.network import AMBIGUOUS, Network, export
-from training.optimizer import make_optimizers
+from training.network import AMBIGUOUS, CHARACTERS, Network, export
+from training.optimizer import Optimizer
 from training.photograph import photograph
 from training.replay import Replayed
 from training.sequences import IGNORED
@@ -32,7 +32,6 @@ _SAVE_EVERY_S = 150
 _FIRST_HELD_OUT_SEED = 10**14
 #: Weight of "no character" in the auxiliary loss: nine of ten cells are empty.
 _EMPTY_WEIGHT = 0.1
-_CLIP_NORM = 1.0
 _WARM_UP_STEPS = 200
 
 
@@ -66,9 +65,14 @@ class Trainer:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         torch.manual_seed(run.seed)
         torch.set_float32_matmul_precision("high")
+        self.dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
         self.network = Network().to(self.device).train()
-        self.optimizers = make_optimizers(self.network, self.device)
+        self.optimizer = Optimizer(self.network)
+        for parameter in self.network.parameters():  # buffers, such as rotary angles, stay exact
+            parameter.data = parameter.data.to(self.dtype)
         self.noise = torch.Generator(self.device).manual_seed(run.seed)
+        classes = [_EMPTY_WEIGHT] + [1.0] * len(CHARACTERS)
+        self._class_weights = torch.tensor(classes, device=self.device)
         self.step, self.trained_s = 0, 0.0
         self._held_out: list[Batch] = []
         self._replayed = Replayed(self._step) if self.device == "cuda" else self._step
@@ -105,8 +109,7 @@ class Trainer:
     def save(self) -> None:
         """Write state and checkpoint; a crash in the middle leaves the earlier state."""
         state = {
-            "network": self.network.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "optimizer": self.optimizer.state_dict(),
             "noise": self.noise.get_state(),
             "step": self.step,
             "trained_s": self.trained_s,
@@ -114,13 +117,11 @@ class Trainer:
         unfinished = self._state.with_suffix(".tmp")
         torch.save(state, unfinished)
         unfinished.replace(self._state)
-        export(self.network, self.run.folder / "checkpoint")
+        export(self.optimizer.masters, self.run.folder / "checkpoint")
 
     def _resume(self) -> None:
         state = torch.load(self._state, map_location=self.device, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+        self.optimizer.load_state_dict(state["optimizer"])
         self.noise.set_state(state["noise"].cpu())
         self.step, self.trained_s = state["step"], state["trained_s"]
 
@@ -137,9 +138,7 @@ class Trainer:
     def _update(self, batch: Batch, tally: _Tally) -> None:
         progress = self.step / self.run.steps
         rate = learning_rate(progress, warm_up=min(_WARM_UP_STEPS / self.run.steps, 0.1))
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"].fill_(group["peak_lr"] * rate)
+        self.optimizer.set_rate(rate)
         # Once the glyphs are known, all attention belongs to the text.
         weight = torch.tensor(max(0.1, 1 - 2 * progress), device=self.device)
         tally.add(batch, self._replayed([weight, *self._inputs(batch, self.noise)]))
@@ -153,7 +152,8 @@ class Trainer:
         ]
         for views in batch.views:
             pixels = views.pixels.to(self.device, non_blocking=True)
-            tensors.append(photograph(pixels, views.inside.to(self.device), noise))
+            pixels = photograph(pixels, views.inside.to(self.device), noise)
+            tensors.append(pixels.to(self.dtype))
             tensors.append(views.cells.to(self.device, non_blocking=True))
         return tensors
 
@@ -166,23 +166,18 @@ class Trainer:
         weight, *inputs = tensors
         figures = self._losses(inputs)
         (figures[0] + weight * figures[2]).backward()
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP_NORM, foreach=True)
-        for optimizer in self.optimizers:
-            optimizer.step()
-        self.network.zero_grad(set_to_none=True)
+        self.optimizer.step()
         return figures.detach()
 
     def _losses(self, inputs: list[torch.Tensor]) -> torch.Tensor:
         """(4,): loss and share foretold of the answers' tokens, the same of characters in cells."""
-        inputs, seen, answered = list(inputs), [], []
-        groups = []
+        inputs, groups, seen = list(inputs), [], []
         while inputs[0].ndim == 2:
             groups.append([inputs.pop(0) for _ in range(3)])
-        with torch.autocast(self.device, torch.bfloat16, enabled=self.device == "cuda"):
-            while inputs:
-                seen.append(self._look(inputs.pop(0), inputs.pop(0)))
-            vision = torch.cat([tokens.flatten(0, 1) for tokens, _ in seen])
-            answered = [self._answer(vision, *group) for group in groups]
+        while inputs:
+            seen.append(self._look(inputs.pop(0), inputs.pop(0)))
+        vision = torch.cat([tokens.flatten(0, 1) for tokens, _ in seen])
+        answered = [self._answer(vision, *group) for group in groups]
         # Of several views the last show the characters: the tiles.
         characters = seen[-1][1]
         if not answered:
@@ -194,11 +189,11 @@ class Trainer:
         """Vision tokens; and the loss on characters in cells with the share of them named."""
         tokens, logits = self.network.see(pixels)
         logits, cells = logits.flatten(0, 2).float(), cells.flatten().long()
-        weights = torch.ones(logits.shape[-1], device=logits.device)
-        weights[0] = _EMPTY_WEIGHT
         printed = (cells > 0) & (cells != AMBIGUOUS)
         asked = (cells == 0).sum() * _EMPTY_WEIGHT + printed.sum() + 1
-        loss = F.cross_entropy(logits, cells, weights, ignore_index=AMBIGUOUS, reduction="sum")
+        loss = F.cross_entropy(
+            logits, cells, self._class_weights, ignore_index=AMBIGUOUS, reduction="sum"
+        )
         right = ((logits.argmax(-1) == cells) & printed).sum() / (printed.sum() + 1)
         return tokens, torch.stack([loss / asked, right])
 
