@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import threading
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -138,6 +140,8 @@ class Pipeline:
         self._summary = Summary()
         self._open: list[_OpenReading] = []
         self._taken: set[str] = set()
+        # An engine draws pages in a thread of its own, where documents may fail as well.
+        self._lock = threading.RLock()
 
     def run(
         self, refs: Iterable[DocumentRef], progress: Callable[[Progress], None] | None = None
@@ -159,8 +163,9 @@ class Pipeline:
                     reader = Reader(
                         self._get_engine(), self._recipe.prompt, self._recipe.resolution
                     )
-                    for reading, page in reader.read(chain([first], pages), progress):
-                        self._add(reading, page)
+                    with closing(reader.read(chain([first], pages), progress)) as results:
+                        for reading, page in results:
+                            self._add(reading, page)
             except DeepSeekOCRError as error:
                 self._fail_rest(waiting, error)
                 raise
@@ -233,14 +238,16 @@ class Pipeline:
 
     def _add(self, reading: _OpenReading, page: PageResult) -> None:
         """Take a page's result; write the document when it was the last."""
-        reading.add(page)
-        if not reading.awaited:
-            self._open.remove(reading)
-            self._write(reading.ref, reading.result())
+        with self._lock:
+            reading.add(page)
+            if not reading.awaited:
+                self._open.remove(reading)
+                self._write(reading.ref, reading.result())
 
     def _write(self, ref: DocumentRef, result: DocumentResult) -> None:
-        self._store.write(ref, self._recipe, result, self._task)
-        self._summary.count(ref, result)
+        with self._lock:
+            self._store.write(ref, self._recipe, result, self._task)
+            self._summary.count(ref, result)
         log.info(
             "%s: %s, %d pages%s",
             ref.uri,

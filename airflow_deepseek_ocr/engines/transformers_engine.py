@@ -1,50 +1,38 @@
-"""The model in this process: batches of pages through transformers' generate()."""
+"""The model in this process: pages enter and leave a running batch, each when it is ready."""
 
 from __future__ import annotations
 
 import gc
 import logging
 import time
-import traceback
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
-from transformers import (
-    GenerationConfig,
-    LogitsProcessorList,
-    StoppingCriteria,
-    StoppingCriteriaList,
-)
 
-from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.engines.ahead import Ahead
+from airflow_deepseek_ocr.engines.capacity import capacity
+from airflow_deepseek_ocr.engines.continuous import (
+    ContinuousBatch,
+    clear_after,
+    page_error,
+)
+from airflow_deepseek_ocr.engines.embedding import PreparedPage, PromptEmbedder
+from airflow_deepseek_ocr.engines.slots import Slots
+from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.model.checkpoint import SpecialTokens, load_checkpoint
-from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, ImageViews, prepare
-from airflow_deepseek_ocr.model.ngram_guard import NGramGuard
+from airflow_deepseek_ocr.model.image_processing import prepare
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.engine import PageReading, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
-from airflow_deepseek_ocr.ocr.resolution import get_resolution
+from airflow_deepseek_ocr.ocr.resolution import MOST_VISION_TOKENS, get_resolution
 
 log = logging.getLogger(__name__)
 
-#: Pages in a batch where the setting leaves it open.
-_BATCH_SIZE_GPU, _BATCH_SIZE_CPU = 16, 4
-#: Pages whose views go through the vision tower at once: SAM's attention builds its relative
-#: position bias in full, which at gundam costs gigabytes for each page.
-_VISION_CHUNK = 4
-_PROGRESS_EVERY_S = 5.0
-
-
-@dataclass(frozen=True)
-class _PreparedPage:
-    key: Hashable
-    views: ImageViews
-    prompt_ids: list[int]
+#: Tokens written between two looks at which pages have ended: a look waits for the GPU.
+_STEPS_GPU, _STEPS_CPU = 8, 1
+#: Room in a slot for a prompt besides its vision tokens, in tokens; a text to locate may be long.
+_PROMPT_TOKENS = 256
 
 
 class TransformersEngine:
@@ -54,7 +42,7 @@ class TransformersEngine:
     :param device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     :param dtype: ``auto`` (bfloat16 on a GPU, float32 on a CPU), ``bfloat16``, ``float16``,
         ``float32``.
-    :param batch_size: pages read at once; None chooses by device.
+    :param batch_size: most pages read at once; None lets the free memory decide.
     :param decoding: how text is generated.
     :raises UnavailableError: ``model_missing``, ``model_incomplete``.
     :raises ConfigurationError: ``device``, ``dtype``, ``model_config``, ``model_tokenizer``.
@@ -70,166 +58,86 @@ class TransformersEngine:
         decoding: Decoding | None = None,
     ) -> None:
         self.device = resolve_device(device)
-        on_gpu = self.device.startswith("cuda")
-        self.dtype = resolve_dtype(dtype, on_gpu)
-        self.batch_size = batch_size or (_BATCH_SIZE_GPU if on_gpu else _BATCH_SIZE_CPU)
+        self._on_gpu = self.device.startswith("cuda")
+        self.dtype = resolve_dtype(dtype, self._on_gpu)
+        self.batch_size = batch_size
         self.decoding = decoding or Decoding()
         started = time.monotonic()
         self._model, self._tokenizer = load_checkpoint(folder, self.device, self.dtype)
         self._tokens = SpecialTokens.of(self._tokenizer)
-        self._context = self._model.config.text_config.max_position_embeddings
-        self._pixel_values = torch.from_numpy(PIXEL_VALUES).to(self.device, self.dtype)
+        self._embed = PromptEmbedder(self._model, self._tokens)
         seconds = time.monotonic() - started
         log.info("Loaded %s on %s in %.1f s", folder.name, self.device, seconds)
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
-    ) -> Iterator[PageReading]:
-        """See :meth:`airflow_deepseek_ocr.ocr.engine.Engine.read`."""
-        done = 0
-        for batch in batches_by_mode(requests, self.batch_size):
-            for reading in self._read_batch(batch, _Reporter(progress, done, len(batch))):
-                done += 1
-                yield reading
+    ) -> Generator[PageReading, None, None]:
+        """See :meth:`airflow_deepseek_ocr.ocr.engine.Engine.read`.
+
+        :raises UnavailableError: ``out_of_memory`` if the GPU cannot hold even one slot.
+        """
+        batch = self._make_batch()
+        with Ahead(requests, self._prepare, bound=2 * batch.vision_pages) as pages:
+            yield from batch.read(pages, progress)
 
     def close(self) -> None:
         """See :meth:`airflow_deepseek_ocr.ocr.engine.Engine.close`."""
-        del self._model
+        del self._model, self._embed
         gc.collect()
-        if self.device.startswith("cuda"):
+        if self._on_gpu:
             torch.cuda.empty_cache()
 
-    def _read_batch(self, batch: Sequence[PageRequest], report: _Reporter) -> Iterator[PageReading]:
-        """Readings of a batch; where it fails as a whole, of its halves, so that one bad page or
-        too little memory does not cost the others."""
+    def _make_batch(self) -> ContinuousBatch:
+        """Slots for as many pages as the free memory holds, halved while it turns out not to."""
+        text = self._model.config.text_config
+        length = min(
+            text.max_position_embeddings,
+            MOST_VISION_TOKENS + _PROMPT_TOKENS + self.decoding.max_output_length,
+        )
+        keys_and_values = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim
+        row_bytes = length * keys_and_values * self.dtype.itemsize
+        free = torch.cuda.mem_get_info(self.device)[0] if self._on_gpu else None
+        fits = capacity(free, row_bytes, self.batch_size)
+        count = fits.slots
+        while True:
+            try:
+                slots = Slots(self._model, self._tokens, count, length, self.decoding)
+                break
+            except torch.OutOfMemoryError as error:
+                clear_after(error)
+                if count == 1:
+                    raise UnavailableError(
+                        "out_of_memory",
+                        f"A page of up to {length:,} tokens does not fit into the GPU's free memory; "
+                        "free it, or lower the maximum output length.",
+                    ) from None
+                count //= 2
+        return ContinuousBatch(
+            slots,
+            vision_pages=min(fits.vision_pages, count),
+            embed=self._embed,
+            decode=self._decode,
+            max_output_length=self.decoding.max_output_length,
+            steps=_STEPS_GPU if self._on_gpu else _STEPS_CPU,
+        )
+
+    def _prepare(self, request: PageRequest) -> PreparedPage | PageReading:
         try:
-            readings = self._generate([self._prepare(request) for request in batch], report)
+            views = prepare(request.image, get_resolution(request.resolution))
+            line = self._tokenizer.encode(
+                "\n" + prompt_line(request.prompt), add_special_tokens=False
+            )
         except Exception as error:
-            self._free_after(error)
-            if len(batch) == 1:
-                yield PageReading(batch[0].key, error=_page_error(error))
-                return
-            log.warning("A batch of %d pages failed (%s); reading its halves.", len(batch), error)
-        else:
-            yield from readings
-            return
-        middle = len(batch) // 2
-        yield from self._read_batch(batch[:middle], report)
-        yield from self._read_batch(batch[middle:], report)
-
-    def _free_after(self, error: Exception) -> None:
-        # The traceback's frames hold the tensors of the failed attempt.
-        traceback.clear_frames(error.__traceback__)
-        if isinstance(error, torch.OutOfMemoryError):
-            torch.cuda.empty_cache()
-
-    def _prepare(self, request: PageRequest) -> _PreparedPage:
-        views = prepare(request.image, get_resolution(request.resolution))
-        line = self._tokenizer.encode("\n" + prompt_line(request.prompt), add_special_tokens=False)
+            return PageReading(request.key, error=page_error(error))
         image = [self._tokens.image] * views.vision_tokens
-        return _PreparedPage(request.key, views, [self._tokens.bos, *image, *line])
-
-    @torch.inference_mode()
-    def _generate(self, pages: Sequence[_PreparedPage], report: _Reporter) -> list[PageReading]:
-        started = time.monotonic()
-        embeddings, mask = self._embed(pages)
-        room = self._context - embeddings.shape[1]
-        output = self._model.generate(
-            inputs_embeds=embeddings,
-            attention_mask=mask,
-            generation_config=GenerationConfig(
-                max_new_tokens=min(self.decoding.max_output_length, room),
-                do_sample=False,
-                bos_token_id=self._tokens.bos,
-                eos_token_id=self._tokens.eos,
-                pad_token_id=self._tokens.pad,
-            ),
-            logits_processor=self._guard(),
-            stopping_criteria=StoppingCriteriaList([report]),
-        )
-        share = (time.monotonic() - started) / len(pages)
-        return [
-            self._reading(page, ids, share)
-            for page, ids in zip(pages, output.tolist(), strict=True)
-        ]
-
-    def _embed(self, pages: Sequence[_PreparedPage]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings (batch, length, hidden) of the left-padded prompts, and their mask."""
-        length = max(len(page.prompt_ids) for page in pages)
-        ids = torch.full((len(pages), length), self._tokens.pad)
-        mask = torch.zeros((len(pages), length), dtype=torch.long)
-        for row, page in enumerate(pages):
-            start = length - len(page.prompt_ids)
-            ids[row, start:] = torch.tensor(page.prompt_ids)
-            mask[row, start:] = 1
-        ids, mask = ids.to(self.device), mask.to(self.device)
-        embeddings = self._model.get_input_embeddings()(ids)
-        features = torch.cat(
-            [
-                feature
-                for start in range(0, len(pages), _VISION_CHUNK)
-                for feature in self._vision_features(pages[start : start + _VISION_CHUNK])
-            ]
-        ).to(embeddings.dtype)
-        is_image = (ids == self._tokens.image)[..., None]
-        return embeddings.masked_scatter(is_image, features), mask
-
-    def _vision_features(self, pages: Sequence[_PreparedPage]) -> list[torch.Tensor]:
-        """Features (vision tokens, hidden) of each page."""
-        tiles = np.concatenate([page.views.tiles for page in pages])
-        output = self._model.get_image_features(
-            pixel_values=self._to_input(np.stack([page.views.view for page in pages])),
-            pixel_values_local=self._to_input(tiles) if len(tiles) else None,
-            num_local_patches=[len(page.views.tiles) for page in pages],
-            patches_grid=[list(page.views.grid) for page in pages],
-        )
-        return list(output.pooler_output)
-
-    def _to_input(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
-        """(n, height, width, 3) in 8 bits to (n, 3, height, width) in the model's type."""
-        return self._pixel_values[torch.from_numpy(pixels).to(self.device).long()].permute(
-            0, 3, 1, 2
+        return PreparedPage(
+            request.key, request.resolution, views, [self._tokens.bos, *image, *line]
         )
 
-    def _guard(self) -> LogitsProcessorList:
-        size = self.decoding.ngram_size
-        if not size:
-            return LogitsProcessorList()
-        guard = NGramGuard(
-            size, self.decoding.ngram_window, prompt_length=0, exempt=self._tokens.table_cells
-        )
-        return LogitsProcessorList([guard])
-
-    def _reading(self, page: _PreparedPage, ids: list[int], seconds: float) -> PageReading:
-        ended = self._tokens.eos in ids
-        ids = ids[: ids.index(self._tokens.eos)] if ended else ids
-        return PageReading(
-            key=page.key,
-            # Boxes and tables are special tokens: skipping those would delete them.
-            text=self._tokenizer.decode(ids, skip_special_tokens=False),
-            finish_reason=FinishReason.STOP if ended else FinishReason.LENGTH,
-            vision_tokens=page.views.vision_tokens,
-            text_tokens=len(ids),
-            seconds=seconds,
-        )
-
-
-def batches_by_mode(
-    requests: Iterable[PageRequest], batch_size: int
-) -> Iterator[list[PageRequest]]:
-    """Batches of at most ``batch_size`` requests of one resolution mode each.
-
-    Views of different sizes cannot go through the vision tower together. Of mixed modes at most
-    two batches of requests are held.
-    """
-    waiting: dict[str, list[PageRequest]] = {}
-    for request in requests:
-        same_mode = waiting.setdefault(request.resolution, [])
-        same_mode.append(request)
-        held = sum(map(len, waiting.values()))
-        if len(same_mode) == batch_size or held == 2 * batch_size:
-            yield waiting.pop(max(waiting, key=lambda mode: len(waiting[mode])))
-    yield from waiting.values()
+    def _decode(self, ids: list[int]) -> str:
+        # Boxes and tables are special tokens: skipping those would delete them.
+        text: str = self._tokenizer.decode(ids, skip_special_tokens=False)
+        return text
 
 
 def resolve_device(name: str) -> str:
@@ -273,33 +181,3 @@ def resolve_dtype(name: str, on_gpu: bool) -> torch.dtype:
         raise ConfigurationError(
             "dtype", f"There is no dtype {name!r}. Use one of: {', '.join(types)}."
         ) from None
-
-
-class _Reporter(StoppingCriteria):
-    """Looks on while a batch is generated; never stops it."""
-
-    def __init__(
-        self, progress: Callable[[Progress], None] | None, pages_done: int, pages: int
-    ) -> None:
-        self._progress, self._pages_done, self._pages = progress, pages_done, pages
-        self._last = time.monotonic()
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **kwargs: Any) -> torch.Tensor:
-        if self._progress and time.monotonic() - self._last >= _PROGRESS_EVERY_S:
-            self._last = time.monotonic()
-            self._progress(Progress(self._pages_done, self._pages, input_ids.numel()))
-        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
-
-
-def _page_error(error: Exception) -> DeepSeekOCRError:
-    if isinstance(error, DeepSeekOCRError):
-        return error
-    if isinstance(error, torch.OutOfMemoryError):
-        return UnavailableError(
-            "out_of_memory",
-            "The GPU's memory does not hold even one page; free it, or choose a smaller resolution.",
-        )
-    log.exception("A page could not be read.", exc_info=error)
-    return UnavailableError(
-        "engine_error", f"The model failed on this page: {type(error).__name__}: {error}"
-    )

@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.model.config import translate_config
 from airflow_deepseek_ocr.model.files import CONFIG, TOKENIZER, check_model_folder
+from airflow_deepseek_ocr.model.sam_attention import fuse_sam_attention
 
 if TYPE_CHECKING:
     from transformers import UnlimitedOcrForConditionalGeneration
@@ -93,6 +94,7 @@ def load_model(
         local_files_only=True,
     )
     _require_complete(folder, report)
+    fuse_sam_attention(model.model.vision_tower.sam_encoder)
     return model.eval().to(device)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
@@ -77,13 +77,13 @@ class Engine(Protocol):
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
-    ) -> Iterator[PageReading]:
+    ) -> Generator[PageReading, None, None]:
         """A reading for each request, in the order in which they finish.
 
-        Closing the iterator cancels what is in flight.
+        Closing the generator cancels what is in flight.
 
-        :param requests: drawn lazily; at most a batch of images is held.
-        :param progress: called every few seconds while a batch is read.
+        :param requests: drawn in a thread of the engine's, a bounded number of pages ahead.
+        :param progress: called every few seconds, in the caller's thread.
         """
         ...
 

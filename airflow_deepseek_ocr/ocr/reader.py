@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import count
 from typing import Generic, TypeVar
@@ -45,7 +46,7 @@ class Reader:
         self,
         pages: Iterable[tuple[Owner, Page]],
         progress: Callable[[Progress], None] | None = None,
-    ) -> Iterator[tuple[Owner, PageResult]]:
+    ) -> Generator[tuple[Owner, PageResult], None, None]:
         """(owner, result) of each page, in the order in which they finish.
 
         :param pages: (owner, page), drawn lazily; the owner tells the pages of several documents
@@ -61,9 +62,10 @@ class Reader:
                 in_flight[key] = _InFlight(owner, page.number, *page.image.size)
                 yield PageRequest(key, page.image, self._prompt, self._resolution)
 
-        for reading in self._engine.read(requests(), progress):
-            page = in_flight.pop(reading.key)
-            yield page.owner, self._result(page, reading)
+        with closing(self._engine.read(requests(), progress)) as readings:
+            for reading in readings:
+                page = in_flight.pop(reading.key)
+                yield page.owner, self._result(page, reading)
 
     def _result(self, page: _InFlight[Owner], reading: PageReading) -> PageResult:
         regions = parse(

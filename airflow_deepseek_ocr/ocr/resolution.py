@@ -65,6 +65,9 @@ RESOLUTIONS: dict[str, Resolution] = {
 
 DEFAULT_RESOLUTION = "gundam"
 
+#: Most vision tokens of a page in any mode: gundam with its tiles in one column, a newline a line.
+MOST_VISION_TOKENS = RESOLUTIONS["gundam"].vision_tokens((1, MAX_TILES))
+
 
 def get_resolution(name: str) -> Resolution:
     """The mode of that name.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
-from airflow_deepseek_ocr.engines import local
-from airflow_deepseek_ocr.engines import transformers_engine as module
+from airflow_deepseek_ocr.engines import continuous, local
+from airflow_deepseek_ocr.engines.embedding import PreparedPage, PromptEmbedder
 from airflow_deepseek_ocr.engines.local import LocalEngineKey, get_local_engine
-from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine, batches_by_mode
+from airflow_deepseek_ocr.engines.slots import Slots
+from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
 from airflow_deepseek_ocr.errors import ConfigurationError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents import open_document
@@ -63,58 +66,165 @@ def test_a_page_without_an_end_token_says_so(
     assert (reading.finish_reason, reading.text_tokens) == (FinishReason.LENGTH, 7)
 
 
+def pages(count: int, **settings: str) -> list[PageRequest]:
+    """Requests for one page, in tiny mode unless ``settings`` say otherwise."""
+    page = image("table.png")
+    return [
+        PageRequest(key, page, "free", settings.get("resolution", "tiny")) for key in range(count)
+    ]
+
+
+def fail_in_vision(monkeypatch: pytest.MonkeyPatch, fail: Callable[[list[Any]], None]) -> None:
+    """Let ``fail`` see the keys of each group that goes through the vision tower."""
+    embed = PromptEmbedder.__call__
+
+    def failing(self: PromptEmbedder, group: Sequence[PreparedPage]) -> torch.Tensor:
+        fail([page.key for page in group])
+        return embed(self, group)
+
+    monkeypatch.setattr(PromptEmbedder, "__call__", failing)
+
+
 def test_only_the_page_that_fails_is_lost(
     engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    generate = TransformersEngine._generate
-
-    def fail(self: TransformersEngine, pages: Any, report: Any) -> Any:
-        if any(page.key == 2 for page in pages):
+    def fail(keys: list[Any]) -> None:
+        if 2 in keys:
             raise RuntimeError("CUDA error: an illegal memory access")
-        return generate(self, pages, report)
 
-    monkeypatch.setattr(TransformersEngine, "_generate", fail)
+    fail_in_vision(monkeypatch, fail)
     monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=5))
-    page = image("table.png")
-    readings = {
-        reading.key: reading
-        for reading in engine.read([PageRequest(key, page, "free", "tiny") for key in range(4)])
-    }
+    readings = {reading.key: reading for reading in engine.read(pages(7))}
+    assert readings.keys() == set(range(7))
     assert {key for key, reading in readings.items() if reading.error} == {2}
     assert readings[2].error is not None
     assert readings[2].error.code == "engine_error"
-    assert readings[0].text == readings[3].text != ""
+    assert len({reading.text for key, reading in readings.items() if key != 2}) == 1
+    assert readings[0].text
+
+
+def test_an_image_that_cannot_be_prepared_fails_alone(engine: TransformersEngine) -> None:
+    requests = pages(3)
+    requests[1] = PageRequest(1, requests[1].image, "no such prompt", "tiny")
+    readings = {reading.key: reading for reading in engine.read(requests)}
+    assert {key for key, reading in readings.items() if reading.error} == {1}
+    assert readings[1].error is not None
+    assert readings[1].error.code == "unknown_prompt"
+
+
+def test_too_little_memory_for_a_group_halves_it(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+
+    def fail(keys: list[Any]) -> None:
+        groups.append(len(keys))
+        if len(keys) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    fail_in_vision(monkeypatch, fail)
+    monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=5))
+    readings = list(engine.read(pages(8)))
+    assert sorted(reading.key for reading in readings) == list(range(8))  # type: ignore[type-var]
+    assert not any(reading.error for reading in readings)
+    assert sum(size > 2 for size in groups) == 1, "the smaller size was not remembered"
+
+
+@pytest.mark.parametrize("memory", [True, False], ids=["out of memory", "another fault"])
+def test_pages_that_were_being_written_when_a_step_failed_are_read_again(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch, memory: bool
+) -> None:
+    monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=20))
+    expected = {reading.key: reading.text for reading in engine.read(pages(6))}
+    step, failed = Slots.step, False
+
+    def failing(self: Slots, columns: int) -> None:
+        nonlocal failed
+        if not failed and int((~self._done).sum()) >= 3:
+            failed = True
+            raise torch.OutOfMemoryError("CUDA out of memory") if memory else RuntimeError("lost")
+        step(self, columns)
+
+    monkeypatch.setattr(Slots, "step", failing)
+    readings = {reading.key: reading for reading in engine.read(pages(6))}
+    assert failed
+    assert {key: reading.text for key, reading in readings.items()} == expected
+
+
+def test_a_page_that_fails_every_step_alone_has_an_error(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: Slots, columns: int) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Slots, "step", failing)
+    readings = list(engine.read(pages(5)))
+    assert sorted(reading.key for reading in readings) == list(range(5))  # type: ignore[type-var]
+    assert {reading.error.code for reading in readings if reading.error} == {"out_of_memory"}
+
+
+def test_closing_early_cancels_and_the_engine_reads_on(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=30))
+    drawn = 0
+
+    def requests() -> Iterator[PageRequest]:
+        nonlocal drawn
+        for request in pages(200):
+            drawn += 1
+            yield request
+
+    source = requests()
+    readings = engine.read(source)
+    first = next(readings)
+    readings.close()
+    source.close()  # type: ignore[attr-defined]  # raises if a thread still runs it
+    assert drawn < 40
+    (again,) = engine.read(pages(1))
+    assert again.text == first.text
 
 
 def test_progress_is_told(engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_PROGRESS_EVERY_S", 0.0)
+    monkeypatch.setattr(continuous, "_PROGRESS_EVERY_S", 0.0)
     told: list[Progress] = []
-    requests = [PageRequest(key, image("table.png"), "free", "tiny") for key in range(5)]
-    list(engine.read(requests, told.append))
-    assert told[0].pages_in_flight == 4
-    assert told[-1].pages_done == 4
+    list(engine.read(pages(6), told.append))
+    assert max(each.pages_in_flight for each in told) == 4
+    assert told[-1].pages_done >= 5
     assert told[0].tokens < max(each.tokens for each in told)
 
 
-def test_requests_are_drawn_lazily_and_grouped_by_mode() -> None:
-    drawn = 0
+def test_a_page_enters_while_others_are_being_written(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With batches the short page's slot would stay empty until the longest had ended."""
+    entered: list[tuple[int, int]] = []
+    enter, step, steps = Slots.enter, Slots.step, 0
 
-    def requests() -> Any:
-        nonlocal drawn
-        for number in range(100):
-            drawn += 1
-            yield PageRequest(
-                number, image_of_nothing, "free", ["tiny", "base", "small"][number % 3]
-            )
+    def counting(self: Slots, columns: int) -> None:
+        nonlocal steps
+        steps += 1
+        step(self, columns)
 
-    image_of_nothing = Image.new("RGB", (8, 8))
-    batches = batches_by_mode(requests(), 4)
-    first = next(batches)
-    assert len(first) <= 4
-    assert drawn <= 8
-    rest = [first, *batches]
-    assert all(len({request.resolution for request in batch}) == 1 for batch in rest)
-    assert sorted(request.key for batch in rest for request in batch) == list(range(100))  # type: ignore[type-var]
+    def noting(self: Slots, slots: Sequence[int], *rest: Any) -> None:
+        entered.extend((steps, slot) for slot in slots)
+        enter(self, slots, *rest)
+
+    monkeypatch.setattr(Slots, "step", counting)
+    monkeypatch.setattr(Slots, "enter", noting)
+    short, long = image("table.png"), image("invoice.pdf", dpi=100)
+    requests = [
+        PageRequest(
+            key, long if key % 2 else short, "locate:Month" if key % 2 == 0 else "free", "small"
+        )
+        for key in range(8)
+    ]
+    readings = list(engine.read(requests))
+    assert len(readings) == 8
+    assert len({when for when, _ in entered}) >= 3
+    assert len({slot for _, slot in entered}) <= 4
+    tokens = sum(reading.text_tokens for reading in readings)
+    assert steps < 0.6 * tokens
 
 
 def test_a_device_or_type_that_is_not_there() -> None:

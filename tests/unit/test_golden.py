@@ -7,8 +7,10 @@ of toy width whose weights follow from a recipe. ``--golden DIR`` checks another
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,15 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import LogitsProcessorList, UnlimitedOcrForConditionalGeneration
+from transformers import UnlimitedOcrForConditionalGeneration
 
-from airflow_deepseek_ocr.model.checkpoint import load_model
+from airflow_deepseek_ocr.engines.ahead import Ahead
+from airflow_deepseek_ocr.engines.continuous import ContinuousBatch
+from airflow_deepseek_ocr.engines.embedding import PreparedPage, PromptEmbedder
+from airflow_deepseek_ocr.engines.slots import Slots
+from airflow_deepseek_ocr.model.checkpoint import SpecialTokens, load_model
 from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, ImageViews, prepare
-from airflow_deepseek_ocr.model.ngram_guard import NGramGuard
+from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 
 IMAGE_TOKEN = 128815
@@ -125,7 +131,7 @@ def test_features_are_close(case: Case, model: UnlimitedOcrForConditionalGenerat
 def test_logits_are_close_and_greedy_tokens_equal(
     case: Case, model: UnlimitedOcrForConditionalGeneration
 ) -> None:
-    tokens, logits = _greedy(case, model, guard=None)
+    tokens, logits = _greedy(case, model)
     assert tokens == case.recorded["tokens"]
     first = logits[0, ::FIRST_LOGITS_STRIDE]
     assert np.abs(first - case.arrays["logits_last"]).max() < TOLERANCE
@@ -133,12 +139,61 @@ def test_logits_are_close_and_greedy_tokens_equal(
     assert np.abs(logits[::every, ::stride] - case.arrays["logits_steps"]).max() < TOLERANCE
 
 
-def test_greedy_tokens_with_a_3_gram_ban_are_equal(
-    case: Case, model: UnlimitedOcrForConditionalGeneration
+@pytest.mark.parametrize("guarded", [False, True], ids=["free", "guarded"])
+@pytest.mark.parametrize("seed", range(3))
+def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
+    cases: dict[str, Case],
+    model: UnlimitedOcrForConditionalGeneration,
+    guarded: bool,
+    seed: int,
 ) -> None:
-    guard = NGramGuard(3, window=None, prompt_length=len(case.prompt), exempt=TABLE_CELLS)
-    tokens, _ = _greedy(case, model, guard)
-    assert tokens == case.recorded["tokens_no_repeat_3gram"]
+    """Mixed modes in random order through three slots, each page of another length."""
+    chance = random.Random(seed)
+    recorded = {
+        name: case.recorded["tokens_no_repeat_3gram" if guarded else "tokens"]
+        for name, case in cases.items()
+    }
+    lengths = {name: chance.randrange(20, len(recorded[name]) + 1) for name in cases}
+    # The recorded ban looks at all 64 tokens.
+    decoding = Decoding(64, ngram_size=3 if guarded else 0, ngram_window=64)
+    tokens = SpecialTokens(bos=0, eos=1, pad=2, image=IMAGE_TOKEN, table_cells=TABLE_CELLS)
+    slots = Slots(model, tokens, 3, 1400, decoding)
+    enter = slots.enter
+
+    def enter_with_lengths(
+        numbers: Sequence[int], embeddings: torch.Tensor, prompts: Sequence[int], _: Any
+    ) -> None:
+        budgets = [lengths[name] for name in entering]
+        enter(numbers, embeddings, prompts, budgets)
+
+    def embed(pages: Sequence[PreparedPage]) -> torch.Tensor:
+        entering[:] = [str(page.key) for page in pages]
+        return embedder(pages)
+
+    entering: list[str] = []
+    embedder = PromptEmbedder(model, tokens)
+    slots.enter = enter_with_lengths  # type: ignore[method-assign]
+    batch = ContinuousBatch(
+        slots,
+        vision_pages=2,
+        embed=embed,
+        decode=lambda ids: " ".join(map(str, ids)),
+        max_output_length=64,
+        steps=chance.choice([1, 4]),
+    )
+    order = chance.sample(sorted(cases), len(cases))
+    pages = [
+        PreparedPage(
+            name, cases[name].recorded["resolution"], cases[name].views, cases[name].prompt
+        )
+        for name in order
+    ]
+    with Ahead(pages, lambda page: page, bound=2) as ahead:
+        readings = {str(reading.key): reading for reading in batch.read(ahead)}
+    assert readings.keys() == cases.keys()
+    for name, reading in readings.items():
+        assert reading.error is None
+        assert reading.text == " ".join(map(str, recorded[name][: lengths[name]])), name
 
 
 def _vision_inputs(case: Case) -> dict[str, Any]:
@@ -154,7 +209,7 @@ def _vision_inputs(case: Case) -> dict[str, Any]:
 
 
 def _greedy(
-    case: Case, model: UnlimitedOcrForConditionalGeneration, guard: NGramGuard | None
+    case: Case, model: UnlimitedOcrForConditionalGeneration
 ) -> tuple[list[int], np.ndarray[Any, np.dtype[np.float32]]]:
     prompt = torch.tensor([case.prompt])
     out = model.generate(
@@ -165,7 +220,6 @@ def _greedy(
         do_sample=False,
         eos_token_id=1,
         pad_token_id=2,
-        logits_processor=LogitsProcessorList([guard] if guard else []),
         return_dict_in_generate=True,
         output_logits=True,
     )

@@ -1,0 +1,96 @@
+"""An iterator that runs ahead of its consumer, in a thread of its own."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Made = TypeVar("Made")
+
+_POLL_S = 0.2
+
+
+class _End:
+    """Behind the last item; with the error that ended the source, if one did."""
+
+    def __init__(self, error: BaseException | None) -> None:
+        self.error = error
+
+
+class Ahead(Generic[Item, Made]):
+    """Draws items and works on them while the consumer does something else.
+
+    A context manager: leaving it stops the thread, which closes nothing of the source's.
+
+    :param source: drawn in the thread, never more than ``bound`` items ahead.
+    :param work: done on each item in the thread; what it raises reaches the consumer like an error
+        of the source.
+    :param bound: results that may wait.
+    """
+
+    def __init__(self, source: Iterable[Item], work: Callable[[Item], Made], bound: int) -> None:
+        self._source, self._work = source, work
+        self._results: queue.Queue[Made | _End] = queue.Queue(max(1, bound))
+        self._stop = threading.Event()
+        self._over = False
+        self._thread = threading.Thread(target=self._run, name="pages-ahead", daemon=True)
+
+    def __enter__(self) -> Ahead[Item, Made]:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def take(self, *, wait: bool) -> Made | None:
+        """The next result; None if there is none yet, or there will be none any more.
+
+        :param wait: until there is one, or it is clear that there will be none.
+        :raises Exception: what the source or the work raised, after the results before it.
+        """
+        if self._over:
+            return None
+        try:
+            result = self._results.get(block=wait)
+        except queue.Empty:
+            return None
+        if isinstance(result, _End):
+            self._over = True
+            if result.error is not None:
+                raise result.error
+            return None
+        return result
+
+    @property
+    def over(self) -> bool:
+        """Whether the source has ended and its last result was taken."""
+        return self._over
+
+    def _run(self) -> None:
+        end = _End(None)
+        try:
+            for item in self._source:
+                if not self._put(self._work(item)):
+                    return
+        except BaseException as error:
+            end = _End(error)
+        self._put(end)
+
+    def _put(self, result: Made | _End) -> bool:
+        while not self._stop.is_set():
+            try:
+                self._results.put(result, timeout=_POLL_S)
+            except queue.Full:
+                continue
+            return True
+        return False

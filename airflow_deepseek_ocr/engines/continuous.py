@@ -1,0 +1,225 @@
+"""Continuous batching: pages enter a running batch when a slot is free and leave it when they end."""
+
+from __future__ import annotations
+
+import logging
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from airflow_deepseek_ocr.engines.ahead import Ahead
+from airflow_deepseek_ocr.engines.embedding import PreparedPage
+from airflow_deepseek_ocr.engines.slots import Slots
+from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest, Progress
+
+log = logging.getLogger(__name__)
+
+_PROGRESS_EVERY_S = 5.0
+#: Columns of the cache that are looked at are a multiple of this.
+_COLUMNS = 64
+
+
+@dataclass
+class _Shared:
+    """What is where."""
+
+    waiting: deque[PreparedPage] = field(default_factory=deque)
+    alone: deque[PreparedPage] = field(default_factory=deque)
+    running: dict[int, PreparedPage] = field(default_factory=dict)
+    done: int = 0
+
+
+class ContinuousBatch:
+    """Reads pages through a fixed number of slots.
+
+    :param slots: the decoder's state.
+    :param vision_pages: most pages that go through the vision tower together.
+    :param embed: embeddings of pages' prompts (pages, longest prompt, hidden), padded on the right.
+    :param decode: token ids to text.
+    :param max_output_length: most tokens a page may write.
+    :param steps: tokens written between two looks at which pages have ended.
+    """
+
+    def __init__(
+        self,
+        slots: Slots,
+        *,
+        vision_pages: int,
+        embed: Callable[[Sequence[PreparedPage]], torch.Tensor],
+        decode: Callable[[list[int]], str],
+        max_output_length: int,
+        steps: int,
+    ) -> None:
+        self._slots, self._embed, self._decode = slots, embed, decode
+        self._max_output_length, self._steps = max_output_length, steps
+        self.vision_pages = vision_pages
+        self._usable = list(range(slots.count))
+        self._pages = _Shared()
+
+    def read(
+        self,
+        pages: Ahead[PageRequest, PreparedPage | PageReading],
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Iterator[PageReading]:
+        """Readings of all pages, in the order in which they end.
+
+        :param pages: prepared, or already failed.
+        :param progress: called every few seconds.
+        """
+        self._pages = _Shared()
+        told = time.monotonic()
+        try:
+            while True:
+                for reading in self._round(pages):
+                    self._pages.done += 1
+                    yield reading
+                if pages.over and not self._unfinished():
+                    return
+                if progress and time.monotonic() - told >= _PROGRESS_EVERY_S:
+                    told = time.monotonic()
+                    running = self._pages.running.values()
+                    tokens = sum(page.steps for page in running)
+                    progress(Progress(self._pages.done, len(running), tokens))
+        finally:
+            self._slots.leave(list(self._pages.running))
+
+    def _unfinished(self) -> bool:
+        return bool(self._pages.waiting or self._pages.alone or self._pages.running)
+
+    def _round(
+        self, pages: Ahead[PageRequest, PreparedPage | PageReading]
+    ) -> Iterator[PageReading]:
+        """Take what is ready, let one group enter, write a few tokens."""
+        while not pages.over and len(self._pages.waiting) < 2 * self.vision_pages:
+            taken = pages.take(wait=not self._unfinished())
+            if taken is None:
+                break
+            if isinstance(taken, PageReading):
+                yield taken
+            else:
+                self._pages.waiting.append(taken)
+        group = self._next_group(pages.over)
+        if group:
+            yield from self._enter(group)
+        if self._pages.running:
+            yield from self._write()
+
+    def _next_group(self, no_more: bool) -> list[PreparedPage]:
+        """Pages of one mode that enter now.
+
+        Where there are many slots, a few stay free until a whole group can enter: the vision tower
+        takes little longer for it than for a single page.
+        """
+        shared = self._pages
+        if shared.alone:
+            return [] if shared.running else [shared.alone.popleft()]
+        free = len(self._usable) - len(shared.running)
+        wanted = min(self.vision_pages, max(1, len(self._usable) // 4))
+        if no_more:
+            wanted = min(wanted, len(shared.waiting))
+        if not shared.waiting or free < max(1, wanted):
+            return []
+        mode = shared.waiting[0].resolution
+        group = [page for page in shared.waiting if page.resolution == mode]
+        group = group[: min(free, self.vision_pages)]
+        for page in group:
+            shared.waiting.remove(page)
+        return group
+
+    def _enter(self, group: list[PreparedPage]) -> Iterator[PageReading]:
+        started = time.monotonic()
+        free = [slot for slot in self._usable if slot not in self._pages.running]
+        taken = dict(zip(free, group, strict=False))
+        lengths = [len(page.prompt_ids) for page in group]
+        budgets = [
+            max(1, min(self._max_output_length, self._slots.length - length)) for length in lengths
+        ]
+        try:
+            self._slots.enter(list(taken), self._embed(group), lengths, budgets)
+        except Exception as error:
+            self._slots.leave(list(taken))
+            clear_after(error)
+            if len(group) == 1:
+                yield PageReading(group[0].key, error=page_error(error))
+                return
+            half = (len(group) + 1) // 2
+            if isinstance(error, torch.OutOfMemoryError):
+                self.vision_pages = half
+            log.warning("%d pages failed together (%s); trying halves.", len(group), error)
+            yield from self._enter(group[:half])
+            yield from self._enter(group[half:])
+            return
+        for page in group:
+            page.steps, page.seconds = 1, (time.monotonic() - started) / len(group)
+        self._pages.running.update(taken)
+
+    def _write(self) -> Iterator[PageReading]:
+        running, started = self._pages.running, time.monotonic()
+        try:
+            for _ in range(self._steps):
+                longest = max(len(page.prompt_ids) + page.steps for page in running.values())
+                columns = longest + -longest % _COLUMNS
+                self._slots.step(min(columns, self._slots.length))
+                for page in running.values():
+                    page.steps += 1
+            finished = [(slot, self._slots.text(slot)) for slot in self._slots.finished(running)]
+        except Exception as error:
+            yield from self._after_failure(error)
+            return
+        share = (time.monotonic() - started) / len(running)
+        for page in running.values():
+            page.seconds += share
+        for slot, text in finished:
+            page = running.pop(slot)
+            yield PageReading(
+                key=page.key,
+                text=self._decode(text.ids),
+                finish_reason=FinishReason.STOP if text.ended else FinishReason.LENGTH,
+                vision_tokens=page.views.vision_tokens,
+                text_tokens=len(text.ids),
+                seconds=page.seconds,
+            )
+
+    def _after_failure(self, error: Exception) -> Iterator[PageReading]:
+        """Begin the running pages anew: fewer at once if memory ran out, else each by itself."""
+        pages = list(self._pages.running.values())
+        self._slots.leave(list(self._pages.running))
+        self._pages.running.clear()
+        clear_after(error)
+        if len(pages) == 1:
+            yield PageReading(pages[0].key, error=page_error(error))
+        elif isinstance(error, torch.OutOfMemoryError):
+            self._usable = self._usable[: max(1, len(pages) // 2)]
+            log.warning("Out of memory; from now on %d pages at once.", len(self._usable))
+            self._pages.waiting.extendleft(reversed(pages))
+        else:
+            log.warning("%d pages failed together (%s); reading each alone.", len(pages), error)
+            self._pages.alone.extend(pages)
+
+
+def clear_after(error: Exception) -> None:
+    """Let go of what a failed attempt holds."""
+    # The traceback's frames hold its tensors.
+    traceback.clear_frames(error.__traceback__)
+    if isinstance(error, torch.OutOfMemoryError):
+        torch.cuda.empty_cache()
+
+
+def page_error(error: Exception) -> DeepSeekOCRError:
+    """What to tell about a page that failed even by itself."""
+    if isinstance(error, DeepSeekOCRError):
+        return error
+    if isinstance(error, torch.OutOfMemoryError):
+        return UnavailableError(
+            "out_of_memory",
+            "The GPU's memory does not hold even one page; free it, or choose a smaller resolution.",
+        )
+    log.exception("A page could not be read.", exc_info=error)
+    return UnavailableError(
+        "engine_error", f"The model failed on this page: {type(error).__name__}: {error}"
+    )
