@@ -105,7 +105,7 @@ FIELDS = (
     ConnectionField(
         "batch_size",
         "Pages at once",
-        "Pages the model reads together; chosen by device if empty",
+        "Most pages the model reads at once; the free memory decides if empty",
         type="integer",
         minimum=1,
     ),

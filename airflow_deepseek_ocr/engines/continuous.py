@@ -41,7 +41,7 @@ class ContinuousBatch:
     :param vision_pages: most pages that go through the vision tower together.
     :param embed: embeddings of pages' prompts (pages, longest prompt, hidden), padded on the right.
     :param decode: token ids to text.
-    :param max_output_length: most tokens a page may write.
+    :param budget: most tokens a page may write.
     :param steps: tokens written between two looks at which pages have ended.
     """
 
@@ -52,11 +52,11 @@ class ContinuousBatch:
         vision_pages: int,
         embed: Callable[[Sequence[PreparedPage]], torch.Tensor],
         decode: Callable[[list[int]], str],
-        max_output_length: int,
+        budget: Callable[[PreparedPage], int],
         steps: int,
     ) -> None:
         self._slots, self._embed, self._decode = slots, embed, decode
-        self._max_output_length, self._steps = max_output_length, steps
+        self._budget, self._steps = budget, steps
         self.vision_pages = vision_pages
         self._usable = list(range(slots.count))
         self._pages = _Shared()
@@ -137,7 +137,8 @@ class ContinuousBatch:
         taken = dict(zip(free, group, strict=False))
         lengths = [len(page.prompt_ids) for page in group]
         budgets = [
-            max(1, min(self._max_output_length, self._slots.length - length)) for length in lengths
+            max(1, min(self._budget(page), self._slots.length - length))
+            for page, length in zip(group, lengths, strict=True)
         ]
         try:
             self._slots.enter(list(taken), self._embed(group), lengths, budgets)

@@ -89,10 +89,10 @@ class TransformersEngine:
 
     def _make_batch(self) -> ContinuousBatch:
         """Slots for as many pages as the free memory holds, halved while it turns out not to."""
-        text = self._model.config.text_config
+        text, decoding = self._model.config.text_config, self.decoding
         length = min(
             text.max_position_embeddings,
-            MOST_VISION_TOKENS + _PROMPT_TOKENS + self.decoding.max_output_length,
+            MOST_VISION_TOKENS + _PROMPT_TOKENS + decoding.max_output_length,
         )
         keys_and_values = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim
         row_bytes = length * keys_and_values * self.dtype.itemsize
@@ -101,7 +101,7 @@ class TransformersEngine:
         count = fits.slots
         while True:
             try:
-                slots = Slots(self._model, self._tokens, count, length, self.decoding)
+                slots = Slots(self._model, self._tokens, count, length, decoding)
                 break
             except torch.OutOfMemoryError as error:
                 clear_after(error)
@@ -117,7 +117,7 @@ class TransformersEngine:
             vision_pages=min(fits.vision_pages, count),
             embed=self._embed,
             decode=self._decode,
-            max_output_length=self.decoding.max_output_length,
+            budget=lambda _: decoding.max_output_length,
             steps=_STEPS_GPU if self._on_gpu else _STEPS_CPU,
         )
 

@@ -45,7 +45,7 @@ class PageReading:
     :param finish_reason: None if the page failed.
     :param vision_tokens: tokens that stood for the image.
     :param text_tokens: tokens generated, without the end token.
-    :param seconds: the page's share of the time its batch took.
+    :param seconds: the page's share of the time the model worked while it was read.
     :param error: why this page could not be read, although others could.
     """
 

@@ -64,7 +64,7 @@ class PageResult:
     :param regions: the regions in reading order.
     :param vision_tokens: tokens that stand for the image.
     :param text_tokens: tokens generated, without the end token.
-    :param seconds: the page's share of the time its batch took.
+    :param seconds: the page's share of the time the model worked while it was read.
     :param error_code: short name of what went wrong, if anything did.
     :param error: what went wrong and what to do about it.
     :param retryable: nothing is wrong with the page itself; a later try may succeed.

@@ -10,7 +10,6 @@ import json
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -158,27 +157,12 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
     decoding = Decoding(64, ngram_size=3 if guarded else 0, ngram_window=64)
     tokens = SpecialTokens(bos=0, eos=1, pad=2, image=IMAGE_TOKEN, table_cells=TABLE_CELLS)
     slots = Slots(model, tokens, 3, 1400, decoding)
-    enter = slots.enter
-
-    def enter_with_lengths(
-        numbers: Sequence[int], embeddings: torch.Tensor, prompts: Sequence[int], _: Any
-    ) -> None:
-        budgets = [lengths[name] for name in entering]
-        enter(numbers, embeddings, prompts, budgets)
-
-    def embed(pages: Sequence[PreparedPage]) -> torch.Tensor:
-        entering[:] = [str(page.key) for page in pages]
-        return embedder(pages)
-
-    entering: list[str] = []
-    embedder = PromptEmbedder(model, tokens)
-    slots.enter = enter_with_lengths  # type: ignore[method-assign]
     batch = ContinuousBatch(
         slots,
         vision_pages=2,
-        embed=embed,
+        embed=PromptEmbedder(model, tokens),
         decode=lambda ids: " ".join(map(str, ids)),
-        max_output_length=64,
+        budget=lambda page: lengths[str(page.key)],
         steps=chance.choice([1, 4]),
     )
     order = chance.sample(sorted(cases), len(cases))
