@@ -65,17 +65,18 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from training.evaluate import EvaluationSet, evaluate
+    from training.evaluate import EvaluationSet, as_table, evaluate
 
     sets = [
         EvaluationSet(*each.split(":"), pages=options.pages) for each in options.sets.split(",")
     ]
-    rows = []
+    figures = []
     for each in sets:
-        (figures,) = evaluate(options.checkpoint, options.assets, [each])
-        rows.append(figures.as_dict())
-        print(json.dumps(rows[-1]), flush=True)
+        figures += evaluate(options.checkpoint, options.assets, [each])
+        print(json.dumps(figures[-1].as_dict()), flush=True)
+    print(as_table(figures))
     if options.out:
+        rows = [each.as_dict() for each in figures]
         options.out.write_text(json.dumps(rows, indent=2) + "\n")
     return 0
 

@@ -79,9 +79,18 @@ class BatchMaker:
         self._encoder = Encoder(build_tokenizer())
         self._share = share
 
-    def draw(self, rng: random.Random, mode: str, stage: Stage, *, clean: bool = False) -> Page:
+    def draw(
+        self,
+        rng: random.Random,
+        mode: str,
+        stage: Stage,
+        *,
+        kind: str | None = None,
+        clean: bool = False,
+    ) -> Page:
         """A page as that mode and stage have it.
 
+        :param kind: of document, see :data:`training.layouts.KINDS`; None for any.
         :param clean: neither skewed nor blurred nor compressed.
         """
         resolution, spec = get_resolution(mode), stage.pages[mode]
@@ -97,6 +106,7 @@ class BatchMaker:
             height=height,
             text_size=spec.text_size,
             max_characters=spec.characters,
+            kind=kind,
             scale=scale,
         )
         return page if clean else degrade(rng, page)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import torch
 from rapidfuzz.distance import Levenshtein
 
 from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
@@ -19,13 +20,21 @@ from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.results import Region
 from training.batches import BatchMaker
 from training.curriculum import LONGEST_ANSWER, STAGES
+from training.layouts import KINDS
 from training.page import Page
 from training.targets import choose_prompt, target
 
 #: Seeds of held-out pages; those of the training are smaller.
 _FIRST_SEED = 10**15
-#: Pages read at once; more than the engine's own choice, for this model is small.
-_BATCH_SIZE = {"cuda": 150, "cpu": 16}
+#: Pages written at once on a CPU, by mode; more than the engine's own choice, for this model is
+#: small. On a GPU the free memory decides.
+_PAGES_ON_CPU = {"tiny": 16, "small": 16, "base": 8, "large": 4, "gundam": 4}
+#: Kinds of pages that are there for the training alone (random strings), that are read with a
+#: prompt of their own, or that hold nothing to read.
+_NO_DOCUMENTS = {"notes", "chart", "blank", "picture"}
+_DOCUMENTS = {kind: weight for kind, weight in KINDS.items() if kind not in _NO_DOCUMENTS}
+#: Name of the set of pages without text, which a reader must refuse.
+REFUSE = "refuse"
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,7 @@ class EvaluationSet:
     """Held-out pages read in one way.
 
     :param mode: resolution mode.
-    :param prompt: prompt's name.
+    :param prompt: prompt's name; or ``refuse``: blank pages and pictures, read with Free OCR.
     :param pages: how many pages.
     """
 
@@ -54,6 +63,8 @@ class Figures:
     :param tables_right: share of tables with the right number of rows and of cells in each row;
         None where there are none.
     :param without_end: share of pages without an end token.
+    :param refused: share of pages without text that were answered with nothing; None where there
+        are none.
     """
 
     mode: str
@@ -64,6 +75,7 @@ class Figures:
     box_overlap: float | None
     tables_right: float | None
     without_end: float
+    refused: float | None = None
 
     def as_dict(self) -> dict[str, object]:
         """For a log or a report; figures rounded to four digits."""
@@ -94,11 +106,9 @@ def evaluate(
         engine = TransformersEngine(
             folder,
             device=device,
+            batch_size=None if _has_gpu(device) else _PAGES_ON_CPU[each.mode],
             decoding=Decoding(max_output_length=LONGEST_ANSWER[each.mode] + 200),
         )
-        engine.batch_size = _BATCH_SIZE[engine.device.partition(":")[0]]
-        if each.mode in ("gundam", "large", "base"):
-            engine.batch_size //= 2
         try:
             figures.append(_measure(each, engine, list(held_out_pages(maker, each))))
         finally:
@@ -106,22 +116,35 @@ def evaluate(
     return figures
 
 
+def _has_gpu(device: str) -> bool:
+    return device.startswith("cuda") or (device == "auto" and torch.cuda.is_available())
+
+
 def held_out_pages(maker: BatchMaker, each: EvaluationSet) -> Iterator[tuple[Page, str]]:
-    """Clean pages, each with the prompt that it is read with.
+    """Clean pages of the kinds that people have, each with the prompt that it is read with.
 
     :param maker: of the split ``heldout``.
     """
     for number in range(each.pages):
         rng = random.Random(f"{_FIRST_SEED + number}/{each.mode}")
-        page = maker.draw(rng, each.mode, STAGES[-1], clean=True)
-        while each.prompt == "figure" and not page.chart:
-            page = maker.draw(rng, each.mode, STAGES[-1], clean=True)
-        prompt = each.prompt
-        while each.prompt == "locate" and prompt == "locate":
-            prompt = choose_prompt(rng, page, ("locate",))
-            if not prompt.startswith("locate:"):
-                page, prompt = maker.draw(rng, each.mode, STAGES[-1], clean=True), "locate"
+        while True:
+            kind = _kind(rng, each.prompt)
+            page = maker.draw(rng, each.mode, STAGES[-1], kind=kind, clean=True)
+            prompt = "free" if each.prompt == REFUSE else each.prompt
+            if prompt == "locate":
+                prompt = choose_prompt(rng, page, ("locate",))
+            # A chart may have been too large for its page, and a page may hold no line to ask for.
+            if (prompt != "figure" or page.chart) and (each.prompt != "locate" or ":" in prompt):
+                break
         yield page, prompt
+
+
+def _kind(rng: random.Random, prompt: str) -> str:
+    if prompt == REFUSE:
+        return rng.choice(("blank", "picture"))
+    if prompt == "figure":
+        return "chart"
+    return rng.choices(list(_DOCUMENTS), list(_DOCUMENTS.values()))[0]
 
 
 def _measure(
@@ -131,8 +154,7 @@ def _measure(
         PageRequest(number, page.image.convert("RGB"), prompt, each.mode)
         for number, (page, prompt) in enumerate(pages)
     )
-    errors, overlaps, tables, endless = [], [], [], 0
-    lengths = []
+    errors, lengths, overlaps, tables, endless, refused = [], [], [], [], 0, 0
     for reading in engine.read(requests):
         page, prompt = pages[reading.key]  # type: ignore[index]
         _raise_failure(reading)
@@ -141,6 +163,7 @@ def _measure(
             _answer(target(page, prompt), page, prompt),
             _answer(reading.text, page, prompt),
         )
+        refused += not reading.text.strip()
         errors.append(Levenshtein.distance(truth.text, read.text))
         lengths.append(max(1, len(truth.text)))
         overlaps += _overlaps(truth.regions, read.regions)
@@ -155,7 +178,33 @@ def _measure(
         box_overlap=_mean(overlaps),
         tables_right=_mean([float(right) for right in tables]),
         without_end=endless / len(pages),
+        refused=refused / len(pages) if each.prompt == REFUSE else None,
     )
+
+
+def as_table(figures: Sequence[Figures]) -> str:
+    """The figures as a table in Markdown."""
+    lines = [
+        "| mode | prompt | pages | character error | median page | boxes (IoU) | tables right | "
+        "no end | refused |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for each in figures:
+        shares = (
+            each.character_error,
+            each.median_error,
+            each.box_overlap,
+            each.tables_right,
+            each.without_end,
+            each.refused,
+        )
+        if each.refused is not None:
+            shares = (None, None, None, None, each.without_end, each.refused)
+        cells = ["" if share is None else f"{share:.1%}" for share in shares]
+        if each.box_overlap is not None:
+            cells[2] = f"{each.box_overlap:.2f}"
+        lines.append(f"| {each.mode} | {each.prompt} | {each.pages} | {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def _raise_failure(reading: PageReading) -> None:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 
 import numpy as np
 import pytest
 
+from tests.unit.training.conftest import DEJAVU
 from training.assets import CHARSET, Typeface
 from training.degrade import degrade, skew
 from training.layouts import KINDS, PageAssets, draw_page
 from training.page import Page, PixelBox
 from training.text import MARKUP, Writer
 
-DEJAVU = Path("/usr/share/fonts/truetype/dejavu")
 SIZE = 512
 MOST = 350
 SEEDS = range(8)
@@ -56,8 +55,6 @@ def assert_inside(page: Page) -> None:
 @pytest.fixture(scope="module")
 def assets() -> PageAssets:
     paths = [DEJAVU / f"DejaVu{name}.ttf" for name in ("Sans", "Sans-Bold", "SansMono")]
-    if not all(path.exists() for path in paths):
-        pytest.skip(f"no DejaVu fonts in {DEJAVU}")
     sans, bold, mono = paths
     return PageAssets(
         [Typeface("DejaVuSans", sans, bold, None, None), Typeface("Mono", mono, None, None, None)],

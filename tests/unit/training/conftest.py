@@ -1,0 +1,30 @@
+"""A small folder of assets, for tests that draw batches."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+DEJAVU = Path("/usr/share/fonts/truetype/dejavu")
+
+
+@pytest.fixture(scope="session")
+def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fonts and texts in the form of ``training.assets.gather``, from one family and few words."""
+    folder = tmp_path_factory.mktemp("assets")
+    for split, face in (("train", "DejaVuSans"), ("heldout", "DejaVuSansMono")):
+        fonts = folder / "fonts" / split
+        fonts.mkdir(parents=True)
+        shutil.copy(DEJAVU / f"{face}.ttf", fonts / f"{face}-Regular.ttf")
+        shutil.copy(DEJAVU / f"{face}-Bold.ttf", fonts / f"{face}-Bold.ttf")
+    texts = {
+        "words": ["harbor", "garden", "paper", "Lantern", "window"],
+        "accented": ["Straße", "café", "niño", "smörgås"],
+        "sentences": ["The lamp was lit before they came.", "Please write to us by May."],
+        "heldout_sentences": ["The boat left the harbor at noon."],
+    }
+    (folder / "texts.json").write_text(json.dumps(texts))
+    return folder

@@ -1,0 +1,159 @@
+"""Batches: of fixed shape, in a fixed order, the same for the same seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from airflow_deepseek_ocr.ocr.resolution import get_resolution
+from training.batches import Batch, Batches, BatchMaker
+from training.curriculum import FULL_PAGES, STAGES, learning_rate, stage_at
+from training.network import AMBIGUOUS, CHARACTERS
+from training.sequences import IGNORED, Encoder, Question, group, vision_rows
+from training.tokenizer import EOS, build_tokenizer
+from training.views import View, stack
+
+SHARE = 0.04
+
+
+def tensors(batch: Batch) -> list[torch.Tensor]:
+    views = [tensor for each in batch.views for tensor in (each.pixels, each.inside, each.cells)]
+    return views + [
+        tensor for each in batch.sequences for tensor in (each.ids, each.vision_rows, each.labels)
+    ]
+
+
+def assert_equal(one: Batch, other: Batch) -> None:
+    assert one.mode == other.mode
+    for ours, theirs in zip(tensors(one), tensors(other), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_same_seed_same_batch(assets: Path) -> None:
+    batches = []
+    for _ in range(2):
+        maker = BatchMaker(assets, share=SHARE)
+        seen = maker.see(5, "small", STAGES[-1])
+        batches.append(maker.ask(6, seen, "small", STAGES[-1]))
+    assert_equal(*batches)
+    other = maker.ask(6, maker.see(7, "small", STAGES[-1]), "small", STAGES[-1])
+    assert not torch.equal(other.views[0].pixels, batches[0].views[0].pixels)
+
+
+def test_all_batches_of_a_mode_have_one_shape(assets: Path) -> None:
+    maker = BatchMaker(assets, share=0.15)
+    for mode in ("small", "gundam"):
+        shapes = set()
+        for seed in range(3):
+            batch = maker.ask(seed, maker.see(seed, mode, STAGES[-1]), mode, STAGES[-1])
+            shapes.add(tuple(tuple(tensor.shape) for tensor in tensors(batch)))
+        assert len(shapes) == 1
+
+
+def test_without_prompts_the_vision_tower_learns_alone(assets: Path) -> None:
+    maker = BatchMaker(assets, share=SHARE)
+    batch = maker.ask(1, maker.see(1, "small", STAGES[0]), "small", STAGES[0])
+    assert batch.sequences == []
+    printed = batch.views[0].cells
+    assert ((printed > 0) & (printed != AMBIGUOUS)).sum() > 20
+
+
+def test_characters_stand_in_their_cells(assets: Path) -> None:
+    maker = BatchMaker(assets, share=SHARE)
+    names = {number: character for character, number in CHARACTERS.items()}
+    for seen in maker.see(3, "base", STAGES[-1]):
+        x1, y1, x2, y2 = seen.view.inside
+        expected = {
+            (
+                int((glyph.y * (y2 - y1) / seen.page.image.height + y1) // 16),
+                int((glyph.x * (x2 - x1) / seen.page.image.width + x1) // 8),
+            ): glyph.character
+            for glyph in seen.page.glyphs
+        }
+        cells = seen.view.cells
+        found = {
+            (int(row), int(column)): names[int(cells[row, column])]
+            for row, column in zip(*np.nonzero((cells > 0) & (cells != AMBIGUOUS)), strict=True)
+        }
+        assert found.items() <= expected.items()
+        assert len(found) > 0.5 * len(expected)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_order_is_fixed_and_resumed_where_it_stopped(assets: Path, workers: int) -> None:
+    def draw(first: int) -> list[Batch]:
+        dataset = Batches(assets, seed=1, first_step=first, steps=8, share=SHARE / 2)
+        return list(DataLoader(dataset, batch_size=None, num_workers=workers))
+
+    whole = draw(0)
+    assert len(whole) == 8
+    stride = workers or 1
+    for one, other in zip(whole[4 * stride :], draw(4 * stride), strict=True):
+        assert_equal(one, other)
+    # A worker asks about its pages twice, and asks something else the second time.
+    turns = [(whole[step], whole[step + stride]) for step in (4, 4 + stride % 2 * 2)]
+    for first, second in turns:
+        assert torch.equal(first.views[0].pixels, second.views[0].pixels)
+    assert any(
+        not torch.equal(one.ids, other.ids)
+        for first, second in turns
+        for one, other in zip(first.sequences, second.sequences, strict=True)
+    )
+
+
+def test_sequences_are_shared_out_by_length() -> None:
+    asked = [(np.zeros(0, np.int64), Question([0], [1] * length)) for length in (9, 2, 5, 3, 30)]
+    groups = group(asked, counts=(1, 2, 1), lengths=(4, 6, 12))
+    assert [[len(question.answer) for _, question in each] for each in groups] == [[2], [3, 5], [9]]
+
+
+def test_labels_are_the_next_tokens() -> None:
+    encoder = Encoder(build_tokenizer())
+    question = encoder.question("free", "May 5")
+    image = np.array([7, 8, 9])
+    padded = encoder.pad([(image, question)], count=2, length=40)
+    ids, labels = padded.ids[0], padded.labels[0]
+    places = (labels != IGNORED).nonzero().flatten()
+    assert labels[places].tolist() == question.answer
+    assert ids[places[1:]].tolist() == question.answer[:-1]
+    assert labels[places[-1]] == encoder.tokenizer.convert_tokens_to_ids(EOS)
+    assert padded.vision_rows[0, :5].tolist() == [-1, 7, 8, 9, -1]
+    assert (padded.labels[1] == IGNORED).all()
+
+
+def test_rows_of_tiles_are_read_across() -> None:
+    rows = vision_rows(get_resolution("gundam"), (2, 1), view=0, tile=256, newline=1000)
+    assert len(rows) == get_resolution("gundam").vision_tokens((2, 1))
+    assert rows[:21].tolist() == [*range(256, 266), *range(356, 366), 1000]
+    assert rows[210:227].tolist() == [*range(16), 1000]
+    assert rows[-1] == 1001
+
+
+def test_views_that_are_missing_ask_nothing() -> None:
+    view = View(np.zeros((64, 64), np.uint8), (0, 0, 64, 64), np.zeros((4, 8), np.uint8))
+    views = stack([view], 3)
+    assert views.pixels.shape == (3, 64, 64)
+    assert (views.cells[1:] == AMBIGUOUS).all()
+    assert (views.pixels[1:] == 127).all()
+
+
+def test_curriculum_covers_the_whole_run() -> None:
+    assert stage_at(0.0) is STAGES[0]
+    assert stage_at(1.0) is STAGES[-1]
+    assert [stage.until for stage in STAGES] == sorted(stage.until for stage in STAGES)
+    for stage in STAGES:
+        assert stage.modes.keys() <= stage.pages.keys()
+        assert sum(stage.modes.values()) == pytest.approx(1)
+        for mode in stage.modes:
+            # Texts are asked for exactly where there is room for them.
+            assert bool(stage.prompts) == any(stage.pages[mode].lengths)
+    assert STAGES[-1].pages is FULL_PAGES
+    assert learning_rate(0.0, 0.1) == 0
+    assert learning_rate(0.1, 0.1) == 1
+    assert learning_rate(0.39, 0.1) == 1
+    assert learning_rate(0.7, 0.1) == pytest.approx(0.5)
+    assert learning_rate(1.0, 0.1) == 0

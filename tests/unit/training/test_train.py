@@ -1,0 +1,113 @@
+"""The loop: stopped and resumed it is the loop that was not stopped; and what updates do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from airflow_deepseek_ocr.model.checkpoint import load_checkpoint
+from training import train
+from training.__main__ import main
+from training.optimizer import Muon, Optimizer
+from training.photograph import photograph
+from training.train import Run, Trainer
+
+STEPS = 4
+
+
+@pytest.fixture
+def run(assets: Path, tmp_path: Path) -> Run:
+    return Run(assets, tmp_path / "run", steps=STEPS, workers=0, batch_share=0.02)
+
+
+def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: master.detach() for name, master in trainer.optimizer.masters.items()}
+
+
+def test_stopped_and_resumed_is_not_stopped(run: Run, tmp_path: Path) -> None:
+    whole = Trainer(replace(run, folder=tmp_path / "whole"))
+    start = {name: weight.clone() for name, weight in weights(whole).items()}
+    whole.train()
+    first = Trainer(replace(run, seconds=0.0))
+    first.train()
+    assert 0 < first.step < STEPS
+    second = Trainer(run)
+    assert second.step == first.step
+    second.train()
+    assert second.step == whole.step == STEPS
+    for name, weight in weights(whole).items():
+        assert torch.allclose(weight, weights(second)[name], atol=1e-6), name
+    changed = [name for name, weight in weights(whole).items() if not weight.equal(start[name])]
+    assert len(changed) > 0.5 * len(start)
+    load_checkpoint(run.folder / "checkpoint", "cpu", torch.float32)
+
+
+def test_command_line(assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "_LOG_EVERY", 2)
+    monkeypatch.setattr(train, "_MEASURE_EVERY", 2)
+    out = tmp_path / "run"
+    arguments = ["--assets", str(assets), "--out", str(out), "--workers", "0"]
+    code = main(["train", *arguments, "--steps", "2", "--batch-share", "0.001"])
+    assert code == 0
+    trained, measured = map(json.loads, (out / "log.jsonl").read_text().splitlines())
+    assert trained["step"] == measured["step"] == 2
+    assert sum(mode["batches"] for mode in trained["modes"].values()) == 2
+    assert measured["held_out"].keys() == {"small", "base"}
+    assert measured["held_out"]["base"]["loss"] > 0
+    assert (out / "checkpoint" / "model.safetensors.index.json").exists()
+
+
+def test_muon_turns_a_gradient_into_a_rotation() -> None:
+    torch.manual_seed(0)
+    matrices = [nn.Parameter(torch.randn(*shape)) for shape in ((24, 48), (3, 16, 8), (8, 4, 3, 3))]
+    before = [matrix.detach().clone() for matrix in matrices]
+    muon = Muon(matrices, lr=torch.tensor(0.5), weight_decay=0.0)
+    for matrix in matrices:
+        matrix.grad = torch.randn_like(matrix)
+    muon.step()
+    for matrix, old, rate in zip(matrices, before, (0.5, 0.5 * 2**0.5, 0.5), strict=True):
+        update = (old - matrix.detach()) / rate
+        update = update if update.ndim == 3 else update.flatten(1)[None]
+        values = torch.linalg.svdvals(update)
+        # Five iterations bring singular values near 1, not to it.
+        assert values.min() > 0.4
+        assert values.max() < 1.4
+
+
+def test_small_updates_survive_in_bfloat16() -> None:
+    network = nn.Linear(8, 8).to(torch.float32)
+    optimizer = Optimizer(network)
+    for parameter in network.parameters():
+        parameter.data = parameter.data.bfloat16()
+    start = optimizer.masters["weight"].detach().clone()
+    optimizer.set_rate(1e-4)
+    for _ in range(20):
+        network(torch.ones(2, 8, dtype=torch.bfloat16)).sum().backward()
+        optimizer.step()
+    master = optimizer.masters["weight"].detach()
+    assert master.dtype == torch.float32
+    assert 0 < (master - start).abs().max() < 1e-3
+    assert torch.equal(network.weight.detach(), master.bfloat16())
+    assert network.weight.grad is None
+
+
+def test_photographs_keep_padding_exact() -> None:
+    pixels = torch.full((40, 64, 64), 127, dtype=torch.uint8)
+    pixels[:, 8:56] = 250
+    inside = torch.tensor([[0, 8, 64, 56]]).repeat(40, 1)
+    taken = photograph(pixels, inside, torch.Generator().manual_seed(0))
+    assert taken.shape == (40, 3, 64, 64)
+    assert taken.abs().max() <= 1
+    padding = torch.cat([taken[:, :, :8], taken[:, :, 56:]], dim=2)
+    assert torch.allclose(padding, torch.tensor((127 / 255 - 0.5) / 0.5))
+    plain = ((taken[:, :, 8:56] - (250 / 255 - 0.5) / 0.5).abs() < 1e-6).flatten(1).all(1)
+    assert 10 < int(plain.sum()) < 35, "about half stay as they are"
+    coloured = (taken[:, 0] != taken[:, 1]).flatten(1).any(1)
+    assert coloured.any()
+    again = photograph(pixels, inside, torch.Generator().manual_seed(0))
+    assert torch.equal(taken, again)
