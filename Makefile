@@ -3,7 +3,8 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test lint types test-unit test-slow test-gpu format clean
+.PHONY: help install install-test demo test lint types test-unit test-slow test-gpu train evaluate \
+	format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -25,10 +26,21 @@ endif
 export UV_LINK_MODE := copy
 export UV_HTTP_TIMEOUT := 300
 
-# Servers for the tests, and what the MySQL driver is built with.
-PACKAGES := postgresql mariadb-server default-libmysqlclient-dev pkg-config gcc libc6-dev
+# Servers for the tests, what the MySQL driver is built with, and a font to draw pages with.
+PACKAGES := postgresql mariadb-server default-libmysqlclient-dev pkg-config gcc libc6-dev fonts-dejavu-core
 # What the slow tests need besides: a browser, and an S3 server that checks signatures.
 SLOW_PACKAGES := $(PACKAGES) chromium chromium-driver radosgw ceph-mon ceph-osd ceph-common
+
+# Training of the small checkpoint: length of the whole run in steps, seconds until it stops for now
+# (empty: at its end), share of the usual pages in a batch, folder of the run, pages of an evaluation.
+STEPS ?= 20000
+SECONDS_NOW ?=
+BATCH_SHARE ?= 1
+RUN ?= .training/run
+PAGES ?= 300
+ASSETS := .training/assets
+SETS := small:free,small:markdown,small:ocr,base:free,base:markdown,base:ocr,gundam:free,gundam:markdown,$\
+	tiny:free,large:free,small:locate,small:describe,small:figure,small:refuse
 
 DOCS ?= demo/documents
 OUT ?= .demo/out
@@ -39,6 +51,8 @@ help:
 	@echo 'make test-slow  the slow tests: a browser, Ceph, other versions of Airflow'
 	@echo 'make test-gpu   the tests that need a CUDA GPU'
 	@echo 'make install    only the virtual environment in .venv'
+	@echo 'make train      train the small checkpoint, or go on (STEPS=, SECONDS_NOW=, RUN=folder; a CUDA GPU)'
+	@echo 'make evaluate   read held-out pages with the small checkpoint (PAGES=number)'
 
 $(PY):
 	@test -n '$(PYTHON)' || { echo 'Python 3.11, 3.12 or 3.13 is missing: apt-get install python3 python3-venv' >&2; exit 1; }
@@ -51,7 +65,15 @@ $(VENV)/.demo: $(PY) pyproject.toml
 
 $(VENV)/.dev: $(PY) pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(PY) -e '.[dev]' $(TORCH)
-	@touch $@ $(VENV)/.demo
+	@touch $@ $(VENV)/.demo $(VENV)/.training
+
+$(VENV)/.training: $(PY) pyproject.toml
+	$(BIN)/uv pip install --quiet --python $(PY) -e '.[transformers,training]' $(TORCH)
+	@touch $@
+
+$(ASSETS)/texts.json: $(VENV)/.training
+	@tools/install-packages $$($(PY) -m training packages)
+	$(PY) -m training gather --assets $(ASSETS)
 
 install: $(VENV)/.demo
 
@@ -82,6 +104,14 @@ test-slow:
 
 test-gpu: $(VENV)/.dev
 	$(PY) -m pytest -m gpu
+
+train: $(ASSETS)/texts.json
+	$(PY) -m training train --assets $(ASSETS) --out $(RUN) --steps $(STEPS) \
+		--batch-share $(BATCH_SHARE) $(if $(SECONDS_NOW),--seconds $(SECONDS_NOW))
+	$(PY) -m training evaluate $(RUN)/checkpoint --assets $(ASSETS) --pages $(PAGES)
+
+evaluate: $(ASSETS)/texts.json
+	$(PY) -m training evaluate models/deepseek-ocr-tiny --assets $(ASSETS) --pages $(PAGES) --sets $(SETS)
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""Command line of the training: gather, train, evaluate."""
+"""Command line of the training: gather, train, evaluate, plot."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
     train.add_argument("--out", type=Path, required=True, help="folder of the run")
     train.add_argument("--steps", type=int, required=True, help="length of the whole run")
     train.add_argument("--seconds", type=float, help="stop after so many seconds, to go on later")
+    train.add_argument("--from", type=Path, dest="first", help="a checkpoint to go on from")
+    train.add_argument("--start", type=float, default=0.0, help="share of the run to enter it at")
+    train.add_argument("--rate", type=float, default=1.0, help="of the usual learning rates")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     train.add_argument(
@@ -37,14 +40,40 @@ def main(arguments: list[str] | None = None) -> int:
         help="MODE:PROMPT,...",
     )
     evaluate.add_argument("--out", type=Path, help="write the figures there, as JSON")
+    plot = commands.add_parser("plot", help="draw the course of a run")
+    plot.add_argument("logs", type=Path, nargs="+", help="log.jsonl of runs that follow each other")
+    plot.add_argument("--out", type=Path, required=True, help="a PNG")
+
+    commands.add_parser("packages", help="print the Debian packages that gather needs")
     options = parser.parse_args(arguments)
-    return {"gather": _gather, "train": _train, "evaluate": _evaluate}[options.command](options)
+    commands_by_name = {
+        "gather": _gather,
+        "train": _train,
+        "evaluate": _evaluate,
+        "plot": _plot,
+        "packages": _packages,
+    }
+    return commands_by_name[options.command](options)
 
 
 def _gather(options: argparse.Namespace) -> int:
     from training.assets import gather
 
     gather(options.assets)
+    return 0
+
+
+def _packages(options: argparse.Namespace) -> int:
+    from training.packages import PACKAGES
+
+    print(*PACKAGES)
+    return 0
+
+
+def _plot(options: argparse.Namespace) -> int:
+    from training.plot import plot
+
+    plot(options.logs, options.out)
     return 0
 
 
@@ -59,6 +88,9 @@ def _train(options: argparse.Namespace) -> int:
         seed=options.seed,
         workers=options.workers,
         batch_share=options.batch_share,
+        first_weights=options.first,
+        start=options.start,
+        rate=options.rate,
     )
     Trainer(run).train()
     return 0
@@ -68,7 +100,8 @@ def _evaluate(options: argparse.Namespace) -> int:
     from training.evaluate import EvaluationSet, as_table, evaluate
 
     sets = [
-        EvaluationSet(*each.split(":"), pages=options.pages) for each in options.sets.split(",")
+        EvaluationSet(mode, prompt, options.pages)
+        for mode, _, prompt in (each.partition(":") for each in options.sets.split(","))
     ]
     figures = []
     for each in sets:

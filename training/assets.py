@@ -15,81 +15,18 @@ of pages that it has not seen. To gather again::
 
 from __future__ import annotations
 
-import gzip
-import hashlib
 import json
-import re
 import shutil
-import struct
-import sys
-import zlib
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 
 from PIL import ImageFont
 
-#: Everything that a page may contain, apart from the space: what keyboards of western Europe
-#: write, and the punctuation of typeset text. Every font has a glyph for each of them.
-CHARSET = (
-    "".join(map(chr, range(0x21, 0x7F)))
-    + "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœ"
-    + "€£¥§©®°±·•–—‘’“”…×½¼²³«»¿¡"
-)
+from training.charset import CHARSET
+from training.packages import installed
+from training.prose import accented_words, english_words, sentences, stable_hash
 
-#: Debian packages (names of Debian 12) of the fonts, the word lists and the prose.
-PACKAGES = (
-    "fonts-adf-accanthis",
-    "fonts-adf-baskervald",
-    "fonts-adf-gillius",
-    "fonts-adf-libris",
-    "fonts-adf-romande",
-    "fonts-adf-tribun",
-    "fonts-adf-universalis",
-    "fonts-adf-verana",
-    "fonts-arapey",
-    "fonts-b612",
-    "fonts-cabin",
-    "fonts-cantarell",
-    "fonts-clear-sans",
-    "fonts-comic-neue",
-    "fonts-courier-prime",
-    "fonts-crosextra-caladea",
-    "fonts-crosextra-carlito",
-    "fonts-dejavu-core",
-    "fonts-dosis",
-    "fonts-fantasque-sans",
-    "fonts-go",
-    "fonts-inter",
-    "fonts-jetbrains-mono",
-    "fonts-karla",
-    "fonts-liberation",
-    "fonts-lmodern",
-    "fonts-open-sans",
-    "fonts-paratype",
-    "fonts-roboto-slab",
-    "fonts-roboto-unhinted",
-    "fonts-sora",
-    "fonts-tlwg-kinnari-ttf",
-    "fonts-urw-base35",
-    "fonts-yrsa-rasa",
-    "wamerican",
-    "wcatalan",
-    "wdanish",
-    "wdutch",
-    "wfrench",
-    "witalian",
-    "wngerman",
-    "wnorwegian",
-    "wportuguese",
-    "wspanish",
-    "wswedish",
-    "debian-handbook",
-    "debian-history",
-    "dict-jargon",
-    "r-cran-janeaustenr",
-)
+#: Everything that a page may contain, apart from the space: what keyboards of western Europe
 
 STYLES = ("Regular", "Bold", "Italic", "BoldItalic")
 
@@ -184,31 +121,6 @@ _HELDOUT: dict[str, tuple[str, tuple[str, ...]]] = {
 
 _SPLITS = {"train": _TRAIN, "heldout": _HELDOUT}
 
-_DICT = Path("/usr/share/dict")
-_ENGLISH = "american-english"
-_LANGUAGES = (
-    "bokmaal",
-    "catalan",
-    "danish",
-    "dutch",
-    "french",
-    "italian",
-    "ngerman",
-    "portuguese",
-    "spanish",
-    "swedish",
-)
-_WORDS = 30_000
-_ACCENTED_PER_LANGUAGE = 1_100
-
-_NOVELS = Path("/usr/lib/R/site-library/janeaustenr/data/Rdata.rdb")
-_HANDBOOK = Path("/usr/share/doc/debian-handbook/html/en-US")
-_HISTORY = Path("/usr/share/doc/debian-history/docs/project-history.en.txt.gz")
-_JARGON = Path("/usr/share/dictd/jargon.dict.dz")
-_LICENSES = Path("/usr/share/common-licenses")
-
-#: At most so many sentences of the novels, or they would be nearly everything.
-_NOVEL_SENTENCES = 8_000
 #: One sentence in so many is held out.
 _HELDOUT_SHARE = 20
 
@@ -263,16 +175,16 @@ def gather(out: Path) -> None:
         folder.mkdir(parents=True)
         for family, (pattern, names) in families.items():
             for style, name in zip(STYLES, names, strict=False):
-                source = _installed(Path(pattern.format(name)))
+                source = installed(Path(pattern.format(name)))
                 if lacking := missing_glyphs(source):
                     raise RuntimeError(f"The font {source} has no glyphs for {lacking}")
                 shutil.copyfile(source, folder / f"{family}-{style}{source.suffix}")
-    sentences = _sentences()
+    prose = sentences()
     texts = {
-        "words": _english_words(),
-        "accented": _accented_words(),
-        "sentences": [text for text in sentences if _hash(text) % _HELDOUT_SHARE],
-        "heldout_sentences": [text for text in sentences if not _hash(text) % _HELDOUT_SHARE],
+        "words": english_words(),
+        "accented": accented_words(),
+        "sentences": [text for text in prose if stable_hash(text) % _HELDOUT_SHARE],
+        "heldout_sentences": [text for text in prose if not stable_hash(text) % _HELDOUT_SHARE],
     }
     (out / "texts.json").write_text(
         json.dumps(texts, ensure_ascii=False, indent=0) + "\n", encoding="utf-8"
@@ -293,7 +205,7 @@ def load_fonts(folder: Path, split: str) -> list[Typeface]:
     if not families:
         raise RuntimeError(
             f"No fonts in {folder / 'fonts' / split}; gather them with: "
-            f"python -m training.assets {folder}"
+            f"python -m training gather --assets {folder}"
         )
     if lacking := sorted(name for name, files in families.items() if "Regular" not in files):
         raise RuntimeError(f"Fonts without a regular style in {folder}: {', '.join(lacking)}")
@@ -319,7 +231,7 @@ def load_texts(folder: Path) -> Texts:
         lists = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RuntimeError(
-            f"No texts in {folder}; gather them with: python -m training.assets {folder}"
+            f"No texts in {folder}; gather them with: python -m training gather --assets {folder}"
         ) from error
     return Texts(
         words=tuple(lists["words"]),
@@ -343,195 +255,3 @@ def missing_glyphs(path: Path) -> str:
     # A noncharacter: no font has a glyph of its own for it.
     missing = drawn("\uffff")
     return "".join(character for character in CHARSET if drawn(character) == missing)
-
-
-def _installed(path: Path) -> Path:
-    if not path.exists():
-        raise RuntimeError(
-            f"{path} is missing. Install the Debian packages of fonts and texts with: "
-            f"apt-get install --no-install-recommends {' '.join(PACKAGES)}"
-        )
-    return path
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8])
-
-
-def _pick(texts: Iterable[str], count: int) -> list[str]:
-    """A random choice that is the same everywhere, in alphabetical order."""
-    return sorted(sorted(set(texts), key=lambda text: (_hash(text), text))[:count])
-
-
-def _lines(language: str) -> list[str]:
-    data = _installed(_DICT / language).read_bytes()
-    try:
-        return data.decode("utf-8").splitlines()
-    except UnicodeDecodeError:
-        # Some of Debian's word lists have not left the last century.
-        return data.decode("iso-8859-1").splitlines()
-
-
-def _english_words() -> list[str]:
-    words = filter(re.compile("[A-Za-z][a-z]+").fullmatch, _lines(_ENGLISH))
-    return _pick((word for word in words if not _COARSE.search(word)), _WORDS)
-
-
-def _accented_words() -> list[str]:
-    letters = "".join(c for c in CHARSET if c.isalpha() and not c.isascii())
-    # Longer ones are compounds that no page of ordinary width sets well.
-    word = re.compile(rf"(?=.*[{letters}])[A-Za-z{letters}][a-z{letters.lower()}]{{1,17}}")
-    words: set[str] = set()
-    for language in _LANGUAGES:
-        words.update(_pick(filter(word.fullmatch, _lines(language)), _ACCENTED_PER_LANGUAGE))
-    return sorted(words)
-
-
-def _sentences() -> list[str]:
-    novels = _pick(_split(_novel_paragraphs()), _NOVEL_SENTENCES)
-    rest = (*_handbook_paragraphs(), *_text_paragraphs(), *_jargon_paragraphs())
-    return sorted({*novels, *_split(rest)})
-
-
-def _novel_paragraphs() -> Iterator[str]:
-    """Jane Austen's novels, as lines of text in R's own data files."""
-    data = _installed(_NOVELS).read_bytes()
-    start = 0
-    while start < len(data):
-        # Four bytes of length, then a zlib stream, again and again.
-        stream = zlib.decompressobj()
-        novel = stream.decompress(data[start + 4 :])
-        start = len(data) - len(stream.unused_data)
-        lines = []
-        # A string is its flags (type 9, ASCII or not), its length and its bytes.
-        for found in re.finditer(rb"\x00[\x04\x00]\x00\x09(\x00\x00..)", novel, re.DOTALL):
-            (length,) = struct.unpack(">I", found[1])
-            lines.append(novel[found.end() : found.end() + length].decode("utf-8", "replace"))
-        yield from _blocks(lines)
-
-
-def _text_paragraphs() -> Iterator[str]:
-    """The history of the Debian project, and some licences: prose that lawyers write."""
-    yield from _blocks(gzip.decompress(_installed(_HISTORY).read_bytes()).decode().splitlines())
-    for name in ("Apache-2.0", "Artistic", "CC0-1.0", "GPL-3", "LGPL-2.1", "MPL-2.0"):
-        yield from _blocks(_installed(_LICENSES / name).read_text().splitlines())
-
-
-def _jargon_paragraphs() -> Iterator[str]:
-    """The Jargon File without head words, pronunciations and cross references."""
-    text = gzip.decompress(_installed(_JARGON).read_bytes()).decode("utf-8", "replace")
-    body = [line if line.startswith("    ") else "" for line in text.splitlines()]
-    for block in _blocks(body):
-        yield re.sub(r"\[[^\]]*\]|^\d+\. ", "", block).replace("{", "").replace("}", "")
-
-
-def _handbook_paragraphs() -> Iterator[str]:
-    pages = sorted(_installed(_HANDBOOK).glob("*.html"))
-    for page in pages:
-        parser = _Paragraphs()
-        parser.feed(page.read_text(encoding="utf-8"))
-        yield from parser.found
-
-
-class _Paragraphs(HTMLParser):
-    """Collects what stands in ``<div class="para">``; listings and other blocks end one.
-
-    :ivar found: the paragraphs; code in one is a NUL, which no sentence may contain.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self._inside = False
-        self._code = 0
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in ("div", "pre", "ul", "ol", "table"):
-            self._inside = tag == "div" and ("class", "para") in attrs
-            if self._inside:
-                self.found.append("")
-        elif tag == "code":
-            self._code += 1
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "div":
-            self._inside = False
-        elif tag == "code":
-            self._code -= 1
-
-    def handle_data(self, data: str) -> None:
-        if self._inside:
-            # Names of commands read like words; the rest of code does not.
-            plain = not self._code or re.fullmatch("[A-Za-z][a-z]+(-[a-z]+)*", data)
-            self.found[-1] += data if plain else "\0"
-
-
-def _blocks(lines: Iterable[str]) -> Iterator[str]:
-    """Paragraphs: what stands between empty lines."""
-    block: list[str] = []
-    for line in (*lines, ""):
-        if line.strip():
-            block.append(line.strip())
-        elif block:
-            yield " ".join(block)
-            block = []
-
-
-#: A point after these does not end a sentence.
-_ABBREVIATION = re.compile(
-    r"\b(Mr|Mrs|Ms|Messrs|Dr|St|Sr|Jr|Prof|Col|Capt|Esq|etc|vs|cf|esp|approx|no|vol|sec|"
-    r"e\.g|i\.e|[A-Z])\.$"
-)
-_END = re.compile(r"[.!?][\"”’)]*(?= +[\"“‘(]?[A-Z])")
-_MARKUP = re.compile(r"[][{}<>|\\_*#@^~=`+/]|://|\.\.|--|,,| [.,;:!?)]|\( |\w\.\w\w|[a-z][A-Z]")
-#: Quotation marks that are not between letters as apostrophes are.
-_SINGLE = re.compile(r"(?<!\w)['’]|['’‘](?!\w)")
-#: The Jargon File is plain-spoken, and word lists are complete.
-_COARSE = re.compile(
-    r"fuck|shit|nigg|whor|bitch|\b(cocks?\b|cunt|crap|sex|ass\b|ass(es|hole)|piss|tits|"
-    r"rap(e|ist)|nazi|fagg?|dyke|kike|spic\b|wank|slut)",
-    re.IGNORECASE,
-)
-
-
-def _split(paragraphs: Iterable[str]) -> Iterator[str]:
-    """Sentences that stand on their own."""
-    for paragraph in paragraphs:
-        text = re.sub(r"\s+", " ", re.sub(r" ?--+ ?", "—", paragraph)).strip()
-        # Old plain text marks italics so.
-        text = re.sub(r"\b_|_\b", "", text)
-        start = 0
-        for found in (*_END.finditer(text), None):
-            end = found.end() if found else len(text)
-            if found and _ABBREVIATION.search(text[start:end]):
-                continue
-            sentence = _clean(text[start:end].strip())
-            start = end
-            if sentence:
-                yield sentence
-
-
-def _clean(sentence: str) -> str | None:
-    """The sentence without quotation marks around it, or None if it is unfit for a page."""
-    if sentence[:1] in ('"', "“") and sentence[-1:] in ('"', "”"):
-        sentence = sentence[1:-1]
-    fit = (
-        20 <= len(sentence) <= 160
-        and sentence[0].isupper()
-        and sentence[-1] in ".!?"
-        and sentence.count(" ") >= 3
-        and set(sentence) <= {*CHARSET, " "}
-        # Headings and tables: few small letters.
-        and sum(c.islower() for c in sentence) > 0.7 * len(sentence)
-        and sentence.count('"') % 2 == 0
-        and sentence.count("“") == sentence.count("”")
-        and sentence.count("(") == sentence.count(")")
-        and not _SINGLE.search(sentence)
-        and not _MARKUP.search(sentence)
-        and not _COARSE.search(sentence)
-    )
-    return sentence if fit else None
-
-
-if __name__ == "__main__":
-    gather(Path(sys.argv[1]))

@@ -156,7 +156,7 @@ def _measure(
     )
     errors, lengths, overlaps, tables, endless, refused = [], [], [], [], 0, 0
     for reading in engine.read(requests):
-        page, prompt = pages[reading.key]  # type: ignore[index]
+        page, prompt = pages[int(str(reading.key))]
         _raise_failure(reading)
         endless += reading.finish_reason is not FinishReason.STOP
         truth, read = (
@@ -190,7 +190,7 @@ def as_table(figures: Sequence[Figures]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for each in figures:
-        shares = (
+        shares: tuple[float | None, ...] = (
             each.character_error,
             each.median_error,
             each.box_overlap,

@@ -7,6 +7,7 @@ decoder once for each of its prompts.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from torch import nn
 from transformers import UnlimitedOcrConfig, UnlimitedOcrForConditionalGeneration
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
+from airflow_deepseek_ocr.model.checkpoint import load_checkpoint
 from airflow_deepseek_ocr.model.config import translate_config
-from training.assets import CHARSET
+from training.charset import CHARSET
 from training.tokenizer import build_tokenizer, save_tokenizer
 
 #: Cells of a vision token's 64 x 64 pixels in which the auxiliary head looks for a character.
@@ -203,7 +205,7 @@ class Network(nn.Module):
 
 
 def _dense_experts(
-    self: nn.Module, states: torch.Tensor, chosen: torch.Tensor, weights: torch.Tensor
+    self: Any, states: torch.Tensor, chosen: torch.Tensor, weights: torch.Tensor
 ) -> torch.Tensor:
     """All experts for all tokens, the unchosen ones times zero.
 
@@ -218,7 +220,23 @@ def _dense_experts(
     return F.linear(inner.flatten(1), self.down_proj.transpose(0, 1).flatten(1))
 
 
-def export(weights: dict[str, torch.Tensor], folder: Path) -> None:
+def load_weights(network: Network, folder: Path) -> None:
+    """Take the weights of an exported checkpoint; the auxiliary head keeps its own.
+
+    :param folder: in the published layout, of this network's widths.
+    :raises UnavailableError: ``model_missing``, ``model_incomplete`` if it does not fit.
+    """
+    model, _ = load_checkpoint(folder, "cpu", torch.float32)
+    # The network has no tables of relative positions, and the engine has wrapped SAM's attention.
+    own = {
+        name.replace(".attn.attention.", ".attn."): weight
+        for name, weight in model.state_dict().items()
+        if "rel_pos" not in name
+    }
+    network.model.load_state_dict(own)
+
+
+def export(weights: Mapping[str, torch.Tensor], folder: Path) -> None:
     """Write a checkpoint in the published layout: config, tokenizer, weights in float16.
 
     :param weights: of a :class:`Network`, by name; the auxiliary head stays behind.

@@ -46,7 +46,8 @@ class Optimizer:
             name: nn.Parameter(parameter.detach().float().clone())
             for name, parameter in self._parameters.items()
         }
-        matrices, others = [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for name, master in self.masters.items():
             is_matrix = master.ndim >= 2 and master.numel() > master.shape[-1]
             is_table = any(part in name for part in _TABLES)
@@ -111,7 +112,8 @@ class Muon(torch.optim.Optimizer):
 
     :param parameters: of two dimensions; of three (a stack of matrices); of four (a convolution,
         taken as a matrix with a row for each output channel).
-    :param lr: learning rate (0-dimensional tensor), multiplied by sqrt(rows / columns) of matrices higher than wide.
+    :param lr: learning rate (0-dimensional tensor), multiplied by sqrt(rows / columns) of matrices
+        higher than wide.
     :param weight_decay: decoupled, as in AdamW.
     """
 
@@ -124,13 +126,13 @@ class Muon(torch.optim.Optimizer):
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """One update of all parameters that have a gradient."""
         for group in self.param_groups:
-            shapes: dict[tuple[int, int], list[nn.Parameter]] = defaultdict(list)
+            shapes: dict[torch.Size, list[torch.Tensor]] = defaultdict(list)
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     shapes[_matrices(parameter).shape[-2:]].append(parameter)
             for (rows, columns), parameters in shapes.items():
                 momenta = [self._momentum(parameter) for parameter in parameters]
-                gradients = [parameter.grad for parameter in parameters]
+                gradients = [each.grad for each in parameters if each.grad is not None]
                 torch._foreach_lerp_(momenta, gradients, 1 - _MOMENTUM)
                 nesterov = torch._foreach_lerp(gradients, momenta, _MOMENTUM)
                 stacks = [_matrices(each) for each in nesterov]
@@ -145,7 +147,7 @@ class Muon(torch.optim.Optimizer):
                     ],
                 )
 
-    def _momentum(self, parameter: nn.Parameter) -> torch.Tensor:
+    def _momentum(self, parameter: torch.Tensor) -> torch.Tensor:
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)

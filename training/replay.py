@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -48,7 +49,7 @@ class _Graph:
         self,
         function: Callable[[list[torch.Tensor]], torch.Tensor],
         tensors: list[torch.Tensor],
-        pool: tuple[int, int],
+        pool: Any,
     ) -> None:
         self._inputs = [tensor.clone() for tensor in tensors]
         self._graph = torch.cuda.CUDAGraph()

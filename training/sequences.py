@@ -124,8 +124,8 @@ def vision_rows(
     lines = _lines(np.arange(view, view + side * side).reshape(side, side), newline)
     if grid != (1, 1):
         columns, rows = grid
-        tiles = np.arange(tile, tile + rows * columns * tile_side**2)
-        tiles = tiles.reshape(rows, columns, tile_side, tile_side).swapaxes(1, 2)
+        tokens = np.arange(tile, tile + rows * columns * tile_side**2)
+        tiles = tokens.reshape(rows, columns, tile_side, tile_side).swapaxes(1, 2)
         lines = np.concatenate([_lines(tiles.reshape(rows * tile_side, -1), newline), lines])
     return np.append(lines, newline + 1)
 

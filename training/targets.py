@@ -118,12 +118,12 @@ def _first_table(page: Page) -> str:
 
 def _description(page: Page) -> str:
     sentences = [f"The image shows {_KIND_PHRASES[page.kind]}."]
-    for block in page.blocks:
-        if block.label == "title":
-            sentences.append(f"Its title is “{block.text}”.")
-    for block in page.blocks:
-        if block.cells:
-            sentences.append(
-                f"It has a table of {len(block.cells)} rows and {len(block.cells[0])} columns."
-            )
+    sentences += [
+        f"Its title is “{block.text}”." for block in page.blocks if block.label == "title"
+    ]
+    sentences += [
+        f"It has a table of {len(block.cells)} rows and {len(block.cells[0])} columns."
+        for block in page.blocks
+        if block.cells
+    ]
     return " ".join(sentences)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from random import Random
 
-from training.assets import CHARSET
+from training.charset import CHARSET
 
 #: The model's own markup, which a page's text must never hold.
 MARKUP = re.compile(r"<[|/a-zA-Z]|\|>|\[\[|\]\]")

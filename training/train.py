@@ -20,7 +20,7 @@ from torch.utils.data import DataLoader
 
 from training.batches import Batch, Batches, BatchMaker
 from training.curriculum import STAGES, learning_rate
-from training.network import AMBIGUOUS, CHARACTERS, Network, export
+from training.network import AMBIGUOUS, CHARACTERS, Network, export, load_weights
 from training.optimizer import Optimizer
 from training.photograph import photograph
 from training.replay import Replayed
@@ -46,6 +46,10 @@ class Run:
     :param seed: of weights and pages.
     :param workers: processes that draw pages; 0 draws in this one.
     :param batch_share: of the usual number of pages in a batch, for smaller machines.
+    :param first_weights: a finished checkpoint to go on from, where the folder has no state yet;
+        None begins at random.
+    :param start: share of the run, 0 to 1, at which such a run enters the curriculum.
+    :param rate: learning rates as a share of their peaks.
     """
 
     assets: Path
@@ -55,6 +59,9 @@ class Run:
     seed: int = 0
     workers: int = 15
     batch_share: float = 1.0
+    first_weights: Path | None = None
+    start: float = 0.0
+    rate: float = 1.0
 
 
 class Trainer:
@@ -66,14 +73,17 @@ class Trainer:
         torch.manual_seed(run.seed)
         torch.set_float32_matmul_precision("high")
         self.dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
-        self.network = Network().to(self.device).train()
+        network = Network()
+        if run.first_weights is not None:
+            load_weights(network, run.first_weights)
+        self.network = network.to(self.device).train()
         self.optimizer = Optimizer(self.network)
         for parameter in self.network.parameters():  # buffers, such as rotary angles, stay exact
             parameter.data = parameter.data.to(self.dtype)
         self.noise = torch.Generator(self.device).manual_seed(run.seed)
         classes = [_EMPTY_WEIGHT] + [1.0] * len(CHARACTERS)
         self._class_weights = torch.tensor(classes, device=self.device)
-        self.step, self.trained_s = 0, 0.0
+        self.step, self.trained_s = round(run.start * run.steps), 0.0
         self._held_out: list[Batch] = []
         self._replayed = Replayed(self._step) if self.device == "cuda" else self._step
         run.folder.mkdir(parents=True, exist_ok=True)
@@ -137,8 +147,10 @@ class Trainer:
 
     def _update(self, batch: Batch, tally: _Tally) -> None:
         progress = self.step / self.run.steps
-        rate = learning_rate(progress, warm_up=min(_WARM_UP_STEPS / self.run.steps, 0.1))
-        self.optimizer.set_rate(rate)
+        warm_up = min(_WARM_UP_STEPS / self.run.steps, 0.1)
+        # New optimizers know no momenta; a run that goes on from a checkpoint warms up as well.
+        rate = min(learning_rate(progress, warm_up), (progress - self.run.start) / warm_up)
+        self.optimizer.set_rate(self.run.rate * rate)
         # Once the glyphs are known, all attention belongs to the text.
         weight = torch.tensor(max(0.1, 1 - 2 * progress), device=self.device)
         tally.add(batch, self._replayed([weight, *self._inputs(batch, self.noise)]))

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests.unit.training.conftest import DEJAVU
-from training.assets import CHARSET, Typeface
+from training.assets import Typeface
+from training.charset import CHARSET
 from training.degrade import degrade, skew
 from training.layouts import KINDS, PageAssets, draw_page
 from training.page import Page, PixelBox

@@ -15,8 +15,8 @@ from airflow_deepseek_ocr.model.checkpoint import SpecialTokens, load_checkpoint
 from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, prepare
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from tests.conftest import ROOT, TINY_MODEL
-from training.assets import CHARSET
 from training.batches import Batch, SeenPage, assemble
+from training.charset import CHARSET
 from training.curriculum import PageSpec
 from training.network import Network, export
 from training.page import Page

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from airflow_deepseek_ocr.model.checkpoint import load_checkpoint
@@ -111,3 +112,39 @@ def test_photographs_keep_padding_exact() -> None:
     assert coloured.any()
     again = photograph(pixels, inside, torch.Generator().manual_seed(0))
     assert torch.equal(taken, again)
+
+
+def test_a_run_goes_on_from_a_checkpoint(run: Run, tmp_path: Path) -> None:
+    first = Trainer(run)
+    first.save()
+    second = Trainer(
+        replace(
+            run,
+            folder=tmp_path / "second",
+            seed=1,
+            first_weights=run.folder / "checkpoint",
+            start=0.5,
+            rate=0.1,
+        )
+    )
+    assert second.step == STEPS // 2
+    before = {name: weight.clone() for name, weight in weights(second).items()}
+    for name, weight in weights(first).items():
+        same = torch.allclose(before[name], weight, atol=1e-3)
+        assert same != name.startswith("characters"), name
+    second.train()
+    assert second.step == STEPS
+    assert any(not weight.equal(before[name]) for name, weight in weights(second).items())
+
+
+def test_plot(run: Run, tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    figures = {"loss": 1.0, "tokens_right": 0.5, "characters_right": 0.6}
+    lines = [{"step": 250, "seconds": 20.0, "held_out": {"small": figures, "base": figures}}]
+    log.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert main(["plot", str(log), str(log), "--out", str(tmp_path / "plot.png")]) == 0
+    with Image.open(tmp_path / "plot.png") as picture:
+        assert picture.width > 500
+    log.write_text("")
+    with pytest.raises(ValueError, match="no measurements"):
+        main(["plot", str(log), "--out", str(tmp_path / "none.png")])

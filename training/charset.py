@@ -1,0 +1,10 @@
+"""The characters that pages are printed with and the small checkpoint can spell."""
+
+from __future__ import annotations
+
+#: write, and the punctuation of typeset text. Every font has a glyph for each of them.
+CHARSET = (
+    "".join(map(chr, range(0x21, 0x7F)))
+    + "ÀÁÂÃÄÅÆÇÈÉÊËÌÍÎÏÑÒÓÔÕÖØÙÚÛÜÝßàáâãäåæçèéêëìíîïñòóôõöøùúûüýÿŒœ"
+    + "€£¥§©®°±·•–—‘’“”…×½¼²³«»¿¡"
+)
