@@ -21,7 +21,7 @@ FONTS = Path("/usr/share/fonts/truetype/dejavu")
 REGULAR, BOLD = FONTS / "DejaVuSans.ttf", FONTS / "DejaVuSans-Bold.ttf"
 #: Side of the pages, in points for the PDF and in pixels for the images.
 SIDE = 640
-MARGIN, LINE, ROW = 40, 40, 40
+MARGIN, LINE, ROW = 40, 34, 40
 
 INVOICE = (
     "Invoice INV-2041",
@@ -92,7 +92,6 @@ def invoice(path: Path) -> str:
     for text in head:
         line(text, "regular", 24)
     width = (SIDE - 2 * MARGIN) / 3
-    y += LINE - 16
     top = y
     for row, cells in enumerate(rows):
         for column, cell in enumerate(cells):
@@ -102,7 +101,7 @@ def invoice(path: Path) -> str:
     for column in range(4):
         x = MARGIN + column * width
         canvas.line(x, top, x, top - len(rows) * ROW)
-    y = top - len(rows) * ROW - 36
+    y = top - len(rows) * ROW - 48
     for text in foot:
         line(text, "regular", 24)
     canvas.save()

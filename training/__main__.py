@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
     train.add_argument("--from", type=Path, dest="first", help="a checkpoint to go on from")
     train.add_argument("--start", type=float, default=0.0, help="share of the run to enter it at")
     train.add_argument("--rate", type=float, default=1.0, help="of the usual learning rates")
+    train.add_argument("--compiler", default="", help="backend of torch.compile, such as inductor")
     train.add_argument("--seed", type=int, default=0)
     train.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1))
     train.add_argument(
@@ -91,6 +92,7 @@ def _train(options: argparse.Namespace) -> int:
         first_weights=options.first,
         start=options.start,
         rate=options.rate,
+        compiler=options.compiler,
     )
     Trainer(run).train()
     return 0

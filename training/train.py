@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ _FIRST_HELD_OUT_SEED = 10**14
 #: Weight of "no character" in the auxiliary loss: nine of ten cells are empty.
 _EMPTY_WEIGHT = 0.1
 _WARM_UP_STEPS = 200
+#: Sizes of views in pixels that are worth compiling for: small's and tiles', and base's.
+_COMPILED_SIZES = (640, 1024)
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Run:
         None begins at random.
     :param start: share of the run, 0 to 1, at which such a run enters the curriculum.
     :param rate: learning rates as a share of their peaks.
+    :param compiler: a backend of torch.compile, such as ``inductor``, for the most frequent shapes;
+        empty for none. It takes minutes before the first step.
     """
 
     assets: Path
@@ -62,6 +66,7 @@ class Run:
     first_weights: Path | None = None
     start: float = 0.0
     rate: float = 1.0
+    compiler: str = ""
 
 
 class Trainer:
@@ -85,6 +90,9 @@ class Trainer:
         self._class_weights = torch.tensor(classes, device=self.device)
         self.step, self.trained_s = round(run.start * run.steps), 0.0
         self._held_out: list[Batch] = []
+        self._compiled = _Passes(self._look, self._answer)
+        if run.compiler:
+            self._compiled = _compile(self._compiled, run.compiler)
         self._replayed = Replayed(self._step) if self.device == "cuda" else self._step
         run.folder.mkdir(parents=True, exist_ok=True)
         if self._state.exists():
@@ -176,20 +184,20 @@ class Trainer:
         :returns: see :meth:`_losses`.
         """
         weight, *inputs = tensors
-        figures = self._losses(inputs)
+        figures = self._losses(inputs, self._compiled)
         (figures[0] + weight * figures[2]).backward()
         self.optimizer.step()
         return figures.detach()
 
-    def _losses(self, inputs: list[torch.Tensor]) -> torch.Tensor:
+    def _losses(self, inputs: list[torch.Tensor], passes: _Passes) -> torch.Tensor:
         """(4,): loss and share foretold of the answers' tokens, the same of characters in cells."""
         inputs, groups, seen = list(inputs), [], []
         while inputs[0].ndim == 2:
             groups.append([inputs.pop(0) for _ in range(3)])
         while inputs:
-            seen.append(self._look(inputs.pop(0), inputs.pop(0)))
+            seen.append(passes.look(inputs.pop(0), inputs.pop(0)))
         vision = torch.cat([tokens.flatten(0, 1) for tokens, _ in seen])
-        answered = [self._answer(vision, *group) for group in groups]
+        answered = [passes.answer(vision, *group) for group in groups]
         # Of several views the last show the characters: the tiles.
         characters = seen[-1][1]
         if not answered:
@@ -235,7 +243,8 @@ class Trainer:
         self.network.eval()
         for batch in self._held_out:
             noise = torch.Generator(self.device).manual_seed(0)
-            tally.add(batch, self._losses(self._inputs(batch, noise)))
+            inputs = self._inputs(batch, noise)
+            tally.add(batch, self._losses(inputs, _Passes(self._look, self._answer)))
         self.network.train()
         self._log(step=self.step, seconds=round(self.trained_s, 1), held_out=tally.take()["modes"])
 
@@ -244,6 +253,39 @@ class Trainer:
         print(line, flush=True)
         with (self.run.folder / "log.jsonl").open("a") as file:
             file.write(line + "\n")
+
+
+@dataclass(frozen=True)
+class _Passes:
+    """The network's two passes with their losses: see :class:`Trainer`'s methods of these names."""
+
+    look: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+    answer: Callable[..., torch.Tensor]
+
+
+def _compile(passes: _Passes, backend: str) -> _Passes:
+    """The passes compiled once for each of the frequent sizes of views, and once for all texts."""
+    torch._dynamo.config.automatic_dynamic_shapes = False
+    look, answer = (
+        torch.compile(each, backend=backend, fullgraph=True)
+        for each in (passes.look, passes.answer)
+    )
+
+    def look_at(pixels: torch.Tensor, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if pixels.shape[-1] not in _COMPILED_SIZES:
+            return passes.look(pixels, cells)
+        for tensor in (pixels, cells):
+            torch._dynamo.mark_dynamic(tensor, 0)
+        return look(pixels, cells)
+
+    def answer_with(vision: torch.Tensor, *group: torch.Tensor) -> torch.Tensor:
+        torch._dynamo.mark_dynamic(vision, 0)
+        for tensor in group:
+            for dimension in (0, 1):
+                torch._dynamo.mark_dynamic(tensor, dimension)
+        return answer(vision, *group)
+
+    return _Passes(look_at, answer_with)
 
 
 class _Tally:

@@ -14,6 +14,8 @@ from torch import nn
 from airflow_deepseek_ocr.model.checkpoint import load_checkpoint
 from training import train
 from training.__main__ import main
+from training.batches import BatchMaker
+from training.curriculum import STAGES
 from training.optimizer import Muon, Optimizer
 from training.photograph import photograph
 from training.train import Run, Trainer
@@ -135,6 +137,23 @@ def test_a_run_goes_on_from_a_checkpoint(run: Run, tmp_path: Path) -> None:
     second.train()
     assert second.step == STEPS
     assert any(not weight.equal(before[name]) for name, weight in weights(second).items())
+
+
+@pytest.mark.slow
+def test_compiled_is_the_same(run: Run, tmp_path: Path) -> None:
+    """Traced as a compiler would have it, in all shapes; the backend runs PyTorch's own kernels."""
+    modes = ("small", "gundam", "small")
+    losses = []
+    for compiler in ("", "aot_eager"):
+        trainer = Trainer(replace(run, folder=tmp_path / f"run {compiler}", compiler=compiler))
+        maker = BatchMaker(run.assets, share=0.04)
+        for mode in modes:
+            batch = maker.ask(1, maker.see(1, mode, STAGES[-1]), mode, STAGES[-1])
+            inputs = trainer._inputs(batch, torch.Generator().manual_seed(0))
+            losses.append(trainer._step([torch.ones(()), *inputs]))
+    plain, compiled = losses[: len(modes)], losses[len(modes) :]
+    for one, other in zip(plain, compiled, strict=True):
+        assert torch.allclose(one, other, atol=1e-3)
 
 
 def test_plot(run: Run, tmp_path: Path) -> None:
