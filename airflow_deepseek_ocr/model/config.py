@@ -94,7 +94,6 @@ def _sam(sam: dict[str, Any], vision: dict[str, Any]) -> dict[str, Any]:
         "global_attn_indexes": sam["global_attn_indexes"],
         "downsample_channels": sam["downsample_channels"],
         "output_channels": sam.get("out_chans", _SAM_OUTPUT_CHANNELS),
-        "use_rel_pos": sam.get("use_rel_pos", True),
         # The file's mlp_ratio (3.7362) is not what the weights have.
         "mlp_dim": int(sam.get("mlp_ratio", _MLP_RATIO) * sam["width"]),
         "image_size": vision["image_size"],
