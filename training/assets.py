@@ -10,7 +10,7 @@ Held-out fonts and sentences are never trained on; scores on them say what the c
 of pages that it has not seen. To gather again::
 
     apt-get install --no-install-recommends PACKAGES
-    python -m training.assets FOLDER
+    python -m training gather --assets FOLDER
 """
 
 from __future__ import annotations
@@ -25,8 +25,6 @@ from PIL import ImageFont
 from training.charset import CHARSET
 from training.packages import installed
 from training.prose import accented_words, english_words, sentences, stable_hash
-
-#: Everything that a page may contain, apart from the space: what keyboards of western Europe
 
 STYLES = ("Regular", "Bold", "Italic", "BoldItalic")
 
