@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from airflow_deepseek_ocr.model.checkpoint import SpecialTokens, load_checkpoint, load_tokenizer
 from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, prepare
@@ -118,6 +119,18 @@ def test_logits_are_those_of_the_exported_checkpoint(
             assert difference < 1e-3 * theirs.abs().max()
             compared += 1
     assert compared == len(seen)
+
+
+def test_tables_of_relative_positions_hold_zeros(checkpoint: Path) -> None:
+    for folder in (checkpoint, TINY_MODEL):
+        tables = [
+            weight
+            for file in folder.glob("*.safetensors")
+            for name, weight in load_file(file).items()
+            if "rel_pos" in name
+        ]
+        assert len(tables) == 2 * 4  # rows and columns of SAM's four layers
+        assert not any(table.any() for table in tables)
 
 
 def _logits(network: Network, batch: Batch) -> list[torch.Tensor]:

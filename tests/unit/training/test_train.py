@@ -1,4 +1,4 @@
-"""The loop: stopped and resumed it is the loop that was not stopped; and what updates do."""
+"""The loop: stopped and resumed it is the loop that was not stopped."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
 from airflow_deepseek_ocr.model.checkpoint import load_checkpoint
 from training import train
 from training.__main__ import main
 from training.batches import BatchMaker
 from training.curriculum import STAGES
-from training.optimizer import Muon, Optimizer
 from training.photograph import photograph
 from training.train import Run, Trainer
 
@@ -63,40 +61,6 @@ def test_command_line(assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert measured["held_out"].keys() == {"small", "base"}
     assert measured["held_out"]["base"]["loss"] > 0
     assert (out / "checkpoint" / "model.safetensors.index.json").exists()
-
-
-def test_muon_turns_a_gradient_into_a_rotation() -> None:
-    torch.manual_seed(0)
-    matrices = [nn.Parameter(torch.randn(*shape)) for shape in ((24, 48), (3, 16, 8), (8, 4, 3, 3))]
-    before = [matrix.detach().clone() for matrix in matrices]
-    muon = Muon(matrices, lr=torch.tensor(0.5), weight_decay=0.0)
-    for matrix in matrices:
-        matrix.grad = torch.randn_like(matrix)
-    muon.step()
-    for matrix, old, rate in zip(matrices, before, (0.5, 0.5 * 2**0.5, 0.5), strict=True):
-        update = (old - matrix.detach()) / rate
-        update = update if update.ndim == 3 else update.flatten(1)[None]
-        values = torch.linalg.svdvals(update)
-        # Five iterations bring singular values near 1, not to it.
-        assert values.min() > 0.4
-        assert values.max() < 1.4
-
-
-def test_small_updates_survive_in_bfloat16() -> None:
-    network = nn.Linear(8, 8).to(torch.float32)
-    optimizer = Optimizer(network)
-    for parameter in network.parameters():
-        parameter.data = parameter.data.bfloat16()
-    start = optimizer.masters["weight"].detach().clone()
-    optimizer.set_rate(1e-4)
-    for _ in range(20):
-        network(torch.ones(2, 8, dtype=torch.bfloat16)).sum().backward()
-        optimizer.step()
-    master = optimizer.masters["weight"].detach()
-    assert master.dtype == torch.float32
-    assert 0 < (master - start).abs().max() < 1e-3
-    assert torch.equal(network.weight.detach(), master.bfloat16())
-    assert network.weight.grad is None
 
 
 def test_photographs_keep_padding_exact() -> None:

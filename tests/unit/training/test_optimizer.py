@@ -1,0 +1,61 @@
+"""Updates: which weights are turned as matrices, and that small ones are not lost."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from training.network import Network
+from training.optimizer import Muon, Optimizer
+
+
+def test_matrices_are_turned_and_tables_are_not() -> None:
+    optimizer = Optimizer(Network())
+    names = {id(master): name for name, master in optimizer.masters.items()}
+    matrices, others = (
+        {names[id(each)] for group in part.param_groups for each in group["params"]}
+        for part, _ in optimizer._peaks
+    )
+    assert matrices | others == optimizer.masters.keys()
+    assert not matrices & others
+    expected = ("qkv", "experts.gate_up_proj", "patch_embed.projection.weight", "neck.conv2")
+    for part in (*expected, "mlp.gate_proj.weight", "multi_modal_projector.weight"):
+        assert any(part in name for name in matrices), part
+    tables = {name for name in others if optimizer.masters[name].ndim >= 2}
+    parts = ("embed_tokens", "lm_head", "pos_embed", "position_embedding", "mlp.gate", "characters")
+    assert all(any(part in name for part in parts) for name in tables), tables
+    assert len(tables) == len(parts) + 2  # three of the four layers have a gate
+
+
+def test_muon_turns_a_gradient_into_a_rotation() -> None:
+    torch.manual_seed(0)
+    matrices = [nn.Parameter(torch.randn(*shape)) for shape in ((24, 48), (3, 16, 8), (8, 4, 3, 3))]
+    before = [matrix.detach().clone() for matrix in matrices]
+    muon = Muon(matrices, lr=torch.tensor(0.5), weight_decay=0.0)
+    for matrix in matrices:
+        matrix.grad = torch.randn_like(matrix)
+    muon.step()
+    for matrix, old, rate in zip(matrices, before, (0.5, 0.5 * 2**0.5, 0.5), strict=True):
+        update = (old - matrix.detach()) / rate
+        update = update if update.ndim == 3 else update.flatten(1)[None]
+        values = torch.linalg.svdvals(update)
+        # Five iterations bring singular values near 1, not to it.
+        assert values.min() > 0.4
+        assert values.max() < 1.4
+
+
+def test_small_updates_survive_in_bfloat16() -> None:
+    network = nn.Linear(8, 8).to(torch.float32)
+    optimizer = Optimizer(network)
+    for parameter in network.parameters():
+        parameter.data = parameter.data.bfloat16()
+    start = optimizer.masters["weight"].detach().clone()
+    optimizer.set_rate(1e-4)
+    for _ in range(20):
+        network(torch.ones(2, 8, dtype=torch.bfloat16)).sum().backward()
+        optimizer.step()
+    master = optimizer.masters["weight"].detach()
+    assert master.dtype == torch.float32
+    assert 0 < (master - start).abs().max() < 1e-3
+    assert torch.equal(network.weight.detach(), master.bfloat16())
+    assert network.weight.grad is None
