@@ -35,6 +35,8 @@ _NO_DOCUMENTS = {"notes", "chart", "blank", "picture"}
 _DOCUMENTS = {kind: weight for kind, weight in KINDS.items() if kind not in _NO_DOCUMENTS}
 #: Name of the set of pages without text, which a reader must refuse.
 REFUSE = "refuse"
+#: Sets without text to get wrong: there is none on the page, or it stands in the question.
+_NO_TEXT_TO_READ = {REFUSE, "locate"}
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Figures:
     """How one set was read.
 
     :param character_error: edit distance over the text's length, all pages together; text without
-        boxes, white space counted as one space.
+        boxes, white space counted as one space; None where there is none to read (``refuse``) or the
+        question holds it (``locate``).
     :param median_error: the median page's.
     :param box_overlap: mean intersection over union of the boxes, a missing one counting 0; None
         where the prompt has none.
@@ -70,8 +73,8 @@ class Figures:
     mode: str
     prompt: str
     pages: int
-    character_error: float
-    median_error: float
+    character_error: float | None
+    median_error: float | None
     box_overlap: float | None
     tables_right: float | None
     without_end: float
@@ -169,12 +172,13 @@ def _measure(
         overlaps += _overlaps(truth.regions, read.regions)
         tables += _tables_right(truth.text, read.text)
     shares = sorted(error / length for error, length in zip(errors, lengths, strict=True))
+    reads_text = each.prompt not in _NO_TEXT_TO_READ
     return Figures(
         mode=each.mode,
         prompt=each.prompt,
         pages=len(pages),
-        character_error=sum(errors) / sum(lengths),
-        median_error=shares[len(shares) // 2],
+        character_error=sum(errors) / sum(lengths) if reads_text else None,
+        median_error=shares[len(shares) // 2] if reads_text else None,
         box_overlap=_mean(overlaps),
         tables_right=_mean([float(right) for right in tables]),
         without_end=endless / len(pages),
@@ -190,7 +194,7 @@ def as_table(figures: Sequence[Figures]) -> str:
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for each in figures:
-        shares: tuple[float | None, ...] = (
+        shares = (
             each.character_error,
             each.median_error,
             each.box_overlap,
@@ -198,8 +202,6 @@ def as_table(figures: Sequence[Figures]) -> str:
             each.without_end,
             each.refused,
         )
-        if each.refused is not None:
-            shares = (None, None, None, None, each.without_end, each.refused)
         cells = ["" if share is None else f"{share:.1%}" for share in shares]
         if each.box_overlap is not None:
             cells[2] = f"{each.box_overlap:.2f}"

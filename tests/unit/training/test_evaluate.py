@@ -2,10 +2,63 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+import pytest
+from PIL import Image
+
+from airflow_deepseek_ocr.errors import UnavailableError
+from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest
 from airflow_deepseek_ocr.ocr.grounding import parse
-from training.evaluate import _overlap, _overlaps, _table_shapes, _tables_right
+from training.batches import BatchMaker
+from training.evaluate import (
+    REFUSE,
+    EvaluationSet,
+    Figures,
+    _answer,
+    _measure,
+    _overlap,
+    _overlaps,
+    _table_shapes,
+    _tables_right,
+    as_table,
+    evaluate,
+    held_out_pages,
+)
+from training.page import Block, Line, Page
+
+
+class Reader:
+    """An engine that gives prepared answers, in order.
+
+    :param answers: the text for each page; None for a page that cannot be read.
+    """
+
+    def __init__(self, *answers: str | None, finish: FinishReason = FinishReason.STOP) -> None:
+        self.answers, self.finish = answers, finish
+
+    def read(self, requests: Iterable[PageRequest]) -> Iterator[PageReading]:
+        for request, text in zip(requests, self.answers, strict=True):
+            if text is None:
+                yield PageReading(request.key, error=UnavailableError("model_missing", "no model"))
+            else:
+                yield PageReading(request.key, text, self.finish)
+
+
+def page(*lines: str) -> Page:
+    """A page of 100 x 100 pixels with a block for each line, at its left edge."""
+    blocks = []
+    for row, text in enumerate(lines):
+        box = (0, 20 * row, 50, 20 * row + 10)
+        blocks.append(Block("text", box, (Line(text, box),), text))
+    return Page(Image.new("L", (100, 100), 255), "list" if lines else "blank", tuple(blocks))
+
+
+def measure(prompt: str, reader: Reader, *pages: Page) -> Figures:
+    asked = "free" if prompt == REFUSE else prompt
+    each = EvaluationSet("small", prompt.partition(":")[0], len(pages))
+    return _measure(each, reader, [(each, asked) for each in pages])  # type: ignore[arg-type]
 
 
 def regions(*boxes: str) -> tuple:  # type: ignore[type-arg]
@@ -36,3 +89,61 @@ def test_tables_are_right_if_rows_and_cells_are() -> None:
     assert _tables_right(table + table, table) == [True, False]
     assert _tables_right(table, f"<table>{row}</table>") == [False]
     assert _tables_right("no table", table) == []
+
+
+def test_character_error_counts_edits_over_all_pages() -> None:
+    figures = measure("free", Reader("harbor", "wimdow"), page("harbor"), page("window"))
+    assert figures.character_error == pytest.approx(1 / 12)
+    assert figures.median_error == pytest.approx(1 / 6)
+    assert figures.without_end == 0
+    assert (figures.box_overlap, figures.tables_right, figures.refused) == (None, None, None)
+
+
+def test_white_space_is_no_error_and_a_page_read_twice_is() -> None:
+    assert measure("free", Reader(" a  b\n\nc "), page("a b", "c")).character_error == 0
+    assert measure("free", Reader("ab ab"), page("ab")).character_error == pytest.approx(3 / 2)
+
+
+def test_boxes_are_measured_apart_from_the_text() -> None:
+    answer = "<|ref|>text<|/ref|><|det|>[[0, 0, 499, 49]]<|/det|>\nharbor\n"
+    figures = measure("markdown", Reader(answer), page("harbor"))
+    assert figures.character_error == 0
+    assert figures.box_overlap == pytest.approx(0.5, abs=0.01)
+
+
+def test_a_text_without_end_is_counted() -> None:
+    reader = Reader("harbor", finish=FinishReason.LENGTH)
+    assert measure("free", reader, page("harbor")).without_end == 1
+
+
+def test_only_nothing_refuses_a_page_without_text() -> None:
+    figures = measure(REFUSE, Reader("", " \n", "A", "<table>"), *[page()] * 4)
+    assert figures.refused == 0.5
+    assert figures.character_error is None
+
+
+def test_what_the_question_holds_is_not_counted_as_read() -> None:
+    answer = "<|ref|>harbor<|/ref|><|det|>[[0, 0, 500, 100]]<|/det|>"
+    figures = measure("locate:harbor", Reader(answer), page("harbor"))
+    assert figures.character_error is None
+    assert figures.box_overlap == pytest.approx(1, abs=0.01)
+
+
+def test_a_page_that_cannot_be_read_ends_the_evaluation() -> None:
+    with pytest.raises(UnavailableError):
+        measure("free", Reader(None), page("harbor"))
+
+
+def test_the_table_leaves_out_what_a_set_does_not_have() -> None:
+    read = Figures("base", "markdown", 60, 0.2361, 0.1451, 0.4136, 0.3684, 0.0)
+    refused = Figures("small", "refuse", 30, None, None, None, None, 0.0, 0.9)
+    assert as_table([read, refused]).splitlines()[2:] == [
+        "| base | markdown | 60 | 23.6% | 14.5% | 0.41 | 36.8% | 0.0% |  |",
+        "| small | refuse | 30 |  |  |  |  | 0.0% | 90.0% |",
+    ]
+
+
+def test_held_out_pages_are_always_the_same(assets: Path) -> None:
+    each = EvaluationSet("small", "free", 4)
+    pages, again = (list(held_out_pages(BatchMaker(assets, "heldout"), each)) for _ in range(2))
+    assert [page.blocks for page, _ in pages] == [page.blocks for page, _ in again]
