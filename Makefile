@@ -108,6 +108,9 @@ test-gpu: $(VENV)/.dev
 train: $(ASSETS)/texts.json
 	$(PY) -m training train --assets $(ASSETS) --out $(RUN) --steps $(STEPS) \
 		--batch-share $(BATCH_SHARE) $(if $(SECONDS_NOW),--seconds $(SECONDS_NOW))
+	@# Short trials end before the first measurement.
+	if grep -qs held_out $(RUN)/log.jsonl; then \
+		$(PY) -m training plot $(RUN)/log.jsonl --out $(RUN)/course.png; fi
 	$(PY) -m training evaluate $(RUN)/checkpoint --assets $(ASSETS) --pages $(PAGES)
 
 evaluate: $(ASSETS)/texts.json

@@ -1,4 +1,4 @@
-"""Command line of the training: gather, train, evaluate, plot."""
+"""Command line of the training: gather, preview, train, evaluate, plot."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from training.layouts import KINDS, PageAssets
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
@@ -16,12 +18,22 @@ def main(arguments: list[str] | None = None) -> int:
     gather = commands.add_parser("gather", help="collect fonts and texts from Debian's packages")
     gather.add_argument("--assets", type=Path, required=True)
 
+    preview = commands.add_parser("preview", help="draw pages with the boxes of their blocks")
+    preview.add_argument("out", type=Path, help="a PNG")
+    preview.add_argument("--assets", type=_folder, required=True)
+    preview.add_argument("--kind", choices=KINDS, help="twelve pages of this kind, not one of each")
+    preview.add_argument("--size", type=int, default=640, help="of a page, in pixels")
+    preview.add_argument("--characters", type=int, default=450, help="the most of a page")
+    preview.add_argument("--text", type=float, nargs=2, default=(11.0, 28.0), help="in pixels")
+    preview.add_argument("--strength", type=float, default=0.0, help="of wear, 0 to 1")
+    preview.add_argument("--seed", type=int, default=0)
+
     train = commands.add_parser("train", help="train, or go on where a run stopped")
-    train.add_argument("--assets", type=Path, required=True)
+    train.add_argument("--assets", type=_folder, required=True)
     train.add_argument("--out", type=Path, required=True, help="folder of the run")
     train.add_argument("--steps", type=int, required=True, help="length of the whole run")
     train.add_argument("--seconds", type=float, help="stop after so many seconds, to go on later")
-    train.add_argument("--from", type=Path, dest="first", help="a checkpoint to go on from")
+    train.add_argument("--from", type=_folder, dest="first", help="a checkpoint to go on from")
     train.add_argument("--start", type=float, default=0.0, help="share of the run to enter it at")
     train.add_argument("--rate", type=float, default=1.0, help="of the usual learning rates")
     train.add_argument("--compiler", default="", help="backend of torch.compile, such as inductor")
@@ -32,8 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
 
     evaluate = commands.add_parser("evaluate", help="read held-out pages and print the figures")
-    evaluate.add_argument("checkpoint", type=Path)
-    evaluate.add_argument("--assets", type=Path, required=True)
+    evaluate.add_argument("checkpoint", type=_folder)
+    evaluate.add_argument("--assets", type=_folder, required=True)
     evaluate.add_argument("--pages", type=int, default=300)
     evaluate.add_argument(
         "--sets",
@@ -42,13 +54,16 @@ def main(arguments: list[str] | None = None) -> int:
     )
     evaluate.add_argument("--out", type=Path, help="write the figures there, as JSON")
     plot = commands.add_parser("plot", help="draw the course of a run")
-    plot.add_argument("logs", type=Path, nargs="+", help="log.jsonl of runs that follow each other")
+    plot.add_argument(
+        "logs", type=_file, nargs="+", help="log.jsonl of runs that follow each other"
+    )
     plot.add_argument("--out", type=Path, required=True, help="a PNG")
 
     commands.add_parser("packages", help="print the Debian packages that gather needs")
     options = parser.parse_args(arguments)
     commands_by_name = {
         "gather": _gather,
+        "preview": _preview,
         "train": _train,
         "evaluate": _evaluate,
         "plot": _plot,
@@ -57,10 +72,41 @@ def main(arguments: list[str] | None = None) -> int:
     return commands_by_name[options.command](options)
 
 
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text}")
+    return Path(text)
+
+
+def _file(text: str) -> Path:
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return Path(text)
+
+
 def _gather(options: argparse.Namespace) -> int:
     from training.assets import gather
 
     gather(options.assets)
+    return 0
+
+
+def _preview(options: argparse.Namespace) -> int:
+    from training.assets import load_fonts, load_texts
+    from training.preview import preview
+
+    texts = load_texts(options.assets)
+    fonts = load_fonts(options.assets, "train")
+    preview(
+        PageAssets(fonts, texts.words, texts.accented, texts.sentences),
+        options.out,
+        kinds=(options.kind,) * 12 if options.kind else tuple(KINDS),
+        size=options.size,
+        text_size=tuple(options.text),
+        max_characters=options.characters,
+        seed=options.seed,
+        strength=options.strength,
+    )
     return 0
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 from PIL import Image, ImageDraw
 
-from training.assets import load_fonts, load_texts
 from training.degrade import degrade
 from training.layouts import KINDS, PageAssets, draw_page
 from training.page import Page
@@ -86,34 +84,3 @@ def preview(
         page = degrade(rng, page, strength)
         sheet.paste(annotated(page), (place % columns * size, place // columns * size))
     sheet.save(out)
-
-
-def main() -> None:
-    """Read the arguments and draw the sheet."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--assets", type=Path, default=Path(".training/assets"))
-    parser.add_argument("--kind", choices=KINDS, help="only this kind, twelve pages of it")
-    parser.add_argument("--size", type=int, default=640, help="of a page, in pixels")
-    parser.add_argument("--characters", type=int, default=450, help="the most of a page")
-    parser.add_argument("--text", type=float, nargs=2, default=(11.0, 28.0), help="in pixels")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--strength", type=float, default=0.0, help="of wear, 0 to 1")
-    arguments = parser.parse_args()
-    texts = load_texts(arguments.assets)
-    fonts = load_fonts(arguments.assets, "train")
-    assets = PageAssets(fonts, texts.words, texts.accented, texts.sentences)
-    preview(
-        assets,
-        arguments.out,
-        kinds=(arguments.kind,) * 12 if arguments.kind else tuple(KINDS),
-        size=arguments.size,
-        text_size=tuple(arguments.text),
-        max_characters=arguments.characters,
-        seed=arguments.seed,
-        strength=arguments.strength,
-    )
-
-
-if __name__ == "__main__":
-    main()
