@@ -16,14 +16,12 @@ from training.evaluate import (
     REFUSE,
     EvaluationSet,
     Figures,
-    _answer,
     _measure,
     _overlap,
     _overlaps,
     _table_shapes,
     _tables_right,
     as_table,
-    evaluate,
     held_out_pages,
 )
 from training.page import Block, Line, Page
