@@ -266,10 +266,8 @@ class _Passes:
 def _compile(passes: _Passes, backend: str) -> _Passes:
     """The passes compiled once for each of the frequent sizes of views, and once for all texts."""
     torch._dynamo.config.automatic_dynamic_shapes = False
-    look, answer = (
-        torch.compile(each, backend=backend, fullgraph=True)
-        for each in (passes.look, passes.answer)
-    )
+    look = torch.compile(passes.look, backend=backend, fullgraph=True)
+    answer = torch.compile(passes.answer, backend=backend, fullgraph=True)
 
     def look_at(pixels: torch.Tensor, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if pixels.shape[-1] not in _COMPILED_SIZES:
