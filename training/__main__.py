@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     train.add_argument("--steps", type=int, required=True, help="length of the whole run")
     train.add_argument("--seconds", type=float, help="stop after so many seconds, to go on later")
     train.add_argument("--from", type=_folder, dest="first", help="a checkpoint to go on from")
-    train.add_argument("--start", type=float, default=0.0, help="share of the run to enter it at")
+    train.add_argument("--start", type=_share, default=0.0, help="share of the run to enter it at")
     train.add_argument("--rate", type=float, default=1.0, help="of the usual learning rates")
     train.add_argument("--compiler", default="", help="backend of torch.compile, such as inductor")
     train.add_argument("--seed", type=int, default=0)
@@ -82,6 +82,13 @@ def _file(text: str) -> Path:
     if not Path(text).is_file():
         raise argparse.ArgumentTypeError(f"there is no file {text}")
     return Path(text)
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share, 0 to 1")
+    return share
 
 
 def _gather(options: argparse.Namespace) -> int:

@@ -79,7 +79,7 @@ class Trainer:
         torch.set_float32_matmul_precision("high")
         self.dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
         network = Network()
-        if run.first_weights is not None:
+        if run.first_weights is not None and not self._state.exists():
             load_weights(network, run.first_weights)
         self.network = network.to(self.device).train()
         self.optimizer = Optimizer(self.network)
@@ -89,6 +89,7 @@ class Trainer:
         classes = [_EMPTY_WEIGHT] + [1.0] * len(CHARACTERS)
         self._class_weights = torch.tensor(classes, device=self.device)
         self.step, self.trained_s = round(run.start * run.steps), 0.0
+        self._first_step = self.step
         self._held_out: list[Batch] = []
         self._compiled = _Passes(self._look, self._answer)
         if run.compiler:
@@ -130,6 +131,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "noise": self.noise.get_state(),
             "step": self.step,
+            "first_step": self._first_step,
             "trained_s": self.trained_s,
         }
         unfinished = self._state.with_suffix(".tmp")
@@ -142,6 +144,7 @@ class Trainer:
         self.optimizer.load_state_dict(state["optimizer"])
         self.noise.set_state(state["noise"].cpu())
         self.step, self.trained_s = state["step"], state["trained_s"]
+        self._first_step = state["first_step"]
 
     def _batches(self) -> Iterator[Batch]:
         run = self.run
@@ -155,9 +158,12 @@ class Trainer:
 
     def _update(self, batch: Batch, tally: _Tally) -> None:
         progress = self.step / self.run.steps
-        warm_up = min(_WARM_UP_STEPS / self.run.steps, 0.1)
+        warm_up = min(_WARM_UP_STEPS, 0.1 * self.run.steps)
         # New optimizers know no momenta; a run that goes on from a checkpoint warms up as well.
-        rate = min(learning_rate(progress, warm_up), (progress - self.run.start) / warm_up)
+        rate = min(
+            learning_rate(progress, warm_up / self.run.steps),
+            (self.step - self._first_step) / warm_up,
+        )
         self.optimizer.set_rate(self.run.rate * rate)
         # Once the glyphs are known, all attention belongs to the text.
         weight = torch.tensor(max(0.1, 1 - 2 * progress), device=self.device)

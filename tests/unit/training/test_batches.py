@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -145,6 +146,9 @@ def test_curriculum_covers_the_whole_run() -> None:
     assert stage_at(0.0) is STAGES[0]
     assert stage_at(1.0) is STAGES[-1]
     assert [stage.until for stage in STAGES] == sorted(stage.until for stage in STAGES)
+    for stage, following in pairwise(STAGES):
+        assert stage_at(stage.until - 1e-9) is stage
+        assert stage_at(stage.until) is following
     for stage in STAGES:
         assert stage.modes.keys() <= stage.pages.keys()
         assert sum(stage.modes.values()) == pytest.approx(1)

@@ -11,14 +11,30 @@ import torch
 from PIL import Image
 
 from airflow_deepseek_ocr.model.checkpoint import load_checkpoint
-from training import train
+from training import curriculum, train
 from training.__main__ import main
 from training.batches import BatchMaker
-from training.curriculum import STAGES
+from training.curriculum import STAGES, PageSpec, Stage, learning_rate
 from training.photograph import photograph
 from training.train import Run, Trainer
 
 STEPS = 4
+#: The vision tower alone, then short texts: what takes minutes here is the size of pages.
+SHORT = (
+    Stage(0.5, {"tiny": 1}, {"tiny": PageSpec(60, (18, 40))}),
+    Stage(
+        1.0,
+        {"tiny": 1},
+        dict.fromkeys(("tiny", "small", "base"), PageSpec(60, (18, 40), (80, 128, 192))),
+        ("free",),
+    ),
+)
+
+
+@pytest.fixture(autouse=True)
+def short_curriculum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(curriculum, "STAGES", SHORT)
+    monkeypatch.setattr(train, "STAGES", SHORT)
 
 
 @pytest.fixture
@@ -28,6 +44,18 @@ def run(assets: Path, tmp_path: Path) -> Run:
 
 def weights(trainer: Trainer) -> dict[str, torch.Tensor]:
     return {name: master.detach() for name, master in trainer.optimizer.masters.items()}
+
+
+def recorded_rates(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    rates: list[float] = []
+    set_rate = trainer.optimizer.set_rate
+
+    def record(share: float) -> None:
+        rates.append(share)
+        set_rate(share)
+
+    monkeypatch.setattr(trainer.optimizer, "set_rate", record)
+    return rates
 
 
 def test_stopped_and_resumed_is_not_stopped(run: Run, tmp_path: Path) -> None:
@@ -80,7 +108,9 @@ def test_photographs_keep_padding_exact() -> None:
     assert torch.equal(taken, again)
 
 
-def test_a_run_goes_on_from_a_checkpoint(run: Run, tmp_path: Path) -> None:
+def test_a_run_goes_on_from_a_checkpoint(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = Trainer(run)
     first.save()
     second = Trainer(
@@ -88,6 +118,7 @@ def test_a_run_goes_on_from_a_checkpoint(run: Run, tmp_path: Path) -> None:
             run,
             folder=tmp_path / "second",
             seed=1,
+            seconds=0.0,
             first_weights=run.folder / "checkpoint",
             start=0.5,
             rate=0.1,
@@ -98,9 +129,20 @@ def test_a_run_goes_on_from_a_checkpoint(run: Run, tmp_path: Path) -> None:
     for name, weight in weights(first).items():
         same = torch.allclose(before[name], weight, atol=1e-3)
         assert same != name.startswith("characters"), name
+    rates = recorded_rates(second, monkeypatch)
     second.train()
-    assert second.step == STEPS
-    assert any(not weight.equal(before[name]) for name, weight in weights(second).items())
+    assert rates == [0.0], "new optimizers warm up"
+
+    # Resumed, where and how it began is known; weights and start that are named are not taken.
+    resumed = replace(second.run, seconds=None, first_weights=tmp_path / "missing", start=1.0)
+    third = Trainer(resumed)
+    assert third.step == second.step == STEPS // 2 + 1
+    assert all(weight.equal(weights(second)[name]) for name, weight in weights(third).items())
+    before = {name: weight.clone() for name, weight in weights(third).items()}
+    rates = recorded_rates(third, monkeypatch)
+    third.train()
+    assert rates == [pytest.approx(0.1 * learning_rate(0.75, 0.1))]
+    assert any(not weight.equal(before[name]) for name, weight in weights(third).items())
 
 
 @pytest.mark.slow
