@@ -71,7 +71,8 @@ $(VENV)/.training: $(PY) pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(PY) -e '.[transformers,training]' $(TORCH)
 	@touch $@
 
-$(ASSETS)/texts.json: $(VENV)/.training
+# Gathered only where they are missing; a newer environment is no reason to do it again.
+$(ASSETS)/texts.json: | $(VENV)/.training
 	@tools/install-packages $$($(PY) -m training packages)
 	$(PY) -m training gather --assets $(ASSETS)
 
