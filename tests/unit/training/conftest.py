@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 DEJAVU = Path("/usr/share/fonts/truetype/dejavu")
 
@@ -28,3 +30,12 @@ def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     }
     (folder / "texts.json").write_text(json.dumps(texts))
     return folder
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Where others keep the cores busy, threads that wait for each other take four times as long."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(usual)
