@@ -22,6 +22,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    true,
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -81,8 +82,16 @@ class Base(DeclarativeBase):
     )
 
 
+#: Status of a document whose pages are not all read: a task is at it, or was.
+READING = "reading"
+
+
 class DocumentRow(Base):
-    """One version of one document, read by one recipe."""
+    """One version of one document, read by one recipe.
+
+    ``lease_token`` belongs to the claim that may write its pages; ``lease_expires_at`` is None while
+    nobody reads it.
+    """
 
     __tablename__ = "ocr_documents"
     __table_args__ = (
@@ -118,12 +127,14 @@ class DocumentRow(Base):
     task_id: Mapped[str | None] = mapped_column(Text)
     map_index: Mapped[int | None] = mapped_column(Integer)
     try_number: Mapped[int | None] = mapped_column(Integer)
+    lease_token: Mapped[str | None] = mapped_column(String(32))
+    lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class PageRow(Base):
-    """One page of a document."""
+    """One page of a document; ``settled`` if reading it again could bring nothing new."""
 
     __tablename__ = "ocr_pages"
     __table_args__ = (UniqueConstraint("document_id", "page_number"), TABLE_OPTIONS)
@@ -145,6 +156,7 @@ class PageRow(Base):
     text_tokens: Mapped[int] = mapped_column(Integer)
     compression_ratio: Mapped[float | None] = mapped_column(Double())
     seconds: Mapped[float] = mapped_column(Double())
+    settled: Mapped[bool] = mapped_column(Boolean, server_default=true())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

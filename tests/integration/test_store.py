@@ -203,6 +203,7 @@ def test_failures_from_outside_become_new_again(store: Store) -> None:
 
 def test_tables_of_a_newer_version_are_left_alone(connection: str, store: Store) -> None:
     with store._engine.begin() as database:
+        head = database.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
         database.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     try:
         with pytest.raises(UnavailableError, match="upgrade the package") as caught:
@@ -210,7 +211,7 @@ def test_tables_of_a_newer_version_are_left_alone(connection: str, store: Store)
         assert caught.value.code == "database_newer"
     finally:
         with store._engine.begin() as database:
-            database.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
+            database.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{head}'"))
 
 
 @pytest.mark.parametrize("kind", ["postgres", "mariadb"])
