@@ -41,7 +41,7 @@ class ContinuousBatch:
     :param vision_pages: most pages that go through the vision tower together.
     :param embed: embeddings of pages' prompts (pages, longest prompt, hidden), padded on the right.
     :param decode: token ids to text.
-    :param budget: most tokens a page may write.
+    :param most_tokens: a page may write; its request may ask for fewer.
     :param steps: tokens written between two looks at which pages have ended.
     """
 
@@ -52,11 +52,11 @@ class ContinuousBatch:
         vision_pages: int,
         embed: Callable[[Sequence[PreparedPage]], torch.Tensor],
         decode: Callable[[list[int]], str],
-        budget: Callable[[PreparedPage], int],
+        most_tokens: int,
         steps: int,
     ) -> None:
         self._slots, self._embed, self._decode = slots, embed, decode
-        self._budget, self._steps = budget, steps
+        self._most_tokens, self._steps = most_tokens, steps
         self.vision_pages = vision_pages
         self._usable = list(range(slots.count))
         self._pages = _Shared()
@@ -103,6 +103,7 @@ class ContinuousBatch:
                 yield taken
             else:
                 self._pages.waiting.append(taken)
+        yield from self._give_up_cancelled()
         group = self._next_group(pages.over)
         if group:
             yield from self._enter(group)
@@ -124,12 +125,27 @@ class ContinuousBatch:
             wanted = min(wanted, len(shared.waiting))
         if not shared.waiting or free < max(1, wanted):
             return []
-        mode = shared.waiting[0].resolution
-        group = [page for page in shared.waiting if page.resolution == mode]
+        mode = shared.waiting[0].request.resolution
+        group = [page for page in shared.waiting if page.request.resolution == mode]
         group = group[: min(free, self.vision_pages)]
         for page in group:
             shared.waiting.remove(page)
         return group
+
+    def _budget(self, request: PageRequest) -> int:
+        return min(self._most_tokens, request.max_output_length or self._most_tokens)
+
+    def _give_up_cancelled(self) -> Iterator[PageReading]:
+        pages = self._pages
+        for queue in (pages.waiting, pages.alone):
+            for page in [page for page in queue if page.request.cancelled()]:
+                queue.remove(page)
+                yield PageReading(page.key, error=_cancelled())
+        for slot, page in list(pages.running.items()):
+            if page.request.cancelled():
+                self._slots.leave([slot])
+                del pages.running[slot]
+                yield PageReading(page.key, error=_cancelled())
 
     def _enter(self, group: list[PreparedPage]) -> Iterator[PageReading]:
         started = time.monotonic()
@@ -137,7 +153,7 @@ class ContinuousBatch:
         taken = dict(zip(free, group, strict=False))
         lengths = [len(page.prompt_ids) for page in group]
         budgets = [
-            max(1, min(self._budget(page), self._slots.length - length))
+            max(1, min(self._budget(page.request), self._slots.length - length))
             for page, length in zip(group, lengths, strict=True)
         ]
         try:
@@ -182,6 +198,7 @@ class ContinuousBatch:
                 text=self._decode(text.ids),
                 finish_reason=FinishReason.STOP if text.ended else FinishReason.LENGTH,
                 vision_tokens=page.views.vision_tokens,
+                prompt_tokens=len(page.prompt_ids),
                 text_tokens=len(text.ids),
                 seconds=page.seconds,
             )
@@ -209,6 +226,10 @@ def clear_after(error: Exception) -> None:
     traceback.clear_frames(error.__traceback__)
     if isinstance(error, torch.OutOfMemoryError):
         torch.cuda.empty_cache()
+
+
+def _cancelled() -> DeepSeekOCRError:
+    return UnavailableError("cancelled", "Nobody waits for this page any more.")
 
 
 def page_error(error: Exception) -> DeepSeekOCRError:

@@ -12,26 +12,30 @@ from transformers import UnlimitedOcrForConditionalGeneration
 
 from airflow_deepseek_ocr.model.checkpoint import SpecialTokens
 from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, ImageViews
+from airflow_deepseek_ocr.ocr.engine import PageRequest
 
 
 @dataclass
 class PreparedPage:
     """A page on its way through the engine.
 
-    :param key: the request's.
-    :param resolution: its mode's name; only pages of one mode go through the vision tower together.
+    :param request: what was asked for; only pages of one mode go through the vision tower together.
     :param views: its pixels.
     :param prompt_ids: its prompt with a place for each vision token.
     :param steps: steps since it entered, which is what it wrote unless it has ended.
     :param seconds: its share of the time worked so far.
     """
 
-    key: Hashable
-    resolution: str
+    request: PageRequest
     views: ImageViews
     prompt_ids: list[int]
     steps: int = 0
     seconds: float = 0.0
+
+    @property
+    def key(self) -> Hashable:
+        """The request's."""
+        return self.request.key
 
 
 class PromptEmbedder:

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from airflow_deepseek_ocr.engines.ahead import Ahead
-from airflow_deepseek_ocr.engines.capacity import capacity
+from airflow_deepseek_ocr.engines.capacity import Capacity, capacity
 from airflow_deepseek_ocr.engines.continuous import (
     ContinuousBatch,
     clear_after,
@@ -87,17 +87,35 @@ class TransformersEngine:
         if self._on_gpu:
             torch.cuda.empty_cache()
 
+    @property
+    def page_length(self) -> int:
+        """Tokens that a page may take, its prompt with the image included."""
+        context: int = self._model.config.text_config.max_position_embeddings
+        return min(
+            context,
+            MOST_VISION_TOKENS + _PROMPT_TOKENS + self.decoding.max_output_length,
+        )
+
+    def plan(self) -> Capacity:
+        """How many pages :meth:`read` would work on at once, by the memory that is free now."""
+        text = self._model.config.text_config
+        keys_and_values = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim
+        row_bytes = self.page_length * keys_and_values * self.dtype.itemsize
+        free = torch.cuda.mem_get_info(self.device)[0] if self._on_gpu else None
+        return capacity(free, row_bytes, self.batch_size)
+
+    def works(self) -> bool:
+        """Whether the device still computes; after some faults a GPU refuses its process for good."""
+        try:
+            torch.zeros(1, device=self.device).add_(1).item()
+        except RuntimeError:
+            return False
+        return True
+
     def _make_batch(self) -> ContinuousBatch:
         """Slots for as many pages as the free memory holds, halved while it turns out not to."""
-        text, decoding = self._model.config.text_config, self.decoding
-        length = min(
-            text.max_position_embeddings,
-            MOST_VISION_TOKENS + _PROMPT_TOKENS + decoding.max_output_length,
-        )
-        keys_and_values = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim
-        row_bytes = length * keys_and_values * self.dtype.itemsize
-        free = torch.cuda.mem_get_info(self.device)[0] if self._on_gpu else None
-        fits = capacity(free, row_bytes, self.batch_size)
+        decoding, length = self.decoding, self.page_length
+        fits = self.plan()
         count = fits.slots
         while True:
             try:
@@ -117,7 +135,7 @@ class TransformersEngine:
             vision_pages=min(fits.vision_pages, count),
             embed=self._embed,
             decode=self._decode,
-            budget=lambda _: decoding.max_output_length,
+            most_tokens=decoding.max_output_length,
             steps=_STEPS_GPU if self._on_gpu else _STEPS_CPU,
         )
 
@@ -130,9 +148,7 @@ class TransformersEngine:
         except Exception as error:
             return PageReading(request.key, error=page_error(error))
         image = [self._tokens.image] * views.vision_tokens
-        return PreparedPage(
-            request.key, request.resolution, views, [self._tokens.bos, *image, *line]
-        )
+        return PreparedPage(request, views, [self._tokens.bos, *image, *line])
 
     def _decode(self, ids: list[int]) -> str:
         # Boxes and tables are special tokens: skipping those would delete them.

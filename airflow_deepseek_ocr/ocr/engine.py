@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+def _never() -> bool:
+    return False
+
+
 @dataclass(frozen=True)
 class PageRequest:
     """A page to be read.
@@ -21,12 +25,17 @@ class PageRequest:
     :param image: the page, RGB.
     :param prompt: a prompt's name, such as ``markdown`` or ``locate:Total``.
     :param resolution: a resolution mode's name.
+    :param max_output_length: tokens this page may take, if fewer than the engine allows any page.
+    :param cancelled: asked now and then, in a thread of the engine's; once it is true the page is
+        given up, with a reading whose error is ``cancelled``.
     """
 
     key: Hashable
     image: Image.Image
     prompt: str
     resolution: str
+    max_output_length: int | None = None
+    cancelled: Callable[[], bool] = _never
 
 
 class FinishReason(StrEnum):
@@ -44,6 +53,7 @@ class PageReading:
     :param text: the text with its markup, without the end token.
     :param finish_reason: None if the page failed.
     :param vision_tokens: tokens that stood for the image.
+    :param prompt_tokens: tokens the model was given in all, those of the image included; 0 if unknown.
     :param text_tokens: tokens generated, without the end token.
     :param seconds: the page's share of the time the model worked while it was read.
     :param error: why this page could not be read, although others could.
@@ -53,6 +63,7 @@ class PageReading:
     text: str = ""
     finish_reason: FinishReason | None = None
     vision_tokens: int = 0
+    prompt_tokens: int = 0
     text_tokens: int = 0
     seconds: float = 0.0
     error: DeepSeekOCRError | None = None

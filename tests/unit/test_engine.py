@@ -185,6 +185,42 @@ def test_closing_early_cancels_and_the_engine_reads_on(
     assert again.text == first.text
 
 
+def test_a_cancelled_page_leaves_and_the_others_are_read(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, step = 0, Slots.step
+
+    def counting(self: Slots, columns: int) -> None:
+        nonlocal steps
+        steps += 1
+        step(self, columns)
+
+    monkeypatch.setattr(Slots, "step", counting)
+    requests = pages(6)
+    long = image("invoice.pdf", dpi=100)
+    requests[1] = PageRequest(1, long, "free", "small", cancelled=lambda: steps > 5)
+    requests[5] = PageRequest(5, long, "free", "tiny", cancelled=lambda: True)
+    readings = {reading.key: reading for reading in engine.read(requests)}
+    assert readings.keys() == set(range(6))
+    cancelled = {key for key, reading in readings.items() if reading.error}
+    assert cancelled == {1, 5}
+    assert readings[1].error is not None
+    assert readings[1].error.code == "cancelled"
+    assert len({readings[key].text for key in (0, 2, 3, 4)}) == 1
+
+
+def test_a_page_may_ask_for_less_text(engine: TransformersEngine) -> None:
+    page = image("invoice.pdf", dpi=100)
+    requests = [
+        PageRequest(length, page, "free", "small", max_output_length=length)
+        for length in (3, 9, 100_000)
+    ]
+    readings = {reading.key: reading for reading in engine.read(requests)}
+    assert [readings[length].text_tokens for length in (3, 9)] == [3, 9]
+    assert 9 < readings[100_000].text_tokens <= 160
+    assert readings[3].prompt_tokens > readings[3].vision_tokens
+
+
 def test_progress_is_told(engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(continuous, "_PROGRESS_EVERY_S", 0.0)
     told: list[Progress] = []

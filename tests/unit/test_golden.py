@@ -26,6 +26,7 @@ from airflow_deepseek_ocr.engines.slots import Slots
 from airflow_deepseek_ocr.model.checkpoint import SpecialTokens, load_model
 from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, ImageViews, prepare
 from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.engine import PageRequest
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 
 IMAGE_TOKEN = 128815
@@ -162,13 +163,22 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
         vision_pages=2,
         embed=PromptEmbedder(model, tokens),
         decode=lambda ids: " ".join(map(str, ids)),
-        budget=lambda page: lengths[str(page.key)],
+        most_tokens=64,
         steps=chance.choice([1, 4]),
     )
     order = chance.sample(sorted(cases), len(cases))
     pages = [
         PreparedPage(
-            name, cases[name].recorded["resolution"], cases[name].views, cases[name].prompt
+            PageRequest(
+                name,
+                # Its pixels are prepared already.
+                Image.new("RGB", (1, 1)),
+                "free",
+                cases[name].recorded["resolution"],
+                max_output_length=lengths[name],
+            ),
+            cases[name].views,
+            cases[name].prompt,
         )
         for name in order
     ]
