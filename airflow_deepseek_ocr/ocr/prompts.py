@@ -33,6 +33,11 @@ class Prompt:
         """Whether the prompt asks for a text to look for."""
         return "{text}" in self.template
 
+    @property
+    def grounded(self) -> bool:
+        """Whether the answer has references with boxes."""
+        return self.text_in_ref or GROUNDING in self.template
+
 
 PROMPTS: dict[str, Prompt] = {
     prompt.name: prompt

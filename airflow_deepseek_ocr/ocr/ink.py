@@ -1,0 +1,44 @@
+"""How much of a page image looks like print: enough to tell an empty page from a full one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+#: Longest side, in pixels, at which a page is looked at; print of 10 points on A4 keeps 15 pixels.
+_LONGEST_SIDE = 1280
+#: Grey levels (of 255) over two pixels that make an edge: more than shading and paper's grain, less
+#: than faint print.
+_EDGE = 32
+#: Width of the window, in pixels, in which print shows as many edges in a row; rules, frames and the
+#: outlines of shapes show few.
+_WINDOW = 160
+_EDGES_IN_WINDOW = 6
+
+
+def count_strokes(image: Image.Image) -> int:
+    """Edges in pixel rows that have many of them close together, as print has and blank paper,
+    rules and smooth pictures have not.
+
+    Printed characters of 6 to 60 pixels have 10 to 60 each; drawn pictures without text had up to
+    612, empty pages with lines none.
+
+    :param image: the page, in any mode that Pillow turns into grey.
+    """
+    grey = image.convert("L")
+    if max(grey.size) > _LONGEST_SIDE:
+        grey.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    pixels = np.asarray(grey, dtype=np.int16)
+    if pixels.shape[1] < 4:
+        return 0
+    slope = pixels[:, 2:] - pixels[:, :-2]
+    edges = np.zeros((slope.shape[0], slope.shape[1] - 1), dtype=bool)
+    for towards in (slope > _EDGE, slope < -_EDGE):
+        edges |= towards[:, 1:] & ~towards[:, :-1]
+    padded = np.pad(edges, ((0, 0), (0, -edges.shape[1] % _WINDOW)))
+    counts = padded.reshape(len(edges), -1, _WINDOW).sum(axis=2, dtype=np.int64)
+    return int(counts[counts >= _EDGES_IN_WINDOW].sum())

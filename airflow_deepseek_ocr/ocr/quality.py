@@ -1,0 +1,427 @@
+"""Is this reading degenerate? Named flags, and one score out of them.
+
+Nothing here knows what stands on the page: a fluent text that the model invented looks like any other.
+Only the page's own text layer tells it apart (:mod:`airflow_deepseek_ocr.ocr.text_layer`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from airflow_deepseek_ocr.ocr.engine import FinishReason
+from airflow_deepseek_ocr.ocr.grounding import parse
+from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN, get_prompt
+from airflow_deepseek_ocr.ocr.repetition import Loop, Repetition, find_repetition
+from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Region
+from airflow_deepseek_ocr.ocr.scripts import count_mixed_words, count_scripts, is_no_character
+from airflow_deepseek_ocr.ocr.tables import Tables, find_tables, rows_repeated_at_end
+
+
+class Flag(StrEnum):
+    """What is wrong, or may be wrong, with a reading."""
+
+    #: the model reached the maximum output length
+    NO_END_TOKEN = "no_end_token"  # noqa: S105 -- a token of text
+    LOOP = "loop"  #: the same words again and again
+    REPEATED_LINES = "repeated_lines"  #: most lines stood there before
+    REPEATED_WORDS = (
+        "repeated_words"  #: most of the text stood there before, or few words make it up
+    )
+    BOX_OUTSIDE = "box_outside"  #: boxes beyond 0..999
+    BOX_INVERTED = "box_inverted"  #: boxes whose corners are the wrong way round
+    BOXES_ALIKE = "boxes_alike"  #: many regions in one place
+    BOX_CROWDED = "box_crowded"  #: more text in a box than could be seen there
+    TEXT_ON_BLANK = "text_on_blank"  #: text, but no print on the page
+    NO_TEXT = "no_text"  #: print on the page, but no text
+    RAGGED_TABLE = "ragged_table"  #: rows of different widths
+    BROKEN_TABLE = "broken_table"  #: table tags without their partners
+    OPEN_MARKUP = "open_markup"  #: references, boxes or formulas that are not closed
+    STRAY_MARKUP = "stray_markup"  #: references where the prompt asks for none
+    NO_CHARACTERS = "no_characters"  #: characters that no page has
+    MIXED_SCRIPTS = "mixed_scripts"  #: words of two alphabets, or scripts that are not the page's
+    RATIO_KNEE = "ratio_knee"  #: more text than the vision tokens hold without loss
+    RATIO_CLIFF = "ratio_cliff"  #: much more
+    LAYER_DISAGREES = "layer_disagrees"  #: the page's own text layer says something else
+    ONLY_IN_LAYER = "only_in_layer"  #: much of the text layer is not in the reading
+    ONLY_IN_READING = "only_in_reading"  #: much of the reading is not in the text layer
+
+
+#: What a flag takes off: the score is the product of (1 - weight) over all flags. From 0.5 on a flag is
+#: enough by itself for a reading to be refused; a lighter one only together with others.
+WEIGHTS: Mapping[Flag, float] = {
+    Flag.NO_END_TOKEN: 0.6,
+    Flag.LOOP: 0.7,
+    Flag.REPEATED_LINES: 0.6,
+    Flag.REPEATED_WORDS: 0.6,
+    Flag.BOX_OUTSIDE: 0.6,
+    Flag.BOX_INVERTED: 0.6,
+    Flag.BOXES_ALIKE: 0.6,
+    Flag.BOX_CROWDED: 0.6,
+    Flag.TEXT_ON_BLANK: 0.7,
+    Flag.NO_TEXT: 0.7,
+    Flag.RAGGED_TABLE: 0.55,
+    Flag.BROKEN_TABLE: 0.55,
+    Flag.OPEN_MARKUP: 0.6,
+    Flag.STRAY_MARKUP: 0.6,
+    Flag.NO_CHARACTERS: 0.55,
+    Flag.MIXED_SCRIPTS: 0.55,
+    Flag.RATIO_KNEE: 0.1,
+    Flag.RATIO_CLIFF: 0.55,
+    Flag.LAYER_DISAGREES: 0.6,
+    Flag.ONLY_IN_LAYER: 0.2,
+    Flag.ONLY_IN_READING: 0.1,
+}
+
+#: A reading is accepted from this score on.
+ACCEPTED_SCORE = 0.5
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From where on a figure raises its flag: all of the judge's numbers but for the weights.
+
+    Where no source is given, the number was chosen on one half of the recorded set and measured on the
+    other; ``docs/quality.md`` has the table.
+
+    :param loop_words: words of a loop beyond its first round.
+    :param loop_letters: their characters.
+    :param loop_repeats: rounds of a loop.
+    :param short_line_words: up to so many words to a line, a loop may be lines of a receipt ...
+    :param short_line_repeats: ... and needs so many rounds.
+    :param cell_words: up to so many words to a line, a loop may be a column of equal cells ...
+    :param cell_repeats: ... and needs so many.
+    :param counting_repeats: rounds of a loop in which only numbers change, outside of columns.
+    :param stutter: characters of a piece without spaces that repeats a few letters.
+    :param rows_repeated: equal rows at the end of the last table.
+    :param same_lines: share of characters in lines of prose that stood there before.
+    :param same_lines_least: at least so many such lines.
+    :param stammer: share of the words of long lines that stood earlier in the same line.
+    :param distinct: different words to each word with letters, below.
+    :param distinct_words: for texts of at least so many words with letters.
+    :param boxes_wrong: share of boxes outside or inverted.
+    :param boxes_alike: share of boxes that are one and the same ...
+    :param boxes_alike_least: ... among at least so many.
+    :param crowded: characters to a vision token within a box: four times the cliff at 4 characters
+        to a token.
+    :param blank_strokes: a page with fewer strokes is blank; drawn text of 8 characters has 360.
+    :param inked_strokes: a page with so many strokes has text; drawn pictures had up to 612.
+    :param strokes_per_character: more strokes to a character than the largest print has: text is
+        missing.
+    :param no_characters: share of characters that no page has.
+    :param mixed_words: share of words of two alphabets.
+    :param foreign_letters: share of letters in none of the page's scripts, where these are known.
+    :param many_scripts: so many scripts on one page, the rare ones having ``rare_letters`` together.
+    :param rare_letters: share of letters in scripts with less than a tenth of all letters each.
+    :param ratio_knee: text to vision tokens, beyond which text is lost: 97 % precision up to 10
+        (DeepSeek-OCR paper, arXiv:2510.18234, abstract and figure 1).
+    :param ratio_cliff: the same: about 60 % at 20.
+    :param agreement: words common to reading and text layer, as F1.
+    :param only_in_one: share of the words of layer or reading that the other lacks.
+    """
+
+    loop_words: int = 12
+    loop_letters: int = 30
+    loop_repeats: float = 4.0
+    short_line_words: float = 8.0
+    short_line_repeats: float = 12.0
+    cell_words: float = 2.5
+    cell_repeats: float = 40.0
+    counting_repeats: float = 50.0
+    stutter: int = 20
+    rows_repeated: int = 10
+    same_lines: float = 0.6
+    same_lines_least: int = 10
+    stammer: float = 0.4
+    distinct: float = 0.03
+    distinct_words: int = 300
+    boxes_wrong: float = 0.02
+    boxes_alike: float = 0.4
+    boxes_alike_least: int = 4
+    crowded: float = 320.0
+    blank_strokes: int = 40
+    inked_strokes: int = 1000
+    strokes_per_character: float = 1000.0
+    no_characters: float = 0.005
+    mixed_words: float = 0.03
+    foreign_letters: float = 0.05
+    many_scripts: int = 4
+    rare_letters: float = 0.02
+    ratio_knee: float = 10.0
+    ratio_cliff: float = 20.0
+    agreement: float = 0.5
+    only_in_one: float = 0.25
+
+
+THRESHOLDS = Thresholds()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found.
+
+    :param flags: in the order of :class:`Flag`.
+    :param score: 0 (surely degenerate) to 1 (nothing found).
+    """
+
+    flags: tuple[Flag, ...] = ()
+    score: float = 1.0
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the score is high enough for the reading to be kept without another try."""
+        return self.score >= ACCEPTED_SCORE
+
+    @property
+    def worst(self) -> Flag | None:
+        """The flag that weighs most; the first of them."""
+        return max(self.flags, key=lambda flag: WEIGHTS[flag], default=None)
+
+    def adding(self, *flags: Flag) -> Verdict:
+        """The same with more flags."""
+        return verdict({*self.flags, *flags})
+
+
+def verdict(flags: set[Flag]) -> Verdict:
+    """The verdict of these flags."""
+    score = 1.0
+    ordered = tuple(flag for flag in Flag if flag in flags)
+    for flag in ordered:
+        score *= 1 - WEIGHTS[flag]
+    return Verdict(ordered, round(score, 4))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What is judged.
+
+    :param text: what the model wrote, with its markup.
+    :param prompt: the prompt's name.
+    :param finish_reason: why it stopped.
+    :param vision_tokens: tokens that stood for the image.
+    :param text_tokens: tokens written.
+    :param strokes: print on the page (:func:`~airflow_deepseek_ocr.ocr.ink.count_strokes`); None if
+        that is not known.
+    :param scripts: the scripts on the page, if something reliable tells them.
+    :param regions: the text's regions, if they are at hand; parsed from it otherwise.
+    """
+
+    text: str
+    prompt: str
+    finish_reason: FinishReason | None = FinishReason.STOP
+    vision_tokens: int = 0
+    text_tokens: int = 0
+    strokes: int | None = None
+    scripts: frozenset[str] | None = None
+    regions: Sequence[Region] | None = field(default=None, repr=False)
+
+
+def judge(evidence: Evidence, thresholds: Thresholds = THRESHOLDS) -> Verdict:
+    """Flags and score of a reading; whatever the text is, nothing is raised.
+
+    :raises ConfigurationError: ``unknown_prompt``.
+    """
+    prompt = get_prompt(evidence.prompt)
+    regions = evidence.regions
+    if regions is None:
+        regions = parse(evidence.text, text_in_ref=prompt.text_in_ref, width=1, height=1)
+    body = "\n".join(region.text for region in regions)
+    tables = find_tables(body)
+    lines = _lines(tables.outside)
+    flags = {
+        *_of_end(evidence),
+        *_of_repetition(find_repetition(lines), thresholds),
+        *_of_tables(tables, thresholds),
+        *_of_boxes(regions, evidence, thresholds),
+        *_of_page(body, regions, evidence, thresholds),
+        *_of_markup(evidence.text, body, regions, grounded=prompt.grounded),
+        *_of_characters(body, evidence.scripts, thresholds),
+        *_of_ratio(evidence, thresholds),
+    }
+    return verdict(flags)
+
+
+def _lines(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.strip()]
+
+
+def _of_end(evidence: Evidence) -> set[Flag]:
+    return {Flag.NO_END_TOKEN} if evidence.finish_reason is FinishReason.LENGTH else set()
+
+
+def _of_repetition(found: Repetition, limits: Thresholds) -> set[Flag]:
+    flags = set()
+    counting = found.counting_loop
+    if (
+        _is_loop(found.loop, limits)
+        or found.stutter >= limits.stutter
+        or (
+            counting.repeats >= limits.counting_repeats
+            and counting.words_in_line > limits.cell_words
+        )
+    ):
+        flags.add(Flag.LOOP)
+    if found.same_lines >= limits.same_lines and found.repeated_lines >= limits.same_lines_least:
+        flags.add(Flag.REPEATED_LINES)
+    poor = found.distinct < limits.distinct and found.words >= limits.distinct_words
+    if poor or found.stammer >= limits.stammer:
+        flags.add(Flag.REPEATED_WORDS)
+    return flags
+
+
+def _is_loop(loop: Loop, limits: Thresholds) -> bool:
+    if loop.words_in_line <= limits.cell_words:
+        least = limits.cell_repeats
+    elif loop.words_in_line <= limits.short_line_words:
+        least = limits.short_line_repeats
+    else:
+        least = limits.loop_repeats
+    return _is_long(loop, limits) and loop.repeats >= least
+
+
+def _is_long(loop: Loop, limits: Thresholds) -> bool:
+    return loop.words >= limits.loop_words and loop.letters >= limits.loop_letters
+
+
+def _of_tables(tables: Tables, limits: Thresholds) -> set[Flag]:
+    flags = set()
+    if tables.ragged:
+        flags.add(Flag.RAGGED_TABLE)
+    if tables.broken:
+        flags.add(Flag.BROKEN_TABLE)
+    if rows_repeated_at_end(tables.rows) >= limits.rows_repeated:
+        flags.add(Flag.REPEATED_LINES)
+    cells = [cell for row in tables.rows for cell in row.split("\t") if len(cell) > _LONG_CELL]
+    if any(_is_cell_loop(find_repetition([cell]), limits) for cell in cells):
+        flags.add(Flag.LOOP)
+    return flags
+
+
+#: Characters of a cell in which a loop is looked for.
+_LONG_CELL = 60
+
+
+def _is_cell_loop(found: Repetition, limits: Thresholds) -> bool:
+    return found.stutter >= limits.stutter or (
+        _is_long(found.loop, limits) and found.loop.repeats >= limits.loop_repeats
+    )
+
+
+def _of_boxes(regions: Sequence[Region], evidence: Evidence, limits: Thresholds) -> set[Flag]:
+    boxes = [box.normalized for region in regions for box in region.boxes]
+    if not boxes:
+        return set()
+    flags = set()
+    outside = sum(min(box) < 0 or max(box) > MAX_COORDINATE for box in boxes)
+    inverted = sum(x1 > x2 or y1 > y2 for x1, y1, x2, y2 in boxes)
+    if outside / len(boxes) >= limits.boxes_wrong:
+        flags.add(Flag.BOX_OUTSIDE)
+    if inverted / len(boxes) >= limits.boxes_wrong:
+        flags.add(Flag.BOX_INVERTED)
+    commonest = Counter(boxes).most_common(1)[0][1]
+    if commonest >= limits.boxes_alike_least and commonest / len(boxes) >= limits.boxes_alike:
+        flags.add(Flag.BOXES_ALIKE)
+    if evidence.vision_tokens and any(
+        _crowding(region, evidence.vision_tokens) >= limits.crowded for region in regions
+    ):
+        flags.add(Flag.BOX_CROWDED)
+    return flags
+
+
+def _crowding(region: Region, vision_tokens: int) -> float:
+    """Characters to a vision token in the region's boxes; 0 without boxes."""
+    if not region.boxes:
+        return 0.0
+    # A box of no height has still been drawn around something.
+    area = sum(
+        max(1, abs(x2 - x1)) * max(1, abs(y2 - y1))
+        for x1, y1, x2, y2 in (box.normalized for box in region.boxes)
+    )
+    return len(region.text) / (vision_tokens * area / (MAX_COORDINATE + 1) ** 2)
+
+
+def _of_page(
+    body: str, regions: Sequence[Region], evidence: Evidence, limits: Thresholds
+) -> set[Flag]:
+    strokes, prompt = evidence.strokes, evidence.prompt.partition(":")[0]
+    if strokes is None or prompt in _NOT_ALL_TEXT:
+        return set()
+    characters = sum(map(str.isalnum, body))
+    if strokes < limits.blank_strokes and characters:
+        return {Flag.TEXT_ON_BLANK}
+    pictured = any(region.label in _PICTURES for region in regions)
+    if (
+        strokes >= limits.inked_strokes
+        and strokes >= limits.strokes_per_character * characters
+        and not pictured
+    ):
+        return {Flag.NO_TEXT}
+    return set()
+
+
+#: Prompts that ask for something else than the page's text.
+_NOT_ALL_TEXT = frozenset({"locate", "figure", "describe"})
+_PICTURES = frozenset({"image", "figure"})
+_MARKERS = (REF_OPEN, REF_CLOSE, DET_OPEN, DET_CLOSE)
+#: A marker that the end of the text cut.
+_CUT_MARKER = re.compile(r"<(?:\|[/a-z]{0,5}\|?)?$|<\|/?(?:ref|det)?(?=$|[^|a-z/])")
+_ENVIRONMENT = re.compile(r"\\(begin|end)\{([a-zA-Z]{1,20}\*?)\}")
+
+
+def _of_markup(text: str, body: str, regions: Sequence[Region], *, grounded: bool) -> set[Flag]:
+    if not grounded and any(marker in text for marker in _MARKERS):
+        return {Flag.STRAY_MARKUP}
+    left = any(marker in piece for piece in (body, *_labels(regions)) for marker in _MARKERS)
+    if left or _CUT_MARKER.search(body) or _open_formula(body):
+        return {Flag.OPEN_MARKUP}
+    return set()
+
+
+def _labels(regions: Sequence[Region]) -> list[str]:
+    return [region.label for region in regions]
+
+
+def _open_formula(body: str) -> bool:
+    """Whether LaTeX's delimiters or environments do not pair."""
+    body = body.replace("\\\\", "")  # a new row, which may be followed by a bracket
+    if any(body.count(opens) != body.count(closes) for opens, closes in _DELIMITERS):
+        return True
+    count: Counter[str] = Counter()
+    for kind, name in _ENVIRONMENT.findall(body):
+        count[name] += 1 if kind == "begin" else -1
+    return any(count.values())
+
+
+#: As the published model writes formulas.
+_DELIMITERS = ((r"\(", r"\)"), (r"\[", r"\]"))
+
+
+def _of_characters(body: str, scripts: frozenset[str] | None, limits: Thresholds) -> set[Flag]:
+    flags = set()
+    none = sum(times for character, times in Counter(body).items() if is_no_character(character))
+    if body and none / len(body) >= limits.no_characters:
+        flags.add(Flag.NO_CHARACTERS)
+    counts = count_scripts(body)
+    letters = sum(counts.values())
+    mixed, words = count_mixed_words(body)
+    rare = [times for times in counts.values() if times < letters / 10]
+    foreign = 0 if scripts is None else sum(n for s, n in counts.items() if s not in scripts)
+    if (
+        (words and mixed >= 2 and mixed / words >= limits.mixed_words)
+        or (len(counts) >= limits.many_scripts and sum(rare) / letters >= limits.rare_letters)
+        or (letters and foreign / letters >= limits.foreign_letters)
+    ):
+        flags.add(Flag.MIXED_SCRIPTS)
+    return flags
+
+
+def _of_ratio(evidence: Evidence, limits: Thresholds) -> set[Flag]:
+    if not evidence.vision_tokens:
+        return set()
+    ratio = evidence.text_tokens / evidence.vision_tokens
+    if ratio > limits.ratio_cliff:
+        return {Flag.RATIO_CLIFF}
+    return {Flag.RATIO_KNEE} if ratio > limits.ratio_knee else set()

@@ -1,0 +1,162 @@
+"""Repetitions in a text: loops, and how much of it stood there before."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+#: A word; of scripts written without spaces each character is one.
+_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0eff]|[^\W_]+")
+#: Longest period looked for, in words: a sentence or a few lines.
+_LONGEST_PERIOD = 64
+#: Words of an n-gram that is counted as seen before, as in the Gopher rules (Rae et al. 2021,
+#: arXiv:2112.11446, table A1: duplicate 5-grams).
+_NGRAM = 5
+#: Words of a line that counts as prose; columns of cells and receipts have shorter ones, again and again.
+_PROSE_LINE = 6
+#: Words of a line that is long enough to stammer.
+_LONG_LINE = 60
+#: A few characters over and over within what has no spaces.
+_STUTTER = re.compile(r"([^\W_]{1,8}?)\1{3,}")
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass(frozen=True)
+class Loop:
+    """Words that follow on each other again and again.
+
+    :param repeats: how often they stand there, at least 2; 0 if there is no loop.
+    :param words: words of all repeats but the first.
+    :param letters: characters of these words, a character of scripts without spaces counting as 3.
+    :param words_in_line: words to a line, on average over the loop.
+    """
+
+    repeats: float = 0.0
+    words: int = 0
+    letters: int = 0
+    words_in_line: float = 0.0
+
+
+@dataclass(frozen=True)
+class Repetition:
+    """What repeats in a text.
+
+    :param words: its words with letters.
+    :param loop: the longest loop with letters in it.
+    :param counting_loop: the same where numbers count as equal.
+    :param stammer: share of the words of long lines (60 words or more) that stand inside 5-grams
+        which stood earlier in the same line. Between lines, clauses and answers repeat by right.
+    :param distinct: how many different ones, to each of them.
+    :param same_lines: share of the characters in lines of prose that stood there before.
+    :param repeated_lines: how many such lines.
+    :param stutter: characters of the longest piece without spaces that repeats 1 to 8 characters, a
+        letter among them.
+    """
+
+    words: int
+    loop: Loop
+    counting_loop: Loop
+    stammer: float
+    distinct: float
+    same_lines: float
+    repeated_lines: int
+    stutter: int
+
+
+def find_repetition(lines: Sequence[str]) -> Repetition:
+    """What repeats in these lines; time is linear in their length."""
+    words: list[str] = []
+    long_words = stammered = 0
+    line_of: list[int] = []
+    same = _SameLines()
+    for number, line in enumerate(lines):
+        found = _WORD.findall(line)
+        words += found
+        line_of += [number] * len(found)
+        if len(found) >= _PROSE_LINE:
+            same.add(line.strip())
+        if len(found) >= _LONG_LINE:
+            long_words += len(found)
+            stammered += _seen_before(found)
+    lettered = [word for word in words if any(map(str.isalpha, word))]
+    return Repetition(
+        words=len(lettered),
+        loop=_longest_loop(words, line_of),
+        counting_loop=_longest_loop([_DIGITS.sub("0", word) for word in words], line_of),
+        stammer=stammered / long_words if long_words else 0.0,
+        distinct=len(set(lettered)) / len(lettered) if lettered else 1.0,
+        same_lines=same.share,
+        repeated_lines=same.repeated,
+        stutter=max(map(len, _stutters(lines)), default=0),
+    )
+
+
+def _longest_loop(words: Sequence[str], line_of: Sequence[int]) -> Loop:
+    numbers: dict[str, int] = {}
+    ids = np.array([numbers.setdefault(word, len(numbers)) for word in words])
+    has_letters = np.cumsum([0, *(any(map(str.isalpha, word)) for word in words)])
+    best = Loop()
+    for period in range(1, min(_LONGEST_PERIOD, len(words) // 2) + 1):
+        same = np.concatenate(([False], ids[period:] == ids[:-period], [False]))
+        if not same.any():
+            continue
+        borders = np.flatnonzero(same[1:] != same[:-1])
+        starts, ends = borders[::2], borders[1::2]
+        lettered = has_letters[ends + period] > has_letters[starts]
+        runs = np.where(lettered & (ends - starts >= period), ends - starts, 0)
+        at = int(runs.argmax())
+        run = int(runs[at])
+        # A loop of p words is one of 2 p words as well: the shorter period comes first and stays.
+        if run > best.words + period:
+            start, end = int(starts[at]), int(ends[at]) + period
+            in_lines = line_of[end - 1] - line_of[start] + 1
+            letters = sum(
+                len(word) if word.isascii() else max(3, len(word))
+                for word in words[start + period : end]
+            )
+            per_line = (end - start) / in_lines
+            best = Loop(run / period + 1, run, letters, per_line)
+    return best
+
+
+def _seen_before(words: Sequence[str]) -> int:
+    """Words inside n-grams that stood there before and have letters."""
+    seen: set[tuple[str, ...]] = set()
+    covered = last = 0
+    for start in range(len(words) - _NGRAM + 1):
+        ngram = tuple(words[start : start + _NGRAM])
+        if ngram in seen and any(map(str.isalpha, "".join(ngram))):
+            covered += start + _NGRAM - max(start, last)
+            last = start + _NGRAM
+        seen.add(ngram)
+    return covered
+
+
+class _SameLines:
+    """Lines of which some stood there before."""
+
+    def __init__(self) -> None:
+        self.repeated = 0
+        self._seen: set[str] = set()
+        self._same = self._total = 0
+
+    def add(self, line: str) -> None:
+        self._total += len(line)
+        if line in self._seen:
+            self._same += len(line)
+            self.repeated += 1
+        self._seen.add(line)
+
+    @property
+    def share(self) -> float:
+        return self._same / self._total if self._total else 0.0
+
+
+def _stutters(lines: Sequence[str]) -> Iterator[str]:
+    for line in lines:
+        for match in _STUTTER.finditer(line):
+            if any(map(str.isalpha, match[1])):
+                yield match[0]

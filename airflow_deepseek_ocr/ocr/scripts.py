@@ -1,0 +1,88 @@
+"""Writing systems of a text, and characters that no page has."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from functools import lru_cache
+
+#: What is written together on one page as a matter of course counts as one.
+_TOGETHER = {
+    "HIRAGANA": "CJK",
+    "KATAKANA": "CJK",
+    "KATAKANA-HIRAGANA": "CJK",
+    "HANGUL": "CJK",
+    "BOPOMOFO": "CJK",
+    "IDEOGRAPHIC": "CJK",
+}
+#: Letters without a script of their own: mathematical alphabets, ligatures, full-width Latin, signs
+#: such as the degree's ordinal, superscripts.
+_ANY = frozenset(
+    {
+        "MATHEMATICAL",
+        "FULLWIDTH",
+        "HALFWIDTH",
+        "DOUBLE-STRUCK",
+        "SCRIPT",
+        "BLACK-LETTER",
+        "FEMININE",
+        "MASCULINE",
+        "MICRO",
+        "OHM",
+        "KELVIN",
+        "ANGSTROM",
+        "MODIFIER",
+        "SUPERSCRIPT",
+        "SUBSCRIPT",
+        "ALEF",
+        "TURNED",
+        "EULER",
+        "PLANCK",
+    }
+)
+_LETTERS = re.compile(r"[^\W\d_]+")
+#: Control characters but for white space, private use, unassigned, lone surrogates.
+_NO_CHARACTER = frozenset({"Cc", "Co", "Cn", "Cs"})
+_WHITE_SPACE = frozenset("\t\n\r\f\v")
+_REPLACEMENT = "\ufffd"
+
+
+@lru_cache(maxsize=65536)
+def script_of(letter: str) -> str | None:
+    """The script a letter is of, such as ``LATIN`` or ``CJK``; None if it has none of its own."""
+    name = unicodedata.name(letter, "").split(" ", 1)[0]
+    return None if not name or name in _ANY else _TOGETHER.get(name, name)
+
+
+@lru_cache(maxsize=65536)
+def is_no_character(character: str) -> bool:
+    """Whether no page has it: it stands for nothing, or for what could not be decoded."""
+    return character == _REPLACEMENT or (
+        character not in _WHITE_SPACE and unicodedata.category(character) in _NO_CHARACTER
+    )
+
+
+def count_scripts(text: str) -> Counter[str]:
+    """Letters of each script."""
+    counts: Counter[str] = Counter()
+    for letter, times in Counter(text).items():
+        if letter.isalpha() and (script := script_of(letter)) is not None:
+            counts[script] += times
+    return counts
+
+
+def count_mixed_words(text: str) -> tuple[int, int]:
+    """(words with at least two letters each of two alphabets, words with letters).
+
+    Chinese, Japanese and Korean stand beside other scripts without a space, and do not count.
+    """
+    mixed = words = 0
+    for word in _LETTERS.findall(text):
+        words += 1
+        if word.isascii():
+            continue
+        scripts = Counter(filter(None, map(script_of, word)))
+        scripts.pop("CJK", None)
+        mixed += sum(letters >= 2 for letters in scripts.values()) >= 2
+    return mixed, words

@@ -1,0 +1,134 @@
+"""The HTML tables in a model's text: are they whole, and have their rows one width?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_TAG = re.compile(r"<(/?)(table|tr|td|th)\b([^<>]{0,200})>", re.IGNORECASE)
+#: Tags that say nothing about rows and cells.
+_SECTION = re.compile(r"</?(?:thead|tbody|tfoot)>", re.IGNORECASE)
+_SPAN = re.compile(r"\b(colspan|rowspan)\s*=\s*[\"']?(\d{1,3})", re.IGNORECASE)
+_PARENT = {"tr": "table", "td": "tr", "th": "tr"}
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables of a text.
+
+    :param widths: of each table: columns of each row, with cells that span several.
+    :param rows: the text of each row of all tables, cells separated by tabs.
+    :param outside: the text outside of tables.
+    :param broken: tags that open or close nothing, or are never closed.
+    """
+
+    widths: tuple[tuple[int, ...], ...]
+    rows: tuple[str, ...]
+    outside: str
+    broken: int
+
+    @property
+    def ragged(self) -> int:
+        """How many tables have rows of different widths."""
+        return sum(len(set(widths)) > 1 for widths in self.widths)
+
+
+def find_tables(text: str) -> Tables:
+    """The tables of a text; time is linear in its length, and no text is too broken."""
+    return _Parser(_SECTION.sub("", text)).tables()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._open: list[str] = []
+        self._broken = 0
+        self._widths: list[tuple[int, ...]] = []
+        self._rows: list[str] = []
+        self._outside: list[str] = []
+        self._table: list[int] = []
+        self._row: list[str] = []
+        self._width = 0
+        #: Rows that a cell of an earlier row still reaches into, for each such column.
+        self._reaching: list[int] = []
+
+    def tables(self) -> Tables:
+        position = 0
+        for tag in _TAG.finditer(self._text):
+            self._take(self._text[position : tag.start()])
+            position = tag.end()
+            name = tag[2].lower()
+            if tag[1]:
+                self._close(name)
+            else:
+                self._enter(name, tag[3])
+        self._take(self._text[position:])
+        self._broken += len(self._open)
+        while self._open:
+            self._leave(self._open.pop())
+        return Tables(tuple(self._widths), tuple(self._rows), "".join(self._outside), self._broken)
+
+    def _take(self, piece: str) -> None:
+        if not self._open:
+            self._outside.append(piece)
+        elif self._open[-1] in ("td", "th"):
+            self._row[-1] += piece.replace("\n", " ")
+        elif piece.strip():
+            # Text between rows or cells belongs to the table, but to no cell of it.
+            self._broken += 1
+            self._row.append(piece)
+
+    def _enter(self, name: str, attributes: str) -> None:
+        parent = _PARENT.get(name)
+        if parent is not None and (not self._open or self._open[-1] != parent):
+            self._broken += 1
+            return
+        if parent is None and self._open:
+            self._broken += 1  # a table within a table: the published format has none
+            return
+        self._open.append(name)
+        if name == "table":
+            self._table, self._reaching = [], []
+        elif name == "tr":
+            self._row = []
+            self._width = sum(rows > 0 for rows in self._reaching)
+            self._reaching = [rows - 1 for rows in self._reaching if rows > 1]
+        else:
+            spans = {key.lower(): int(value) for key, value in _SPAN.findall(attributes)}
+            columns, rows = spans.get("colspan", 1), spans.get("rowspan", 1)
+            self._row.append("")
+            self._width += columns
+            if rows > 1:
+                self._reaching += [rows - 1] * columns
+
+    def _close(self, name: str) -> None:
+        if name not in self._open:
+            self._broken += 1
+            return
+        while (inner := self._open.pop()) != name:
+            self._broken += 1
+            self._leave(inner)
+        self._leave(name)
+
+    def _leave(self, name: str) -> None:
+        if name == "tr":
+            self._table.append(self._width)
+            self._rows.append("\t".join(self._row))
+        elif name == "table":
+            self._widths.append(tuple(self._table))
+            self._outside.append("\n")
+
+
+def rows_repeated_at_end(rows: tuple[str, ...]) -> int:
+    """Rows before the last that say the same as it without a break, if it has letters."""
+    if not rows or not any(map(str.isalpha, rows[-1])):
+        return 0
+    return sum(1 for _ in _same_from_end(rows)) - 1
+
+
+def _same_from_end(rows: tuple[str, ...]) -> Iterator[str]:
+    for row in reversed(rows):
+        if row != rows[-1]:
+            return
+        yield row
