@@ -1,8 +1,10 @@
-"""Which documents in a bucket have not been read: the listing, less what the database knows."""
+"""Which documents in a bucket are to be read: the listing, less what the ledger knows, and what tasks
+that died left behind."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
@@ -42,22 +44,42 @@ class Discovery:
             )
 
     def find(
-        self, client: Any, store: Store, skip: frozenset[str] = frozenset()
+        self, client: Any, store: Store, handed_on: Mapping[str, float] | None = None
     ) -> list[list[DocumentRef]]:
-        """Batches of new documents, oldest listing order first; empty if there are none.
+        """Batches of documents to read; empty if there are none.
+
+        What tasks that died left behind comes first, also versions that are not listed any more:
+        their rows must not stay open for ever. Then what is new, in the listing's order.
 
         :param client: a boto3 S3 client.
         :param store: the results database, with its tables in place.
-        :param skip: version keys that were handed on already.
+        :param handed_on: how many seconds ago documents were handed on already, by version key: they
+            are passed over, unless a task died over them since.
         :raises UnavailableError: bucket or database are out of reach.
         """
-        new = islice(self._new(client, store, skip), self.max_documents)
-        return list(_chunks(new, self.batch_size))
+        due = islice(self._due(client, store, handed_on or {}), self.max_documents)
+        return list(_chunks(due, self.batch_size))
 
-    def _new(self, client: Any, store: Store, skip: frozenset[str]) -> Iterator[DocumentRef]:
+    def _due(
+        self, client: Any, store: Store, handed_on: Mapping[str, float]
+    ) -> Iterator[DocumentRef]:
+        def is_due(ref: DocumentRef, due_for: float) -> bool:
+            return ref.version_key not in handed_on or handed_on[ref.version_key] > due_for
+
+        abandoned = {
+            ref.version_key: ref
+            for ref, due_for in store.abandoned(self.recipe_key)
+            if self.listing.contains(ref.uri) and is_due(ref, due_for)
+        }
+        yield from abandoned.values()
         for chunk in _chunks(self.listing.documents(client), _CHUNK):
-            known = skip | store.known_versions(chunk, self.recipe_key, self.retry_failed_after)
-            yield from (ref for ref in chunk if ref.version_key not in known)
+            known = store.look_up(chunk, self.recipe_key, self.retry_failed_after)
+            for ref in chunk:
+                key = ref.version_key
+                # What has no row was due for ever: once it is handed on, its turn will come.
+                due_for = known.get(key, math.inf)
+                if key not in abandoned and due_for is not None and is_due(ref, due_for):
+                    yield ref
 
 
 def _chunks(items: Iterable[DocumentRef], size: int) -> Iterator[list[DocumentRef]]:

@@ -1,6 +1,7 @@
-"""The way of a document: fetch, pages, engine, rows. One direction, one document's file at a time.
+"""The way of a document: claim, fetch, pages, engine, rows. One direction, one document's file at a time.
 
-Pages of several documents share batches, so that small documents fill the GPU too.
+Pages of several documents share batches, so that small documents fill the GPU too; each page is stored
+when it is read.
 """
 
 from __future__ import annotations
@@ -8,10 +9,12 @@ from __future__ import annotations
 import logging
 import tempfile
 import threading
-from collections import Counter, deque
+import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,89 +22,48 @@ from typing import Any
 from airflow_deepseek_ocr.errors import DeepSeekOCRError, DocumentError, UnavailableError
 from airflow_deepseek_ocr.ocr.documents import Document, Limits, Page, open_document
 from airflow_deepseek_ocr.ocr.engine import Engine, Progress
+from airflow_deepseek_ocr.ocr.error_budget import ErrorBudget
 from airflow_deepseek_ocr.ocr.identity import DocumentRef, Recipe
 from airflow_deepseek_ocr.ocr.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.reader import Reader, check_prompt_and_resolution, failed_page
-from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult, status_of
+from airflow_deepseek_ocr.ocr.results import DocumentResult, PageResult
 from airflow_deepseek_ocr.sources.source import Sources
+from airflow_deepseek_ocr.store.ledger import (
+    DEFAULT_LEASE,
+    Held,
+    Lease,
+    LeaseLostError,
+    Ledger,
+    failure,
+)
 from airflow_deepseek_ocr.store.rows import TaskInfo
 from airflow_deepseek_ocr.store.store import Store
+from airflow_deepseek_ocr.summary import Summary
 
 log = logging.getLogger(__name__)
 
-
-@dataclass
-class Summary:
-    """What became of a batch of documents.
-
-    :ivar documents: how many ended in each status, and ``skipped``.
-    :ivar pages: pages read or failed.
-    :ivar failed_pages: pages that failed.
-    :ivar text_tokens: tokens generated.
-    :ivar vision_tokens: tokens that stood for images.
-    :ivar retryable: URIs of documents whose failure was not their own.
-    :ivar failed: URIs of documents that failed, with the reasons' codes.
-    """
-
-    documents: Counter[str] = field(default_factory=Counter)
-    pages: int = 0
-    failed_pages: int = 0
-    text_tokens: int = 0
-    vision_tokens: int = 0
-    retryable: list[str] = field(default_factory=list)
-    failed: dict[str, str] = field(default_factory=dict)
-
-    def count(self, ref: DocumentRef, result: DocumentResult) -> None:
-        """Add a document."""
-        self.documents[result.status.value] += 1
-        self.pages += len(result.pages)
-        self.failed_pages += result.failed_pages
-        self.text_tokens += sum(page.text_tokens for page in result.pages)
-        self.vision_tokens += sum(page.vision_tokens for page in result.pages)
-        if result.retryable:
-            self.retryable.append(ref.uri)
-        if result.status is DocumentStatus.FAILED:
-            self.failed[ref.uri] = result.error_code or "pages_failed"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types, small enough for an XCom whatever the batch's size."""
-        return {
-            "documents": dict(self.documents),
-            "pages": self.pages,
-            "failed_pages": self.failed_pages,
-            "text_tokens": self.text_tokens,
-            "vision_tokens": self.vision_tokens,
-            "failed": dict(self.failed),
-        }
+#: How long to wait for documents that other tasks are reading.
+DEFAULT_WAIT = timedelta(minutes=10)
+#: Seconds between two looks at them, at most; a short lease is looked at more often.
+_LOOK_S = 5.0
 
 
 @dataclass(eq=False)
-class _OpenReading:
-    """A document of which not all pages are back from the engine."""
+class _Reading:
+    """A document on its way; ``lost`` if another task took it over."""
 
     ref: DocumentRef
+    lease: Lease | None = None
     media_type: str = ""
     page_count: int = 0
+    pages: int = 0
     awaited: set[int] = field(default_factory=set)
-    pages: dict[int, PageResult] = field(default_factory=dict)
+    lost: bool = False
 
-    def add(self, page: PageResult) -> None:
-        self.awaited.discard(page.number)
-        self.pages[page.number] = page
-
-    def result(self) -> DocumentResult:
-        pages = tuple(self.pages[number] for number in sorted(self.pages))
-        status = status_of(pages)
-        failures = [page for page in pages if page.error_code]
-        return DocumentResult(
-            status=status,
-            media_type=self.media_type,
-            page_count=self.page_count,
-            pages=pages,
-            error_code=failures[0].error_code if status is DocumentStatus.FAILED else None,
-            error=failures[0].error if status is DocumentStatus.FAILED else None,
-            retryable=any(page.retryable for page in failures),
-        )
+    @property
+    def held_lease(self) -> Lease:
+        assert self.lease is not None  # noqa: S101 - pages exist of claimed documents only
+        return self.lease
 
 
 class Pipeline:
@@ -114,6 +76,10 @@ class Pipeline:
     :param limits: what a document may cost.
     :param task: the task instance, for the rows.
     :param overwrite: read documents again that are stored already.
+    :param budget: how many pages of a document may fail.
+    :param lease: how long a task that died keeps others from its documents.
+    :param wait_for_others: how long to wait, at the end, for documents that other tasks are reading,
+        and read them should those die; None leaves them to the others.
     :raises ConfigurationError: if the recipe names a prompt, resolution or pages that do not exist.
     """
 
@@ -127,83 +93,117 @@ class Pipeline:
         limits: Limits | None = None,
         task: TaskInfo | None = None,
         overwrite: bool = False,
+        budget: ErrorBudget | None = None,
+        lease: timedelta = DEFAULT_LEASE,
+        wait_for_others: timedelta | None = DEFAULT_WAIT,
     ) -> None:
-        self._sources, self._store, self._recipe = sources, store, recipe
-        self._limits, self._task, self._overwrite = (
-            limits or Limits(),
-            task or TaskInfo(),
-            overwrite,
-        )
+        self._sources, self._recipe, self._overwrite = sources, recipe, overwrite
+        self._limits, self._budget = limits or Limits(), budget or ErrorBudget()
+        self._lease, self._wait = lease, wait_for_others
         self._selection = PageSelection.parse(recipe.pages)
         check_prompt_and_resolution(recipe.prompt, recipe.resolution)
         self._get_engine = get_engine
+        self._ledger = Ledger(store.database, recipe, task or TaskInfo(), lease)
         self._summary = Summary()
-        self._open: list[_OpenReading] = []
+        self._open: list[_Reading] = []
         self._taken: set[str] = set()
+        self._held: dict[str, tuple[DocumentRef, str]] = {}
         # An engine draws pages in a thread of its own, where documents may fail as well.
         self._lock = threading.RLock()
 
     def run(
         self, refs: Iterable[DocumentRef], progress: Callable[[Progress], None] | None = None
     ) -> Summary:
-        """Read the documents; each ends in a row, read or not.
+        """Read the documents; each ends in a row, read or not, unless another task is reading it.
 
         :param progress: called every few seconds.
         :raises UnavailableError: the database or the model is out of reach.
         :raises ConfigurationError: the model's settings are wrong. In both cases the documents not
             read have a row that says so, as far as their version is known and the database answers.
         """
-        self._summary, self._open, self._taken = Summary(), [], set()
-        waiting = deque(dict.fromkeys(refs))
-        with tempfile.TemporaryDirectory(prefix="deepseek-ocr-") as folder:
-            pages = self._pages(waiting, Path(folder) / "document")
-            try:
-                # The model is loaded for a page to read, not for documents that are stored already.
-                for first in pages:
-                    reader = Reader(
-                        self._get_engine(), self._recipe.prompt, self._recipe.resolution
-                    )
-                    with closing(reader.read(chain([first], pages), progress)) as results:
-                        for reading, page in results:
-                            self._add(reading, page)
-            except DeepSeekOCRError as error:
-                self._fail_rest(waiting, error)
-                raise
-            finally:
-                pages.close()
+        self._summary, self._open, self._taken, self._held = Summary(), [], set(), {}
+        with (
+            tempfile.TemporaryDirectory(prefix="deepseek-ocr-") as folder,
+            self._ledger.kept(),
+        ):
+            target = Path(folder) / "document"
+            self._read(deque(dict.fromkeys(refs)), target, progress)
+            self._read_what_others_leave(target, progress)
+        for ref, owner in self._held.values():
+            self._summary.documents["held"] += 1
+            self._summary.held[ref.uri] = owner
         return self._summary
+
+    def release(self) -> None:
+        """Give back what is being read, for a process that is about to be killed."""
+        self._ledger.release()
+
+    def _read(
+        self,
+        waiting: deque[DocumentRef],
+        target: Path,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:
+        pages = self._pages(waiting, target)
+        try:
+            # The model is loaded for a page to read, not for documents that are stored already.
+            for first in pages:
+                reader = Reader(self._get_engine(), self._recipe.prompt, self._recipe.resolution)
+                with closing(reader.read(chain([first], pages), progress)) as results:
+                    for reading, page in results:
+                        self._add(reading, page)
+        except DeepSeekOCRError as error:
+            self._fail_rest(waiting, error)
+            raise
+        finally:
+            pages.close()
+
+    def _read_what_others_leave(
+        self, target: Path, progress: Callable[[Progress], None] | None
+    ) -> None:
+        if self._wait is None:
+            return
+        deadline = time.monotonic() + self._wait.total_seconds()
+        pause = min(_LOOK_S, self._lease.total_seconds() / 4)
+        while self._held and (left := deadline - time.monotonic()) > 0:
+            log.info("Waiting for %d documents that other tasks are reading.", len(self._held))
+            time.sleep(min(pause, left))
+            held = deque(ref for ref, _ in self._held.values())
+            self._held.clear()
+            self._read(held, target, progress)
 
     def _pages(
         self, waiting: deque[DocumentRef], target: Path
-    ) -> Generator[tuple[_OpenReading, Page], None, None]:
+    ) -> Generator[tuple[_Reading, Page], None, None]:
         """Pages of one document after the other; what cannot be read is written as failed."""
         while waiting:
-            ref = waiting.popleft()
+            reading = _Reading(waiting.popleft())
             try:
-                found = self._fetch(ref, target)
-                if found is None:
-                    self._summary.documents["skipped"] += 1
-                    continue
-                ref = found
-                with self._open_document(target) as document:
-                    yield from self._pages_of(ref, document)
+                if self._fetch(reading, target):
+                    with self._open_document(target) as document:
+                        yield from self._pages_of(reading, document)
             except DeepSeekOCRError as error:
                 if error.code.startswith("database"):
                     raise
-                self._write(ref, _failed(error))
+                self._fail(reading, error)
                 if error.code == "overwritten":
-                    waiting.append(ref.unversioned())
+                    waiting.append(reading.ref.unversioned())
             finally:
                 target.unlink(missing_ok=True)
 
-    def _pages_of(
-        self, ref: DocumentRef, document: Document
-    ) -> Iterator[tuple[_OpenReading, Page]]:
-        reading = _OpenReading(
-            ref, document.media_type, document.page_count, set(document.page_numbers)
-        )
-        self._open.append(reading)
-        for number in document.page_numbers:
+    def _pages_of(self, reading: _Reading, document: Document) -> Iterator[tuple[_Reading, Page]]:
+        """Those pages that no earlier try has read."""
+        numbers = document.page_numbers
+        missing = [n for n in numbers if n not in reading.held_lease.settled_pages]
+        reading.media_type, reading.page_count = document.media_type, document.page_count
+        reading.pages, reading.awaited = len(numbers), set(missing)
+        with self._lock:
+            self._summary.pages_kept += len(numbers) - len(missing)
+            self._open.append(reading)
+            self._complete_if_read(reading)
+        for number in missing:
+            if reading.lost:
+                return
             try:
                 page = document.page(number)
             except Exception as error:
@@ -211,22 +211,38 @@ class Pipeline:
             else:
                 yield reading, page
 
-    def _fetch(self, ref: DocumentRef, target: Path) -> DocumentRef | None:
+    def _fetch(self, reading: _Reading, target: Path) -> bool:
+        """Claim the document and copy it to ``target``; False if it is not to be read now."""
+
         def wanted(found: DocumentRef) -> bool:
-            if found.version_key in self._taken:
-                return False  # the batch names this version twice, with and without its version
-            return self._overwrite or not self._store.is_settled(found, self._recipe)
+            reading.ref = found
+            reading.lease = self._claim(found)
+            return reading.lease is not None
 
         try:
-            found = self._sources.fetch(ref, target, wanted)
+            return self._sources.fetch(reading.ref, target, wanted) is not None
         except OSError as error:
             raise UnavailableError(
                 "local_disk",
-                f"{ref.uri} cannot be copied to {target.parent}: {error}. Free disk space.",
+                f"{reading.ref.uri} cannot be copied to {target.parent}: {error}. Free disk space.",
             ) from error
-        if found is not None:
-            self._taken.add(found.version_key)
-        return found
+
+    def _claim(self, ref: DocumentRef) -> Lease | None:
+        with self._lock:
+            # The batch may name this version twice, with and without its version.
+            known = ref.version_key in self._taken
+            claimed = None if known else self._ledger.claim(ref, overwrite=self._overwrite)
+            if isinstance(claimed, Held):
+                self._held[ref.version_key] = ref, claimed.owner
+                log.info("%s is being read by %s.", ref.uri, claimed.owner)
+                return None
+            self._taken.add(ref.version_key)
+            if isinstance(claimed, Lease):
+                return claimed
+            self._summary.documents["skipped"] += 1
+            if claimed is not None and claimed.by_us is not None:
+                self._summary.judge(ref, claimed.by_us, self._budget)
+            return None
 
     def _open_document(self, path: Path) -> Document:
         try:
@@ -236,23 +252,70 @@ class Pipeline:
         except Exception as error:
             raise _as_own(error) from error
 
-    def _add(self, reading: _OpenReading, page: PageResult) -> None:
-        """Take a page's result; write the document when it was the last."""
+    def _add(self, reading: _Reading, page: PageResult) -> None:
+        """Store a page; the document ends with its last one."""
         with self._lock:
-            reading.add(page)
-            if not reading.awaited:
-                self._open.remove(reading)
-                self._write(reading.ref, reading.result())
+            if reading.lost:
+                return
+            try:
+                self._ledger.write_page(reading.held_lease, page)
+            except LeaseLostError:
+                self._lose(reading)
+                return
+            reading.awaited.discard(page.number)
+            self._summary.count_page(page)
+            self._complete_if_read(reading)
 
-    def _write(self, ref: DocumentRef, result: DocumentResult) -> None:
+    def _complete_if_read(self, reading: _Reading) -> None:
+        if reading.awaited:
+            return
+        try:
+            result = self._ledger.complete(
+                reading.held_lease,
+                media_type=reading.media_type,
+                page_count=reading.page_count,
+                pages=reading.pages,
+            )
+        except LeaseLostError:
+            self._lose(reading)
+            return
+        self._open.remove(reading)
+        self._count(reading.ref, result)
+
+    def _fail(self, reading: _Reading, error: DeepSeekOCRError, **changes: Any) -> None:
+        """Write why a document was not read (to its end)."""
         with self._lock:
-            self._store.write(ref, self._recipe, result, self._task)
-            self._summary.count(ref, result)
+            if reading in self._open:
+                self._open.remove(reading)
+            if reading.lease is None:
+                claimed = self._ledger.claim(reading.ref)
+                reading.lease = claimed if isinstance(claimed, Lease) else None
+            result = failure(error, **changes)
+            try:
+                if reading.lease is not None:
+                    self._ledger.fail(reading.lease, result)
+            except LeaseLostError:
+                self._lose(reading)
+            else:
+                self._count(reading.ref, result)
+
+    def _lose(self, reading: _Reading) -> None:
+        """Leave a document to the task that took it over."""
+        log.warning("%s was taken over by another task.", reading.ref.uri)
+        reading.lost = True
+        if reading in self._open:
+            self._open.remove(reading)
+        self._taken.discard(reading.ref.version_key)
+        self._held[reading.ref.version_key] = reading.ref, "the task that took it over"
+
+    def _count(self, ref: DocumentRef, result: DocumentResult) -> None:
+        self._summary.documents[result.status.value] += 1
+        self._summary.judge(ref, result, self._budget)
         log.info(
             "%s: %s, %d pages%s",
             ref.uri,
             result.status,
-            len(result.pages),
+            result.pages,
             f" ({result.error_code}: {result.error})" if result.error else "",
         )
 
@@ -260,22 +323,11 @@ class Pipeline:
         """Rows for the documents that an error of the surroundings kept from being read."""
         if error.code.startswith("database"):
             return
-        unread = [
-            *(reading.ref for reading in self._open),
-            *(ref for ref in waiting if ref.version),
-        ]
-        for ref in unread:
-            if not self._store.is_settled(ref, self._recipe):
-                self._write(ref, replace(_failed(error), retryable=True))
-
-
-def _failed(error: DeepSeekOCRError) -> DocumentResult:
-    return DocumentResult(
-        DocumentStatus.FAILED,
-        error_code=error.code,
-        error=str(error),
-        retryable=isinstance(error, UnavailableError),
-    )
+        for reading in list(self._open):
+            self._fail(reading, error, retryable=True)
+        for ref in waiting:
+            if ref.version and (lease := self._claim(ref)) is not None:
+                self._fail(_Reading(ref, lease), error, retryable=True)
 
 
 def _as_own(error: Exception) -> DeepSeekOCRError:

@@ -24,6 +24,11 @@ with DAG(
     params={
         "bucket": Param("documents", type="string", description="where documents arrive"),
         "prefix": Param(None, type=["null", "string"], description="keys start with this"),
+        "max_failed_pages": Param(
+            0.004,
+            type=["null", "number"],
+            description="pages of a document that may fail: a share, a number, or any (null)",
+        ),
     },
     tags=["deepseek-ocr"],
 ):
@@ -37,6 +42,7 @@ with DAG(
     )
     DeepSeekOCROperator.partial(
         task_id="read",
+        max_failed_pages="{{ params.max_failed_pages }}",
         retries=2,
         retry_delay=timedelta(minutes=2),
         # One task at a time on a GPU; raise it to the number of GPUs.

@@ -119,7 +119,9 @@ def _environment(endpoint: str, database: Path, resolution: str) -> dict[str, st
 
 def _run_dag(environment: dict[str, str]) -> int:
     """Migrate Airflow's metadata and run the DAG; returns the exit code."""
-    for command in (["db", "migrate"], ["dags", "test", DAG]):
+    # The small checkpoint cannot read all of the sample documents.
+    run = ["dags", "test", DAG, "--conf", json.dumps({"max_failed_pages": None})]
+    for command in (["db", "migrate"], run):
         print(f"$ airflow {' '.join(command)}", flush=True)
         log = Path(environment["AIRFLOW_HOME"]) / f"{command[0]}.log"
         with log.open("w") as file:

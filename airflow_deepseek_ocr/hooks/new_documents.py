@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -48,10 +49,10 @@ class NewDocuments:
         """Arguments that make an equal one."""
         return asdict(self)
 
-    def find(self, skip: frozenset[str] = frozenset()) -> list[list[dict[str, Any]]]:
+    def find(self, handed_on: Mapping[str, float] | None = None) -> list[list[dict[str, Any]]]:
         """Batches of new documents in plain JSON types; empty if there are none.
 
-        :param skip: version keys that were handed on already.
+        :param handed_on: how many seconds ago documents were handed on, by version key.
         :raises ConfigurationError: a connection or a setting is wrong.
         :raises UnavailableError: bucket or database are out of reach.
         """
@@ -73,5 +74,5 @@ class NewDocuments:
         )
         client = S3Hook(aws_conn_id=self.aws_conn_id).get_conn()
         with closing(open_store(self.db_conn_id)) as store:
-            batches = discovery.find(client, store, skip)
+            batches = discovery.find(client, store, handed_on)
         return [[ref.as_dict() for ref in batch] for batch in batches]

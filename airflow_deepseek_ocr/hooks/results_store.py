@@ -12,6 +12,15 @@ from airflow_deepseek_ocr.store.store import Store
 DEFAULT_DB_CONN_ID = "deepseek_ocr_db"
 
 _CONNECT_TIMEOUT_S = 10
+#: Seconds without an answer after which MySQL's drivers give up; longer than a lock is waited for.
+_ANSWER_TIMEOUT_S = 90
+#: PostgreSQL's driver notices a host that is gone by these (seconds, seconds, number, milliseconds).
+_KEEP_ALIVE = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+}
 _SUPPORTED = ("postgresql", "mysql", "mariadb", "sqlite")
 
 
@@ -52,6 +61,12 @@ def open_store(conn_id: str) -> Store:
 
 
 def _connect_args(hook: Any) -> dict[str, Any]:
-    if getattr(hook, "conn_type", None) == "sqlite":
+    kind = getattr(hook, "conn_type", None)
+    if kind == "sqlite":
         return {"timeout": _CONNECT_TIMEOUT_S}
-    return {"connect_timeout": _CONNECT_TIMEOUT_S}
+    options: dict[str, Any] = {"connect_timeout": _CONNECT_TIMEOUT_S}
+    if kind == "postgres":
+        return options | _KEEP_ALIVE
+    if kind == "mysql":
+        return options | {"read_timeout": _ANSWER_TIMEOUT_S, "write_timeout": _ANSWER_TIMEOUT_S}
+    return options

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 #: Largest coordinate of a normalised box (section 3.5 of the DeepSeek-OCR paper: 1000 bins).
@@ -93,34 +93,26 @@ class PageResult:
 
 @dataclass(frozen=True)
 class DocumentResult:
-    """One document, read or not.
+    """How a document ended.
 
     :param status: how it ended.
-    :param media_type: its type by content, such as ``application/pdf``; empty if unknown.
-    :param page_count: pages the document has, read or not.
-    :param pages: the pages asked for, in order.
+    :param pages: how many of the pages asked for have a row, read or not.
+    :param failed_pages: how many of them ended as ``failed``.
     :param error_code: short name of what kept the whole document from being read.
     :param error: what went wrong and what to do about it.
     :param retryable: nothing is wrong with the document itself; a later try may succeed.
     """
 
     status: DocumentStatus
-    media_type: str = ""
-    page_count: int = 0
-    pages: tuple[PageResult, ...] = field(default=())
+    pages: int = 0
+    failed_pages: int = 0
     error_code: str | None = None
     error: str | None = None
     retryable: bool = False
 
-    @property
-    def failed_pages(self) -> int:
-        """How many of the pages asked for ended as ``failed``."""
-        return sum(page.status is PageStatus.FAILED for page in self.pages)
 
-
-def status_of(pages: tuple[PageResult, ...]) -> DocumentStatus:
-    """A document's status from its pages'."""
-    failed = sum(page.status is PageStatus.FAILED for page in pages)
-    if not failed and pages:
+def status_of(pages: int, failed_pages: int) -> DocumentStatus:
+    """A document's status from how many pages it has, and how many of them failed."""
+    if not failed_pages and pages:
         return DocumentStatus.DONE
-    return DocumentStatus.PARTIAL if failed < len(pages) else DocumentStatus.FAILED
+    return DocumentStatus.PARTIAL if failed_pages < pages else DocumentStatus.FAILED

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,24 +17,30 @@ from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from airflow_deepseek_ocr.hooks.errors import airflow_errors
 from airflow_deepseek_ocr.hooks.results_store import DEFAULT_DB_CONN_ID, open_store
 from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI, Limits
+from airflow_deepseek_ocr.ocr.error_budget import DEFAULT_MAX_FAILED_PAGES, ErrorBudget
 from airflow_deepseek_ocr.ocr.identity import DocumentRef
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_deepseek_ocr.ocr.engine import Progress
+    from airflow_deepseek_ocr.pipeline import Pipeline
     from airflow_deepseek_ocr.sources.source import Sources
 
 _PROGRESS_EVERY_S = 30.0
+#: Seconds that Airflow's supervisor leaves a task between its signals, less some.
+_RELEASE_S = 3.0
 
 
 class DeepSeekOCROperator(BaseOperator):
     """Read documents with DeepSeek-OCR and write them to a database.
 
-    Documents that are stored already, in the same version and read the same way, are skipped. A
-    document that cannot be read gets a row with status ``failed`` and the reason, and the others go
-    on; the task fails, and is worth a retry, only if the reason is not the document's own (storage,
-    database or model out of reach).
+    Documents that are stored already, in the same version and read the same way, are skipped; of one
+    that a dead task left half read, only the missing pages are read. A document that cannot be read
+    gets a row with status ``failed`` and the reason, and the others go on. The task fails, and is
+    worth a retry, if the reason is not the document's own (storage, database or model out of
+    reach); it fails without a retry if more pages of a document fail than ``max_failed_pages``. The
+    rows are there in any case.
 
     :param documents: what to read: batches or documents from
         :class:`~airflow_deepseek_ocr.sensors.s3.S3NewDocumentSensor`, or URIs (``s3://``,
@@ -48,9 +56,17 @@ class DeepSeekOCROperator(BaseOperator):
         if None. (templated)
     :param pages: pages of each document, such as ``1-3,10-``; all if None. (templated)
     :param dpi: resolution at which PDF pages are rendered, in dots per inch.
-    :param overwrite: read documents again that are stored already.
+    :param overwrite: read documents again that are stored already; retries of the task go on where
+        it stopped.
     :param fail_on_document_errors: fail the task at its end if a document could not be read at all,
         without a retry.
+    :param max_failed_pages: how many pages of a document may fail: a share (float, 0 to 1), a number
+        (int), or None for any number. (templated)
+    :param lease: how long a task that was killed keeps others from the documents it was reading; its
+        own retries go on at once.
+    :param wait_for_others: how long to wait at the end for documents that other tasks are reading;
+        then the task fails, worth a retry. None does not wait: the documents are returned under
+        ``held``.
     :param max_bytes: largest file read, in bytes.
     :param max_pages: most pages read of one document.
     :param max_pixels: most pixels of a page.
@@ -65,6 +81,7 @@ class DeepSeekOCROperator(BaseOperator):
         "prompt",
         "resolution",
         "pages",
+        "max_failed_pages",
     )
     ui_color = "#dbe7ff"
 
@@ -83,6 +100,9 @@ class DeepSeekOCROperator(BaseOperator):
         dpi: int = DEFAULT_DPI,
         overwrite: bool = False,
         fail_on_document_errors: bool = False,
+        max_failed_pages: int | float | str | None = DEFAULT_MAX_FAILED_PAGES,
+        lease: timedelta = timedelta(minutes=2),
+        wait_for_others: timedelta | None = timedelta(minutes=10),
         max_bytes: int = Limits.max_bytes,
         max_pages: int = Limits.max_pages,
         max_pixels: int = Limits.max_pixels,
@@ -101,9 +121,13 @@ class DeepSeekOCROperator(BaseOperator):
         self.dpi = dpi
         self.overwrite = overwrite
         self.fail_on_document_errors = fail_on_document_errors
+        self.max_failed_pages = max_failed_pages
+        self.lease = lease
+        self.wait_for_others = wait_for_others
         self.max_bytes = max_bytes
         self.max_pages = max_pages
         self.max_pixels = max_pixels
+        self._pipeline: Pipeline | None = None
 
     @cached_property
     def hook(self) -> DeepSeekOCRHook:
@@ -114,9 +138,10 @@ class DeepSeekOCROperator(BaseOperator):
         """Read the documents.
 
         :return: how many documents ended how, pages, tokens, and the documents that failed.
-        :raises AirflowFailException: a setting is wrong, or documents failed and
-            ``fail_on_document_errors`` is set.
-        :raises AirflowException: something outside the documents failed; a retry reads the rest.
+        :raises AirflowFailException: a setting is wrong; more pages of a document failed than
+            ``max_failed_pages``; or documents failed and ``fail_on_document_errors`` is set.
+        :raises AirflowException: something outside the documents failed, or another task is still
+            reading some of them; a retry reads the rest.
         """
         from airflow_deepseek_ocr.pipeline import Pipeline
 
@@ -125,8 +150,9 @@ class DeepSeekOCROperator(BaseOperator):
                 prompt=self.prompt, resolution=self.resolution, pages=self.pages, dpi=self.dpi
             )
             limits = Limits(self.max_bytes, self.max_pages, self.max_pixels)
+            budget = ErrorBudget.of(self.max_failed_pages)
             with closing(open_store(self.db_conn_id)) as store:
-                pipeline = Pipeline(
+                self._pipeline = Pipeline(
                     sources=self._sources(limits),
                     get_engine=self.hook.get_conn,
                     store=store,
@@ -134,19 +160,40 @@ class DeepSeekOCROperator(BaseOperator):
                     limits=limits,
                     task=_task_info(context),
                     overwrite=self.overwrite,
+                    budget=budget,
+                    lease=self.lease,
+                    wait_for_others=self.wait_for_others,
                 )
-                summary = pipeline.run(self._references(), self._log_progress())
+                summary = self._pipeline.run(self._references(), self._log_progress())
         self.log.info("Documents: %s; pages: %d", dict(summary.documents), summary.pages)
         if summary.retryable:
             raise AirflowException(
                 f"{len(summary.retryable)} documents could not be read for reasons outside them, such as "
                 f"{summary.retryable[0]}; the reasons are in ocr_documents. A retry reads only these."
             )
+        if summary.held and self.wait_for_others is not None:
+            raise AirflowException(
+                f"{len(summary.held)} documents are still being read by other tasks: {summary.held}. "
+                "A retry waits for them again; raise wait_for_others for longer documents."
+            )
+        if summary.over_budget:
+            raise AirflowFailException(
+                f"More pages failed than max_failed_pages={self.max_failed_pages} allows: "
+                f"{summary.over_budget}. The reasons are in ocr_pages."
+            )
         if summary.failed and self.fail_on_document_errors:
             raise AirflowFailException(
-                f"{len(summary.failed)} documents could not be read: {summary.as_dict()['failed']}"
+                f"{len(summary.failed)} documents could not be read: {summary.failed}"
             )
         return summary.as_dict()
+
+    def on_kill(self) -> None:
+        """Let others read at once what this task was reading."""
+        if self._pipeline is not None:
+            # In a thread: the signal may have come in the middle of a transaction.
+            releasing = threading.Thread(target=self._pipeline.release, daemon=True)
+            releasing.start()
+            releasing.join(_RELEASE_S)
 
     def _references(self) -> list[DocumentRef]:
         if (self.documents is None) == (self.s3_prefix is None):

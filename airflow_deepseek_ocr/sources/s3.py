@@ -71,6 +71,11 @@ class Listing:
                 if self._matches(entry["Key"]) and entry["LastModified"] <= newest:
                     yield self._ref(entry)
 
+    def contains(self, uri: str) -> bool:
+        """Whether a document of that URI belongs to the listing, were it there."""
+        bucket, key = split_uri(uri) if uri.startswith("s3://") else ("", "")
+        return bucket == self.bucket and key.startswith(self.prefix) and self._matches(key)
+
     def _entries(self, client: Any) -> Iterator[dict[str, Any]]:
         where = {"Bucket": self.bucket, "Prefix": self.prefix}
         if self.with_version_ids:

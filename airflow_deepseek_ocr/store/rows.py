@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from airflow_deepseek_ocr.ocr.identity import DocumentRef, Recipe, document_key
-from airflow_deepseek_ocr.ocr.results import Box, DocumentResult, PageResult, Region
+from airflow_deepseek_ocr.ocr.results import Box, PageResult, Region
 
 
 @dataclass(frozen=True)
@@ -23,10 +22,8 @@ class TaskInfo:
     try_number: int | None = None
 
 
-def document_values(
-    ref: DocumentRef, recipe: Recipe, result: DocumentResult, task: TaskInfo
-) -> dict[str, Any]:
-    """Columns of ``ocr_documents`` but for its numbers and times."""
+def document_values(ref: DocumentRef, recipe: Recipe) -> dict[str, Any]:
+    """Columns of ``ocr_documents`` that are known before the document is opened."""
     return {
         "document_key": document_key(ref, recipe),
         "version_key": ref.version_key,
@@ -41,24 +38,23 @@ def document_values(
         "revision": recipe.revision,
         "prompt": recipe.prompt,
         "resolution": recipe.resolution,
-        "status": result.status.value,
-        "retryable": result.retryable,
-        "error_code": result.error_code,
-        "error": _storable(result.error),
-        "media_type": result.media_type,
-        "page_count": result.page_count,
-        **vars(task),
+        "media_type": "",
+        "page_count": 0,
     }
 
 
-def page_values(document_id: int, page: PageResult, now: datetime) -> dict[str, Any]:
-    """Columns of ``ocr_pages``."""
+def error_values(code: str | None, error: str | None) -> dict[str, Any]:
+    """The two columns that say what went wrong."""
+    return {"error_code": code, "error": _storable(error)}
+
+
+def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
+    """Columns of ``ocr_pages`` but for its time."""
     return {
         "document_id": document_id,
         "page_number": page.number,
         "status": page.status.value,
-        "error_code": page.error_code,
-        "error": _storable(page.error),
+        **error_values(page.error_code, page.error),
         "resolution": page.resolution,
         "width": page.width,
         "height": page.height,
@@ -68,7 +64,7 @@ def page_values(document_id: int, page: PageResult, now: datetime) -> dict[str, 
         "text_tokens": page.text_tokens,
         "compression_ratio": page.compression_ratio,
         "seconds": page.seconds,
-        "created_at": now,
+        "settled": not page.retryable,
     }
 
 

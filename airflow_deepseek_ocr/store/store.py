@@ -2,47 +2,52 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Engine, delete, event, insert, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
-from sqlalchemy.orm import Session
+from sqlalchemy import Engine, Row, select
 
-from airflow_deepseek_ocr.errors import UnavailableError
-from airflow_deepseek_ocr.ocr.identity import DocumentRef, Recipe, document_key
-from airflow_deepseek_ocr.ocr.results import DocumentResult
+from airflow_deepseek_ocr.ocr.identity import DocumentRef
+from airflow_deepseek_ocr.store.clock import DatabaseTime
+from airflow_deepseek_ocr.store.database import PATIENCE_S, Database
+from airflow_deepseek_ocr.store.ledger import GONE
 from airflow_deepseek_ocr.store.migrate import upgrade
-from airflow_deepseek_ocr.store.rows import TaskInfo, document_values, page_values, region_values
-from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow, RegionRow
+from airflow_deepseek_ocr.store.tables import READING, DocumentRow
 
 #: Keys looked up in one statement; SQLite takes at most 999 parameters in its oldest builds.
 _LOOKUP_CHUNK = 500
-#: Rows inserted in one statement.
-_INSERT_CHUNK = 500
-#: Tries of a transaction that lost against another one (deadlock, same new row).
-_TRIES = 5
-_FIRST_PAUSE_S = 0.05
 
-_T = TypeVar("_T")
+#: Columns that say whether a document is due.
+_STATE = (
+    DatabaseTime().label("now"),
+    DocumentRow.status,
+    DocumentRow.retryable,
+    DocumentRow.error_code,
+    DocumentRow.updated_at,
+    DocumentRow.lease_expires_at,
+)
+#: Columns that make a reference.
+_REFERENCE = (
+    DocumentRow.uri,
+    DocumentRow.version,
+    DocumentRow.etag,
+    DocumentRow.size_bytes,
+    DocumentRow.last_modified,
+)
 
 
 class Store:
-    """Reads and writes the tables through an SQLAlchemy engine.
+    """The tables behind an SQLAlchemy engine, and what they say of documents.
 
     :param engine: of PostgreSQL, MySQL/MariaDB or SQLite; the store disposes of it in
         :meth:`close`.
+    :param patience_s: seconds for which a server may be away before a transaction gives up.
+    :ivar database: runs transactions.
     """
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        if engine.dialect.name == "sqlite":
-            _prepare_sqlite(engine)
-        elif engine.dialect.name in ("mysql", "mariadb"):
-            _prepare_mysql(engine)
+    def __init__(self, engine: Engine, patience_s: float = PATIENCE_S) -> None:
+        self.database = Database(engine, patience_s)
 
     def ensure_schema(self) -> None:
         """Create the tables or bring them to this version's form.
@@ -50,157 +55,79 @@ class Store:
         :raises UnavailableError: ``database_unavailable``; ``database_newer`` if the tables were
             made by a newer version of this package.
         """
-        with self._clear_errors():
-            upgrade(self._engine)
+        with self.database.clear_errors():
+            upgrade(self.database.engine)
 
-    def known_versions(
+    def look_up(
         self,
-        refs: Iterable[DocumentRef],
+        refs: Sequence[DocumentRef],
         recipe_key: str | None = None,
         retry_failed_after: timedelta | None = None,
-    ) -> set[str]:
-        """Version keys of those documents that have a row.
+    ) -> dict[str, float | None]:
+        """What is known of these document versions, by version key; nothing of those without a row.
+
+        The value is None where nothing is to be done: the version was read, or is being read. Else it
+        is for how many seconds it has been due again: its task died, or its failure was not its own.
 
         :param refs: documents with their versions.
         :param recipe_key: count only rows of that recipe; None counts any.
-        :param retry_failed_after: do not count rows whose failure was not the document's own and
-            is older than this.
+        :param retry_failed_after: when a version is due again whose failure was not its own, or that
+            was gone and is there again; None for never.
         :raises UnavailableError: ``database_unavailable``.
         """
         keys = [ref.version_key for ref in refs]
-        known: set[str] = set()
-        with self._clear_errors(), Session(self._engine) as session:
-            for start in range(0, len(keys), _LOOKUP_CHUNK):
-                query = select(DocumentRow.version_key).where(
-                    DocumentRow.version_key.in_(keys[start : start + _LOOKUP_CHUNK])
-                )
-                if recipe_key is not None:
-                    query = query.where(DocumentRow.recipe_key == recipe_key)
-                if retry_failed_after is not None:
-                    due = datetime.now(UTC) - retry_failed_after
-                    query = query.where(~(DocumentRow.retryable & (DocumentRow.updated_at < due)))
-                known.update(session.scalars(query))
+        known: dict[str, float | None] = {}
+        for start in range(0, len(keys), _LOOKUP_CHUNK):
+            some = DocumentRow.version_key.in_(keys[start : start + _LOOKUP_CHUNK])
+            for row in self._rows((DocumentRow.version_key,), some, recipe_key):
+                due = _due_for(row, retry_failed_after)
+                # Of several recipes, one that is through with it is enough.
+                if known.get(row.version_key, due) is not None:
+                    known[row.version_key] = due
+                else:
+                    known[row.version_key] = None
         return known
 
-    def is_settled(self, ref: DocumentRef, recipe: Recipe) -> bool:
-        """Whether reading that document again by that recipe could bring nothing new.
+    def abandoned(self, recipe_key: str | None = None) -> list[tuple[DocumentRef, float]]:
+        """Documents whose task died, and for how many seconds they have been due.
 
+        The cost follows their number and that of the documents being read, not the table's size.
+
+        :param recipe_key: only those of that recipe; None takes any.
         :raises UnavailableError: ``database_unavailable``.
         """
-        query = select(DocumentRow.retryable).where(
-            DocumentRow.document_key == document_key(ref, recipe)
-        )
-        with self._clear_errors(), Session(self._engine) as session:
-            return session.scalar(query) is False
-
-    def write(
-        self, ref: DocumentRef, recipe: Recipe, result: DocumentResult, task: TaskInfo
-    ) -> None:
-        """Store a document with its pages and regions in one transaction, in place of an earlier
-        reading of the same version by the same recipe.
-
-        :raises UnavailableError: ``database_unavailable``.
-        """
-        values = document_values(ref, recipe, result, task)
-
-        def transaction() -> None:
-            with Session(self._engine) as session, session.begin():
-                now = datetime.now(UTC)
-                document_id = _replace_document(session, values, now)
-                _insert_pages(session, document_id, result, now)
-
-        with self._clear_errors():
-            _retry_conflicts(transaction)
+        rows = self._rows(_REFERENCE, DocumentRow.status == READING, recipe_key)
+        due = ((row, _due_for(row, None)) for row in rows)
+        return [(_reference(row), seconds) for row, seconds in due if seconds is not None]
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self.database.close()
 
-    @contextmanager
-    def _clear_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except SQLAlchemyError as error:
-            url = self._engine.url.render_as_string(hide_password=True)
-            cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-            raise UnavailableError(
-                "database_unavailable",
-                f"The results database {url} does not answer as expected: "
-                f"{type(cause).__name__}: {cause}. Check the connection and that its user may create "
-                "and change tables.",
-            ) from None
+    def _rows(
+        self, columns: Sequence[Any], condition: Any, recipe_key: str | None
+    ) -> Sequence[Row[Any]]:
+        query = select(*_STATE, *columns).where(condition)
+        if recipe_key is not None:
+            query = query.where(DocumentRow.recipe_key == recipe_key)
+        return self.database.transaction(lambda session: session.execute(query).all())
 
 
-def _replace_document(session: Session, values: dict[str, object], now: datetime) -> int:
-    existing = session.execute(
-        select(DocumentRow.id, DocumentRow.attempts)
-        .where(DocumentRow.document_key == values["document_key"])
-        .with_for_update()
-    ).one_or_none()
-    if existing is None:
-        row = DocumentRow(**values, attempts=1, created_at=now, updated_at=now)
-        session.add(row)
-        session.flush()
-        return row.id
-    document_id, attempts = existing
-    pages = select(PageRow.id).where(PageRow.document_id == document_id)
-    session.execute(delete(RegionRow).where(RegionRow.page_id.in_(pages)))
-    session.execute(delete(PageRow).where(PageRow.document_id == document_id))
-    session.execute(
-        update(DocumentRow)
-        .where(DocumentRow.id == document_id)
-        .values(**values, attempts=attempts + 1, updated_at=now)
+def _due_for(row: Row[Any], retry_failed_after: timedelta | None) -> float | None:
+    if row.lease_expires_at is not None:
+        since = row.lease_expires_at
+    elif row.status == READING:
+        since = row.updated_at
+    elif retry_failed_after is not None and (row.retryable or row.error_code in GONE):
+        since = row.updated_at + retry_failed_after
+    else:
+        return None
+    seconds: float = (row.now - since).total_seconds()
+    return seconds if seconds >= 0 else None
+
+
+def _reference(row: Row[Any]) -> DocumentRef:
+    version_id = row.version if row.etag and row.version != row.etag else None
+    return DocumentRef(
+        row.uri, row.version, version_id, row.etag, row.size_bytes, row.last_modified
     )
-    return int(document_id)
-
-
-def _insert_pages(
-    session: Session, document_id: int, result: DocumentResult, now: datetime
-) -> None:
-    for page in result.pages:
-        row = PageRow(**page_values(document_id, page, now))
-        session.add(row)
-        session.flush()
-        regions = [
-            region_values(row.id, position, region) for position, region in enumerate(page.regions)
-        ]
-        for start in range(0, len(regions), _INSERT_CHUNK):
-            session.execute(insert(RegionRow), regions[start : start + _INSERT_CHUNK])
-
-
-def _retry_conflicts(transaction: Callable[[], _T]) -> _T:
-    """Run a transaction again if another one was in its way."""
-    pause = _FIRST_PAUSE_S
-    for _ in range(_TRIES - 1):
-        try:
-            return transaction()
-        except (IntegrityError, OperationalError):
-            time.sleep(pause)
-            pause *= 2
-    return transaction()
-
-
-def _prepare_sqlite(engine: Engine) -> None:
-    """Real transactions and waiting instead of failing, which SQLite's driver leaves off."""
-
-    @event.listens_for(engine, "connect")
-    def connect(connection, _record) -> None:  # type: ignore[no-untyped-def]
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA busy_timeout = 30000")
-        cursor.close()
-
-    @event.listens_for(engine, "begin")
-    def begin(connection) -> None:  # type: ignore[no-untyped-def]
-        # Taking the write lock at once: two readers that both want to write later would deadlock.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
-
-def _prepare_mysql(engine: Engine) -> None:
-    """All of Unicode, also where the driver's default is Latin-1."""
-
-    @event.listens_for(engine, "connect")
-    def connect(connection, _record) -> None:  # type: ignore[no-untyped-def]
-        if hasattr(connection, "set_character_set"):
-            connection.set_character_set("utf8mb4")

@@ -59,8 +59,8 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
     """Fires whenever there are new documents, for an asset's watcher.
 
     The event's payload is ``{"documents": [batch, ...]}``. Each document is handed on at least once:
-    again after a restart of the triggerer, and again if it still has no row after
-    ``redeliver_after_s``; its row is what makes it once.
+    again after a restart of the triggerer, again when the task that read it died, and again if it
+    still has no row after ``redeliver_after_s``; its row is what makes it once.
 
     :param bucket: the bucket.
     :param prefix: keys start with this.
@@ -141,7 +141,9 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
                 for document in batch:
                     self._handed_on[DocumentRef.of(document).version_key] = now
 
-    def _recently_handed_on(self) -> frozenset[str]:
-        oldest = time.monotonic() - self.redeliver_after_s
+    def _recently_handed_on(self) -> dict[str, float]:
+        """Seconds since each document was handed on."""
+        now = time.monotonic()
+        oldest = now - self.redeliver_after_s
         self._handed_on = {key: when for key, when in self._handed_on.items() if when > oldest}
-        return frozenset(self._handed_on)
+        return {key: now - when for key, when in self._handed_on.items()}

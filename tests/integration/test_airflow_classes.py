@@ -163,6 +163,7 @@ def test_operator_reads_with_the_small_model(client: Any, bucket: str, model: No
         task_id="read",
         documents=[[{"uri": f"s3://{bucket}/letter.tiff"}], f"file://{DOCUMENTS}/table.png"],
         prompt="free",
+        max_failed_pages=None,
     )
     summary = operator.execute({})
     assert summary["documents"].keys() <= {"done", "partial", "failed"}
@@ -185,6 +186,8 @@ def test_operator_says_what_is_wrong(
         ({"documents": [], "resolution": "huge"}, "tiny, small, base, large, gundam"),
         ({"documents": [], "prompt": "poem"}, "markdown, ocr, free"),
         ({"documents": [], "dpi": 5}, "18 to 1200"),
+        ({"documents": [], "max_failed_pages": "many"}, "a share such as 0.004"),
+        ({"documents": [], "max_failed_pages": 1.5}, "a share such as 0.004"),
         (
             {"documents": [f"file://{broken}"], "fail_on_document_errors": True},
             "damaged",
@@ -192,16 +195,20 @@ def test_operator_says_what_is_wrong(
     ):
         with pytest.raises(AirflowFailException, match=message):
             run(**arguments)
+    cut_short = {"documents": [f"file://{DOCUMENTS}/table.png"]}
+    with pytest.raises(AirflowFailException, match=r"table.png': '1 of 1'"):
+        run(**cut_short)
+    assert run(**cut_short)["documents"] == {"skipped": 1}  # the row is there in any case
     with pytest.raises(AirflowException, match="retry reads only these"):
         run(documents=["s3://no-such-bucket/x.pdf"])
     extra = {"model": str(tmp_path)}
     connect("deepseek_ocr_default", {"conn_type": "deepseek_ocr", "extra": extra})
     with pytest.raises(AirflowException, match=r"config.json is missing"):
-        run(documents=[f"file://{DOCUMENTS}/table.png"])
+        run(documents=[f"file://{DOCUMENTS}/letter.tiff"])
 
 
 def test_decorated_function_names_the_documents(model: None) -> None:
-    @deepseek_ocr_task(task_id="read")
+    @deepseek_ocr_task(task_id="read", max_failed_pages=None)
     def documents() -> list[str]:
         return [f"file://{DOCUMENTS}/table.png"]
 

@@ -92,7 +92,7 @@ def pipeline(client: Any, store: Store, engine: FakeEngine) -> Callable[..., Pip
 
 def rows(store: Store) -> dict[str, tuple[str, str | None, bool]]:
     """(status, error code, retryable) of each document by the last part of its URI."""
-    with Session(store._engine) as session:
+    with Session(store.database.engine) as session:
         return {
             row.uri.rpartition("/")[2]: (row.status, row.error_code, row.retryable)
             for row in session.scalars(select(DocumentRow).order_by(DocumentRow.id))
@@ -141,7 +141,7 @@ def test_wrong_documents_get_a_reason_and_the_others_go_on(
     }
     assert summary.documents == {"done": 3, "failed": 9}
     assert summary.retryable == ["s3://no-such-bucket-here/x.pdf"]
-    with Session(store._engine) as session:
+    with Session(store.database.engine) as session:
         assert all(session.scalars(select(DocumentRow.error).where(DocumentRow.status == "failed")))
         assert session.scalars(select(PageRow.markdown)).all() == ["# read"] * 4
 
@@ -172,7 +172,7 @@ def test_a_key_overwritten_before_reading_is_read_as_a_new_document(
 
     pipeline().run([found])
 
-    with Session(store._engine) as session:
+    with Session(store.database.engine) as session:
         old, new = session.scalars(select(DocumentRow).order_by(DocumentRow.id)).all()
         assert (old.version, old.status, old.error_code) == (found.version, "failed", "overwritten")
         assert (new.status, new.page_count, new.error_code) == ("done", 2, None)
@@ -189,7 +189,7 @@ def test_a_version_id_reads_exactly_that_version(
 
     pipeline().run([found])
 
-    with Session(store._engine) as session:
+    with Session(store.database.engine) as session:
         document = session.scalars(select(DocumentRow)).one()
         assert (document.version, document.page_count) == (found.version_id, 2)
 
@@ -249,7 +249,7 @@ def test_pages_fail_alone(
 
     assert rows(store) == {"three.pdf": ("partial", None, True)}
     assert (summary.pages, summary.failed_pages) == (3, 2)
-    with Session(store._engine) as session:
+    with Session(store.database.engine) as session:
         pages = session.scalars(select(PageRow).order_by(PageRow.page_number)).all()
     assert [page.error_code for page in pages] == [None, "engine_error", "no_end_token"]
     assert pages[2].text == TEXT
@@ -285,7 +285,7 @@ def test_files_and_other_storage(
         "file.png": ("failed", "missing_file", False),
         "y.png": ("failed", "unsupported_scheme", False),
     }
-    with Session(store._engine) as session:
+    with Session(store.database.engine) as session:
         version = session.scalar(select(DocumentRow.version).where(DocumentRow.status == "done"))
     # What Airflow's object storage opens is fetched the same way.
     target = tmp_path / "copy"
