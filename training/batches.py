@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from airflow_deepseek_ocr.ocr.resolution import (
@@ -36,6 +37,8 @@ from training.views import View, Views, global_view, stack, tiles
 
 #: Tokens by which sequences' lengths are rounded up, for the GPU's matrix units.
 _LENGTH_MULTIPLE = 32
+#: Batches that ask about the same pages.
+_TIMES_ASKED = 3
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,18 @@ class Batch:
     views: list[Views]
     sequences: list[Sequences]
     pages: int
+
+    def pin_memory(self) -> Batch:
+        """The same in memory from which the GPU fetches it by itself."""
+        return Batch(
+            self.mode,
+            [Views(*map(torch.Tensor.pin_memory, vars(each).values())) for each in self.views],
+            [
+                Sequences(*map(torch.Tensor.pin_memory, vars(each).values()))
+                for each in self.sequences
+            ],
+            self.pages,
+        )
 
 
 @dataclass(frozen=True)
@@ -167,7 +182,7 @@ def assemble(
     for number, each in enumerate(seen):
         images.append(vision_rows(resolution, each.grid, number * side * side, first_tile, newline))
         first_tile += len(each.tiles) * tile_side**2
-    if not any(spec.lengths):
+    if not spec.lengths:
         return Batch(mode, views, [], len(seen))
     counts = [max(1, round(len(seen) * PROMPTS_PER_PAGE * share)) for share in GROUP_SHARES]
     groups = group([(images[number], question) for number, question in asked], counts, spec.lengths)
@@ -209,8 +224,8 @@ def _page_size(rng: random.Random, resolution: Resolution) -> tuple[int, int, fl
 class Batches(IterableDataset[Batch]):
     """The batches from ``first_step`` on, in a fixed order.
 
-    Worker processes take turns. A worker asks twice about the pages it has drawn, other prompts the
-    second time: drawing takes longer than learning.
+    Worker processes take turns. A worker asks several times about the pages it has drawn, other
+    prompts each time: drawing takes longer than learning.
 
     :param seed: of the whole run.
     :param steps: length of the whole run, which places the curriculum.
@@ -229,7 +244,7 @@ class Batches(IterableDataset[Batch]):
         maker = BatchMaker(self.assets, share=self.share)
         drawn_at, seen = -1, []
         for step in range(self.first_step + offset, self.steps, stride):
-            drawing_step = step - (step // stride % 2) * stride
+            drawing_step = step - (step // stride % _TIMES_ASKED) * stride
             stage = stage_at(drawing_step / self.steps)
             seed = self.seed * 1_000_003 + drawing_step
             mode = random.Random(seed).choices(list(stage.modes), list(stage.modes.values()))[0]

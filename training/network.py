@@ -7,12 +7,13 @@ decoder once for each of its prompts.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
+from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import UnlimitedOcrConfig, UnlimitedOcrForConditionalGeneration
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
@@ -33,6 +34,8 @@ AMBIGUOUS = 255
 
 #: Standard deviation of the initial weights, as in the other parts (transformers' default).
 _INITIAL_DEVIATION = 0.02
+#: Weights of the auxiliary head, which only a further training has use for.
+_HEAD_FILE = "characters.head"
 #: Files of at most this size each: some hosts take no larger ones.
 _SHARD_SIZE = "15MB"
 
@@ -142,10 +145,33 @@ class Network(nn.Module):
         self.model = UnlimitedOcrForConditionalGeneration(config)
         ALL_EXPERTS_FUNCTIONS.register("dense", _dense_experts)
         self.model.set_experts_implementation("dense")
+        self._compiled: Callable[..., torch.Tensor] = _apply
+        self._compiled_sizes: Collection[int] = ()
         features = config.vision_config.sam_config.downsample_channels[-1]
         features += config.vision_config.encoder_config.hidden_size
         classes = len(CHARACTERS) + 1
         self.characters = nn.Linear(features, CELL_ROWS * CELL_COLUMNS * classes)
+
+    def compile_layers(self, backend: str, sizes: Collection[int]) -> None:
+        """Compile the layers one by one: those of a kind share what is compiled.
+
+        :param backend: of torch.compile, such as ``inductor``.
+        :param sizes: of views in pixels for which it is worth the time; others run as they are.
+        """
+        # A variant for each kind of layer, and of SAM's for each size.
+        torch._dynamo.config.recompile_limit = 64
+        torch._dynamo.config.automatic_dynamic_shapes = False
+        compiled = torch.compile(_apply, backend=backend, fullgraph=True)
+
+        def apply(layer: nn.Module, states: torch.Tensor, **others: Any) -> torch.Tensor:
+            torch._dynamo.mark_dynamic(states, 0)
+            if states.ndim == 3:
+                torch._dynamo.mark_dynamic(states, 1)
+            for tensor in others.get("position_embeddings", ()):
+                torch._dynamo.mark_dynamic(tensor, 1)
+            return compiled(layer, states, **others)
+
+        self._compiled, self._compiled_sizes = apply, sizes
 
     def see(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Encode views.
@@ -158,14 +184,15 @@ class Network(nn.Module):
             self.model.model.vision_tower.sam_encoder,
             self.model.model.vision_tower.vision_encoder,
         )
-        patches = sam.patch_embed(pixels)
+        apply = self._compiled if pixels.shape[-1] in self._compiled_sizes else _apply
+        patches = _patches(sam.patch_embed.projection, pixels)
         patches = patches + sam.interpolate_pos_encoding(*patches.shape[1:3])
         for layer in sam.layers:
-            patches = layer(patches)
-        local = sam.proj(sam.neck(patches))
+            patches = apply(layer, patches)
+        local = apply(sam.proj, apply(sam.neck, patches))
         states = clip.pre_layrnorm(clip.embeddings(local))
         for layer in clip.encoder.layers:
-            states = layer(states, None)
+            states = apply(layer, states, attention_mask=None)
         features = torch.cat([states[:, 1:], local.flatten(2).transpose(1, 2)], dim=-1)
         side = pixels.shape[-1] // 64
         logits = self.characters(features).unflatten(-1, (CELL_ROWS, CELL_COLUMNS, -1))
@@ -200,8 +227,23 @@ class Network(nn.Module):
         rotary = decoder.rotary_emb(embeddings, position_ids=positions)
         states = embeddings
         for layer in decoder.layers:
-            states = layer(states, position_embeddings=rotary)
+            states = self._compiled(layer, states, position_embeddings=rotary)
         return decoder.norm(states)
+
+
+def _apply(layer: nn.Module, states: torch.Tensor, **others: Any) -> torch.Tensor:
+    return layer(states, **others)
+
+
+def _patches(convolution: nn.Conv2d, pixels: torch.Tensor) -> torch.Tensor:
+    """A convolution whose stride is its size, as the matrix product that it is: much faster.
+
+    :returns: (views, rows, columns, channels).
+    """
+    (side, _), channels = convolution.kernel_size, pixels.shape[1]
+    rows = pixels.shape[-1] // side
+    pieces = pixels.reshape(-1, channels, rows, side, rows, side).permute(0, 2, 4, 1, 3, 5)
+    return F.linear(pieces.flatten(3), convolution.weight.flatten(1), convolution.bias)
 
 
 def _dense_experts(
@@ -221,11 +263,13 @@ def _dense_experts(
 
 
 def load_weights(network: Network, folder: Path) -> None:
-    """Take the weights of an exported checkpoint; the auxiliary head keeps its own.
+    """Take the weights of an exported checkpoint, and those of the auxiliary head if they are there.
 
     :param folder: in the published layout, of this network's widths.
     :raises UnavailableError: ``model_missing``, ``model_incomplete`` if it does not fit.
     """
+    if (folder / _HEAD_FILE).exists():
+        network.characters.load_state_dict(load_file(folder / _HEAD_FILE))
     model, _ = load_checkpoint(folder, "cpu", torch.float32)
     # The network has no tables of relative positions, and the engine has wrapped SAM's attention.
     own = {
@@ -239,7 +283,9 @@ def load_weights(network: Network, folder: Path) -> None:
 def export(weights: Mapping[str, torch.Tensor], folder: Path) -> None:
     """Write a checkpoint in the published layout: config, tokenizer, weights in float16.
 
-    :param weights: of a :class:`Network`, by name; the auxiliary head stays behind.
+    The auxiliary head lies beside it, in a file that no reader of checkpoints takes.
+
+    :param weights: of a :class:`Network`, by name.
     :param folder: made if it is missing; files of an earlier checkpoint in it are replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -259,6 +305,12 @@ def export(weights: Mapping[str, torch.Tensor], folder: Path) -> None:
         if "rel_pos" in name:
             nn.init.zeros_(parameter)
     model.half().save_pretrained(folder, max_shard_size=_SHARD_SIZE)
+    head = {
+        name.removeprefix("characters."): weight.detach().half().cpu().contiguous()
+        for name, weight in weights.items()
+        if name.startswith("characters.")
+    }
+    save_file(head, folder / _HEAD_FILE)
     save_tokenizer(folder)
     # save_pretrained wrote the native configuration; published checkpoints have their own.
     (folder / "generation_config.json").unlink(missing_ok=True)

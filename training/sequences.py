@@ -16,6 +16,8 @@ from training.tokenizer import BOS, EOS
 
 #: Labels that the loss leaves out.
 IGNORED = -100
+#: Its answers are a line long: by their tokens alone they would count a tenth of a page.
+_LOCATE_WEIGHT = 8.0
 
 
 @dataclass(frozen=True)
@@ -25,19 +27,26 @@ class Sequences:
     :param ids: (sequences, length).
     :param vision_rows: (sequences, length): see :meth:`training.network.Network.embed`.
     :param labels: (sequences, length): the token to be foretold at each place, or ``IGNORED``.
+    :param weights: float32 (sequences,): of each sequence's tokens in the loss.
     """
 
     ids: torch.Tensor
     vision_rows: torch.Tensor
     labels: torch.Tensor
+    weights: torch.Tensor
 
 
 @dataclass(frozen=True)
 class Question:
-    """A prompt and its answer, as token ids; the answer ends with the end token."""
+    """A prompt and its answer, as token ids.
+
+    :param answer: ends with the end token.
+    :param weight: of its tokens in the loss.
+    """
 
     prompt: list[int]
     answer: list[int]
+    weight: float = 1.0
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
@@ -58,7 +67,9 @@ class Encoder:
     def question(self, prompt: str, answer: str) -> Question:
         """Encode a prompt, such as ``markdown`` or ``locate:Total``, and its answer."""
         return Question(
-            self._encode("\n" + prompt_line(prompt)), [*self._encode(answer), self._eos]
+            self._encode("\n" + prompt_line(prompt)),
+            [*self._encode(answer), self._eos],
+            _LOCATE_WEIGHT if prompt.startswith("locate:") else 1.0,
         )
 
     def _encode(self, text: str) -> list[int]:
@@ -76,7 +87,9 @@ class Encoder:
         ids = np.full((count, length), self.tokenizer.pad_token_id, np.int64)
         rows = np.full((count, length), -1, np.int64)
         labels = np.full((count, length), IGNORED, np.int64)
+        weights = np.ones(count, np.float32)
         for row, (image, question) in enumerate(asked):
+            weights[row] = question.weight
             text = 1 + len(image)
             start = text + len(question.prompt)
             end = start + len(question.answer)
@@ -85,7 +98,7 @@ class Encoder:
             rows[row, 1:text] = image
             ids[row, text:end] = question.prompt + question.answer
             labels[row, start - 1 : end - 1] = question.answer
-        return Sequences(*map(torch.from_numpy, (ids, rows, labels)))
+        return Sequences(*map(torch.from_numpy, (ids, rows, labels, weights)))
 
 
 def group(

@@ -28,10 +28,10 @@ _KIND_PHRASES = {
 _HEADINGS = {"title": "# ", "sub_title": "## "}
 #: Share of each prompt among those asked about a page.
 _WEIGHTS = {
-    "free": 0.30,
-    "markdown": 0.34,
-    "ocr": 0.20,
-    "locate": 0.09,
+    "free": 0.29,
+    "markdown": 0.33,
+    "ocr": 0.18,
+    "locate": 0.13,
     "describe": 0.04,
     "figure": 0.03,
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ _EMPTY_WEIGHT = 0.1
 _WARM_UP_STEPS = 200
 #: Sizes of views in pixels that are worth compiling for: small's and tiles', and base's.
 _COMPILED_SIZES = (640, 1024)
+#: Weight of the auxiliary loss beside the decoder's: from 1 down to this.
+_LEAST_AUXILIARY_WEIGHT = 0.25
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,8 @@ class Run:
         None begins at random.
     :param start: share of the run, 0 to 1, at which such a run enters the curriculum.
     :param rate: learning rates as a share of their peaks.
-    :param compiler: a backend of torch.compile, such as ``inductor``, for the most frequent shapes;
-        empty for none. It takes minutes before the first step.
+    :param compiler: a backend of torch.compile, such as ``inductor``, for the most frequent sizes of
+        views; empty for none. It takes a minute before the first step, and nearly halves the others.
     """
 
     assets: Path
@@ -91,9 +93,9 @@ class Trainer:
         self.step, self.trained_s = round(run.start * run.steps), 0.0
         self._first_step = self.step
         self._held_out: list[Batch] = []
-        self._compiled = _Passes(self._look, self._answer)
+        self._character_loss, self._text_loss = _character_loss, _text_loss
         if run.compiler:
-            self._compiled = _compile(self._compiled, run.compiler)
+            self._compile(run.compiler)
         self._replayed = Replayed(self._step) if self.device == "cuda" else self._step
         run.folder.mkdir(parents=True, exist_ok=True)
         if self._state.exists():
@@ -153,6 +155,7 @@ class Trainer:
             batch_size=None,
             num_workers=run.workers,
             prefetch_factor=3 if run.workers else None,
+            pin_memory=self.device == "cuda",
         )
         return iter(loader)
 
@@ -165,22 +168,25 @@ class Trainer:
             (self.step - self._first_step) / warm_up,
         )
         self.optimizer.set_rate(self.run.rate * rate)
-        # Once the glyphs are known, all attention belongs to the text.
-        weight = torch.tensor(max(0.1, 1 - 2 * progress), device=self.device)
+        # Nothing here waits for the GPU, not even a number on its way there: steps queue up.
+        weight = torch.full((), max(_LEAST_AUXILIARY_WEIGHT, 1 - 2 * progress), device=self.device)
         tally.add(batch, self._replayed([weight, *self._inputs(batch, self.noise)]))
 
     def _inputs(self, batch: Batch, noise: torch.Generator) -> list[torch.Tensor]:
-        """On the device: ids, vision rows and labels of the groups, then pixels and cells."""
+        """On the device: ids, vision rows, labels and weights of the groups, then pixels and cells."""
+
+        def moved(tensor: torch.Tensor) -> torch.Tensor:
+            return tensor.to(self.device, non_blocking=True)
+
         tensors = [
-            tensor.to(self.device, non_blocking=True)
+            moved(tensor)
             for group in batch.sequences
-            for tensor in (group.ids, group.vision_rows, group.labels)
+            for tensor in (group.ids, group.vision_rows, group.labels, group.weights)
         ]
         for views in batch.views:
-            pixels = views.pixels.to(self.device, non_blocking=True)
-            pixels = photograph(pixels, views.inside.to(self.device), noise)
-            tensors.append(pixels.to(self.dtype))
-            tensors.append(views.cells.to(self.device, non_blocking=True))
+            pixels, inside = moved(views.pixels), moved(views.inside)
+            tensors.append(photograph(pixels, inside, noise, self.dtype))
+            tensors.append(moved(views.cells))
         return tensors
 
     def _step(self, tensors: list[torch.Tensor]) -> torch.Tensor:
@@ -190,38 +196,32 @@ class Trainer:
         :returns: see :meth:`_losses`.
         """
         weight, *inputs = tensors
-        figures = self._losses(inputs, self._compiled)
+        figures = self._losses(inputs)
         (figures[0] + weight * figures[2]).backward()
         self.optimizer.step()
         return figures.detach()
 
-    def _losses(self, inputs: list[torch.Tensor], passes: _Passes) -> torch.Tensor:
+    def _losses(self, inputs: list[torch.Tensor]) -> torch.Tensor:
         """(4,): loss and share foretold of the answers' tokens, the same of characters in cells."""
         inputs, groups, seen = list(inputs), [], []
         while inputs[0].ndim == 2:
-            groups.append([inputs.pop(0) for _ in range(3)])
+            groups.append([inputs.pop(0) for _ in range(4)])
         while inputs:
-            seen.append(passes.look(inputs.pop(0), inputs.pop(0)))
+            seen.append(self._look(inputs.pop(0), inputs.pop(0)))
         vision = torch.cat([tokens.flatten(0, 1) for tokens, _ in seen])
-        answered = [passes.answer(vision, *group) for group in groups]
+        answered = [self._answer(vision, *group) for group in groups]
         # Of several views the last show the characters: the tiles.
         characters = seen[-1][1]
         if not answered:
             return torch.cat([torch.zeros_like(characters), characters])
-        loss, right, count = torch.stack(answered).sum(0).unbind()
-        return torch.cat([torch.stack([loss, right]) / (count + 1), characters])
+        loss, weight, right, count = torch.stack(answered).sum(0).unbind()
+        text = torch.stack([loss / (weight + 1), right / (count + 1)])
+        return torch.cat([text, characters])
 
     def _look(self, pixels: torch.Tensor, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Vision tokens; and the loss on characters in cells with the share of them named."""
         tokens, logits = self.network.see(pixels)
-        logits, cells = logits.flatten(0, 2).float(), cells.flatten().long()
-        printed = (cells > 0) & (cells != AMBIGUOUS)
-        asked = (cells == 0).sum() * _EMPTY_WEIGHT + printed.sum() + 1
-        loss = F.cross_entropy(
-            logits, cells, self._class_weights, ignore_index=AMBIGUOUS, reduction="sum"
-        )
-        right = ((logits.argmax(-1) == cells) & printed).sum() / (printed.sum() + 1)
-        return tokens, torch.stack([loss / asked, right])
+        return tokens, self._character_loss(logits, cells, self._class_weights)
 
     def _answer(
         self,
@@ -229,29 +229,41 @@ class Trainer:
         ids: torch.Tensor,
         vision_rows: torch.Tensor,
         labels: torch.Tensor,
+        weights: torch.Tensor,
     ) -> torch.Tensor:
-        """(3,): sum of the losses on the answers' tokens, how many were foretold, how many are there."""
+        """(4,): see :func:`_text_loss`."""
         states = self.network.decode(self.network.embed(ids, vision, vision_rows))
-        logits = self.network.model.lm_head(states).flatten(0, 1).float()
-        loss = F.cross_entropy(logits, labels.flatten(), ignore_index=IGNORED, reduction="sum")
-        right = (logits.argmax(-1) == labels.flatten()).sum()
-        return torch.stack([loss, right.float(), (labels != IGNORED).sum().float()])
+        return self._text_loss(self.network.model.lm_head(states), labels, weights)
 
-    @torch.no_grad()
+    def _compile(self, backend: str) -> None:
+        self.network.compile_layers(backend, _COMPILED_SIZES)
+        for name in ("_character_loss", "_text_loss"):
+            function = torch.compile(getattr(self, name), backend=backend, fullgraph=True)
+
+            def with_any_shape(*tensors: torch.Tensor, function: Any = function) -> torch.Tensor:
+                classes = tensors[1]
+                for tensor in tensors:
+                    for dimension in range(min(classes.ndim, tensor.ndim)):
+                        torch._dynamo.maybe_mark_dynamic(tensor, dimension)
+                return function(*tensors)
+
+            setattr(self, name, with_any_shape)
+
     def _measure(self) -> None:
-        """Loss and share of tokens foretold on held-out pages, the answer so far being given."""
+        """Loss and share of tokens foretold on held-out pages, the answer so far being given.
+
+        Gradients are recorded for nothing: what is compiled for the training can be used.
+        """
         if not self._held_out:
             maker = BatchMaker(self.run.assets, "heldout", 0.5 * self.run.batch_share)
             for mode in ("small", "base"):
                 seen = maker.see(_FIRST_HELD_OUT_SEED, mode, STAGES[-1])
                 self._held_out.append(maker.ask(0, seen, mode, STAGES[-1]))
         tally = _Tally()
-        self.network.eval()
         for batch in self._held_out:
             noise = torch.Generator(self.device).manual_seed(0)
             inputs = self._inputs(batch, noise)
-            tally.add(batch, self._losses(inputs, _Passes(self._look, self._answer)))
-        self.network.train()
+            tally.add(batch, self._losses(inputs).detach())
         self._log(step=self.step, seconds=round(self.trained_s, 1), held_out=tally.take()["modes"])
 
     def _log(self, **values: Any) -> None:
@@ -261,35 +273,42 @@ class Trainer:
             file.write(line + "\n")
 
 
-@dataclass(frozen=True)
-class _Passes:
-    """The network's two passes with their losses: see :class:`Trainer`'s methods of these names."""
+def _character_loss(
+    logits: torch.Tensor, cells: torch.Tensor, class_weights: torch.Tensor
+) -> torch.Tensor:
+    """(2,): mean loss on the characters in cells, and the share of them named.
 
-    look: Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-    answer: Callable[..., torch.Tensor]
+    :param logits: (views, rows, columns, classes).
+    :param cells: (views, rows, columns).
+    """
+    logits, cells = logits.flatten(0, 2).float(), cells.flatten().long()
+    printed = (cells > 0) & (cells != AMBIGUOUS)
+    asked = (cells == 0).sum() * _EMPTY_WEIGHT + printed.sum() + 1
+    loss = F.cross_entropy(logits, cells, class_weights, ignore_index=AMBIGUOUS, reduction="sum")
+    right = ((logits.argmax(-1) == cells) & printed).sum() / (printed.sum() + 1)
+    return torch.stack([loss / asked, right])
 
 
-def _compile(passes: _Passes, backend: str) -> _Passes:
-    """The passes compiled once for each of the frequent sizes of views, and once for all texts."""
-    torch._dynamo.config.automatic_dynamic_shapes = False
-    look = torch.compile(passes.look, backend=backend, fullgraph=True)
-    answer = torch.compile(passes.answer, backend=backend, fullgraph=True)
+def _text_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """(4,): weighted sum of the losses on tokens, sum of the weights, tokens foretold, tokens.
 
-    def look_at(pixels: torch.Tensor, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        if pixels.shape[-1] not in _COMPILED_SIZES:
-            return passes.look(pixels, cells)
-        for tensor in (pixels, cells):
-            torch._dynamo.mark_dynamic(tensor, 0)
-        return look(pixels, cells)
-
-    def answer_with(vision: torch.Tensor, *group: torch.Tensor) -> torch.Tensor:
-        torch._dynamo.mark_dynamic(vision, 0)
-        for tensor in group:
-            for dimension in (0, 1):
-                torch._dynamo.mark_dynamic(tensor, dimension)
-        return answer(vision, *group)
-
-    return _Passes(look_at, answer_with)
+    :param logits: (sequences, length, vocabulary).
+    :param labels: (sequences, length).
+    :param weights: (sequences,).
+    """
+    losses = F.cross_entropy(
+        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"
+    ).view_as(labels)
+    asked = labels != IGNORED
+    right = (logits.argmax(-1) == labels) & asked
+    return torch.stack(
+        [
+            (losses * weights[:, None]).sum(),
+            (asked * weights[:, None]).sum(),
+            right.sum().float(),
+            asked.sum().float(),
+        ]
+    )
 
 
 class _Tally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ from training.page import Page
 
 #: Grey of the padding, as in :data:`airflow_deepseek_ocr.model.image_processing.PADDING`.
 _PADDING = 127
+#: How near the edge of a cell a character's place is not clear, in pixels of the view.
+_BLUR = 0.5
 
 
 @dataclass(frozen=True)
@@ -97,14 +100,24 @@ def _cells(
     left, top, right, bottom = inside
     places = np.array([(glyph.x, glyph.y) for glyph in page.glyphs])
     classes = np.array([CHARACTERS.get(glyph.character, AMBIGUOUS) for glyph in page.glyphs])
-    columns = (places[:, 0] * ((right - left) / page.image.width) + left) // token_width
-    rows = (places[:, 1] * ((bottom - top) / page.image.height) + top) // token_height
-    columns = columns.astype(int).clip(0, cells.shape[1] - 1)
-    rows = rows.astype(int).clip(0, cells.shape[0] - 1)
-    cells[rows, columns] = classes
-    flat = rows * cells.shape[1] + columns
-    crowded, counts = np.unique(flat, return_counts=True)
-    cells.reshape(-1)[crowded[counts > 1]] = AMBIGUOUS
+    scale = np.array(((right - left) / page.image.width, (bottom - top) / page.image.height))
+    places = places * scale + (left, top)
+
+    def cells_at(offset: tuple[float, float]) -> npt.NDArray[np.int64]:
+        columns, rows = ((places + offset) // (token_width, token_height)).astype(int).T
+        rows = rows.clip(0, cells.shape[0] - 1)
+        return rows * cells.shape[1] + columns.clip(0, cells.shape[1] - 1)
+
+    own = cells_at((0, 0))
+    flat = cells.reshape(-1)
+    flat[own] = classes
+    crowded, counts = np.unique(own, return_counts=True)
+    flat[crowded[counts > 1]] = AMBIGUOUS
+    for across, down in product((-_BLUR, _BLUR), repeat=2):
+        near = cells_at((across, down))
+        # A character on the edge of two cells may be named in either.
+        flat[near[near != own]] = AMBIGUOUS
+        flat[own[near != own]] = AMBIGUOUS
     return cells
 
 

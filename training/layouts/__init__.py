@@ -131,7 +131,7 @@ def _style(
         typeface=rng.choice(typefaces),
         size=max(smallest, round(math.exp(rng.uniform(low, high)))),
         smallest=smallest,
-        pitch=rng.uniform(1.17, 1.5),
+        pitch=rng.uniform(1.15, 1.5) if rng.random() < 0.8 else rng.uniform(1.5, 1.9),
         gap=rng.uniform(0.55, 1.6),
         ink=min(rng.randint(0, 60) if rng.random() < 0.8 else rng.randint(60, 110), paper - 110),
         paper=paper,

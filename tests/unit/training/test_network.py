@@ -90,7 +90,7 @@ def test_logits_are_those_of_the_exported_checkpoint(
         (number, encoder.question("free", f"page {number} says €{number}"))
         for number in range(len(seen))
     ]
-    batch = assemble(encoder, seen, asked, mode, PageSpec(0, (1, 1), (40, 64, 96)))
+    batch = assemble(encoder, seen, asked, mode, PageSpec(0, (1, 1), (40, 48, 64, 80, 96)))
     ours = _logits(network, batch)
     model, tokenizer = load_checkpoint(checkpoint, "cpu", torch.float32)
     image = tokenizer.convert_tokens_to_ids("<image>")

@@ -25,7 +25,7 @@ SHORT = (
     Stage(
         1.0,
         {"tiny": 1},
-        dict.fromkeys(("tiny", "small", "base"), PageSpec(60, (18, 40), (80, 128, 192))),
+        dict.fromkeys(("tiny", "small", "base"), PageSpec(60, (18, 40), (64, 88, 120, 160, 192))),
         ("free",),
     ),
 )
@@ -128,7 +128,7 @@ def test_a_run_goes_on_from_a_checkpoint(
     before = {name: weight.clone() for name, weight in weights(second).items()}
     for name, weight in weights(first).items():
         same = torch.allclose(before[name], weight, atol=1e-3)
-        assert same != name.startswith("characters"), name
+        assert same, name
     rates = recorded_rates(second, monkeypatch)
     second.train()
     assert rates == [0.0], "new optimizers warm up"
