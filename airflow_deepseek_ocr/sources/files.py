@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ class FileSource:
         """See :meth:`airflow_deepseek_ocr.sources.source.Source.fetch`.
 
         :raises DocumentError: ``missing_file``, ``overwritten``, ``empty_file``, ``too_many_bytes``.
-        :raises UnavailableError: ``access_denied``, ``storage_unavailable``.
+        :raises UnavailableError: ``access_denied``, ``storage_unavailable``, ``changing_file``.
         """
         if ref.version and not wanted(ref):
             return None
@@ -89,13 +90,30 @@ def copy_hashed(source: BinaryIO, target: Path, ref: DocumentRef, limits: Limits
     """Copy an open file, and take a hash of its content for its version.
 
     :raises DocumentError: ``empty_file``, ``too_many_bytes``.
+    :raises UnavailableError: ``changing_file`` if a local file was written to meanwhile.
     """
     digest, size = hashlib.sha256(), 0
+    before = _state(source)
     with target.open("wb") as file:
         while chunk := source.read(_COPY_CHUNK):
             size += len(chunk)
             limits.check_bytes(size)  # while copying: not every store tells the size beforehand
             digest.update(chunk)
             file.write(chunk)
+    if _state(source) != before:
+        raise UnavailableError(
+            "changing_file",
+            f"{ref.uri} was written to while it was read, which would mix two versions; try again when "
+            "its writer is done.",
+        )
     limits.check_bytes(size)
     return replace(ref, version=f"sha256:{digest.hexdigest()}", size=size)
+
+
+def _state(source: BinaryIO) -> tuple[int, int] | None:
+    """What changes when an open local file is written to; None for what is no local file."""
+    try:
+        state = os.fstat(source.fileno())
+    except (OSError, AttributeError):
+        return None
+    return state.st_size, state.st_mtime_ns
