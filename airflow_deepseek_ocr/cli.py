@@ -1,4 +1,4 @@
-"""The command line: read files without Airflow, and fill the model cache."""
+"""The command line: read files without Airflow, fill the model cache, and run servers."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.connection import DTYPES, Settings
-from airflow_deepseek_ocr.errors import DeepSeekOCRError
+from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, MissingExtraError
 from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI, Page, open_document
 from airflow_deepseek_ocr.ocr.engine import Progress
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
@@ -71,7 +71,45 @@ def _parser() -> argparse.ArgumentParser:
     pull = commands.add_parser("pull", parents=[model], help="fetch a model into the cache")
     pull.add_argument("model", metavar="MODEL", help="hub id or s3:// prefix")
     pull.set_defaults(run=_pull)
+    _add_serve(commands, model)
+    _add_servers(commands)
     return parser
+
+
+def _add_serve(commands: Any, model: argparse.ArgumentParser) -> None:
+    serve = commands.add_parser(
+        "serve", parents=[model], help="serve the model on this host, to OpenAI-compatible clients"
+    )
+    serve.add_argument("model", metavar="MODEL", help="folder, hub id or s3:// prefix")
+    serve.add_argument("--name", help="what clients call the model; MODEL by default")
+    where = serve.add_mutually_exclusive_group()
+    where.add_argument("--port", type=int, default=8808, help="on the loopback; 0 takes a free one")
+    where.add_argument("--socket", type=Path, help="path of a Unix socket instead")
+    serve.add_argument(
+        "--secret-file",
+        type=Path,
+        required=True,
+        help="what clients must send as bearer token; made, readable by you alone, if there is none",
+    )
+    serve.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    serve.add_argument("--dtype", default="auto", choices=DTYPES)
+    serve.add_argument("--batch-size", type=int, help="most pages read at once")
+    serve.add_argument("--max-pending", type=int, help="pages accepted at once; the next get 429")
+    serve.add_argument("--max-body-mb", type=int, default=128, help="largest request, in MiB")
+    serve.add_argument("--idle-seconds", type=float, help="leave when nobody asks for so long")
+    serve.add_argument("--record", type=Path, help=argparse.SUPPRESS)
+    serve.set_defaults(run=_serve)
+
+
+def _add_servers(commands: Any) -> None:
+    servers = commands.add_parser(
+        "servers", help="list the servers that tasks started on this host"
+    )
+    servers.set_defaults(run=_servers)
+    stop = commands.add_parser("stop", help="stop servers that tasks started on this host")
+    stop.add_argument("keys", nargs="*", metavar="KEY", help="as listed by: servers")
+    stop.add_argument("--all", action="store_true", help="stop all of them")
+    stop.set_defaults(run=_stop)
 
 
 def _settings(options: argparse.Namespace) -> Settings:
@@ -91,6 +129,69 @@ def _fetch(settings: Settings) -> Path:
     from airflow_deepseek_ocr.model.source import fetch_model
 
     return fetch_model(settings.model, settings.revision, cache_dir=settings.cache_folder)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from airflow_deepseek_ocr.engines.records import note_end
+    from airflow_deepseek_ocr.engines.secret import create_secret, read_secret
+
+    with note_end(options.record):
+        try:
+            from airflow_deepseek_ocr.engines.serve.run import Listen, run
+            from airflow_deepseek_ocr.engines.serve.service import Model, Service
+        except ImportError as error:
+            raise MissingExtraError(error.name or "fastapi", "transformers") from error
+        settings = _settings(options)
+        path = options.secret_file
+        secret = read_secret(path) if path.exists() else create_secret(path)
+        model = Model(
+            folder=_fetch(settings),
+            name=options.name or options.model,
+            revision=settings.revision,
+            device=settings.device,
+            dtype=settings.dtype,
+            batch_size=settings.batch_size,
+        )
+        run(
+            lambda on_end: Service(
+                model,
+                max_pending=options.max_pending,
+                max_body_bytes=options.max_body_mb << 20,
+                on_end=on_end,
+            ),
+            secret=secret,
+            listen=Listen(options.socket, options.port),
+            idle_s=options.idle_seconds,
+        )
+    return 0
+
+
+def _servers(_: argparse.Namespace) -> int:
+    from airflow_deepseek_ocr.engines.records import all_records, servers_folder
+
+    for record in all_records(servers_folder()):
+        state = f"process {record.pid}" if record.process() else "ended by itself"
+        print(f"{record.key}  {record.kind}  {record.version}  {state}  {record.description}")
+    return 0
+
+
+def _stop(options: argparse.Namespace) -> int:
+    from airflow_deepseek_ocr.engines.keeper import stop_server
+    from airflow_deepseek_ocr.engines.records import all_records, servers_folder
+
+    folder = servers_folder()
+    records = {record.key: record for record in all_records(folder)}
+    unknown = [key for key in options.keys if key not in records]
+    if unknown or not (options.keys or options.all):
+        raise ConfigurationError(
+            "server_key",
+            (f"No server {unknown[0]!r}." if unknown else "Name a KEY, or give --all.")
+            + " The servers there are: airflow-deepseek-ocr servers",
+        )
+    for key in records if options.all else options.keys:
+        stop_server(records[key], folder)
+        print(f"stopped {key}")
+    return 0
 
 
 def _read(options: argparse.Namespace) -> int:

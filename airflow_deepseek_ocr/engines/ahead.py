@@ -6,12 +6,21 @@ import queue
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 
 _POLL_S = 0.2
+
+
+@runtime_checkable
+class Stoppable(Protocol):
+    """A source that waits for items without end, and can be told that nobody will draw more."""
+
+    def stop(self) -> None:
+        """End the waiting; called from another thread."""
+        ...
 
 
 class _End:
@@ -26,7 +35,8 @@ class Ahead(Generic[Item, Made]):
 
     A context manager: leaving it stops the thread, which closes nothing of the source's.
 
-    :param source: drawn in the thread, never more than ``bound`` items ahead.
+    :param source: drawn in the thread, never more than ``bound`` items ahead. If it is
+        :class:`Stoppable`, leaving the context stops it.
     :param work: done on each item in the thread; what it raises reaches the consumer like an error
         of the source.
     :param bound: results that may wait.
@@ -50,6 +60,8 @@ class Ahead(Generic[Item, Made]):
         trace: TracebackType | None,
     ) -> None:
         self._stop.set()
+        if isinstance(self._source, Stoppable):
+            self._source.stop()
         self._thread.join()
 
     def take(self, *, wait: bool) -> Made | None:

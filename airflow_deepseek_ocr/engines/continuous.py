@@ -184,22 +184,26 @@ class ContinuousBatch:
                 self._slots.step(min(columns, self._slots.length))
                 for page in running.values():
                     page.steps += 1
-            finished = [(slot, self._slots.text(slot)) for slot in self._slots.finished(running)]
+            finished = [
+                (slot, written, self._decode(written.ids))
+                for slot in self._slots.finished(running)
+                for written in [self._slots.text(slot)]
+            ]
         except Exception as error:
             yield from self._after_failure(error)
             return
         share = (time.monotonic() - started) / len(running)
         for page in running.values():
             page.seconds += share
-        for slot, text in finished:
+        for slot, written, text in finished:
             page = running.pop(slot)
             yield PageReading(
                 key=page.key,
-                text=self._decode(text.ids),
-                finish_reason=FinishReason.STOP if text.ended else FinishReason.LENGTH,
+                text=text,
+                finish_reason=FinishReason.STOP if written.ended else FinishReason.LENGTH,
                 vision_tokens=page.views.vision_tokens,
                 prompt_tokens=len(page.prompt_ids),
-                text_tokens=len(text.ids),
+                text_tokens=len(written.ids),
                 seconds=page.seconds,
             )
 

@@ -35,11 +35,14 @@ class Resolution:
     tiles: bool = False
     keep_aspect: bool = True
 
-    def grid(self, width: int, height: int) -> tuple[int, int]:
-        """Columns and rows of tiles for an image of ``width`` x ``height`` pixels; (1, 1) means none."""
+    def grid(self, width: int, height: int, max_tiles: int = MAX_TILES) -> tuple[int, int]:
+        """Columns and rows of tiles for an image of ``width`` x ``height`` pixels; (1, 1) means none.
+
+        :param max_tiles: most tiles; other implementations of the model cut into fewer.
+        """
         if not self.tiles or (width <= TILE_SIZE and height <= TILE_SIZE):
             return (1, 1)
-        return closest_grid(width, height)
+        return closest_grid(width, height, max_tiles)
 
     def vision_tokens(self, grid: tuple[int, int] = (1, 1)) -> int:
         """Number of vision tokens of an image read with that grid of (columns, rows)."""
@@ -83,7 +86,7 @@ def get_resolution(name: str) -> Resolution:
         ) from None
 
 
-def closest_grid(width: int, height: int) -> tuple[int, int]:
+def closest_grid(width: int, height: int, max_tiles: int = MAX_TILES) -> tuple[int, int]:
     """Columns and rows whose aspect ratio is closest to the image's.
 
     Of two equally close grids the larger wins when the image has more than half its pixels.
@@ -91,9 +94,9 @@ def closest_grid(width: int, height: int) -> tuple[int, int]:
     grids = sorted(
         (
             (columns, rows)
-            for columns in range(1, MAX_TILES + 1)
-            for rows in range(1, MAX_TILES + 1)
-            if MIN_TILES <= columns * rows <= MAX_TILES
+            for columns in range(1, max_tiles + 1)
+            for rows in range(1, max_tiles + 1)
+            if MIN_TILES <= columns * rows <= max_tiles
         ),
         key=lambda grid: grid[0] * grid[1],
     )

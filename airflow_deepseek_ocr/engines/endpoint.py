@@ -1,0 +1,60 @@
+"""Where a server is and what it wants to hear."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server's address.
+
+    :param url: without ``/v1``, such as ``https://ocr.example.com:8443``.
+    :param secret: sent as a bearer token, if there is one.
+    :param socket_path: Unix socket that the server listens on, if it does.
+    """
+
+    url: str
+    secret: str | None = field(default=None, repr=False)
+    socket_path: Path | None = None
+
+    @property
+    def local(self) -> bool:
+        """Whether the server is on this host, so that bytes cost nothing on the way."""
+        return self.socket_path is not None or urlsplit(self.url).hostname in _LOOPBACK
+
+    def client(self, timeout: httpx.Timeout) -> httpx.Client:
+        """A client for a few requests."""
+        transport = httpx.HTTPTransport(uds=str(self.socket_path)) if self.socket_path else None
+        return httpx.Client(transport=transport, **self._options(timeout))
+
+    def async_client(self, timeout: httpx.Timeout, connections: int) -> httpx.AsyncClient:
+        """A client for many requests.
+
+        :param connections: kept open, and most that are open at once.
+        """
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        uds = str(self.socket_path) if self.socket_path else None
+        transport = httpx.AsyncHTTPTransport(uds=uds, limits=limits) if uds else None
+        return httpx.AsyncClient(transport=transport, limits=limits, **self._options(timeout))
+
+    def redact(self, text: str) -> str:
+        """The text without the secret, should it hold it."""
+        return text.replace(self.secret, "***") if self.secret else text
+
+    def _options(self, timeout: httpx.Timeout) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.secret}"} if self.secret else {}
+        # A proxy from the environment cannot reach this host's loopback.
+        return {
+            "base_url": self.url,
+            "headers": headers,
+            "timeout": timeout,
+            "trust_env": not self.local,
+        }

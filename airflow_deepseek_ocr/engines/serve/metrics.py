@@ -1,0 +1,63 @@
+"""The server's figures, in Prometheus' text format."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from airflow_deepseek_ocr.ocr.engine import PageReading
+
+_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+
+
+class Metrics:
+    """Counters and gauges of one server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.responses = Counter(
+            "deepseek_ocr_responses",
+            "Answers to chat completions by HTTP status; 499: the client had gone",
+            ["status"],
+            registry=self._registry,
+        )
+        self.pending = Gauge(
+            "deepseek_ocr_pages_pending",
+            "Pages accepted and not answered yet",
+            registry=self._registry,
+        )
+        self._pages = Counter(
+            "deepseek_ocr_pages",
+            "Pages by resolution mode and end: stop, length, or an error's code",
+            ["resolution", "end"],
+            registry=self._registry,
+        )
+        self._vision = Counter(
+            "deepseek_ocr_vision_tokens", "Tokens that stood for images", registry=self._registry
+        )
+        self._text = Counter("deepseek_ocr_text_tokens", "Tokens written", registry=self._registry)
+        self._seconds = Histogram(
+            "deepseek_ocr_page_seconds",
+            "Seconds from a page's arrival to its answer",
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
+        self.ready = Gauge(
+            "deepseek_ocr_ready", "1 when the model is loaded", registry=self._registry
+        )
+
+    def count(self, resolution: str, reading: PageReading, seconds: float) -> None:
+        """Add a page that was read, or failed.
+
+        :param resolution: its mode.
+        :param reading: what became of it.
+        :param seconds: from its arrival to its answer.
+        """
+        end = reading.error.code if reading.error else str(reading.finish_reason)
+        self._pages.labels(resolution, end).inc()
+        self._vision.inc(reading.vision_tokens)
+        self._text.inc(reading.text_tokens)
+        self._seconds.observe(seconds)
+
+    def text(self) -> bytes:
+        """All of it."""
+        return generate_latest(self._registry)

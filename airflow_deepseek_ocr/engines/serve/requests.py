@@ -1,0 +1,178 @@
+"""Requests to the server: what a body must hold, and the page in it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from PIL import Image
+from pydantic import BaseModel, Field, ValidationError
+
+from airflow_deepseek_ocr.engines.chat import Capabilities, prompt_of_line
+from airflow_deepseek_ocr.errors import ConfigurationError
+from airflow_deepseek_ocr.ocr.documents import Limits
+from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+_MAX_LINE = 1000
+
+
+class RequestError(Exception):
+    """A request that is refused.
+
+    :param status: HTTP status.
+    :param code: short name for programs.
+    :param message: what is wrong and what to do.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+@dataclass(frozen=True)
+class ParsedPage:
+    """A page as a request describes it; see :class:`~airflow_deepseek_ocr.ocr.engine.PageRequest`."""
+
+    image: Image.Image
+    prompt: str
+    resolution: str
+    max_tokens: int | None
+
+
+class _Url(BaseModel):
+    url: str
+
+
+class _Part(BaseModel):
+    type: Literal["text", "image_url"]
+    text: str | None = Field(None, max_length=_MAX_LINE)
+    image_url: _Url | None = None
+
+
+class _Message(BaseModel):
+    role: Literal["user"]
+    content: list[_Part] = Field(min_length=2, max_length=2)
+
+
+class _ProcessorOptions(BaseModel):
+    resolution: str | None = None
+
+
+class _Guard(BaseModel):
+    ngram_size: int
+    window_size: int | None = None
+
+
+class _Body(BaseModel):
+    model: str
+    messages: list[_Message] = Field(min_length=1, max_length=1)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=0)
+    n: int | None = Field(None, ge=1, le=1)
+    stream: Literal[False] | None = None
+    skip_special_tokens: Literal[False] | None = None
+    mm_processor_kwargs: _ProcessorOptions | None = None
+    vllm_xargs: _Guard | None = None
+
+
+def parse_page(raw: bytes, server: Capabilities, default_resolution: str) -> ParsedPage:
+    """The page that a request's body asks for.
+
+    :param raw: the body.
+    :param server: what the server can do.
+    :param default_resolution: the mode of requests that name none.
+    :raises RequestError: 400 or 404, saying what is wrong.
+    """
+    try:
+        body = _Body.model_validate_json(raw)
+    except ValidationError as error:
+        # Of the input itself nothing is repeated: it may be anything, of any size.
+        first: Any = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "body"
+        raise _refused("bad_request", f"{where}: {first['msg']}") from None
+    if body.model != server.model:
+        raise RequestError(404, "model_not_found", f"This server serves {server.model!r} only.")
+    _check_guard(body.vllm_xargs, server)
+    options = body.mm_processor_kwargs
+    resolution = (options and options.resolution) or default_resolution
+    if resolution not in server.modes:
+        raise _refused(
+            "server_mode", f"Modes in mm_processor_kwargs.resolution: {', '.join(server.modes)}."
+        )
+    line, url = _content(body.messages[0].content)
+    return ParsedPage(
+        image=_image(url),
+        prompt=_prompt(line),
+        resolution=resolution,
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+    )
+
+
+def _check_guard(asked: _Guard | None, server: Capabilities) -> None:
+    if asked is None or server.guard is None:
+        return
+    size, window = server.guard
+    if (asked.ngram_size, asked.window_size or window) != (size, window):
+        raise _refused(
+            "server_guard",
+            f"The guard of this server is ngram_size {size} in window_size {window}; ask for that, or "
+            "leave vllm_xargs out.",
+        )
+
+
+def _content(parts: list[_Part]) -> tuple[str, str]:
+    lines = [part.text for part in parts if part.type == "text" and part.text]
+    urls = [part.image_url.url for part in parts if part.type == "image_url" and part.image_url]
+    if len(lines) != 1 or len(urls) != 1:
+        raise _refused("bad_request", "content must hold one text and one image_url.")
+    return lines[0], urls[0]
+
+
+def _prompt(line: str) -> str:
+    name = prompt_of_line(line)
+    if name is None:
+        raise _refused(
+            "server_prompt",
+            "The text must be one of the lines the model was trained with: "
+            + "; ".join(prompt.template.format(text="TEXT") for prompt in PROMPTS.values()),
+        )
+    try:
+        prompt_line(name)
+    except ConfigurationError as error:
+        raise _refused(error.code, str(error)) from error
+    return name
+
+
+def _image(url: str) -> Image.Image:
+    head, comma, data = url.partition(",")
+    if not (comma and head.startswith("data:image/") and head.endswith(";base64")):
+        raise _refused(
+            "bad_image", "image_url must be data:image/...;base64,...; addresses are not fetched."
+        )
+    limit = Limits().max_pixels
+    try:
+        image = Image.open(io.BytesIO(base64.b64decode(data, validate=True)), formats=_FORMATS)
+        if image.width * image.height > limit:
+            raise _refused("bad_image", f"The image has more than {limit:,} pixels.")
+        return image.convert("RGB")
+    except RequestError:
+        raise
+    except (
+        binascii.Error,
+        Image.DecompressionBombError,
+        OSError,
+        ValueError,
+        SyntaxError,
+    ) as error:
+        raise _refused(
+            "bad_image", f"The image is not one of {', '.join(_FORMATS)}, or damaged."
+        ) from error
+
+
+def _refused(code: str, message: str) -> RequestError:
+    return RequestError(400, code, message)

@@ -1,0 +1,143 @@
+"""What is behind the server's routes: the engine once it is loaded, and the limits."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_deepseek_ocr import __version__
+from airflow_deepseek_ocr.engines.chat import Capabilities, own_capabilities
+from airflow_deepseek_ocr.engines.serve.metrics import Metrics
+from airflow_deepseek_ocr.engines.serve.pages import Pages
+from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+
+log = logging.getLogger(__name__)
+
+#: Pages that may wait for each that is being read: the next ones are prepared meanwhile, and a caller
+#: whose page waits longer had better know.
+_WAITING_PER_SLOT = 4
+#: Largest request, in bytes: a page of 30 megapixels without compression, in base64.
+MAX_BODY_BYTES = 128 << 20
+
+
+@dataclass(frozen=True)
+class Model:
+    """What is served.
+
+    :param folder: a complete model folder.
+    :param name: what requests must call it.
+    :param revision: its revision; empty if it has none.
+    :param device: see :class:`TransformersEngine`, like ``dtype`` and ``batch_size``.
+    """
+
+    folder: Path
+    name: str
+    revision: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: int | None = None
+
+
+class Service:
+    """The engine and who uses it.
+
+    :param model: what to serve.
+    :param max_pending: pages accepted at once; four for each the engine reads at once if None.
+    :param max_body_bytes: largest request.
+    :param on_end: called when the engine failed to load or to go on, from another thread.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        max_pending: int | None = None,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        on_end: Callable[[], None],
+    ) -> None:
+        self.metrics = Metrics()
+        self.max_body_bytes = max_body_bytes
+        self.capabilities: Capabilities | None = None
+        self.failure: Exception | None = None
+        self.state = "loading"
+        self.pages: Pages
+        self._model, self._max_pending, self._on_end = model, max_pending, on_end
+        self._pending = 0
+        self._last_used = time.monotonic()
+
+    def load(self) -> None:
+        """Load the model in a thread of its own; :attr:`capabilities` are there when it is done."""
+        threading.Thread(target=self._load, name="load", daemon=True).start()
+
+    def _load(self) -> None:
+        model = self._model
+        try:
+            engine = TransformersEngine(
+                model.folder,
+                device=model.device,
+                dtype=model.dtype,
+                batch_size=model.batch_size,
+            )
+            slots = engine.plan().slots
+            self.pages = Pages(engine, self._broken)
+            self.pages.start()
+        except Exception as error:
+            self.failure, self.state = error, "failed"
+            self._on_end()
+            return
+        self._max_pending = self._max_pending or slots * (1 + _WAITING_PER_SLOT)
+        self.touch()
+        self.capabilities = own_capabilities(
+            model.name,
+            model.revision,
+            engine.decoding,
+            context_length=engine.page_length,
+            pages=slots,
+            max_body_bytes=self.max_body_bytes,
+            version=__version__,
+        )
+        self.state = "ready"
+        self.metrics.ready.set(1)
+        log.info("Ready on %s: %d pages at once", engine.device, slots)
+
+    def _broken(self) -> None:
+        self.capabilities, self.state = None, "broken"
+        self.failure = RuntimeError("The engine ended.")
+        self.metrics.ready.set(0)
+        self._on_end()
+
+    def close(self) -> None:
+        """Let the engine's thread end."""
+        if self.capabilities is not None:
+            self.pages.stop()
+
+    def touch(self) -> None:
+        """Somebody uses the server."""
+        self._last_used = time.monotonic()
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since somebody used the server; 0 while it loads or pages are being read."""
+        if self._pending or self.state == "loading":
+            return 0.0
+        return time.monotonic() - self._last_used
+
+    @contextmanager
+    def place(self) -> Iterator[bool]:
+        """A place among the pages accepted, if there is one; for the event loop's thread."""
+        if self._pending >= (self._max_pending or 1):
+            yield False
+            return
+        self._pending += 1
+        self.metrics.pending.set(self._pending)
+        try:
+            yield True
+        finally:
+            self._pending -= 1
+            self.metrics.pending.set(self._pending)
+            self.touch()

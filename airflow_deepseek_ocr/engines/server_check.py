@@ -1,0 +1,149 @@
+"""What a server can do, found by asking it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from typing import Any
+
+import httpx
+
+from airflow_deepseek_ocr.engines.chat import Capabilities, chat_request
+from airflow_deepseek_ocr.engines.endpoint import Endpoint
+from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.prompts import PROMPTS
+
+#: A token that the probe forces on the model, and how strongly; any token would do.
+_FORCED_TOKEN, _BIAS = 1000, 100
+_PROBE_TOKENS = 6
+#: With bigrams that must not repeat, a token cannot be written three times in a row.
+_PROBE_NGRAM = (2, 20)
+
+
+def ask_capabilities(
+    client: httpx.Client, endpoint: Endpoint, model: str, revision: str
+) -> Capabilities:
+    """What the server says it can do with that model.
+
+    :param client: for the endpoint.
+    :param model: the name the server must serve it by.
+    :param revision: what it must serve, as far as it says; empty for any.
+    :raises UnavailableError: ``server_unreachable``, ``server_answer``.
+    :raises ConfigurationError: ``server_secret``, ``server_model``, ``server_revision``.
+    """
+    cards = _get_json(client, endpoint, "/v1/models").get("data")
+    try:
+        served = [Capabilities.of_card(card) for card in cards or []]
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        raise _no_answer(endpoint, type(error).__name__) from None
+    for each in served:
+        if each.model == model:
+            if each.revision and revision and each.revision != revision:
+                raise ConfigurationError(
+                    "server_revision",
+                    f"The server serves revision {each.revision} of {model}, the connection asks for "
+                    f"{revision}: set the connection's revision, or start the server with the other.",
+                )
+            return each
+    names = ", ".join(each.model for each in served) or "none"
+    raise ConfigurationError(
+        "server_model",
+        f"The server at {endpoint.url} does not serve {model!r}. Models there: {names}. Set the "
+        "connection's model to one of these.",
+    )
+
+
+def prove_guard(
+    client: httpx.Client, endpoint: Endpoint, capabilities: Capabilities, decoding: Decoding
+) -> None:
+    """Raise unless the server applies the guard against repetitions.
+
+    A server that does not say so is asked to write a token that it is forced to repeat, with bigrams
+    that must not repeat: the guard, where it is active, is stronger.
+
+    :param client: for the endpoint.
+    :param decoding: the guard that requests will ask for.
+    :raises ConfigurationError: ``server_guard``, saying how the server is to be started.
+    :raises UnavailableError: ``server_unreachable``, ``server_answer``.
+    """
+    wanted = (decoding.ngram_size, decoding.ngram_window)
+    if capabilities.guard is not None:
+        if capabilities.guard != wanted:
+            raise ConfigurationError(
+                "server_guard",
+                f"The server's guard against repetitions is {capabilities.guard}, not {wanted} (n-gram "
+                "and window): use a server of the same version of this package.",
+            )
+        return
+    body = chat_request(
+        model=capabilities.model,
+        image_url=_blank_image(),
+        line=PROMPTS["free"].template,
+        resolution=None,
+        max_tokens=_PROBE_TOKENS,
+        guard=_PROBE_NGRAM,
+        table_cells=(),
+    ) | {"logit_bias": {str(_FORCED_TOKEN): _BIAS}, "logprobs": True, "ignore_eos": True}
+    answer = _json(client, endpoint, "POST", "/v1/chat/completions", json=body)
+    try:
+        written = [each["token"] for each in answer["choices"][0]["logprobs"]["content"]]
+    except (TypeError, KeyError, IndexError) as error:
+        raise _no_answer(endpoint, type(error).__name__) from None
+    if len(written) > 2 and len(set(written[:3])) == 1:
+        raise ConfigurationError(
+            "server_guard",
+            "The server applies no guard against repetitions, without which the model falls into "
+            "loops. Start vLLM with: --logits-processors "
+            "vllm.model_executor.models.deepseek_ocr:NGramPerReqLogitsProcessor",
+        )
+
+
+def _blank_image() -> str:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "white").save(buffer, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _get_json(client: httpx.Client, endpoint: Endpoint, path: str) -> dict[str, Any]:
+    return _json(client, endpoint, "GET", path)
+
+
+def _json(
+    client: httpx.Client, endpoint: Endpoint, method: str, path: str, **options: Any
+) -> dict[str, Any]:
+    try:
+        response = client.request(method, path, **options)
+    except httpx.TransportError as error:
+        raise UnavailableError(
+            "server_unreachable",
+            f"No answer from {endpoint.socket_path or endpoint.url} ({type(error).__name__}). Is the "
+            "server running, and are host and port of the connection right?",
+        ) from None
+    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise ConfigurationError(
+            "server_secret",
+            f"The server at {endpoint.url} refuses the secret ({response.status_code}). Set the "
+            "connection's password to the one the server was started with.",
+        )
+    if response.status_code >= 500:
+        raise UnavailableError(
+            "server_unreachable", f"The server at {endpoint.url} answers {response.status_code}."
+        )
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if response.status_code != httpx.codes.OK or not isinstance(answer, dict):
+        raise _no_answer(endpoint, f"{path} answers {response.status_code}")
+    return answer
+
+
+def _no_answer(endpoint: Endpoint, reason: str) -> UnavailableError:
+    return UnavailableError(
+        "server_answer",
+        f"{endpoint.url} does not answer as an OpenAI-compatible server ({reason}). Check host and "
+        "port of the connection.",
+    )
