@@ -17,6 +17,8 @@ from airflow_deepseek_ocr.ocr.page_selection import PageSelection
 if TYPE_CHECKING:
     from PIL import Image
 
+    from airflow_deepseek_ocr.ocr.text_layer import TextLayer
+
 #: Resolution at which PDF pages are rendered (``run_dpsk_ocr_pdf.py`` of the published scripts).
 DEFAULT_DPI = 144
 
@@ -92,10 +94,12 @@ class Page:
 
     :param number: from 1.
     :param image: RGB, upright.
+    :param text_layer: its own text, if the file brings one.
     """
 
     number: int
     image: Image.Image
+    text_layer: TextLayer | None = None
 
 
 class Document(ABC):

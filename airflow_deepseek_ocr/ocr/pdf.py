@@ -13,6 +13,8 @@ from PIL import Image
 from airflow_deepseek_ocr.errors import DocumentError
 from airflow_deepseek_ocr.ocr.documents import Document, Limits, Page
 from airflow_deepseek_ocr.ocr.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.pdf_text import read_text_layer
+from airflow_deepseek_ocr.ocr.text_layer import TextLayer
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +66,14 @@ class PdfDocument(Document):
                 try:
                     # A copy: the bitmap's memory is PDFium's and is released here.
                     image = Image.fromarray(bitmap.to_numpy()[..., :3].copy())
+                    layer = _text_layer(number, page, bitmap)
                 finally:
                     bitmap.close()
             except (pypdfium2.PdfiumError, MemoryError, ValueError, RuntimeError) as error:
                 raise _damaged(number, error) from error
             finally:
                 page.close()
-        return Page(number, image)
+        return Page(number, image, layer)
 
     def close(self) -> None:
         """See :meth:`Document.close`."""
@@ -109,6 +112,16 @@ def _open(path: Path) -> pypdfium2.PdfDocument:
         raise DocumentError(
             "damaged", f"The PDF is damaged or cut short ({error}); upload it again or repair it."
         ) from error
+
+
+def _text_layer(
+    number: int, page: pypdfium2.PdfPage, bitmap: pypdfium2.PdfBitmap
+) -> TextLayer | None:
+    try:
+        return read_text_layer(page, bitmap.get_posconv(page))
+    except (pypdfium2.PdfiumError, MemoryError, ValueError, RuntimeError) as error:
+        log.warning("The text layer of page %d cannot be read: %s", number, error)
+        return None
 
 
 def _damaged(number: int, error: Exception) -> DocumentError:

@@ -22,11 +22,13 @@ class Prompt:
     :param name: the short name used in connections, operators and tables.
     :param template: the line after the image; ``{text}`` is filled in where the prompt takes one.
     :param text_in_ref: the text read stands *inside* the reference spans, not behind them.
+    :param whole_page: the answer is the page's text, all of it and nothing else.
     """
 
     name: str
     template: str
     text_in_ref: bool = False
+    whole_page: bool = True
 
     @property
     def takes_text(self) -> bool:
@@ -45,9 +47,14 @@ PROMPTS: dict[str, Prompt] = {
         Prompt("markdown", f"{GROUNDING}Convert the document to markdown."),
         Prompt("ocr", f"{GROUNDING}OCR this image.", text_in_ref=True),
         Prompt("free", "Free OCR."),
-        Prompt("figure", "Parse the figure."),
-        Prompt("describe", "Describe this image in detail."),
-        Prompt("locate", f"Locate {REF_OPEN}{{text}}{REF_CLOSE} in the image.", text_in_ref=True),
+        Prompt("figure", "Parse the figure.", whole_page=False),
+        Prompt("describe", "Describe this image in detail.", whole_page=False),
+        Prompt(
+            "locate",
+            f"Locate {REF_OPEN}{{text}}{REF_CLOSE} in the image.",
+            text_in_ref=True,
+            whole_page=False,
+        ),
     )
 }
 

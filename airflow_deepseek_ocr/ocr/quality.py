@@ -19,6 +19,7 @@ from airflow_deepseek_ocr.ocr.repetition import Loop, Repetition, find_repetitio
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Region
 from airflow_deepseek_ocr.ocr.scripts import count_mixed_words, count_scripts, is_no_character
 from airflow_deepseek_ocr.ocr.tables import Tables, find_tables, rows_repeated_at_end
+from airflow_deepseek_ocr.ocr.text_layer import Agreement
 
 
 class Flag(StrEnum):
@@ -119,7 +120,8 @@ class Thresholds:
     :param ratio_knee: text to vision tokens, beyond which text is lost: 97 % precision up to 10
         (DeepSeek-OCR paper, arXiv:2510.18234, abstract and figure 1).
     :param ratio_cliff: the same: about 60 % at 20.
-    :param agreement: words common to reading and text layer, as F1.
+    :param agreement: words common to reading and text layer, as F1, below ...
+    :param agreement_words: ... where the longer of them has so many.
     :param only_in_one: share of the words of layer or reading that the other lacks.
     """
 
@@ -153,6 +155,7 @@ class Thresholds:
     ratio_knee: float = 10.0
     ratio_cliff: float = 20.0
     agreement: float = 0.5
+    agreement_words: int = 5
     only_in_one: float = 0.25
 
 
@@ -206,6 +209,7 @@ class Evidence:
     :param strokes: print on the page (:func:`~airflow_deepseek_ocr.ocr.ink.count_strokes`); None if
         that is not known.
     :param scripts: the scripts on the page, if something reliable tells them.
+    :param agreement: with the page's text layer, if that is sound.
     :param regions: the text's regions, if they are at hand; parsed from it otherwise.
     """
 
@@ -216,6 +220,7 @@ class Evidence:
     text_tokens: int = 0
     strokes: int | None = None
     scripts: frozenset[str] | None = None
+    agreement: Agreement | None = None
     regions: Sequence[Region] | None = field(default=None, repr=False)
 
 
@@ -240,6 +245,7 @@ def judge(evidence: Evidence, thresholds: Thresholds = THRESHOLDS) -> Verdict:
         *_of_markup(evidence.text, body, regions, grounded=prompt.grounded),
         *_of_characters(body, evidence.scripts, thresholds),
         *_of_ratio(evidence, thresholds),
+        *_of_agreement(evidence.agreement, thresholds),
     }
     return verdict(flags)
 
@@ -346,8 +352,8 @@ def _crowding(region: Region, vision_tokens: int) -> float:
 def _of_page(
     body: str, regions: Sequence[Region], evidence: Evidence, limits: Thresholds
 ) -> set[Flag]:
-    strokes, prompt = evidence.strokes, evidence.prompt.partition(":")[0]
-    if strokes is None or prompt in _NOT_ALL_TEXT:
+    strokes = evidence.strokes
+    if strokes is None or not get_prompt(evidence.prompt).whole_page:
         return set()
     characters = sum(map(str.isalnum, body))
     if strokes < limits.blank_strokes and characters:
@@ -362,8 +368,6 @@ def _of_page(
     return set()
 
 
-#: Prompts that ask for something else than the page's text.
-_NOT_ALL_TEXT = frozenset({"locate", "figure", "describe"})
 _PICTURES = frozenset({"image", "figure"})
 _MARKERS = (REF_OPEN, REF_CLOSE, DET_OPEN, DET_CLOSE)
 #: A marker that the end of the text cut.
@@ -425,3 +429,16 @@ def _of_ratio(evidence: Evidence, limits: Thresholds) -> set[Flag]:
     if ratio > limits.ratio_cliff:
         return {Flag.RATIO_CLIFF}
     return {Flag.RATIO_KNEE} if ratio > limits.ratio_knee else set()
+
+
+def _of_agreement(agreement: Agreement | None, limits: Thresholds) -> set[Flag]:
+    if agreement is None or agreement.words < limits.agreement_words:
+        return set()
+    flags = set()
+    if agreement.unordered < limits.agreement:
+        flags.add(Flag.LAYER_DISAGREES)
+    if agreement.only_in_layer >= limits.only_in_one:
+        flags.add(Flag.ONLY_IN_LAYER)
+    if agreement.only_in_reading >= limits.only_in_one:
+        flags.add(Flag.ONLY_IN_READING)
+    return flags
