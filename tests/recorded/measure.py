@@ -13,15 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from airflow_deepseek_ocr.ocr.engine import FinishReason
-from airflow_deepseek_ocr.ocr.quality import (
-    ACCEPTED_SCORE,
-    THRESHOLDS,
-    WEIGHTS,
-    Evidence,
-    Flag,
-    Verdict,
-    judge,
-)
+from airflow_deepseek_ocr.ocr.quality import Evidence, judge
+from airflow_deepseek_ocr.ocr.verdict import ACCEPTED_SCORE, THRESHOLDS, WEIGHTS, Flag, Verdict
 
 FOLDER = Path(__file__).parent
 

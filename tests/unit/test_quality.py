@@ -10,18 +10,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 from airflow_deepseek_ocr.ocr.engine import FinishReason
 from airflow_deepseek_ocr.ocr.ink import count_strokes
-from airflow_deepseek_ocr.ocr.quality import (
-    ACCEPTED_SCORE,
-    WEIGHTS,
-    Evidence,
-    Flag,
-    Thresholds,
-    judge,
-    verdict,
-)
+from airflow_deepseek_ocr.ocr.quality import Evidence, judge
 from airflow_deepseek_ocr.ocr.repetition import find_repetition
 from airflow_deepseek_ocr.ocr.scripts import count_mixed_words, count_scripts
 from airflow_deepseek_ocr.ocr.tables import find_tables, rows_repeated_at_end
+from airflow_deepseek_ocr.ocr.verdict import ACCEPTED_SCORE, WEIGHTS, Flag, Thresholds, verdict
 from tests.conftest import ROOT
 from tests.recorded.languages import SENTENCES
 from tests.recorded.measure import Judged, measure, rates, tables

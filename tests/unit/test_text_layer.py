@@ -14,8 +14,9 @@ from reportlab.pdfgen.canvas import Canvas
 
 from airflow_deepseek_ocr.ocr.documents import open_document
 from airflow_deepseek_ocr.ocr.ink import count_strokes
-from airflow_deepseek_ocr.ocr.quality import Evidence, Flag, judge
+from airflow_deepseek_ocr.ocr.quality import Evidence, judge
 from airflow_deepseek_ocr.ocr.text_layer import LayerFault, TextLayer, compare
+from airflow_deepseek_ocr.ocr.verdict import Flag
 from tests.conftest import ROOT
 from tests.recorded.languages import SENTENCES
 

@@ -1,0 +1,182 @@
+"""Flags of a reading, the score out of them, and every threshold of the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Flag(StrEnum):
+    """What is wrong, or may be wrong, with a reading."""
+
+    #: the model reached the maximum output length
+    NO_END_TOKEN = "no_end_token"  # noqa: S105 -- a token of text
+    LOOP = "loop"  #: the same words again and again
+    REPEATED_LINES = "repeated_lines"  #: most lines stood there before
+    REPEATED_WORDS = (
+        "repeated_words"  #: most of the text stood there before, or few words make it up
+    )
+    BOX_OUTSIDE = "box_outside"  #: boxes beyond 0..999
+    BOX_INVERTED = "box_inverted"  #: boxes whose corners are the wrong way round
+    BOXES_ALIKE = "boxes_alike"  #: many regions in one place
+    BOX_CROWDED = "box_crowded"  #: more text in a box than could be seen there
+    TEXT_ON_BLANK = "text_on_blank"  #: text, but no print on the page
+    NO_TEXT = "no_text"  #: print on the page, but no text
+    RAGGED_TABLE = "ragged_table"  #: rows of different widths
+    BROKEN_TABLE = "broken_table"  #: table tags without their partners
+    OPEN_MARKUP = "open_markup"  #: references, boxes or formulas that are not closed
+    STRAY_MARKUP = "stray_markup"  #: references where the prompt asks for none
+    NO_CHARACTERS = "no_characters"  #: characters that no page has
+    MIXED_SCRIPTS = "mixed_scripts"  #: words of two alphabets, or scripts that are not the page's
+    RATIO_KNEE = "ratio_knee"  #: more text than the vision tokens hold without loss
+    RATIO_CLIFF = "ratio_cliff"  #: much more
+    LAYER_DISAGREES = "layer_disagrees"  #: the page's own text layer says something else
+    ONLY_IN_LAYER = "only_in_layer"  #: much of the text layer is not in the reading
+    ONLY_IN_READING = "only_in_reading"  #: much of the reading is not in the text layer
+
+
+#: What a flag takes off: the score is the product of (1 - weight) over all flags. From 0.5 on a flag is
+#: enough by itself for a reading to be refused; a lighter one only together with others.
+WEIGHTS: Mapping[Flag, float] = {
+    Flag.NO_END_TOKEN: 0.6,
+    Flag.LOOP: 0.7,
+    Flag.REPEATED_LINES: 0.6,
+    Flag.REPEATED_WORDS: 0.6,
+    Flag.BOX_OUTSIDE: 0.6,
+    Flag.BOX_INVERTED: 0.6,
+    Flag.BOXES_ALIKE: 0.6,
+    Flag.BOX_CROWDED: 0.6,
+    Flag.TEXT_ON_BLANK: 0.7,
+    Flag.NO_TEXT: 0.7,
+    Flag.RAGGED_TABLE: 0.55,
+    Flag.BROKEN_TABLE: 0.55,
+    Flag.OPEN_MARKUP: 0.6,
+    Flag.STRAY_MARKUP: 0.6,
+    Flag.NO_CHARACTERS: 0.55,
+    Flag.MIXED_SCRIPTS: 0.55,
+    Flag.RATIO_KNEE: 0.1,
+    Flag.RATIO_CLIFF: 0.55,
+    Flag.LAYER_DISAGREES: 0.6,
+    Flag.ONLY_IN_LAYER: 0.2,
+    Flag.ONLY_IN_READING: 0.1,
+}
+
+#: A reading is accepted from this score on.
+ACCEPTED_SCORE = 0.5
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """From where on a figure raises its flag: all of the judge's numbers but for the weights.
+
+    Where no source is given, the number was chosen on one half of the recorded set and measured on the
+    other; ``docs/quality.md`` has the table.
+
+    :param loop_words: words of a loop beyond its first round.
+    :param loop_letters: their characters.
+    :param loop_repeats: rounds of a loop.
+    :param short_line_words: up to so many words to a line, a loop may be lines of a receipt ...
+    :param short_line_repeats: ... and needs so many rounds.
+    :param cell_words: up to so many words to a line, a loop may be a column of equal cells ...
+    :param cell_repeats: ... and needs so many.
+    :param counting_repeats: rounds of a loop in which only numbers change, outside of columns.
+    :param stutter: characters of a piece without spaces that repeats a few letters.
+    :param rows_repeated: equal rows at the end of the last table.
+    :param same_lines: share of characters in lines of prose that stood there before.
+    :param same_lines_least: at least so many such lines.
+    :param stammer: share of the words of long lines that stood earlier in the same line.
+    :param distinct: different words to each word with letters, below.
+    :param distinct_words: for texts of at least so many words with letters.
+    :param boxes_wrong: share of boxes outside or inverted.
+    :param boxes_alike: share of boxes that are one and the same ...
+    :param boxes_alike_least: ... among at least so many.
+    :param crowded: characters to a vision token within a box: four times the cliff at 4 characters
+        to a token.
+    :param blank_strokes: a page with fewer strokes is blank; drawn text of 8 characters has 360.
+    :param inked_strokes: a page with so many strokes has text; drawn pictures had up to 612.
+    :param strokes_per_character: more strokes to a character than the largest print has: text is
+        missing.
+    :param no_characters: share of characters that no page has.
+    :param mixed_words: share of words of two alphabets.
+    :param foreign_letters: share of letters in none of the page's scripts, where these are known.
+    :param many_scripts: so many scripts on one page, the rare ones having ``rare_letters`` together.
+    :param rare_letters: share of letters in scripts with less than a tenth of all letters each.
+    :param ratio_knee: text to vision tokens, beyond which text is lost: 97 % precision up to 10
+        (DeepSeek-OCR paper, arXiv:2510.18234, abstract and figure 1).
+    :param ratio_cliff: the same: about 60 % at 20.
+    :param agreement: words common to reading and text layer, as F1, below ...
+    :param agreement_words: ... where the longer of them has so many.
+    :param only_in_one: share of the words of layer or reading that the other lacks.
+    """
+
+    loop_words: int = 12
+    loop_letters: int = 30
+    loop_repeats: float = 4.0
+    short_line_words: float = 8.0
+    short_line_repeats: float = 12.0
+    cell_words: float = 2.5
+    cell_repeats: float = 40.0
+    counting_repeats: float = 50.0
+    stutter: int = 20
+    rows_repeated: int = 10
+    same_lines: float = 0.6
+    same_lines_least: int = 10
+    stammer: float = 0.4
+    distinct: float = 0.03
+    distinct_words: int = 300
+    boxes_wrong: float = 0.02
+    boxes_alike: float = 0.4
+    boxes_alike_least: int = 4
+    crowded: float = 320.0
+    blank_strokes: int = 40
+    inked_strokes: int = 1000
+    strokes_per_character: float = 1000.0
+    no_characters: float = 0.005
+    mixed_words: float = 0.03
+    foreign_letters: float = 0.05
+    many_scripts: int = 4
+    rare_letters: float = 0.02
+    ratio_knee: float = 10.0
+    ratio_cliff: float = 20.0
+    agreement: float = 0.5
+    agreement_words: int = 5
+    only_in_one: float = 0.25
+
+
+THRESHOLDS = Thresholds()
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was found.
+
+    :param flags: in the order of :class:`Flag`.
+    :param score: 0 (surely degenerate) to 1 (nothing found).
+    """
+
+    flags: tuple[Flag, ...] = ()
+    score: float = 1.0
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the score is high enough for the reading to be kept without another try."""
+        return self.score >= ACCEPTED_SCORE
+
+    @property
+    def worst(self) -> Flag | None:
+        """The flag that weighs most; the first of them."""
+        return max(self.flags, key=lambda flag: WEIGHTS[flag], default=None)
+
+    def adding(self, *flags: Flag) -> Verdict:
+        """The same with more flags."""
+        return verdict({*self.flags, *flags})
+
+
+def verdict(flags: set[Flag]) -> Verdict:
+    """The verdict of these flags."""
+    score = 1.0
+    ordered = tuple(flag for flag in Flag if flag in flags)
+    for flag in ordered:
+        score *= 1 - WEIGHTS[flag]
+    return Verdict(ordered, round(score, 4))
