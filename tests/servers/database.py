@@ -27,6 +27,10 @@ class Database:
         """Take the server away: open connections break, new ones are refused, data stays."""
         self._process.stop()
 
+    def kill(self) -> None:
+        """Kill the server in the middle of whatever it does; committed data stays."""
+        self._process.kill()
+
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
         """Bring the server (back) up on the same port and wait until the user can query.
 

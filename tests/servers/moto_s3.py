@@ -6,6 +6,7 @@ import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from .process import (
     LOOPBACK,
@@ -18,6 +19,25 @@ from .process import (
 )
 from .s3 import S3Server, http_answers
 
+ACCESS_KEY, SECRET_KEY, REGION = "testing", "testing-secret", "us-east-1"
+
+
+def moto_process(folder: Path, port: int) -> Process:
+    """A moto server that is not started yet.
+
+    Raises ServerUnavailable where moto is not installed.
+    """
+    if not (importlib.util.find_spec("moto") and importlib.util.find_spec("flask")):
+        raise ServerUnavailable("moto's server is missing: pip install 'moto[server]'")
+    argv = [sys.executable, "-m", "moto.server", "--host", LOOPBACK, "--port", str(port)]
+    return Process(argv, folder, folder / "server.log")
+
+
+def start_moto(process: Process, port: int) -> None:
+    """Start it and wait until it answers. Raises RuntimeError or TimeoutError where it does not."""
+    process.start()
+    wait_until(lambda: http_answers(port), START_TIMEOUT_S, "moto answers", process)
+
 
 @contextmanager
 def moto_s3() -> Iterator[S3Server]:
@@ -26,15 +46,11 @@ def moto_s3() -> Iterator[S3Server]:
     Raises ServerUnavailable where moto is not installed, and RuntimeError or TimeoutError where it
     does not start.
     """
-    if not (importlib.util.find_spec("moto") and importlib.util.find_spec("flask")):
-        raise ServerUnavailable("moto's server is missing: pip install 'moto[server]'")
     with data_folder() as folder:
         port = free_port()
-        argv = [sys.executable, "-m", "moto.server", "--host", LOOPBACK, "--port", str(port)]
-        process = Process(argv, folder, folder / "server.log")
+        process = moto_process(folder, port)
         try:
-            process.start()
-            wait_until(lambda: http_answers(port), START_TIMEOUT_S, "moto answers", process)
-            yield S3Server(f"http://{LOOPBACK}:{port}", "testing", "testing-secret", "us-east-1")
+            start_moto(process, port)
+            yield S3Server(f"http://{LOOPBACK}:{port}", ACCESS_KEY, SECRET_KEY, REGION)
         finally:
             process.stop()

@@ -18,6 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 LOOPBACK = "127.0.0.1"
 START_TIMEOUT_S = 60.0
 TAIL_BYTES = 4000
@@ -170,6 +172,18 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
+
+    def kill(self) -> None:
+        """Kill the process and all its children, without a chance to tidy up."""
+        if self._child is None or self._child.poll() is not None:
+            return
+        family = psutil.Process(self._child.pid)
+        members = [family, *family.children(recursive=True)]
+        for member in members:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                member.kill()
+        self._child.wait()
+        psutil.wait_procs(members, timeout=10)
 
     def log_tail(self) -> str:
         """The end of what the process wrote."""

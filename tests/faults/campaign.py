@@ -1,0 +1,374 @@
+"""A campaign: documents are found and read by tasks that are retried, while faults strike."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
+from typing import Any
+
+from tests.faults.audit import Findings, Version, audit
+from tests.faults.crew import Crew, Ended
+from tests.faults.documents import make_pdf
+from tests.faults.servers import BUCKET, Bucket, Results, ResultsFile, ResultsServer
+from tests.faults.worker import OK, RETRY
+
+_TICK_S = 0.02
+_RETRIES = 2
+#: Seconds in which everything must have ended after the last fault.
+_QUIET_TIMEOUT_S = 180.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a campaign does.
+
+    :param faults: how many.
+    :param seed: of all random choices; moments still depend on the host's speed.
+    :param documents: in the bucket at the beginning; overwriting adds versions.
+    :param pages: most pages of a document.
+    :param page_s: seconds a page takes, or None for the small checkpoint.
+    :param pause_s: mean seconds between two faults.
+    :param lease_s: seconds a lease lasts.
+    :param tasks: that run at once.
+    :param timeout_s: seconds after which a campaign that does not end is stuck.
+    """
+
+    faults: int
+    seed: int
+    documents: int
+    pages: int = 12
+    page_s: float | None = 0.05
+    pause_s: float = 0.2
+    lease_s: float = 3.0
+    tasks: int = 4
+    timeout_s: float = 3600.0
+
+
+@dataclass
+class Report:
+    """What a campaign did and found."""
+
+    faults: Counter[str] = field(default_factory=Counter)
+    tries: Counter[str] = field(default_factory=Counter)
+    versions: int = 0
+    seconds: float = 0.0
+    findings: Findings = field(default_factory=Findings)
+
+
+@dataclass
+class _Task:
+    documents: list[dict[str, Any]]
+    run_id: str
+    map_index: int
+    try_number: int = 1
+    not_before: float = 0.0
+
+
+class Campaign:
+    """Runs a plan against servers that run already."""
+
+    def __init__(
+        self, plan: Plan, bucket: Bucket, results: Results, folder: Path, model: Path
+    ) -> None:
+        self._plan, self._bucket, self._results, self._folder = plan, bucket, results, folder
+        self._random = random.Random(plan.seed)
+        self._crew = Crew(folder, self._environment(model))
+        self._versions: dict[int, list[Version]] = {}
+        self._waiting: list[_Task] = []
+        self._running: dict[int, _Task | None] = {}
+        self._finding: int | None = None
+        self._delivered: deque[list[list[dict[str, Any]]]] = deque(maxlen=8)
+        self._later: list[tuple[float, Callable[[], None]]] = []
+        self._away: dict[str, threading.Thread] = {}
+        self._jobs = self._runs = 0
+        self._report = Report()
+        # Most faults are those that happen most: tasks that die, and connections.
+        self._faults: dict[str, tuple[int, Callable[[], bool]]] = {
+            "task killed": (34, self._kill_task),
+            "task terminated": (5, self._terminate_task),
+            "task stopped past its lease": (5, self._stop_task),
+            "sensor killed": (4, self._kill_sensor),
+            "worker killed with its tasks": (3, self._kill_worker),
+            "object overwritten": (20, self._overwrite),
+            "event delivered again": (6, self._deliver_again),
+            "S3 connections cut": (6, lambda: self._cut(self._bucket, 120_000)),
+            "S3 server killed": (2, lambda: self._take_away("s3", self._bucket)),
+        }
+        if isinstance(results, ResultsServer):
+            self._faults["database connections cut"] = (11, lambda: self._cut(results, 4_000))
+            self._faults["database server killed"] = (4, lambda: self._take_away("db", results))
+        elif isinstance(results, ResultsFile):
+            self._faults["database locked"] = (8, lambda: self._lock(results))
+
+    def run(self) -> Report:
+        """Fill the bucket, read it, and audit.
+
+        :raises TimeoutError: when it does not come to an end.
+        """
+        started = time.monotonic()
+        self._crew.start()
+        try:
+            self._fill()
+            self._strike(started + self._plan.timeout_s)
+            self._come_to_rest()
+        finally:
+            for thread in self._away.values():
+                thread.join(60)
+            self._crew.stop()
+        report = self._report
+        report.seconds = time.monotonic() - started
+        report.versions = sum(map(len, self._versions.values()))
+        current = [versions[-1] for versions in self._versions.values()]
+        older = [version for versions in self._versions.values() for version in versions[:-1]]
+        report.findings = audit(self._results.url, current, older, self._folder / "diary")
+        return report
+
+    def _strike(self, deadline: float) -> None:
+        next_fault = time.monotonic() + 1.0
+        while sum(self._report.faults.values()) < self._plan.faults:
+            now = time.monotonic()
+            if now > deadline:
+                raise TimeoutError(f"not all faults happened; so far {self._report.faults}")
+            if now >= next_fault:
+                next_fault = now + self._random.expovariate(1 / self._plan.pause_s)
+                name = self._random.choices(
+                    list(self._faults), [weight for weight, _ in self._faults.values()]
+                )[0]
+                # Where there is nothing to strike, the next moment brings another fault.
+                self._report.faults[name] += self._faults[name][1]()
+            self._tick()
+
+    def _come_to_rest(self) -> None:
+        """Let everything end; the sensor must find nothing any more."""
+        deadline = time.monotonic() + _QUIET_TIMEOUT_S
+        looks = 0
+        while looks < 2:
+            if time.monotonic() > deadline:
+                self._dump()
+                raise TimeoutError("the tasks do not come to rest")
+            found = self._tick()
+            quiet = not (self._waiting or self._running or self._later or self._away)
+            looks = looks + 1 if found == [] and quiet else (0 if not quiet else looks)
+            # What failed for the servers' sake is due again after a second.
+            if found == []:
+                time.sleep(1.2)
+
+    def _tick(self) -> list[Any] | None:
+        """Let time pass; returns what the sensor found, if it ended well just now."""
+        time.sleep(_TICK_S)
+        now = time.monotonic()
+        for entry in [each for each in self._later if each[0] <= now]:
+            self._later.remove(entry)
+            entry[1]()
+        self._away = {name: thread for name, thread in self._away.items() if thread.is_alive()}
+        found = None
+        for ended in self._crew.ended():
+            if ended.job == self._finding:
+                self._finding = None
+                found = ended.result
+                if ended.result:
+                    self._event(ended.result)
+            self._task_ended(ended)
+        if self._finding is None and len(self._waiting) + len(self._running) < self._plan.tasks + 2:
+            self._find()
+        ready = [task for task in self._waiting if task.not_before <= now]
+        for task in ready[: self._plan.tasks - len(self._running)]:
+            self._waiting.remove(task)
+            self._start(task)
+        return found
+
+    def _find(self) -> None:
+        self._finding = self._next_job()
+        self._crew.send(self._finding, "find", bucket=BUCKET, batch_size=3, max_documents=24)
+
+    def _event(self, batches: list[list[dict[str, Any]]]) -> None:
+        """An event starts a run, at once or late, so that events overtake each other."""
+        self._delivered.append(batches)
+        delay = self._random.uniform(1, 4) if self._random.random() < 0.15 else 0.0
+        self._later.append((time.monotonic() + delay, lambda: self._run_of(batches)))
+
+    def _run_of(self, batches: list[list[dict[str, Any]]]) -> None:
+        self._runs += 1
+        self._waiting += [
+            _Task(batch, f"run {self._runs}", index) for index, batch in enumerate(batches)
+        ]
+
+    def _start(self, task: _Task) -> None:
+        job = self._next_job()
+        self._running[job] = task
+        self._report.tries["started"] += 1
+        self._crew.send(
+            job,
+            "read",
+            documents=task.documents,
+            lease_s=self._plan.lease_s,
+            wait_s=20,
+            page_s=self._plan.page_s,
+            diary=str(self._folder / "diary"),
+            task={
+                "dag_id": "campaign",
+                "run_id": task.run_id,
+                "task_id": "read",
+                "map_index": task.map_index,
+                "try_number": task.try_number,
+            },
+        )
+
+    def _task_ended(self, ended: Ended) -> None:
+        task = self._running.pop(ended.job, None)
+        if task is None:
+            return
+        kinds = {OK: "ended well", RETRY: "failed, worth a retry"}
+        died = ended.status is None or ended.status < 0
+        self._report.tries["died" if died else kinds.get(ended.status, "failed")] += 1
+        if not died and ended.status not in kinds:
+            print(self._crew.log(ended.job)[-3000:], file=sys.stderr)
+        if ended.status != OK:
+            self._retry(task)
+
+    def _retry(self, task: _Task) -> None:
+        if task.try_number <= _RETRIES:
+            delay = self._random.uniform(0.1, 1.0)
+            again = _Task(task.documents, task.run_id, task.map_index, task.try_number + 1)
+            again.not_before = time.monotonic() + delay
+            self._waiting.append(again)
+        else:
+            self._report.tries["given up"] += 1
+
+    # Faults: each returns whether there was something to strike.
+
+    def _kill_task(self) -> bool:
+        job = self._any_task()
+        return job is not None and self._crew.signal(job, SIGKILL)
+
+    def _terminate_task(self) -> bool:
+        job = self._any_task()
+        if job is None or not self._crew.signal(job, SIGTERM):
+            return False
+        self._later.append((time.monotonic() + 0.5, lambda: self._crew.signal(job, SIGKILL)))
+        return True
+
+    def _stop_task(self) -> bool:
+        """A host that hangs: its lease runs out, maybe a retry starts, and then it goes on."""
+        job = self._any_task()
+        if job is None or not self._crew.signal(job, SIGSTOP):
+            return False
+        if self._random.random() < 0.5:
+            task = self._running[job]
+            assert task is not None
+            self._running[job] = None
+            self._retry(task)
+        pause = self._plan.lease_s * self._random.uniform(1.2, 2.5)
+        self._later.append((time.monotonic() + pause, lambda: self._crew.signal(job, SIGCONT)))
+        return True
+
+    def _kill_sensor(self) -> bool:
+        return self._finding is not None and self._crew.signal(self._finding, SIGKILL)
+
+    def _kill_worker(self) -> bool:
+        self._crew.kill()
+        for ended in self._crew.ended():
+            self._finding = None if ended.job == self._finding else self._finding
+            self._task_ended(ended)
+        self._crew.start()
+        return True
+
+    def _overwrite(self) -> bool:
+        if "s3" in self._away:
+            return False
+        document = self._random.choice(list(self._versions))
+        # Rather one that is being read.
+        names = [each["uri"] for task in self._running.values() if task for each in task.documents]
+        busy = [number for number, versions in self._versions.items() if versions[-1].uri in names]
+        if busy and self._random.random() < 0.7:
+            document = self._random.choice(busy)
+        key, body = self._new_version(document)
+        self._bucket.fill({key: body})
+        return True
+
+    def _deliver_again(self) -> bool:
+        if not self._delivered:
+            return False
+        self._run_of(self._random.choice(self._delivered))
+        return True
+
+    def _cut(self, server: Bucket | ResultsServer, size: int) -> bool:
+        if self._random.random() < 0.5:
+            server.proxy.cut()
+        else:
+            server.proxy.cut_after(self._random.randrange(size))
+        return True
+
+    def _take_away(self, name: str, server: Bucket | ResultsServer) -> bool:
+        if name in self._away:
+            return False
+        pause = self._random.uniform(0, 2)
+
+        def away() -> None:
+            server.kill()
+            time.sleep(pause)
+            server.start()
+
+        return self._in_background(name, away)
+
+    def _lock(self, results: ResultsFile) -> bool:
+        seconds = self._random.uniform(0.1, 1.5)
+        return "lock" not in self._away and self._in_background(
+            "lock", lambda: results.lock(seconds)
+        )
+
+    def _in_background(self, name: str, work: Callable[[], None]) -> bool:
+        self._away[name] = threading.Thread(target=work, daemon=True)
+        self._away[name].start()
+        return True
+
+    def _any_task(self) -> int | None:
+        jobs = [job for job, task in self._running.items() if task is not None]
+        return self._random.choice(jobs) if jobs else None
+
+    def _fill(self) -> None:
+        self._bucket.fill(dict(self._new_version(n) for n in range(self._plan.documents)))
+
+    def _new_version(self, document: int) -> tuple[str, bytes]:
+        versions = self._versions.setdefault(document, [])
+        pages = self._random.randint(1, self._plan.pages)
+        key, body = f"in/{document:05}.pdf", make_pdf(document, len(versions), pages)
+        uri, known = f"s3://{BUCKET}/{key}", self._plan.page_s is not None
+        versions.append(Version.of(uri, document, len(versions), pages, body, text_known=known))
+        return key, body
+
+    def _next_job(self) -> int:
+        self._jobs += 1
+        return self._jobs
+
+    def _dump(self) -> None:
+        print(f"running {self._running}, waiting {self._waiting}", file=sys.stderr)
+        for job in self._running:
+            print(f"--- job {job}\n{self._crew.log(job)[-3000:]}", file=sys.stderr)
+
+    def _environment(self, model: Path) -> dict[str, str]:
+        extra = {"model": str(model), "resolution": "tiny", "max_output_length": 40}
+        connections = {
+            "AWS_DEFAULT": self._bucket.connection(),
+            "DEEPSEEK_OCR_DB": self._results.connection,
+            "DEEPSEEK_OCR_DEFAULT": {"conn_type": "deepseek_ocr", "extra": extra},
+        }
+        home = self._folder / "airflow"
+        home.mkdir()
+        env = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
+        return env | {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AWS_MAX_ATTEMPTS": "2",  # boto3 would wait out most of what is done to S3 here
+            "OMP_NUM_THREADS": "1",
+            **{f"AIRFLOW_CONN_{name}": json.dumps(value) for name, value in connections.items()},
+        }

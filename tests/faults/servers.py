@@ -1,0 +1,139 @@
+"""The servers of a campaign, each behind a proxy, and how to take them away."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import boto3
+import botocore.config
+
+from tests.faults.proxy import Proxy, proxy
+from tests.servers.airflow import aws_connection
+from tests.servers.database import Database
+from tests.servers.mariadb import mariadb
+from tests.servers.moto_s3 import ACCESS_KEY, REGION, SECRET_KEY, moto_process, start_moto
+from tests.servers.postgres import postgres
+from tests.servers.process import LOOPBACK, Process, data_folder, free_port
+from tests.servers.s3 import S3Server
+
+BUCKET = "documents"
+_SERVERS = {"postgres": postgres, "mariadb": mariadb}
+DATABASES = ("postgres", "mariadb", "sqlite")
+
+
+class Bucket:
+    """An S3 server whose bucket is what this object says, also after the server was killed."""
+
+    def __init__(self, process: Process, port: int, front: Proxy) -> None:
+        self._process, self._port, self.proxy = process, port, front
+        self.objects: dict[str, bytes] = {}
+        self._client = boto3.client(
+            "s3",
+            endpoint_url=f"http://{LOOPBACK}:{port}",
+            region_name=REGION,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            config=botocore.config.Config(max_pool_connections=8),
+        )
+
+    def connection(self) -> dict[str, Any]:
+        """An Airflow connection to it."""
+        server = S3Server(f"http://{LOOPBACK}:{self.proxy.port}", ACCESS_KEY, SECRET_KEY, REGION)
+        return aws_connection(server)
+
+    def fill(self, objects: Mapping[str, bytes]) -> None:
+        """Store objects."""
+        self.objects |= objects
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda item: self._put(*item), objects.items()))
+
+    def start(self) -> None:
+        """Start the server with all objects in place before the first client sees it."""
+        start_moto(self._process, self._port)
+        self._client.create_bucket(Bucket=BUCKET)
+        self.fill(dict(self.objects))
+        self.proxy.open()
+
+    def kill(self) -> None:
+        """Take the server away in the middle of whatever it does."""
+        self.proxy.close()
+        self._process.kill()
+
+    def _put(self, key: str, body: bytes) -> None:
+        self._client.put_object(Bucket=BUCKET, Key=key, Body=body)
+
+
+class Results:
+    """The results database."""
+
+    def __init__(self, connection: dict[str, Any], url: str) -> None:
+        self.connection, self.url = connection, url
+
+
+class ResultsServer(Results):
+    """A results database that can be taken away."""
+
+    def __init__(self, server: Database, front: Proxy) -> None:
+        self._server, self.proxy = server, front
+        super().__init__(
+            {
+                "conn_type": server.airflow_conn_type,
+                "host": LOOPBACK,
+                "port": front.port,
+                "login": server.user,
+                "password": server.password,
+                "schema": server.name,
+            },
+            server.sqlalchemy_url,
+        )
+
+    def kill(self) -> None:
+        """Kill the server and all its processes."""
+        self._server.kill()
+
+    def start(self) -> None:
+        """Bring it back."""
+        self._server.start()
+
+
+class ResultsFile(Results):
+    """A SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        super().__init__({"conn_type": "sqlite", "host": str(path)}, f"sqlite:///{path}")
+
+    def lock(self, seconds: float) -> None:
+        """Keep everybody from writing."""
+        with closing(sqlite3.connect(self._path, timeout=30, isolation_level=None)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            time.sleep(seconds)
+            connection.execute("ROLLBACK")
+
+
+@contextmanager
+def bucket() -> Iterator[Bucket]:
+    """A running S3 server with an empty bucket."""
+    with data_folder() as folder, ExitStack() as stack:
+        port = free_port()
+        process = moto_process(folder, port)
+        stack.callback(process.stop)
+        made = Bucket(process, port, stack.enter_context(proxy(port)))
+        made.start()
+        yield made
+
+
+@contextmanager
+def results(kind: str, folder: Path) -> Iterator[Results]:
+    """A running results database; ``kind`` is one of :data:`DATABASES`."""
+    if kind == "sqlite":
+        yield ResultsFile(folder / "results.db")
+        return
+    with _SERVERS[kind]() as server, proxy(server.port) as front:
+        yield ResultsServer(server, front)

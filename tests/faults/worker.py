@@ -1,0 +1,170 @@
+"""A worker: forks a process for each task, as Airflow does, and dies with all of them.
+
+Reads jobs from stdin and writes what started and ended to stdout, a JSON object a line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import selectors
+import signal
+import sys
+import traceback
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+_POLL_S = 0.02
+_PR_SET_PDEATHSIG = 1
+
+OK, RETRY, FAIL = 0, 3, 4
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    _import_all()
+    children: dict[int, int] = {}
+    selector = selectors.DefaultSelector()
+    selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
+    _tell({"ready": os.getpid()})
+    rest = b""
+    while True:
+        if selector.select(_POLL_S):
+            data = os.read(sys.stdin.fileno(), 1 << 20)
+            if not data:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                job = json.loads(line)
+                pid = _fork(job)
+                children[pid] = job["id"]
+                _tell({"started": job["id"], "pid": pid})
+        for pid in list(children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                _tell({"ended": children.pop(pid), "status": os.waitstatus_to_exitcode(status)})
+
+
+def _tell(message: dict[str, Any]) -> None:
+    print(json.dumps(message), flush=True)
+
+
+def _import_all() -> None:
+    import pypdfium2  # noqa: F401
+
+    import tests.faults.engine  # noqa: F401
+
+
+def _fork(job: dict[str, Any]) -> int:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    status = FAIL
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(FAIL)
+        log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        status = _run(job)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def _run(job: dict[str, Any]) -> int:
+    from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+    try:
+        result = {"read": _read, "find": _find}[job["kind"]](job)
+    except AirflowFailException:
+        traceback.print_exc()
+        return FAIL
+    except AirflowException:
+        traceback.print_exc()
+        return RETRY
+    whole = Path(job["result"] + ".part")
+    whole.write_text(json.dumps(result))
+    whole.rename(job["result"])
+    return OK
+
+
+def _read(job: dict[str, Any]) -> Any:
+    from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
+    from tests.faults.documents import DPI
+
+    operator = DeepSeekOCROperator(
+        task_id="read",
+        documents=job["documents"],
+        dpi=DPI,
+        max_failed_pages=None,
+        lease=timedelta(seconds=job["lease_s"]),
+        wait_for_others=timedelta(seconds=job["wait_s"]),
+    )
+    if job["page_s"] is not None:
+        _script(operator, Path(job["diary"]), job["page_s"])
+    signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())  # as Airflow's task process does
+    return operator.execute({"ti": SimpleNamespace(**job["task"])})
+
+
+def _script(operator: Any, diary_file: Path, page_s: float) -> None:
+    """Replace the model by the script, and write down what is stored."""
+    from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
+    from airflow_deepseek_ocr.store.ledger import Lease, Ledger
+    from tests.faults.engine import Diary, ScriptedEngine
+
+    diary = Diary(diary_file)
+    write_page = Ledger.write_page
+
+    class ScriptedHook(DeepSeekOCRHook):
+        def get_conn(self) -> Any:
+            return ScriptedEngine(diary, page_s)
+
+    def written_down(self: Ledger, lease: Lease, page: Any) -> None:
+        write_page(self, lease, page)
+        numbers = _numbers(page.text)
+        if numbers is not None:
+            diary.write("stored", numbers)
+
+    Ledger.write_page = written_down  # type: ignore[method-assign]
+    operator.__dict__["hook"] = ScriptedHook()
+
+
+def _numbers(text: str) -> Any:
+    import re
+
+    from tests.faults.documents import PageId
+
+    found = re.search(r"document (\d+), version (\d+), page (\d+)", text)
+    return PageId(*map(int, found.groups())) if found else None
+
+
+def _find(job: dict[str, Any]) -> Any:
+    from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
+    from tests.faults.documents import DPI
+
+    sensor = S3NewDocumentSensor(
+        task_id="find",
+        bucket=job["bucket"],
+        batch_size=job["batch_size"],
+        max_documents=job["max_documents"],
+        retry_failed_after=timedelta(seconds=1),
+        deepseek_ocr_conn_id="deepseek_ocr_default",
+        dpi=DPI,
+    )
+    return sensor.poke({}).xcom_value
+
+
+if __name__ == "__main__":
+    main()
