@@ -1,0 +1,149 @@
+"""A server that does what it is told to a request: a stand-in for faults, not for the model."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+TEXT = "read"
+
+
+@dataclass
+class Faults:
+    """What happens, and what happened.
+
+    :param script: for each page's line, what its requests meet one after the other; ``ok`` afterwards.
+    :param card: the model's card.
+    :param secret: what requests must know, if anything.
+    :param guard: whether forced tokens are kept from repeating.
+    """
+
+    script: dict[str, list[str]] = field(default_factory=dict)
+    card: dict[str, Any] = field(default_factory=lambda: {"id": "m", "max_model_len": 8192})
+    secret: str | None = None
+    guard: bool = True
+    url: str = ""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    #: Ends waits when the test ends.
+    over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def pages(self) -> list[dict[str, Any]]:
+        """Requests that were not probes."""
+        return [each for each in self.requests if "logit_bias" not in each]
+
+
+@contextmanager
+def fault_server(faults: Faults) -> Iterator[Faults]:
+    connections: list[socket.socket] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def setup(self) -> None:
+            super().setup()
+            connections.append(self.connection)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+        def do_GET(self) -> None:
+            if self._known():
+                self._send(200, {"object": "list", "data": [faults.card]})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if not self._known():
+                return
+            with faults.lock:
+                faults.requests.append(body)
+                faults.in_flight += 1
+                faults.most_in_flight = max(faults.in_flight, faults.most_in_flight)
+                line = body["messages"][0]["content"][1]["text"]
+                script = [] if "logit_bias" in body else faults.script.get(line, [])
+                what = script.pop(0) if script else "ok"
+            try:
+                self._do(what, body)
+            finally:
+                with faults.lock:
+                    faults.in_flight -= 1
+
+        def _do(self, what: str, body: dict[str, Any]) -> None:
+            if what == "reset":
+                self.close_connection = True
+                self.connection.close()
+            elif what == "half":
+                self.send_response(200)
+                self.send_header("Content-Length", "1000")
+                self.end_headers()
+                self.wfile.write(b'{"choices": ')
+                self.close_connection = True
+            elif what == "hang":
+                faults.over.wait(20)
+                self.close_connection = True
+            elif what == "slow":
+                time.sleep(0.2)
+                self._ok(body)
+            elif what == "garbage":
+                self._send(200, ["no completion"])
+            elif what == "final":
+                error = {"error": {"message": "this page", "code": "engine_error"}}
+                self._send(500, error, {"x-should-retry": "false"})
+            elif what.isdigit():
+                said = f"refused {self.headers.get('Authorization')}"
+                headers = {"Retry-After": "0"} if what == "429" else {}
+                self._send(int(what), {"error": {"message": said}}, headers)
+            else:
+                self._ok(body)
+
+        def _ok(self, body: dict[str, Any]) -> None:
+            repeated = "logit_bias" in body and not faults.guard
+            tokens = ["a", "a", "a" if repeated else "b"]
+            choice = {
+                "message": {"content": TEXT},
+                "finish_reason": "stop",
+                "logprobs": {"content": [{"token": token} for token in tokens]},
+            }
+            usage = {"prompt_tokens": 300, "completion_tokens": 3}
+            self._send(200, {"choices": [choice], "usage": usage})
+
+        def _known(self) -> bool:
+            expected = f"Bearer {faults.secret}" if faults.secret else None
+            if expected in (None, self.headers.get("Authorization")):
+                return True
+            self._send(401, {"error": {"message": f"not {self.headers.get('Authorization')}"}})
+            return False
+
+        def _send(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
+            content = json.dumps(value).encode()
+            self.send_response(status)
+            for name, text in {**(headers or {}), "Content-Length": str(len(content))}.items():
+                self.send_header(name, text)
+            self.end_headers()
+            self.wfile.write(content)
+
+    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd.daemon_threads = True
+    faults.url = f"http://127.0.0.1:{httpd.server_port}"
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield faults
+    finally:
+        faults.over.set()
+        httpd.shutdown()
+        thread.join()
+        httpd.server_close()
+        for connection in connections:  # kept alive otherwise
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)

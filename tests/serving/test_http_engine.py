@@ -1,0 +1,265 @@
+"""The HTTP engine against servers that fail in every way there is."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from airflow_deepseek_ocr.engines.chat import OWN, own_capabilities
+from airflow_deepseek_ocr.engines.endpoint import Endpoint
+from airflow_deepseek_ocr.engines.http_engine import HttpEngine, Patience
+from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.engine import PageReading, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.prompts import prompt_line
+from tests.serving.fault_server import TEXT, Faults, fault_server
+
+PATIENCE = Patience(connect_s=2, page_s=5, full_s=5, longest_wait_s=0.1)
+PROMPTS = ("free", "markdown", "ocr", "figure", "describe")
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    with fault_server(Faults()) as running:
+        yield running
+
+
+def engine_for(faults: Faults, **options: Any) -> HttpEngine:
+    endpoint = Endpoint(faults.url, options.pop("secret", None))
+    options = {"model": "m", "patience": PATIENCE} | options
+    return HttpEngine(lambda: endpoint, **options)
+
+
+def page(prompt: str, resolution: str = "gundam", **others: Any) -> PageRequest:
+    return PageRequest(prompt, Image.new("RGB", (700, 300)), prompt, resolution, **others)
+
+
+def read(engine: HttpEngine, *prompts: str) -> dict[Any, PageReading]:
+    readings = list(engine.read([page(prompt) for prompt in prompts]))
+    assert sorted(str(reading.key) for reading in readings) == sorted(prompts)
+    return {reading.key: reading for reading in readings}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [["429"] * 8, ["500"] * 4, ["503", "502"], ["reset"] * 2, ["half"], ["500", "reset", "429"]],
+    ids=" ".join,
+)
+def test_what_passes_is_waited_for(faults: Faults, script: list[str]) -> None:
+    """On one page, and on all at once."""
+    faults.script = {prompt_line("free"): list(script)}
+    assert all(reading.text == TEXT for reading in read(engine_for(faults), *PROMPTS).values())
+    assert len(faults.pages) == len(PROMPTS) + len(script)
+    faults.script = {prompt_line(prompt): list(script) for prompt in PROMPTS}
+    assert all(reading.text == TEXT for reading in read(engine_for(faults), *PROMPTS).values())
+
+
+@pytest.mark.parametrize(
+    ("script", "tries", "code"),
+    [
+        (["500"] * 9, 5, "server_error"),
+        (["reset"] * 9, 3, "server_broken"),
+        (["half"] * 9, 3, "server_broken"),
+        (["final"] * 9, 1, "engine_error"),
+        (["garbage"] * 9, 1, "server_answer"),
+        (["400"] * 9, 1, "server_refused"),
+        (["413"] * 9, 1, "page_too_large"),
+        (["307"] * 9, 1, "server_refused"),
+    ],
+)
+def test_a_page_that_fails_every_time_fails_alone(
+    faults: Faults, script: list[str], tries: int, code: str
+) -> None:
+    faults.script = {prompt_line("ocr"): script}
+    readings = read(engine_for(faults), *PROMPTS)
+    assert {key for key, reading in readings.items() if reading.error} == {"ocr"}
+    error = readings["ocr"].error
+    assert error is not None
+    assert error.code == code
+    assert len(faults.pages) == len(PROMPTS) - 1 + tries
+
+
+def test_a_page_that_is_never_answered_fails_alone(faults: Faults) -> None:
+    faults.script = {prompt_line("ocr"): ["hang"]}
+    started = time.monotonic()
+    readings = read(engine_for(faults, patience=Patience(page_s=1)), *PROMPTS)
+    assert readings["ocr"].error is not None
+    assert readings["ocr"].error.code == "server_timeout"
+    assert time.monotonic() - started < 4
+    assert sum(reading.error is None for reading in readings.values()) == 4
+
+
+def test_no_server() -> None:
+    engine = HttpEngine(lambda: Endpoint("http://127.0.0.1:9"), model="m", patience=PATIENCE)
+    with pytest.raises(UnavailableError) as caught:
+        read(engine, "free")
+    assert caught.value.code == "server_unreachable"
+
+
+def test_a_server_that_goes_away_for_good_ends_the_reading() -> None:
+    with fault_server(Faults()) as faults:
+        engine = engine_for(faults, pages=1)
+        readings = engine.read(page(prompt) for prompt in PROMPTS)
+        assert next(readings).text == TEXT
+    with pytest.raises(UnavailableError) as caught:
+        list(readings)
+    assert caught.value.code == "server_unreachable"
+
+
+def test_a_server_that_was_replaced_is_found_again() -> None:
+    """At another address, with another secret."""
+    with fault_server(Faults(secret="old")) as old, fault_server(Faults(secret="new")) as new:
+        endpoints = [Endpoint(old.url, "old")]
+        engine = HttpEngine(lambda: endpoints[-1], model="m", pages=1, patience=PATIENCE)
+        readings = engine.read(page(prompt) for prompt in PROMPTS)
+        texts = [next(readings).text]
+        endpoints.append(Endpoint(new.url, "new"))
+        old.secret = "changed"
+        texts += [reading.text for reading in readings]
+        assert texts == [TEXT] * 5
+        assert len(new.pages) >= 3
+
+
+def test_the_secret_is_nowhere(faults: Faults, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    faults.secret = "hunter22-right"
+    engine = engine_for(faults, secret="hunter22-wrong")
+    with pytest.raises(ConfigurationError) as caught:
+        read(engine, "free")
+    assert caught.value.code == "server_secret"
+    assert "password" in str(caught.value)
+    faults.script = {prompt_line("free"): ["400"], prompt_line("ocr"): ["500"] * 9}
+    readings = read(engine_for(faults, secret="hunter22-right"), "free", "ocr")
+    told = [str(reading.error) for reading in readings.values()]
+    assert all("refused" in text for text in told)
+    everything = " ".join(
+        [str(caught.value), repr(engine), caplog.text, *map(repr, readings.values())]
+    )
+    assert "hunter22" not in everything
+    assert b"hunter22" not in pickle.dumps(caught.value)
+
+
+def test_a_server_that_says_nothing_reads_in_gundam_only(faults: Faults) -> None:
+    engine = engine_for(faults)
+    assert engine.capabilities().modes == ("gundam",)
+    for mode in ("tiny", "small", "base", "large"):
+        with pytest.raises(ConfigurationError, match=r"gundam only.*resident") as caught:
+            list(engine.read([page("free", mode)]))
+        assert caught.value.code == "server_mode"
+    assert not faults.pages
+    (reading,) = engine.read([page("free")])
+    # 2 x 1 tiles and the view: 20 lines of 10 tokens and a newline, 16 of 16 and a newline, an end.
+    assert reading.vision_tokens == 10 * 21 + 16 * 17 + 1
+    (sent,) = faults.pages
+    assert "mm_processor_kwargs" not in sent
+    assert sent["skip_special_tokens"] is False
+    assert sent["vllm_xargs"] == {
+        "ngram_size": 30, "window_size": 90, "whitelist_token_ids": [128821, 128822]
+    }  # fmt: skip
+    # vLLM refuses a request whose text might not fit.
+    assert 8192 - 600 < sent["max_tokens"] + reading.vision_tokens < 8192
+
+
+def test_at_most_six_tiles_where_vllm_cuts(faults: Faults) -> None:
+    tall = Image.new("RGB", (400, 3600))
+    (reading,) = engine_for(faults).read([PageRequest(1, tall, "free", "gundam")])
+    assert reading.vision_tokens == 60 * 11 + 16 * 17 + 1
+
+
+def test_the_guard_is_proven_before_the_first_page(faults: Faults) -> None:
+    faults.guard = False
+    with pytest.raises(ConfigurationError, match="NGramPerReqLogitsProcessor") as caught:
+        read(engine_for(faults), "free")
+    assert caught.value.code == "server_guard"
+    assert not faults.pages
+    assert read(engine_for(faults, decoding=Decoding(ngram_size=0)), "free")
+    assert "vllm_xargs" not in faults.pages[0]
+    faults.guard = True
+    engine = engine_for(faults)
+    read(engine, "free")
+    read(engine, "free")
+    assert len(faults.requests) - len(faults.pages) == 2, "it is asked once"
+
+
+def test_another_model_or_revision_or_guard_is_refused(faults: Faults) -> None:
+    faults.card = own_capabilities("m", "abc", Decoding()).card()
+    with pytest.raises(ConfigurationError, match="abc"):
+        engine_for(faults, revision="def").capabilities()
+    with pytest.raises(ConfigurationError, match="Models there: m"):
+        engine_for(faults, model="n").capabilities()
+    with pytest.raises(ConfigurationError, match="guard"):
+        engine_for(faults, decoding=Decoding(ngram_size=20)).capabilities()
+    faults.card = {**faults.card, OWN: {**faults.card[OWN], "prompts": ["free"]}}
+    with pytest.raises(ConfigurationError, match="knows the prompts free"):
+        read(engine_for(faults), "markdown")
+    assert engine_for(faults, revision="abc").capabilities().revision == "abc"
+
+
+@pytest.mark.parametrize("card", [{}, {"id": "m", OWN: 3}, {"id": "m", "max_model_len": "x"}])
+def test_a_server_of_another_kind(faults: Faults, card: dict[str, Any]) -> None:
+    faults.card = card
+    with pytest.raises(UnavailableError) as caught:
+        engine_for(faults).capabilities()
+    assert caught.value.code == "server_answer"
+
+
+def test_pages_in_flight_are_bounded_and_drawn_as_they_are_sent(faults: Faults) -> None:
+    faults.script = {prompt_line("free"): ["slow"] * 99}
+    drawn = done = 0
+
+    def requests() -> Iterator[PageRequest]:
+        nonlocal drawn
+        for _ in range(12):
+            drawn += 1
+            assert drawn - done <= 3 + 3 + 2, "drawn too far ahead"
+            yield page("free")
+
+    for _ in engine_for(faults, pages=3).read(requests()):
+        done += 1
+    assert (done, faults.most_in_flight) == (12, 3)
+
+
+def test_closing_early_cancels(faults: Faults) -> None:
+    faults.script = {prompt_line("ocr"): ["hang"] * 99}
+    readings = engine_for(faults, pages=4).read(page(prompt) for prompt in ("free", *["ocr"] * 50))
+    assert next(readings).key == "free"
+    started = time.monotonic()
+    readings.close()
+    assert time.monotonic() - started < 2
+    assert len(faults.pages) < 10
+
+
+def test_one_page_is_cancelled(faults: Faults) -> None:
+    faults.script = {prompt_line("ocr"): ["hang"]}
+    started = time.monotonic()
+    requests = [page("ocr", cancelled=lambda: time.monotonic() > started + 0.3), page("free")]
+    readings = {reading.key: reading for reading in engine_for(faults).read(requests)}
+    assert readings["free"].text == TEXT
+    assert readings["ocr"].error is not None
+    assert readings["ocr"].error.code == "cancelled"
+
+
+def test_what_the_source_raises_reaches_the_caller(faults: Faults) -> None:
+    def requests() -> Iterator[PageRequest]:
+        yield page("free")
+        raise RuntimeError("the source")
+
+    with pytest.raises(RuntimeError, match="the source"):
+        list(engine_for(faults).read(requests()))
+
+
+def test_progress_is_told(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_deepseek_ocr.engines import http_engine
+
+    monkeypatch.setattr(http_engine, "_PROGRESS_EVERY_S", 0.0)
+    faults.script = {prompt_line("free"): ["slow"] * 4}
+    told: list[Progress] = []
+    list(engine_for(faults, pages=2).read([page("free")] * 4, told.append))
+    assert max(each.pages_in_flight for each in told) == 2
+    assert told[-1].pages_done == 4
