@@ -157,7 +157,8 @@ class ContinuousBatch:
             for page, length in zip(group, lengths, strict=True)
         ]
         try:
-            self._slots.enter(list(taken), self._embed(group), lengths, budgets)
+            guards = [page.request.guard for page in group]
+            self._slots.enter(list(taken), self._embed(group), lengths, budgets, guards)
         except Exception as error:
             self._slots.leave(list(taken))
             clear_after(error)

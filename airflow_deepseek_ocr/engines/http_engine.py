@@ -151,6 +151,10 @@ class HttpEngine:
         """
         return self._meet()[1]
 
+    def modes(self) -> tuple[str, ...]:
+        """See :meth:`airflow_deepseek_ocr.ocr.engine.Engine.modes`."""
+        return self.capabilities().modes
+
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
     ) -> Generator[PageReading, None, None]:
@@ -356,6 +360,7 @@ class HttpEngine:
         most = min(
             decoding.max_output_length, request.max_output_length or decoding.max_output_length
         )
+        guard = request.guard or decoding
         if capabilities.context_length is not None and capabilities.version is None:
             # vLLM refuses what exceeds its context; a line has at most a token for each byte.
             prompt = capabilities.vision_tokens(request.resolution, *page.size)
@@ -367,7 +372,7 @@ class HttpEngine:
             line=page.line,
             resolution=request.resolution if len(capabilities.modes) > 1 else None,
             max_tokens=most,
-            guard=(decoding.ngram_size, decoding.ngram_window),
+            guard=(guard.ngram_size, guard.ngram_window),
             table_cells=self._table_cells,
         )
 

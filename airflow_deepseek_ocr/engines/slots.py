@@ -14,7 +14,7 @@ from transformers import UnlimitedOcrForConditionalGeneration
 
 from airflow_deepseek_ocr.model.checkpoint import SpecialTokens
 from airflow_deepseek_ocr.model.ngram_guard import NO_TOKEN, banned_tokens
-from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.decoding import MOST_WINDOW, Decoding, Guard
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,16 @@ class Slots:
         self._last, self._position, self._written, self._budget = (numbers() for _ in range(4))
         self._done = torch.ones(count, dtype=torch.bool, device=device)
         self._ended = torch.zeros(count, dtype=torch.bool, device=device)
-        # The window's width before the text, so that the guard always finds a full window; one
-        # column behind it, into which the slots that are done write.
-        self._before = decoding.ngram_window if decoding.ngram_size else 0
+        # The widest window before the text, so that each guard always finds a full one; one column
+        # behind it, into which the slots that are done write.
+        self._before = max(decoding.ngram_window, MOST_WINDOW)
         self._text = torch.full(
             (count, self._before + length + 1), NO_TOKEN, dtype=torch.long, device=device
         )
         self._window = torch.arange(self._before, device=device)
         self._exempt = torch.tensor(tokens.table_cells, device=device)
+        self._guards = [(decoding.ngram_size, decoding.ngram_window)] * count
+        self._guarded: dict[tuple[int, int], torch.Tensor] = {}
 
     @torch.inference_mode()
     def enter(
@@ -84,6 +86,7 @@ class Slots:
         embeddings: torch.Tensor,
         lengths: Sequence[int],
         budgets: Sequence[int],
+        guards: Sequence[Guard | None] | None = None,
     ) -> None:
         """Let pages take slots: run the decoder over their prompts and write their first tokens.
 
@@ -91,6 +94,7 @@ class Slots:
         :param embeddings: (pages, longest prompt, hidden), padded on the right.
         :param lengths: of each prompt, in tokens.
         :param budgets: most tokens each page may write, at least 1.
+        :param guards: of each page; None for that of the decoding.
         """
         device = embeddings.device
         rows = torch.tensor(slots, device=device)
@@ -99,6 +103,7 @@ class Slots:
         self._position[rows], self._written[rows] = ends, 0
         self._budget[rows] = torch.tensor(budgets, device=device)
         self._ended[rows], self._done[rows] = False, False
+        self._guard(slots, guards or [None] * len(slots))
         # What padding leaves in the cache stands behind the prompt's end, where each column is
         # written before it is read.
         self._cache.prefill(rows)
@@ -117,12 +122,26 @@ class Slots:
         self._cache.decode(self._rows, self._position, columns)
         embeddings = self._decoder.embed_tokens(self._last)[:, None]
         logits = self._head(self._run(embeddings, position, mask)[:, 0])
-        if self._decoding.ngram_size:
-            recent = self._text.gather(1, self._written[:, None] + self._window)
-            banned = banned_tokens(recent, self._decoding.ngram_size, logits.shape[1], self._exempt)
+        for (size, window), guarded in self._guarded.items():
+            places = self._written[:, None] + self._window[self._before - window :]
+            recent = self._text.gather(1, places)
+            banned = banned_tokens(recent, size, logits.shape[1], self._exempt) & guarded
             logits = logits.masked_fill(banned, float("-inf"))
         self._position += ~self._done
         self._write(self._rows, logits.argmax(-1))
+
+    def _guard(self, slots: Sequence[int], guards: Sequence[Guard | None]) -> None:
+        """Note which rows (count, 1) each guard is for."""
+        usual = (self._decoding.ngram_size, self._decoding.ngram_window)
+        for slot, guard in zip(slots, guards, strict=True):
+            self._guards[slot] = (guard.ngram_size, guard.ngram_window) if guard else usual
+        self._guarded = {
+            guard: torch.tensor(
+                [[each == guard] for each in self._guards], device=self._done.device
+            )
+            for guard in set(self._guards)
+            if guard[0]
+        }
 
     def _run(
         self, embeddings: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None

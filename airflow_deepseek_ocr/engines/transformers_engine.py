@@ -25,7 +25,11 @@ from airflow_deepseek_ocr.model.image_processing import prepare
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import PageReading, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
-from airflow_deepseek_ocr.ocr.resolution import MOST_VISION_TOKENS, get_resolution
+from airflow_deepseek_ocr.ocr.resolution import (
+    MOST_VISION_TOKENS,
+    RESOLUTIONS,
+    get_resolution,
+)
 
 log = logging.getLogger(__name__)
 
@@ -86,6 +90,10 @@ class TransformersEngine:
         gc.collect()
         if self._on_gpu:
             torch.cuda.empty_cache()
+
+    def modes(self) -> tuple[str, ...]:
+        """See :meth:`airflow_deepseek_ocr.ocr.engine.Engine.modes`: all."""
+        return tuple(RESOLUTIONS)
 
     @property
     def page_length(self) -> int:

@@ -4,6 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from airflow_deepseek_ocr.errors import ConfigurationError
+
+#: Shortest n-grams that one page's guard may ban: shorter ones repeat in texts as they should be.
+LEAST_NGRAM = 10
+#: Widest window of one page's guard, in tokens; engines keep room for it.
+MOST_WINDOW = 512
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A guard against repetitions for one page, in place of the engine's.
+
+    :param ngram_size: length of the n-grams that must not repeat, in tokens.
+    :param ngram_window: generated tokens in which they must not repeat.
+    :raises ConfigurationError: ``guard`` if it is not 10 <= ``ngram_size`` <= ``ngram_window`` <= 512.
+    """
+
+    ngram_size: int
+    ngram_window: int
+
+    def __post_init__(self) -> None:
+        if not LEAST_NGRAM <= self.ngram_size <= self.ngram_window <= MOST_WINDOW:
+            raise ConfigurationError(
+                "guard",
+                f"A guard of {self.ngram_size}-grams in {self.ngram_window} tokens cannot be: the "
+                f"n-grams have at least {LEAST_NGRAM} tokens and the window at most {MOST_WINDOW}.",
+            )
+
 
 @dataclass(frozen=True)
 class Decoding:

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_deepseek_ocr.errors import DeepSeekOCRError
+from airflow_deepseek_ocr.ocr.decoding import Guard
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,6 +27,7 @@ class PageRequest:
     :param prompt: a prompt's name, such as ``markdown`` or ``locate:Total``.
     :param resolution: a resolution mode's name.
     :param max_output_length: tokens this page may take, if fewer than the engine allows any page.
+    :param guard: a guard against repetitions for this page, in place of the engine's.
     :param cancelled: asked now and then, in a thread of the engine's; once it is true the page is
         given up, with a reading whose error is ``cancelled``.
     """
@@ -36,6 +38,7 @@ class PageRequest:
     resolution: str
     max_output_length: int | None = None
     cancelled: Callable[[], bool] = _never
+    guard: Guard | None = None
 
 
 class FinishReason(StrEnum):
@@ -86,6 +89,13 @@ class Progress:
 class Engine(Protocol):
     """Runs the model. Requests are drawn only as fast as they can be read."""
 
+    def modes(self) -> tuple[str, ...]:
+        """Names of the resolution modes it can read in.
+
+        :raises UnavailableError, ConfigurationError: an engine elsewhere cannot be asked.
+        """
+        ...
+
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
     ) -> Generator[PageReading, None, None]:
@@ -93,7 +103,8 @@ class Engine(Protocol):
 
         Closing the generator cancels what is in flight.
 
-        :param requests: drawn in a thread of the engine's, a bounded number of pages ahead.
+        :param requests: drawn in a thread of the engine's, a bounded number of pages ahead. It may
+            wait for a reading before it goes on, if it has a ``stop()`` that ends the waiting.
         :param progress: called every few seconds, in the caller's thread.
         """
         ...

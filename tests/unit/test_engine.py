@@ -16,7 +16,7 @@ from airflow_deepseek_ocr.engines.local import LocalEngineKey, get_local_engine
 from airflow_deepseek_ocr.engines.slots import Slots
 from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
 from airflow_deepseek_ocr.errors import ConfigurationError
-from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.decoding import Decoding, Guard
 from airflow_deepseek_ocr.ocr.documents import open_document
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageRequest, Progress
 from tests.conftest import ROOT, TINY_MODEL
@@ -291,3 +291,27 @@ def test_one_engine_is_kept_in_the_process(monkeypatch: pytest.MonkeyPatch) -> N
     assert made[0].closed
     local.release_local_engine()
     assert made[1].closed
+
+
+def test_a_page_may_have_a_guard_of_its_own(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one batch with others; the page without it repeats ten tokens, the one with it does not."""
+    with open_document(ROOT / "tests" / "golden" / "images" / "tall.png") as document:
+        page, tight = document.page(1).image, Guard(10, 512)
+    own = PageRequest("own", page, "ocr", "tiny", guard=tight)
+    usual = PageRequest("usual", page, "ocr", "tiny")
+    together = {reading.key: reading.text for reading in engine.read([own, usual, own, usual])}
+    (alone,) = engine.read([usual])
+    assert together["usual"] == alone.text
+    monkeypatch.setattr(engine, "decoding", Decoding(160, tight.ngram_size, tight.ngram_window))
+    (tightly,) = engine.read([usual])
+    assert together["own"] == tightly.text
+    assert together["own"] != together["usual"], "take a page on which the model repeats itself"
+
+
+def test_guards_that_cannot_be() -> None:
+    for wrong in ((9, 90), (30, 20), (30, 513)):
+        with pytest.raises(ConfigurationError) as caught:
+            Guard(*wrong)
+        assert caught.value.code == "guard"

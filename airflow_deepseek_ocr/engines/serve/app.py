@@ -106,7 +106,7 @@ def _require_ready(service: Service) -> Capabilities:
 async def _read(service: Service, page: ParsedPage) -> PageReading:
     def request(key: int, cancelled: Callable[[], bool]) -> PageRequest:
         return PageRequest(
-            key, page.image, page.prompt, page.resolution, page.max_tokens, cancelled
+            key, page.image, page.prompt, page.resolution, page.max_tokens, cancelled, page.guard
         )
 
     return await service.pages.read(request)

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from airflow_deepseek_ocr.engines.chat import Capabilities, prompt_of_line
 from airflow_deepseek_ocr.errors import ConfigurationError
+from airflow_deepseek_ocr.ocr.decoding import Guard
 from airflow_deepseek_ocr.ocr.documents import Limits
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
 
@@ -41,6 +42,7 @@ class ParsedPage:
     prompt: str
     resolution: str
     max_tokens: int | None
+    guard: Guard | None = None
 
 
 class _Url(BaseModel):
@@ -97,7 +99,6 @@ def parse_page(raw: bytes, server: Capabilities, default_resolution: str) -> Par
         raise _refused("bad_request", f"{where}: {first['msg']}") from None
     if body.model != server.model:
         raise RequestError(404, "model_not_found", f"This server serves {server.model!r} only.")
-    _check_guard(body.vllm_xargs, server)
     options = body.mm_processor_kwargs
     resolution = (options and options.resolution) or default_resolution
     if resolution not in server.modes:
@@ -110,19 +111,24 @@ def parse_page(raw: bytes, server: Capabilities, default_resolution: str) -> Par
         prompt=_prompt(line),
         resolution=resolution,
         max_tokens=body.max_completion_tokens or body.max_tokens,
+        guard=_guard(body.vllm_xargs, server),
     )
 
 
-def _check_guard(asked: _Guard | None, server: Capabilities) -> None:
+def _guard(asked: _Guard | None, server: Capabilities) -> Guard | None:
+    """The page's own guard; None if it asks for the server's, or for nothing."""
     if asked is None or server.guard is None:
-        return
+        return None
     size, window = server.guard
-    if (asked.ngram_size, asked.window_size or window) != (size, window):
+    wanted = asked.ngram_size, asked.window_size or window
+    if wanted == (size, window):
+        return None
+    try:
+        return Guard(*wanted)
+    except ConfigurationError as error:
         raise _refused(
-            "server_guard",
-            f"The guard of this server is ngram_size {size} in window_size {window}; ask for that, or "
-            "leave vllm_xargs out.",
-        )
+            "server_guard", f"{error} Without vllm_xargs it is {size} in {window}."
+        ) from None
 
 
 def _content(parts: list[_Part]) -> tuple[str, str]:
