@@ -136,16 +136,17 @@ def _serve(options: argparse.Namespace) -> int:
     from airflow_deepseek_ocr.engines.secret import create_secret, read_secret
 
     with note_end(options.record):
+        settings = _settings(options)
+        folder = _fetch(settings)
         try:
             from airflow_deepseek_ocr.engines.serve.run import Listen, run
             from airflow_deepseek_ocr.engines.serve.service import Model, Service
         except ImportError as error:
             raise MissingExtraError(error.name or "fastapi", "transformers") from error
-        settings = _settings(options)
         path = options.secret_file
         secret = read_secret(path) if path.exists() else create_secret(path)
         model = Model(
-            folder=_fetch(settings),
+            folder=folder,
             name=options.name or options.model,
             revision=settings.revision,
             device=settings.device,

@@ -216,6 +216,9 @@ class Keeper:
 
     def _wait(self, record: ServerRecord, deadline: float) -> Endpoint | None:
         """Wait until it is ready, telling what it writes; None if it ended without saying why."""
+        endpoint = _ready(record)
+        if endpoint is not None:
+            return endpoint
         with contextlib.closing(_Follow(Path(record.log_file))) as follow:
             while True:
                 if record.process() is None:
@@ -223,9 +226,9 @@ class Keeper:
                     self._raise_failure(record)
                     return None
                 endpoint = _ready(record)
+                follow.tell()
                 if endpoint is not None:
                     return endpoint
-                follow.tell()
                 if time.monotonic() > deadline:
                     raise UnavailableError(
                         "server_start_timeout",

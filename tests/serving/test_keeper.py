@@ -1,0 +1,257 @@
+"""Servers that outlive the tasks that started them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from PIL import Image
+
+from airflow_deepseek_ocr import __version__, cli
+from airflow_deepseek_ocr.engines.http_engine import HttpEngine
+from airflow_deepseek_ocr.engines.keeper import Keeper
+from airflow_deepseek_ocr.engines.records import (
+    FOLDER_VARIABLE,
+    ServerRecord,
+    load_record,
+    servers_folder,
+)
+from airflow_deepseek_ocr.engines.resident import ResidentPlan
+from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.ocr.engine import PageRequest
+from tests.conftest import TINY_MODEL
+
+PLAN = ResidentPlan(TINY_MODEL, "tiny", "", "cpu", "auto", 2, idle_s=120)
+
+#: What a task does, for a process that may be killed; it tells when the server is ready, and sleeps.
+STARTER = f"""
+import logging, sys, time
+from pathlib import Path
+from airflow_deepseek_ocr.engines.keeper import Keeper
+from airflow_deepseek_ocr.engines.records import servers_folder
+from airflow_deepseek_ocr.engines.resident import ResidentPlan
+logging.basicConfig(level=logging.INFO)
+plan = ResidentPlan(Path({str(TINY_MODEL)!r}), "tiny", "", "cpu", "auto", 2, idle_s=120)
+print(Keeper(plan, servers_folder(), 120).find().socket_path, flush=True)
+time.sleep(600)
+"""
+
+
+def record_of(servers: Path, plan: ResidentPlan = PLAN) -> ServerRecord:
+    record = load_record(servers, plan.key)
+    assert record is not None
+    return record
+
+
+def find(servers: Path, plan: ResidentPlan = PLAN, timeout_s: float = 120) -> Any:
+    return Keeper(plan, servers, timeout_s).find()
+
+
+def wait_until_gone(record: ServerRecord, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while record.process() is not None:
+        assert time.monotonic() < deadline, "it did not leave"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def started(servers: Path) -> Iterator[ServerRecord]:
+    """A server that is ready; the same one as long as no test ends it."""
+    find(servers)
+    yield record_of(servers)
+
+
+def test_two_starters_share_a_server_that_outlives_their_kill(servers: Path) -> None:
+    environment = os.environ | {"AIRFLOW_CONN_X": "secret", "_AIRFLOW_PROCESS_CONTEXT": "client"}
+    starters = [
+        subprocess.Popen(
+            [sys.executable, "-c", STARTER],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        for _ in range(2)
+    ]
+    try:
+        sockets = {starter.stdout.readline().strip() for starter in starters if starter.stdout}
+        record = record_of(servers)
+        assert sockets == {record.socket}
+    finally:
+        for starter in starters:
+            os.killpg(starter.pid, signal.SIGKILL)
+    logs = [starter.communicate(timeout=10)[1] for starter in starters]
+    # Its pipes are closed: the server holds none of them. One started it, both were told of the load.
+    assert sum("Started a server" in text for text in logs) == 1
+    assert all("server: " in text and "Loaded deepseek-ocr-tiny" in text for text in logs)
+
+    process = record.process()
+    assert process is not None
+    assert os.getsid(process.pid) == process.pid
+    assert process.cwd() == "/"
+    assert not [name for name in process.environ() if "AIRFLOW" in name]
+    files = {Path(f"/proc/{process.pid}/fd/{number}").resolve() for number in (0, 1, 2)}
+    assert files == {Path("/dev/null"), Path(record.log_file)}
+    assert find(servers) == record.endpoint
+    assert record_of(servers).pid == record.pid
+    for path in (record.secret_file, record.socket, record.log_file):
+        assert Path(str(path)).stat().st_mode & 0o077 == 0, path
+
+
+def test_a_server_that_is_killed_in_the_middle_of_a_document_is_replaced(
+    started: ServerRecord, servers: Path, table: Image.Image, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    engine = HttpEngine(Keeper(PLAN, servers, 120).find, model="tiny", pages=4)
+    requests = [PageRequest(key, table, "free", "tiny", 10 + key % 3) for key in range(10)]
+    expected = {reading.key: reading.text for reading in engine.read(requests)}
+    readings = engine.read(iter(requests))
+    got = [next(readings), next(readings)]
+    os.kill(started.pid, signal.SIGKILL)
+    got += list(readings)
+    assert [reading.error for reading in got] == [None] * 10
+    assert sorted(reading.key for reading in got) == list(range(10))  # type: ignore[type-var]
+    assert {reading.key: reading.text for reading in got} == expected
+    record = record_of(servers)
+    assert record.pid != started.pid
+    assert len(record.crashes) == 1
+    assert f"process {started.pid}) ended without being told to" in caplog.text
+    assert not Path(str(started.socket)).exists()
+    assert not Path(started.secret_file).exists()
+
+
+@pytest.mark.slow
+def test_a_server_of_an_older_version_is_replaced_and_leaves_when_nobody_asks(
+    started: ServerRecord, servers: Path, table: Image.Image
+) -> None:
+    replace(started, version="0.0.9").save(servers)
+    impatient = replace(PLAN, idle_s=2)
+    engine = HttpEngine(Keeper(impatient, servers, 120).find, model="tiny")
+    assert next(engine.read([PageRequest(1, table, "free", "tiny", 5)])).error is None
+    record = record_of(servers)
+    assert record.pid != started.pid
+    assert started.process() is None
+    replace(record, version="999.0").save(servers)
+    find(servers)
+    assert record_of(servers).pid == record.pid, "a newer one serves older tasks"
+    wait_until_gone(record, 8)
+    deadline = time.monotonic() + 2
+    while load_record(servers, PLAN.key) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert load_record(servers, PLAN.key) is None, "it leaves nothing that looks like a crash"
+    left = [path.name for path in servers.iterdir() if path.name.startswith(f"{PLAN.key}-")]
+    assert left == []
+
+
+def test_why_it_cannot_start_is_told(servers: Path) -> None:
+    plan = replace(PLAN, folder=Path("/nowhere/model"), model="missing")
+    with pytest.raises(UnavailableError, match="/nowhere/model") as caught:
+        find(servers, plan)
+    assert caught.value.code == "model_missing"
+
+
+@pytest.mark.slow
+def test_why_the_model_cannot_be_loaded_is_told(servers: Path) -> None:
+    with pytest.raises(ConfigurationError, match="cuda:7") as caught:
+        find(servers, replace(PLAN, device="cuda:7"))
+    assert caught.value.code == "device"
+
+
+def test_a_server_that_crashes_again_and_again_is_given_up(
+    servers: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\necho no such library\nexit 3\n")
+    broken.chmod(0o755)
+    plan = replace(PLAN, python=str(broken), model="broken")
+    with pytest.raises(UnavailableError, match=r"5 times.*no such library") as caught:
+        find(servers, plan)
+    assert caught.value.code == "server_crashes"
+
+
+def test_a_program_that_is_not_there(servers: Path) -> None:
+    plan = replace(PLAN, python="/nowhere/python", model="none")
+    with pytest.raises(ConfigurationError, match="/nowhere/python") as caught:
+        find(servers, plan)
+    assert caught.value.code == "server_command"
+
+
+def test_a_server_that_takes_too_long_can_be_stopped(
+    servers: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 100\n")
+    slow.chmod(0o755)
+    plan = replace(PLAN, python=str(slow), model="slow")
+    with pytest.raises(UnavailableError, match="not ready in 1 s") as caught:
+        find(servers, plan, timeout_s=1)
+    assert caught.value.code == "server_start_timeout"
+    record = record_of(servers, plan)
+    assert record.process() is not None
+    assert cli.main(["servers"]) == 0
+    assert f"{record.key}  resident  {__version__}  process {record.pid}" in capsys.readouterr().out
+    assert cli.main(["stop", "nothing"]) == 1
+    assert cli.main(["stop"]) == 1
+    assert cli.main(["stop", record.key]) == 0
+    assert record.process() is None
+    assert load_record(servers, record.key) is None
+
+
+def test_a_process_id_that_was_given_again_is_not_the_server(servers: Path) -> None:
+    ours = psutil.Process()
+    record = ServerRecord(
+        "k", "resident", "", "1", ours.pid, ours.create_time() - 100, "http://x", None, "", ""
+    )
+    assert record.process() is None
+    assert replace(record, created=ours.create_time()).process() is not None
+
+
+def test_a_folder_that_others_may_enter_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open").mkdir(mode=0o755)
+    (tmp_path / "link").symlink_to(tmp_path / "open")
+    for name in ("open", "link"):
+        monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / name))
+        with pytest.raises(ConfigurationError, match="700"):
+            servers_folder()
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "new"))
+    assert servers_folder().stat().st_mode & 0o777 == 0o700
+
+
+def test_records_that_cannot_be_read_are_none(tmp_path: Path) -> None:
+    for text in ("", "[]", "{}", json.dumps({"key": "k"})):
+        (tmp_path / "k.json").write_text(text)
+        assert load_record(tmp_path, "k") is None
+
+
+def test_what_one_process_may_not_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other GPUs, weights or types are other servers; idle time and Python are not."""
+    keys = {PLAN.key}
+    for change in ({"device": "cuda:1"}, {"dtype": "float16"}, {"revision": "b"}, {"model": "m"}):
+        keys.add(replace(PLAN, **change).key)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    keys.add(PLAN.key)
+    assert len(keys) == 6
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert replace(PLAN, idle_s=1, python="/p", batch_size=9).key == PLAN.key
+
+
+def test_a_missing_extra_is_named(servers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(DeepSeekOCRError, match=r"\[transformers\]"):
+        find(servers, replace(PLAN, model="extra"))
