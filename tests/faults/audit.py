@@ -137,7 +137,7 @@ def _document(
             f"{name}: {row.status} {row.error_code}, {len(pages)} of {version.pages} pages"
         )
     for page in pages:
-        found = regions[page.id] if page.id in regions else []
+        found = regions.get(page.id, [])
         if found != list(range(len(found))):
             findings.doubled.append(f"{name}, page {page.page_number}: regions {found}")
         if version.text_known:

@@ -21,7 +21,7 @@ from tests.faults.documents import make_pdf
 from tests.faults.servers import BUCKET, Bucket, Results, ResultsFile, ResultsServer
 from tests.faults.worker import OK, RETRY
 
-_TICK_S = 0.02
+_TICK_S, _LOOK_S = 0.02, 0.6
 _RETRIES = 2
 #: Seconds in which everything must have ended after the last fault.
 _QUIET_TIMEOUT_S = 180.0
@@ -90,24 +90,25 @@ class Campaign:
         self._later: list[tuple[float, Callable[[], None]]] = []
         self._away: dict[str, threading.Thread] = {}
         self._jobs = self._runs = 0
+        self._next_look = 0.0
         self._report = Report()
-        # Most faults are those that happen most: tasks that die, and connections.
+        # With weights: servers that are away most of the time would leave nothing to strike.
         self._faults: dict[str, tuple[int, Callable[[], bool]]] = {
-            "task killed": (34, self._kill_task),
-            "task terminated": (5, self._terminate_task),
-            "task stopped past its lease": (5, self._stop_task),
-            "sensor killed": (4, self._kill_sensor),
-            "worker killed with its tasks": (3, self._kill_worker),
-            "object overwritten": (20, self._overwrite),
-            "event delivered again": (6, self._deliver_again),
-            "S3 connections cut": (6, lambda: self._cut(self._bucket, 120_000)),
-            "S3 server killed": (2, lambda: self._take_away("s3", self._bucket)),
+            "task killed": (340, self._kill_task),
+            "task terminated": (50, self._terminate_task),
+            "task stopped past its lease": (40, self._stop_task),
+            "sensor killed": (40, self._kill_sensor),
+            "worker killed with its tasks": (15, self._kill_worker),
+            "object overwritten": (220, self._overwrite),
+            "event delivered again": (60, self._deliver_again),
+            "S3 connections cut": (60, lambda: self._cut(self._bucket, 120_000)),
+            "S3 server killed": (8, lambda: self._take_away("s3", self._bucket)),
         }
         if isinstance(results, ResultsServer):
-            self._faults["database connections cut"] = (11, lambda: self._cut(results, 4_000))
-            self._faults["database server killed"] = (4, lambda: self._take_away("db", results))
+            self._faults["database connections cut"] = (110, lambda: self._cut(results, 4_000))
+            self._faults["database server killed"] = (15, lambda: self._take_away("db", results))
         elif isinstance(results, ResultsFile):
-            self._faults["database locked"] = (8, lambda: self._lock(results))
+            self._faults["database locked"] = (80, lambda: self._lock(results))
 
     def run(self) -> Report:
         """Fill the bucket, read it, and audit.
@@ -144,7 +145,9 @@ class Campaign:
                     list(self._faults), [weight for weight, _ in self._faults.values()]
                 )[0]
                 # Where there is nothing to strike, the next moment brings another fault.
-                self._report.faults[name] += self._faults[name][1]()
+                if self._faults[name][1]():
+                    self._report.faults[name] += 1
+                    self._note(name)
             self._tick()
 
     def _come_to_rest(self) -> None:
@@ -178,7 +181,8 @@ class Campaign:
                 if ended.result:
                     self._event(ended.result)
             self._task_ended(ended)
-        if self._finding is None and len(self._waiting) + len(self._running) < self._plan.tasks + 2:
+        few = len(self._waiting) + len(self._running) < self._plan.tasks + 2
+        if self._finding is None and few and now >= self._next_look:
             self._find()
         ready = [task for task in self._waiting if task.not_before <= now]
         for task in ready[: self._plan.tasks - len(self._running)]:
@@ -187,6 +191,7 @@ class Campaign:
         return found
 
     def _find(self) -> None:
+        self._next_look = time.monotonic() + _LOOK_S
         self._finding = self._next_job()
         self._crew.send(self._finding, "find", bucket=BUCKET, batch_size=3, max_documents=24)
 
@@ -231,7 +236,7 @@ class Campaign:
         died = ended.status is None or ended.status < 0
         self._report.tries["died" if died else kinds.get(ended.status, "failed")] += 1
         if not died and ended.status not in kinds:
-            print(self._crew.log(ended.job)[-3000:], file=sys.stderr)
+            print(f"job {ended.job}: {self._crew.log(ended.job)[-500:]}", file=sys.stderr)
         if ended.status != OK:
             self._retry(task)
 
@@ -275,6 +280,8 @@ class Campaign:
         return self._finding is not None and self._crew.signal(self._finding, SIGKILL)
 
     def _kill_worker(self) -> bool:
+        if self._any_task() is None:
+            return False
         self._crew.kill()
         for ended in self._crew.ended():
             self._finding = None if ended.job == self._finding else self._finding
@@ -317,6 +324,7 @@ class Campaign:
             server.kill()
             time.sleep(pause)
             server.start()
+            self._note(f"{name} is back")
 
         return self._in_background(name, away)
 
@@ -350,6 +358,10 @@ class Campaign:
         self._jobs += 1
         return self._jobs
 
+    def _note(self, what: str) -> None:
+        with (self._folder / "faults.log").open("a") as log:
+            log.write(f"{time.time():.3f} {what}\n")
+
     def _dump(self) -> None:
         print(f"running {self._running}, waiting {self._waiting}", file=sys.stderr)
         for job in self._running:
@@ -365,7 +377,9 @@ class Campaign:
         home = self._folder / "airflow"
         home.mkdir()
         env = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # workers are started many times
         return env | {
+            "PYTHONPYCACHEPREFIX": str(self._folder / "pycache"),
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AWS_MAX_ATTEMPTS": "2",  # boto3 would wait out most of what is done to S3 here

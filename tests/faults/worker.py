@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
+import importlib
 import json
 import os
 import selectors
@@ -18,7 +20,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import botocore.loaders
+
 _POLL_S = 0.02
+#: Where messages go: what was stdout.
+_OUT = os.dup(sys.stdout.fileno())
 _PR_SET_PDEATHSIG = 1
 
 OK, RETRY, FAIL = 0, 3, 4
@@ -26,6 +32,7 @@ OK, RETRY, FAIL = 0, 3, 4
 
 def main() -> None:
     """Serve until stdin ends."""
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is logged is no message
     _import_all()
     children: dict[int, int] = {}
     selector = selectors.DefaultSelector()
@@ -50,13 +57,34 @@ def main() -> None:
 
 
 def _tell(message: dict[str, Any]) -> None:
-    print(json.dumps(message), flush=True)
+    os.write(_OUT, json.dumps(message).encode() + b"\n")
+
+
+#: What a task imports, so that a fork need not.
+_MODULES = (
+    "airflow.providers.amazon.aws.hooks.s3",
+    "airflow.providers.mysql.hooks.mysql",
+    "airflow.providers.postgres.hooks.postgres",
+    "airflow.providers.sqlite.hooks.sqlite",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow_deepseek_ocr.operators.deepseek_ocr",
+    "airflow_deepseek_ocr.pipeline",
+    "airflow_deepseek_ocr.sensors.s3",
+    "alembic.command",
+    "pypdfium2",
+    "tests.faults.engine",
+)
 
 
 def _import_all() -> None:
-    import pypdfium2  # noqa: F401
-
-    import tests.faults.engine  # noqa: F401
+    for name in _MODULES:
+        importlib.import_module(name)
+    # boto3 reads megabytes of JSON for each client; the descriptions do not change.
+    loader = botocore.loaders.JSONFileLoader()
+    loader.load_file = functools.cache(loader.load_file)  # type: ignore[method-assign]
+    botocore.loaders.JSONFileLoader = lambda: loader  # type: ignore[misc,assignment]
+    # Makes the client without connecting.
+    sys.modules["airflow.providers.amazon.aws.hooks.s3"].S3Hook("aws_default").get_conn()
 
 
 def _fork(job: dict[str, Any]) -> int:
