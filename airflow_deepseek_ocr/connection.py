@@ -22,6 +22,7 @@ HOOK_NAME = "DeepSeek-OCR"
 DEFAULT_CONN_ID = "deepseek_ocr_default"
 
 DTYPES = ("auto", "bfloat16", "float16", "float32")
+ENGINES = ("auto", "in_process", "resident", "vllm", "remote")
 
 
 @dataclass(frozen=True)
@@ -51,9 +52,18 @@ class ConnectionField:
 
 FIELDS = (
     ConnectionField(
+        "engine",
+        "Engine",
+        "What runs the model. auto: the server at Host if there is one; else vLLM if its command and a "
+        "GPU are there; else a resident server that tasks of a worker share",
+        default="auto",
+        enum=ENGINES,
+    ),
+    ConnectionField(
         "model",
         "Model",
-        "Hub id (owner/name), folder on the workers (/path) or mirror (s3://bucket/prefix)",
+        "Hub id (owner/name), folder on the workers (/path) or mirror (s3://bucket/prefix); for a "
+        "server at Host the name it serves the model by",
         default=DEFAULT_MODEL,
     ),
     ConnectionField(
@@ -109,6 +119,38 @@ FIELDS = (
         type="integer",
         minimum=1,
     ),
+    ConnectionField(
+        "idle_seconds",
+        "Idle time",
+        "Seconds without a page after which a resident or vLLM server leaves and frees its memory",
+        type="integer",
+        default=900,
+        minimum=1,
+    ),
+    ConnectionField(
+        "page_timeout",
+        "Time for a page",
+        "Seconds after which a server is no longer waited for",
+        type="integer",
+        default=1800,
+        minimum=1,
+    ),
+    ConnectionField(
+        "server_python",
+        "Python of the resident server",
+        "Path of a Python with this package and its extra transformers; the task's own by default",
+    ),
+    ConnectionField(
+        "vllm_command",
+        "vLLM command",
+        "Path of the program vllm on the workers",
+        default="vllm",
+    ),
+    ConnectionField(
+        "vllm_options",
+        "vLLM options",
+        "Further options of vllm serve, such as --gpu-memory-utilization 0.5",
+    ),
 )
 
 
@@ -116,7 +158,11 @@ FIELDS = (
 class Settings:
     """A connection's settings.
 
+    :param host: a server's host name or URL; empty if the model runs on the workers.
+    :param port: the server's port.
+    :param login: its user name, if it wants basic authentication.
     :param hub_token: access token for private hub models, from the connection's password.
+    :param server_secret: what the server at ``host`` wants to hear, from the connection's password.
     """
 
     model: str = DEFAULT_MODEL
@@ -129,12 +175,32 @@ class Settings:
     resolution: str = DEFAULT_RESOLUTION
     max_output_length: int = Decoding.max_output_length
     batch_size: int | None = None
+    engine: str = "auto"
+    idle_seconds: int = 900
+    page_timeout: int = 1800
+    server_python: str = ""
+    vllm_command: str = "vllm"
+    vllm_options: str = ""
+    host: str = ""
+    port: int | None = None
+    login: str = ""
     hub_token: str | None = field(default=None, repr=False, compare=False)
+    server_secret: str | None = field(default=None, repr=False, compare=False)
 
     @classmethod
-    def of(cls, extra: Mapping[str, Any], hub_token: str | None = None) -> Settings:
-        """Settings from a connection's extra; absent, null and empty fields take their defaults.
+    def of(
+        cls,
+        extra: Mapping[str, Any],
+        password: str | None = None,
+        *,
+        host: str | None = None,
+        port: int | None = None,
+        login: str | None = None,
+    ) -> Settings:
+        """Settings from a connection; absent, null and empty fields take their defaults.
 
+        :param extra: the connection's extra.
+        :param password: the secret of the server at ``host``; without one, a token for the hub.
         :raises ConfigurationError: ``connection`` if a field has a value it cannot have.
         """
         values = {
@@ -145,8 +211,22 @@ class Settings:
         if "cache_dir" in values:
             values["cache_dir"] = Path(values["cache_dir"]).expanduser()
         model = values.get("model", DEFAULT_MODEL)
+        host = (host or "").strip()
+        engine = values.get("engine", "auto")
+        if bool(host) != (engine == "remote") and engine != "auto":
+            raise ConfigurationError(
+                "connection",
+                "Engine remote needs the server's host in the connection."
+                if engine == "remote"
+                else f"The connection has a host, {host}, and engine {engine}, which runs on the worker: "
+                "empty the host, or choose engine remote.",
+            )
         values.setdefault("revision", default_revision(model))
-        return cls(**values, hub_token=hub_token or None)
+        if not host:
+            return cls(**values, hub_token=password or None)
+        return cls(
+            **values, host=host, port=port or None, login=login or "", server_secret=password or None
+        )
 
     @property
     def cache_folder(self) -> Path:
@@ -214,14 +294,20 @@ def _wrong(each: ConnectionField, value: Any, wanted: str) -> ConfigurationError
     )
 
 
-#: The standard fields of the form. ``port`` has no use yet but stays visible: the Test button of
+#: The standard fields of the form. ``port`` is shown even where there is no host: the Test button of
 #: Airflow 3.3.2 sends a port of 0 for a saved connection that has none, and is refused.
 FIELD_BEHAVIOUR: dict[str, Any] = {
-    "hidden_fields": ["host", "schema", "login"],
-    "relabeling": {"password": "Hub access token"},
+    "hidden_fields": ["schema"],
+    "relabeling": {
+        "host": "Host of a server",
+        "login": "Login on the server",
+        "password": "Secret of the server, or access token of the hub",
+    },
     "placeholders": {
-        "password": "only for private hub models",
-        "port": "not used; enter 1 to test",
+        "host": "empty: the model runs on the workers; else a host or https://... of a server",
+        "login": "only for basic authentication",
+        "password": "of a server; without a host: only for private hub models",
+        "port": "of the server; without a host not used: enter 1 to test",
     },
 }
 

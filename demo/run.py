@@ -98,6 +98,8 @@ def _environment(endpoint: str, database: Path, resolution: str) -> dict[str, st
         "DEEPSEEK_OCR_DEFAULT": {
             "conn_type": "deepseek_ocr",
             "extra": {
+                # One run of one process: nothing is to be left behind.
+                "engine": "in_process",
                 "model": str(MODEL),
                 "resolution": resolution,
                 "prompt": "markdown",

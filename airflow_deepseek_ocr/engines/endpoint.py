@@ -18,12 +18,14 @@ class Endpoint:
 
     :param url: without ``/v1``, such as ``https://ocr.example.com:8443``.
     :param secret: sent as a bearer token, if there is one.
+    :param login: user name; with one, it and the secret are sent as basic authentication.
     :param socket_path: Unix socket that the server listens on, if it does.
     """
 
     url: str
     secret: str | None = field(default=None, repr=False)
     socket_path: Path | None = None
+    login: str = ""
 
     @property
     def local(self) -> bool:
@@ -50,11 +52,13 @@ class Endpoint:
         return text.replace(self.secret, "***") if self.secret else text
 
     def _options(self, timeout: httpx.Timeout) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self.secret}"} if self.secret else {}
+        bearer = self.secret and not self.login
+        headers = {"Authorization": f"Bearer {self.secret}"} if bearer else {}
         # A proxy from the environment cannot reach this host's loopback.
         return {
             "base_url": self.url,
             "headers": headers,
+            "auth": httpx.BasicAuth(self.login, self.secret or "") if self.login else None,
             "timeout": timeout,
             "trust_env": not self.local,
         }

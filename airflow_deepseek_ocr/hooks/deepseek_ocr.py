@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 class DeepSeekOCRHook(BaseHook):
     """DeepSeek-OCR as an Airflow connection describes it.
 
-    The model is fetched into the cache and loaded at the first use, and kept in the process.
+    The model runs in this process, in a server on this host that outlives the task, or on a server
+    elsewhere: the connection says which. It is fetched into the cache at the first use.
 
     :param deepseek_ocr_conn_id: the connection, of type ``deepseek_ocr``.
     """
@@ -56,7 +57,13 @@ class DeepSeekOCRHook(BaseHook):
         :raises ConfigurationError: ``connection`` if a field has a value it cannot have.
         """
         connection = self.get_connection(self.deepseek_ocr_conn_id)
-        return Settings.of(connection.extra_dejson, connection.password)
+        return Settings.of(
+            connection.extra_dejson,
+            connection.password,
+            host=connection.host,
+            port=connection.port,
+            login=connection.login,
+        )
 
     def fetch_model(self) -> Path:
         """The model's folder on this host, fetched into the cache if need be.
@@ -76,24 +83,15 @@ class DeepSeekOCRHook(BaseHook):
         )
 
     def get_conn(self) -> Engine:
-        """The engine, loaded in this process at the first call.
+        """The engine that the connection chooses; a server on this host is started at its first use.
 
-        :raises MissingExtraError: if torch or transformers are not installed on this worker.
+        :raises MissingExtraError: if what runs the model is not installed on this worker.
         :raises ConfigurationError: a setting is wrong.
         :raises UnavailableError: the model is not to be had.
         """
-        from airflow_deepseek_ocr.engines.local import LocalEngineKey, get_local_engine
+        from airflow_deepseek_ocr.engines.choice import make_engine
 
-        settings = self.settings
-        return get_local_engine(
-            LocalEngineKey(
-                folder=self.fetch_model(),
-                device=settings.device,
-                dtype=settings.dtype,
-                batch_size=settings.batch_size,
-                decoding=settings.decoding,
-            )
-        )
+        return make_engine(self.settings, self.fetch_model)
 
     def test_connection(self) -> tuple[bool, str]:
         """What can be said of the settings on this host, without torch and without fetching.

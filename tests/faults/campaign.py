@@ -368,7 +368,12 @@ class Campaign:
             print(f"--- job {job}\n{self._crew.log(job)[-3000:]}", file=sys.stderr)
 
     def _environment(self, model: Path) -> dict[str, str]:
-        extra = {"model": str(model), "resolution": "tiny", "max_output_length": 40}
+        extra = {
+            "engine": "in_process",
+            "model": str(model),
+            "resolution": "tiny",
+            "max_output_length": 40,
+        }
         connections = {
             "AWS_DEFAULT": self._bucket.connection(),
             "DEEPSEEK_OCR_DB": self._results.connection,
@@ -379,7 +384,6 @@ class Campaign:
         env = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
         env.pop("PYTHONDONTWRITEBYTECODE", None)  # workers are started many times
         return env | {
-            "PYTHONPYCACHEPREFIX": str(self._folder / "pycache"),
             "AIRFLOW_HOME": str(home),
             "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
             "AWS_MAX_ATTEMPTS": "2",  # boto3 would wait out most of what is done to S3 here

@@ -26,7 +26,12 @@ pytestmark = pytest.mark.usefixtures("sqlite_results")
 
 @pytest.fixture
 def model(connect: Connect) -> None:
-    extra = {"model": str(TINY_MODEL), "resolution": "tiny", "max_output_length": 60}
+    extra = {
+        "engine": "in_process",
+        "model": str(TINY_MODEL),
+        "resolution": "tiny",
+        "max_output_length": 60,
+    }
     connect("deepseek_ocr_default", {"conn_type": "deepseek_ocr", "extra": extra})
 
 
@@ -201,7 +206,7 @@ def test_operator_says_what_is_wrong(
     assert run(**cut_short)["documents"] == {"skipped": 1}  # the row is there in any case
     with pytest.raises(AirflowException, match="retry reads only these"):
         run(documents=["s3://no-such-bucket/x.pdf"])
-    extra = {"model": str(tmp_path)}
+    extra = {"engine": "in_process", "model": str(tmp_path)}
     connect("deepseek_ocr_default", {"conn_type": "deepseek_ocr", "extra": extra})
     with pytest.raises(AirflowException, match=r"config.json is missing"):
         run(documents=[f"file://{DOCUMENTS}/letter.tiff"])

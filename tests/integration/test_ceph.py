@@ -62,7 +62,12 @@ def client(ceph: CephRGW) -> Any:
 @pytest.fixture(autouse=True)
 def connections(ceph: CephRGW, client: Any, connect: Connect) -> None:
     connect("aws_default", aws_connection(ceph))
-    extra = {"model": str(TINY_MODEL), "resolution": "small", "max_output_length": 200}
+    extra = {
+        "engine": "in_process",
+        "model": str(TINY_MODEL),
+        "resolution": "small",
+        "max_output_length": 200,
+    }
     connect("deepseek_ocr_default", {"conn_type": "deepseek_ocr", "extra": extra})
 
 

@@ -60,7 +60,12 @@ def instance(s3: S3Server, database: Path) -> Iterator[Airflow]:
         "deepseek_ocr_db": {"conn_type": "sqlite", "host": str(database)},
         "deepseek_ocr_default": {
             "conn_type": "deepseek_ocr",
-            "extra": {"model": str(TINY_MODEL), "resolution": "small", "max_output_length": 512},
+            "extra": {
+                "engine": "in_process",
+                "model": str(TINY_MODEL),
+                "resolution": "small",
+                "max_output_length": 512,
+            },
         },
     }
     settings = {

@@ -75,7 +75,7 @@ def test_no_field_is_masked() -> None:
 
 def test_empty_fields_take_their_defaults() -> None:
     assert Settings.of({}) == Settings.of({each.name: None for each in FIELDS})
-    settings = Settings.of({each.name: "" for each in FIELDS}, hub_token="hf_x")
+    settings = Settings.of({each.name: "" for each in FIELDS}, password="hf_x")
     assert (settings.model, settings.revision) == (DEFAULT_MODEL, DEFAULT_REVISION)
     assert settings.batch_size is None
     assert "hf_x" not in repr(settings)

@@ -1,0 +1,115 @@
+"""vLLM on this host, started and kept like the resident server, from an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_deepseek_ocr.engines.chat import PUBLISHED_TABLE_CELLS
+from airflow_deepseek_ocr.engines.keeper import Launch, Place
+from airflow_deepseek_ocr.engines.resident import server_key
+from airflow_deepseek_ocr.errors import ConfigurationError
+from airflow_deepseek_ocr.model.files import TOKENIZER
+
+_LOOPBACK = "127.0.0.1"
+#: vLLM's own n-gram guard for this model; prefix and image caches are of no use to pages that are
+#: read once (vLLM's recipe for DeepSeek-OCR).
+_FLAGS = (
+    *("--logits-processors", "vllm.model_executor.models.deepseek_ocr:NGramPerReqLogitsProcessor"),
+    "--no-enable-prefix-caching",
+    *("--mm-processor-cache-gb", "0"),
+)
+
+
+@dataclass(frozen=True)
+class VllmPlan:
+    """A vLLM server; see :class:`airflow_deepseek_ocr.engines.keeper.ServerPlan`.
+
+    :param folder: a complete model folder.
+    :param model: what requests call it.
+    :param revision: its revision; empty if it has none.
+    :param device: ``auto``, ``cuda`` or ``cuda:N``; a number is what it sees of the GPUs.
+    :param dtype: ``auto``, ``bfloat16``, ``float16`` or ``float32``.
+    :param batch_size: most pages read at once; vLLM's default if None.
+    :param idle_s: seconds without a request after which it is ended.
+    :param command: the program and what stands before ``serve``.
+    :param options: further options of ``serve``.
+    """
+
+    folder: Path
+    model: str
+    revision: str
+    device: str
+    dtype: str
+    batch_size: int | None
+    idle_s: int
+    command: str = "vllm"
+    options: str = ""
+
+    kind = "vllm"
+
+    @property
+    def key(self) -> str:
+        """See :class:`~airflow_deepseek_ocr.engines.keeper.ServerPlan`."""
+        return server_key(
+            self.kind,
+            self.folder.resolve(),
+            self.model,
+            self.revision,
+            self.device,
+            self.dtype,
+            self.command,
+            self.options,
+        )
+
+    @property
+    def description(self) -> str:
+        """See :class:`~airflow_deepseek_ocr.engines.keeper.ServerPlan`."""
+        revision = f" at {self.revision}" if self.revision else ""
+        return f"{self.model}{revision} in vLLM"
+
+    def launch(self, place: Place) -> Launch:
+        """See :class:`~airflow_deepseek_ocr.engines.keeper.ServerPlan`."""
+        with socket.create_server((_LOOPBACK, 0)) as free:
+            port = free.getsockname()[1]
+        url = f"http://{_LOOPBACK}:{port}"
+        try:
+            program, options = shlex.split(self.command), shlex.split(self.options)
+        except ValueError as error:
+            raise ConfigurationError(
+                "connection", f"The connection's vLLM command or options: {error}."
+            ) from error
+        command = [
+            *(sys.executable, "-m", "airflow_deepseek_ocr.engines.vllm_watch"),
+            *("--record", str(place.folder / f"{place.key}.json")),
+            *("--secret-file", str(place.secret_file)),
+            *("--url", url),
+            *("--idle-seconds", str(self.idle_s)),
+            "--",
+            *program,
+            *("serve", str(self.folder.resolve())),
+            *("--served-model-name", self.model),
+            *("--host", _LOOPBACK),
+            *("--port", str(port)),
+            *("--dtype", self.dtype),
+            *_FLAGS,
+            *(("--max-num-seqs", str(self.batch_size)) if self.batch_size else ()),
+            *options,
+        ]
+        _, colon, number = self.device.partition(":")
+        return Launch(command, url, None, {"CUDA_VISIBLE_DEVICES": number} if colon else {})
+
+
+def table_cells(folder: Path) -> tuple[int, ...]:
+    """Ids of ``<td>`` and ``</td>`` in that model's tokenizer.
+
+    :param folder: a complete model folder.
+    """
+    added = json.loads((folder / TOKENIZER).read_text()).get("added_tokens", [])
+    ids = {each["content"]: int(each["id"]) for each in added}
+    cells = tuple(ids[name] for name in ("<td>", "</td>") if name in ids)
+    return cells or PUBLISHED_TABLE_CELLS
