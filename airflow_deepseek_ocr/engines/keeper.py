@@ -196,7 +196,7 @@ class Keeper:
             return []
         now = time.time()
         crashes = [when for when in last.crashes if when > now - _CRASH_WINDOW_S]
-        if last.failure is None or last.failure.code == "server_broken":
+        if last.failure is None or not last.failure.at_start:
             log.warning(
                 "The server (process %d) ended without being told to; its log ended:\n%s",
                 last.pid,
@@ -240,7 +240,9 @@ class Keeper:
 
     def _raise_failure(self, record: ServerRecord) -> None:
         now = load_record(self._folder, record.key)
-        if now is not None and now.pid == record.pid and now.failure is not None:
+        if now is None or now.pid != record.pid or now.failure is None:
+            return
+        if now.failure.at_start:
             raise _as_the_servers(now.failure.error())
 
 

@@ -21,6 +21,9 @@ from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, Un
 
 #: Names another folder for the records, such as one that two containers share.
 FOLDER_VARIABLE = "DEEPSEEK_OCR_SERVERS"
+#: Code of the error of a server that was ready and then ended: worth a new start, unlike one that
+#: could not start.
+BROKEN = "server_broken"
 #: The kernel keeps start times in hundredths of a second.
 _SAME_START_S = 0.5
 
@@ -56,7 +59,7 @@ def servers_folder() -> Path:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a server ended by itself before it was ready.
+    """Why a server ended by itself.
 
     :param code: the error's.
     :param message: the error's.
@@ -71,6 +74,11 @@ class Failure:
     def of(cls, error: DeepSeekOCRError) -> Failure:
         """That error, to be told by another process."""
         return cls(error.code, str(error), isinstance(error, ConfigurationError))
+
+    @property
+    def at_start(self) -> bool:
+        """Whether the server never became ready."""
+        return self.code != BROKEN
 
     def error(self) -> DeepSeekOCRError:
         """The error again."""
@@ -93,7 +101,7 @@ class ServerRecord:
     :param secret_file: what callers must know.
     :param log_file: what it wrote.
     :param crashes: when servers of this key ended without being told to, in seconds since the epoch.
-    :param failure: why it could not start.
+    :param failure: why it ended by itself, as far as it could still say.
     """
 
     key: str
@@ -128,7 +136,7 @@ class ServerRecord:
             return None
 
     def with_failure(self, error: DeepSeekOCRError) -> ServerRecord:
-        """The record of a server that could not start."""
+        """The record of a server that ended by itself."""
         return replace(self, failure=Failure.of(error))
 
     def save(self, folder: Path) -> None:

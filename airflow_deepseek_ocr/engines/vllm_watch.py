@@ -20,7 +20,7 @@ from types import FrameType
 
 import httpx
 
-from airflow_deepseek_ocr.engines.records import note_end
+from airflow_deepseek_ocr.engines.records import BROKEN, note_end
 from airflow_deepseek_ocr.engines.secret import read_secret
 from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, UnavailableError
 
@@ -87,20 +87,22 @@ def _watch(options: argparse.Namespace) -> None:
 
 
 def _until_idle(child: subprocess.Popen[bytes], url: str, idle_s: float) -> None:
-    last_used, ended = time.monotonic(), -1.0
+    last_used, ended, ready = time.monotonic(), -1.0, False
     with httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False) as client:
         while time.monotonic() - last_used < idle_s:
             time.sleep(_POLL_S)
             if child.poll() is not None:
+                # What a signal ended did not refuse to start.
                 raise UnavailableError(
-                    "server_broken", f"vLLM ended with status {child.returncode}; see its log."
+                    BROKEN if ready or child.returncode < 0 else "server_failed",
+                    f"vLLM ended with status {child.returncode}; see its log.",
                 )
             try:
                 metrics = client.get("/metrics").text
             except httpx.TransportError:
                 last_used = time.monotonic()  # it loads, or is too busy to answer
                 continue
-            now = _sum(metrics, _ENDED)
+            ready, now = True, _sum(metrics, _ENDED)
             if _sum(metrics, _THERE) or now != ended:
                 last_used, ended = time.monotonic(), now
     log.info("Nobody asked for %g s; leaving", idle_s)

@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -30,6 +30,8 @@ class Faults:
     secret: str | None = None
     guard: bool = True
     url: str = ""
+    #: Paths that need no secret, with what they answer as text.
+    open_paths: dict[str, Callable[[BaseHTTPRequestHandler], str]] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
     in_flight: int = 0
     most_in_flight: int = 0
@@ -44,7 +46,7 @@ class Faults:
 
 
 @contextmanager
-def fault_server(faults: Faults) -> Iterator[Faults]:
+def fault_server(faults: Faults, port: int = 0) -> Iterator[Faults]:
     connections: list[socket.socket] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -58,7 +60,13 @@ def fault_server(faults: Faults) -> Iterator[Faults]:
             pass
 
         def do_GET(self) -> None:
-            if self._known():
+            if self.path in faults.open_paths:
+                content = faults.open_paths[self.path](self).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+            elif self._known():
                 self._send(200, {"object": "list", "data": [faults.card]})
 
         def do_POST(self) -> None:
@@ -132,7 +140,7 @@ def fault_server(faults: Faults) -> Iterator[Faults]:
             self.end_headers()
             self.wfile.write(content)
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    httpd = ThreadingHTTPServer(("127.0.0.1", port), Handler)
     httpd.daemon_threads = True
     faults.url = f"http://127.0.0.1:{httpd.server_port}"
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})

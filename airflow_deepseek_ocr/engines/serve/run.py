@@ -15,6 +15,7 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from airflow_deepseek_ocr.engines.records import BROKEN
 from airflow_deepseek_ocr.engines.serve.app import make_app
 from airflow_deepseek_ocr.engines.serve.service import Service
 from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
@@ -117,7 +118,7 @@ def run(
             if listen.socket_path is not None:
                 listen.socket_path.unlink(missing_ok=True)
     if service.failure is not None:
-        raise _own(service.failure)
+        raise _own(service.failure, BROKEN if service.state == "broken" else "server_failed")
 
 
 async def _leave_when_idle(
@@ -129,7 +130,7 @@ async def _leave_when_idle(
     leave()
 
 
-def _own(error: Exception) -> DeepSeekOCRError:
+def _own(error: Exception, code: str) -> DeepSeekOCRError:
     if isinstance(error, DeepSeekOCRError):
         return error
-    return UnavailableError("server_broken", f"{type(error).__name__}: {error}")
+    return UnavailableError(code, f"{type(error).__name__}: {error}")
