@@ -305,7 +305,7 @@ class Campaign:
     def _deliver_again(self) -> bool:
         if not self._delivered:
             return False
-        self._run_of(self._random.choice(self._delivered))
+        self._run_of([self._random.choice(self._random.choice(self._delivered))])
         return True
 
     def _cut(self, server: Bucket | ResultsServer, size: int) -> bool:

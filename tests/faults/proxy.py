@@ -99,6 +99,10 @@ class Proxy:
             started.set()
             await stop.wait()
             self._cut()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 @contextmanager
