@@ -15,8 +15,15 @@ from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.connection import DTYPES, Settings
 from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, MissingExtraError
 from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI, Page, open_document
-from airflow_deepseek_ocr.ocr.engine import Progress
+from airflow_deepseek_ocr.ocr.engine import Engine, Progress
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
+from airflow_deepseek_ocr.ocr.ladder import (
+    AUTO,
+    DEFAULT_REREAD,
+    LayerUse,
+    parse_ladder,
+    parse_layer_use,
+)
 from airflow_deepseek_ocr.ocr.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
 from airflow_deepseek_ocr.ocr.reader import Reader, failed_page
@@ -58,7 +65,21 @@ def _parser() -> argparse.ArgumentParser:
     read.add_argument(
         "--prompt", default=DEFAULT_PROMPT, help=f"{', '.join(PROMPTS)} (locate:TEXT)"
     )
-    read.add_argument("--resolution", default=DEFAULT_RESOLUTION, help=", ".join(RESOLUTIONS))
+    read.add_argument(
+        "--resolution", default=DEFAULT_RESOLUTION, help=", ".join((*RESOLUTIONS, AUTO))
+    )
+    read.add_argument(
+        "--reread",
+        default=DEFAULT_REREAD,
+        help="how a page is read again whose text is found degenerate: guard, halves, quarters, "
+        "modes, text_layer, with commas between; or none",
+    )
+    read.add_argument(
+        "--text-layer",
+        default=LayerUse.COMPARE.value,
+        choices=[use.value for use in LayerUse],
+        help="what the own text of PDF pages is used for",
+    )
     read.add_argument("--pages", help="such as 1-3,10-; all by default")
     read.add_argument("--dpi", type=int, default=DEFAULT_DPI, help="for rendering PDF pages")
     read.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
@@ -200,17 +221,26 @@ def _read(options: argparse.Namespace) -> int:
 
     settings = _settings(options)
     recipe = settings.recipe(prompt=options.prompt, pages=options.pages, dpi=options.dpi)
-    engine = get_local_engine(
-        LocalEngineKey(
-            folder=_fetch(settings),
-            device=settings.device,
-            dtype=settings.dtype,
-            batch_size=settings.batch_size,
-            decoding=settings.decoding,
+
+    def engine() -> Engine:
+        return get_local_engine(
+            LocalEngineKey(
+                folder=_fetch(settings),
+                device=settings.device,
+                dtype=settings.dtype,
+                batch_size=settings.batch_size,
+                decoding=settings.decoding,
+            )
         )
-    )
+
     output = _Output(sys.stdout, as_json=options.json)
-    reader = Reader(engine, recipe.prompt, recipe.resolution)
+    reader = Reader(
+        engine,
+        recipe.prompt,
+        recipe.resolution,
+        steps=parse_ladder(recipe.reread),
+        layer_use=parse_layer_use(recipe.text_layer),
+    )
     pages = _pages(options.files, recipe.pages, recipe.dpi, recipe.resolution, output)
     for file, page in reader.read(pages, _show_progress):
         output.page(file, page)

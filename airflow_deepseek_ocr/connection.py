@@ -3,7 +3,7 @@ hook and the command line."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,14 @@ from airflow_deepseek_ocr.model.source import DEFAULT_MODEL, default_cache_dir, 
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI
 from airflow_deepseek_ocr.ocr.identity import Recipe
+from airflow_deepseek_ocr.ocr.ladder import (
+    AUTO,
+    DEFAULT_REREAD,
+    LayerUse,
+    ladder_text,
+    parse_ladder,
+    parse_layer_use,
+)
 from airflow_deepseek_ocr.ocr.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
 from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION, RESOLUTIONS
@@ -100,9 +108,24 @@ FIELDS = (
     ConnectionField(
         "resolution",
         "Default resolution mode",
-        "tiny 64, small 100, base 256, large 400, gundam up to 1,156 vision tokens (without row ends)",
+        "tiny 64, small 100, base 256, large 400, gundam up to 1,156 vision tokens (without row ends); "
+        "auto begins with small and takes more where it has to",
         default=DEFAULT_RESOLUTION,
-        enum=tuple(RESOLUTIONS),
+        enum=(*RESOLUTIONS, AUTO),
+    ),
+    ConnectionField(
+        "reread",
+        "Reading again",
+        "How a page is read again whose text is found degenerate: guard, halves, quarters, a mode's name, "
+        "text_layer, with commas between them; or none",
+        default=DEFAULT_REREAD,
+    ),
+    ConnectionField(
+        "text_layer",
+        "Text of PDFs",
+        "off; compare readings with it; or first: pages whose own text is sound are not read by the model",
+        default=LayerUse.COMPARE.value,
+        enum=tuple(use.value for use in LayerUse),
     ),
     ConnectionField(
         "max_output_length",
@@ -173,6 +196,8 @@ class Settings:
     dtype: str = "auto"
     prompt: str = DEFAULT_PROMPT
     resolution: str = DEFAULT_RESOLUTION
+    reread: str = DEFAULT_REREAD
+    text_layer: str = LayerUse.COMPARE
     max_output_length: int = Decoding.max_output_length
     batch_size: int | None = None
     engine: str = "auto"
@@ -245,14 +270,18 @@ class Settings:
         resolution: str | None = None,
         pages: str | None = None,
         dpi: int = DEFAULT_DPI,
+        reread: str | Sequence[str] | None = None,
+        text_layer: str | None = None,
     ) -> Recipe:
         """The recipe of reading with these settings.
 
         :param prompt: a prompt's name; the connection's default if None.
-        :param resolution: a resolution mode's name; the connection's default if None.
+        :param resolution: a resolution mode's name, or ``auto``; the connection's default if None.
         :param pages: pages to read, such as ``1-3,10-``; all if None.
         :param dpi: resolution at which PDF pages are rendered, in dots per inch.
-        :raises ConfigurationError: ``dpi``, ``page_selection``.
+        :param reread: steps by which a page is read again; the connection's default if None.
+        :param text_layer: what pages' own text is used for; the connection's default if None.
+        :raises ConfigurationError: ``dpi``, ``page_selection``, ``reread``, ``guard``, ``text_layer``.
         """
         if isinstance(dpi, bool) or not isinstance(dpi, int) or not 18 <= dpi <= 1200:
             raise ConfigurationError(
@@ -269,6 +298,8 @@ class Settings:
             max_output_length=decoding.max_output_length,
             ngram_size=decoding.ngram_size,
             ngram_window=decoding.ngram_window,
+            reread=ladder_text(parse_ladder(self.reread if reread is None else reread)),
+            text_layer=parse_layer_use(text_layer or self.text_layer).value,
         )
 
 

@@ -15,7 +15,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +23,9 @@ from airflow_deepseek_ocr.ocr.documents import Document, Limits, Page, open_docu
 from airflow_deepseek_ocr.ocr.engine import Engine, Progress
 from airflow_deepseek_ocr.ocr.error_budget import ErrorBudget
 from airflow_deepseek_ocr.ocr.identity import DocumentRef, Recipe
+from airflow_deepseek_ocr.ocr.ladder import parse_ladder, parse_layer_use
 from airflow_deepseek_ocr.ocr.page_selection import PageSelection
-from airflow_deepseek_ocr.ocr.reader import Reader, check_prompt_and_resolution, failed_page
+from airflow_deepseek_ocr.ocr.reader import Reader, failed_page
 from airflow_deepseek_ocr.ocr.results import DocumentResult, PageResult
 from airflow_deepseek_ocr.sources.source import Sources
 from airflow_deepseek_ocr.store.ledger import (
@@ -80,7 +80,8 @@ class Pipeline:
     :param lease: how long a task that died keeps others from its documents.
     :param wait_for_others: how long to wait, at the end, for documents that other tasks are reading,
         and read them should those die; None leaves them to the others.
-    :raises ConfigurationError: if the recipe names a prompt, resolution or pages that do not exist.
+    :raises ConfigurationError: if the recipe names a prompt, resolution, pages or steps that do not
+        exist.
     """
 
     def __init__(
@@ -101,8 +102,14 @@ class Pipeline:
         self._limits, self._budget = limits or Limits(), budget or ErrorBudget()
         self._lease, self._wait = lease, wait_for_others
         self._selection = PageSelection.parse(recipe.pages)
-        check_prompt_and_resolution(recipe.prompt, recipe.resolution)
-        self._get_engine = get_engine
+        # The model is loaded for a page to read, not for documents that are stored already.
+        self._reader = Reader(
+            get_engine,
+            recipe.prompt,
+            recipe.resolution,
+            steps=parse_ladder(recipe.reread),
+            layer_use=parse_layer_use(recipe.text_layer),
+        )
         self._ledger = Ledger(store.database, recipe, task or TaskInfo(), lease)
         self._summary = Summary()
         self._open: list[_Reading] = []
@@ -146,12 +153,9 @@ class Pipeline:
     ) -> None:
         pages = self._pages(waiting, target)
         try:
-            # The model is loaded for a page to read, not for documents that are stored already.
-            for first in pages:
-                reader = Reader(self._get_engine(), self._recipe.prompt, self._recipe.resolution)
-                with closing(reader.read(chain([first], pages), progress)) as results:
-                    for reading, page in results:
-                        self._add(reading, page)
+            with closing(self._reader.read(pages, progress)) as results:
+                for reading, page in results:
+                    self._add(reading, page)
         except DeepSeekOCRError as error:
             self._fail_rest(waiting, error)
             raise

@@ -77,12 +77,14 @@ class Recipe:
     :param model: the model as configured: a folder, a hub id or an ``s3://`` prefix.
     :param revision: its revision as configured; empty if it has none.
     :param prompt: a prompt's name.
-    :param resolution: a resolution mode's name.
+    :param resolution: a resolution mode's name, or ``auto``.
     :param pages: the pages selected, as text; empty for all.
     :param dpi: resolution at which PDF pages are rendered, in dots per inch.
     :param max_output_length: tokens a page may take.
     :param ngram_size: the n-gram guard's n, in tokens; 0 for none.
     :param ngram_window: the n-gram guard's window, in tokens.
+    :param reread: how a page is read again whose reading is refused: steps with commas between them.
+    :param text_layer: what a page's own text is used for: ``off``, ``compare`` or ``first``.
     """
 
     model: str
@@ -94,6 +96,8 @@ class Recipe:
     max_output_length: int
     ngram_size: int
     ngram_window: int
+    reread: str = ""
+    text_layer: str = "compare"
 
     def to_json(self) -> str:
         """All of it as JSON with sorted keys."""

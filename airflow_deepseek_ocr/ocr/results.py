@@ -12,8 +12,10 @@ MAX_COORDINATE = 999
 class PageStatus(StrEnum):
     """How a page ended."""
 
-    OK = "ok"
-    FAILED = "failed"
+    OK = "ok"  #: read, and nothing was found against the reading
+    RECOVERED = "recovered"  #: an earlier reading was refused, this one is not
+    TEXT_LAYER = "text_layer"  #: the text is the page's own
+    FAILED = "failed"  #: not read, or no reading was good enough; the best one is kept
 
 
 class DocumentStatus(StrEnum):
@@ -51,6 +53,30 @@ class Region:
 
 
 @dataclass(frozen=True)
+class Attempt:
+    """One of the readings of a page.
+
+    :param how: a resolution mode's name, or the name of the step by which the page was read again.
+    :param resolution: the mode it was read in; empty for the text layer.
+    :param score: 0 (surely degenerate) to 1; 0 if there was no reading.
+    :param flags: what the judge found.
+    :param vision_tokens: tokens that stood for the image, or its strips.
+    :param text_tokens: tokens generated.
+    :param seconds: its share of the time the model worked.
+    :param error_code: why there was no reading.
+    """
+
+    how: str
+    resolution: str
+    score: float
+    flags: tuple[str, ...] = ()
+    vision_tokens: int = 0
+    text_tokens: int = 0
+    seconds: float = 0.0
+    error_code: str | None = None
+
+
+@dataclass(frozen=True)
 class PageResult:
     """One page, read or not.
 
@@ -64,7 +90,16 @@ class PageResult:
     :param regions: the regions in reading order.
     :param vision_tokens: tokens that stand for the image.
     :param text_tokens: tokens generated, without the end token.
-    :param seconds: the page's share of the time the model worked while it was read.
+    :param seconds: the page's share of the time the model worked while it was read, all attempts
+        together.
+    :param score: the judge's, 0 (surely degenerate) to 1; None if the page was not read.
+    :param flags: what the judge found.
+    :param agreement: words common to the text and the page's own text layer, as F1; None where there
+        is no sound layer.
+    :param agreement_ordered: the same in the same order.
+    :param attempts: all readings of the page, the kept one among them, in order.
+    :param vision_tokens_saved: vision tokens that the best mode would have taken, less those of all
+        attempts; None unless the resolution was chosen automatically.
     :param error_code: short name of what went wrong, if anything did.
     :param error: what went wrong and what to do about it.
     :param retryable: nothing is wrong with the page itself; a later try may succeed.
@@ -81,6 +116,12 @@ class PageResult:
     vision_tokens: int = 0
     text_tokens: int = 0
     seconds: float = 0.0
+    score: float | None = None
+    flags: tuple[str, ...] = ()
+    agreement: float | None = None
+    agreement_ordered: float | None = None
+    attempts: tuple[Attempt, ...] = ()
+    vision_tokens_saved: int | None = None
     error_code: str | None = None
     error: str | None = None
     retryable: bool = False

@@ -52,8 +52,13 @@ class DeepSeekOCROperator(BaseOperator):
     :param storage_conn_id: connection for documents of other schemes than ``s3`` and ``file``.
     :param prompt: ``markdown``, ``ocr``, ``free``, ``figure``, ``describe`` or ``locate:TEXT``; the
         connection's default if None. (templated)
-    :param resolution: ``tiny``, ``small``, ``base``, ``large`` or ``gundam``; the connection's default
-        if None. (templated)
+    :param resolution: ``tiny``, ``small``, ``base``, ``large``, ``gundam`` or ``auto``; the
+        connection's default if None. (templated)
+    :param reread: how a page is read again whose text is found degenerate: steps in a list, or with
+        commas between them: ``guard``, ``halves``, ``quarters``, resolution modes, ``text_layer``; the
+        connection's default if None, ``none`` for no step. (templated)
+    :param text_layer: what PDF pages' own text is used for: ``off``, ``compare`` or ``first``; the
+        connection's default if None. (templated)
     :param pages: pages of each document, such as ``1-3,10-``; all if None. (templated)
     :param dpi: resolution at which PDF pages are rendered, in dots per inch.
     :param overwrite: read documents again that are stored already; retries of the task go on where
@@ -80,6 +85,8 @@ class DeepSeekOCROperator(BaseOperator):
         "aws_conn_id",
         "prompt",
         "resolution",
+        "reread",
+        "text_layer",
         "pages",
         "max_failed_pages",
     )
@@ -96,6 +103,8 @@ class DeepSeekOCROperator(BaseOperator):
         storage_conn_id: str | None = None,
         prompt: str | None = None,
         resolution: str | None = None,
+        reread: str | Sequence[str] | None = None,
+        text_layer: str | None = None,
         pages: str | None = None,
         dpi: int = DEFAULT_DPI,
         overwrite: bool = False,
@@ -117,6 +126,8 @@ class DeepSeekOCROperator(BaseOperator):
         self.storage_conn_id = storage_conn_id
         self.prompt = prompt
         self.resolution = resolution
+        self.reread = reread
+        self.text_layer = text_layer
         self.pages = pages
         self.dpi = dpi
         self.overwrite = overwrite
@@ -147,7 +158,12 @@ class DeepSeekOCROperator(BaseOperator):
 
         with airflow_errors():
             recipe = self.hook.settings.recipe(
-                prompt=self.prompt, resolution=self.resolution, pages=self.pages, dpi=self.dpi
+                prompt=self.prompt,
+                resolution=self.resolution,
+                pages=self.pages,
+                dpi=self.dpi,
+                reread=self.reread,
+                text_layer=self.text_layer,
             )
             limits = Limits(self.max_bytes, self.max_pages, self.max_pixels)
             budget = ErrorBudget.of(self.max_failed_pages)

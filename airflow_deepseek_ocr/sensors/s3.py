@@ -46,9 +46,11 @@ class S3NewDocumentSensor(BaseSensorOperator):
     :param retry_failed_after: when a document is new again whose reading failed for a reason
         outside it, such as denied access.
     :param deepseek_ocr_conn_id: with this, new means new to the recipe of that connection and of
-        the four following arguments, which must be the operator's; without, any row counts.
+        the following arguments up to ``dpi``, which must be the operator's; without, any row counts.
     :param prompt: see the operator.
     :param resolution: see the operator.
+    :param reread: see the operator.
+    :param text_layer: see the operator.
     :param pages: see the operator.
     :param dpi: see the operator.
     :param aws_conn_id: connection to S3.
@@ -74,6 +76,8 @@ class S3NewDocumentSensor(BaseSensorOperator):
         deepseek_ocr_conn_id: str | None = None,
         prompt: str | None = None,
         resolution: str | None = None,
+        reread: str | Sequence[str] | None = None,
+        text_layer: str | None = None,
         pages: str | None = None,
         dpi: int = DEFAULT_DPI,
         aws_conn_id: str | None = "aws_default",
@@ -94,6 +98,8 @@ class S3NewDocumentSensor(BaseSensorOperator):
         self.deepseek_ocr_conn_id = deepseek_ocr_conn_id
         self.prompt = prompt
         self.resolution = resolution
+        self.reread = reread
+        self.text_layer = text_layer
         self.pages = pages
         self.dpi = dpi
         self.aws_conn_id = aws_conn_id
@@ -170,5 +176,10 @@ class S3NewDocumentSensor(BaseSensorOperator):
             return None
         settings = DeepSeekOCRHook(self.deepseek_ocr_conn_id).settings
         return settings.recipe(
-            prompt=self.prompt, resolution=self.resolution, pages=self.pages, dpi=self.dpi
+            prompt=self.prompt,
+            resolution=self.resolution,
+            pages=self.pages,
+            dpi=self.dpi,
+            reread=self.reread,
+            text_layer=self.text_layer,
         ).key

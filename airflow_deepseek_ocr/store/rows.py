@@ -64,6 +64,13 @@ def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
         "text_tokens": page.text_tokens,
         "compression_ratio": page.compression_ratio,
         "seconds": page.seconds,
+        "score": page.score,
+        "flags": json.dumps(page.flags),
+        "agreement": page.agreement,
+        "agreement_ordered": page.agreement_ordered,
+        "attempts": len(page.attempts),
+        "readings": json.dumps([vars(attempt) for attempt in page.attempts]),
+        "vision_tokens_saved": page.vision_tokens_saved,
         "settled": not page.retryable,
     }
 

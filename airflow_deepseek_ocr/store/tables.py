@@ -24,6 +24,9 @@ from sqlalchemy import (
     UniqueConstraint,
     true,
 )
+from sqlalchemy import (
+    text as sql,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -156,6 +159,13 @@ class PageRow(Base):
     text_tokens: Mapped[int] = mapped_column(Integer)
     compression_ratio: Mapped[float | None] = mapped_column(Double())
     seconds: Mapped[float] = mapped_column(Double())
+    score: Mapped[float | None] = mapped_column(Double())
+    flags: Mapped[str | None] = mapped_column(Text)
+    agreement: Mapped[float | None] = mapped_column(Double())
+    agreement_ordered: Mapped[float | None] = mapped_column(Double())
+    attempts: Mapped[int] = mapped_column(Integer, server_default=sql("1"))
+    readings: Mapped[str | None] = mapped_column(LongText)
+    vision_tokens_saved: Mapped[int | None] = mapped_column(Integer)
     settled: Mapped[bool] = mapped_column(Boolean, server_default=true())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 

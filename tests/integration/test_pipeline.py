@@ -17,6 +17,7 @@ from typing import Any
 import pikepdf
 import pytest
 from botocore.exceptions import ClientError
+from reportlab.pdfgen.canvas import Canvas
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -28,6 +29,7 @@ from airflow_deepseek_ocr.ocr.documents import Limits
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest
 from airflow_deepseek_ocr.ocr.error_budget import ErrorBudget
 from airflow_deepseek_ocr.ocr.identity import DocumentRef, Recipe
+from airflow_deepseek_ocr.ocr.ink import count_strokes
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 from airflow_deepseek_ocr.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.files import FileSource, ObjectStorageSource
@@ -41,13 +43,14 @@ from tests.conftest import ROOT
 from tests.unit.test_documents import blank_pdf, png_of_size
 
 DOCUMENTS = ROOT / "demo" / "documents"
-RECIPE = Recipe("model", "r1", "markdown", "small", "", 72, 100, 30, 90)
+RECIPE = Recipe("model", "r1", "markdown", "small", "", 72, 100, 30, 90, text_layer="off")
 LIMITS = Limits(max_pages=50, max_bytes=1_000_000)
-TEXT = "<|ref|>title<|/ref|><|det|>[[0, 0, 99, 99]]<|/det|>\n# read"
+MARKDOWN = "# This page was read just as it should be"
+TEXT = f"<|ref|>title<|/ref|><|det|>[[0, 0, 99, 99]]<|/det|>\n{MARKDOWN}"
 
 
 class FakeEngine:
-    """Writes the same text for each page; pages of a marked width fail or do not end."""
+    """Writes the same text for each page with print; pages of a marked width fail or do not end."""
 
     def __init__(self) -> None:
         self.pages = 0
@@ -64,7 +67,11 @@ class FakeEngine:
                 continue
             ended = request.image.width != self.endless_width
             reason = FinishReason.STOP if ended else FinishReason.LENGTH
-            yield PageReading(request.key, TEXT, reason, 111, 12, 0.1)
+            # Text that is read from an empty page is refused.
+            text = TEXT if count_strokes(request.image) else ""
+            yield PageReading(
+                request.key, text, reason, vision_tokens=111, text_tokens=12, seconds=0.1
+            )
 
     def close(self) -> None: ...
 
@@ -152,7 +159,7 @@ def test_wrong_documents_get_a_reason_and_the_others_go_on(
     assert summary.retryable == ["s3://no-such-bucket-here/x.pdf"]
     with Session(store.database.engine) as session:
         assert all(session.scalars(select(DocumentRow.error).where(DocumentRow.status == "failed")))
-        assert session.scalars(select(PageRow.markdown)).all() == ["# read"] * 4
+        assert session.scalars(select(PageRow.markdown)).all() == [MARKDOWN] * 4
 
 
 def test_what_is_stored_is_skipped_without_loading_the_model(
@@ -168,7 +175,7 @@ def test_what_is_stored_is_skipped_without_loading_the_model(
 
     assert pipeline(get_engine=no_model).run([ref]).documents == {"skipped": 1}
     assert pipeline(overwrite=True).run([ref]).documents == {"done": 1}
-    assert pipeline(recipe=replace(RECIPE, prompt="free")).run([ref]).documents == {"done": 1}
+    assert pipeline(recipe=replace(RECIPE, prompt="ocr")).run([ref]).documents == {"done": 1}
     assert engine.pages == 6
 
 
@@ -247,10 +254,12 @@ def test_pages_fail_alone(
     engine: FakeEngine,
     tmp_path: Path,
 ) -> None:
-    with pikepdf.new() as pdf:
-        for width in (100, 200, 300):
-            pdf.add_blank_page(page_size=(width, 100))
-        pdf.save(tmp_path / "three.pdf")
+    canvas = Canvas(str(tmp_path / "three.pdf"))
+    for width in (100, 200, 300):
+        canvas.setPageSize((width, 100))
+        canvas.drawString(10, 50, "Three pages")
+        canvas.showPage()
+    canvas.save()
     client.upload_file(str(tmp_path / "three.pdf"), bucket, "three.pdf")
     engine.broken_width, engine.endless_width = 200, 300
 

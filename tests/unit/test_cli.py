@@ -15,6 +15,7 @@ DOCUMENTS = ROOT / "demo" / "documents"
 FIELDS = {
     "document", "page", "width", "height", "resolution", "status", "error_code", "error", "text",
     "markdown", "regions", "vision_tokens", "text_tokens", "compression_ratio", "seconds",
+    "score", "flags", "agreement", "agreement_ordered", "attempts", "vision_tokens_saved",
 }  # fmt: skip
 
 

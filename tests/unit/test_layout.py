@@ -68,7 +68,7 @@ def test_without_torch_the_error_names_the_extra() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from airflow_deepseek_ocr.cli import main\n"
-        "sys.exit(main(['read', 'x.pdf', '--model', 'models/deepseek-ocr-tiny']))"
+        "sys.exit(main(['read', 'demo/documents/table.png', '--model', 'models/deepseek-ocr-tiny']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120,

@@ -35,4 +35,10 @@ def page_to_dict(document: str, page: PageResult) -> dict[str, Any]:
         "text_tokens": page.text_tokens,
         "compression_ratio": page.compression_ratio,
         "seconds": page.seconds,
+        "score": page.score,
+        "flags": page.flags,
+        "agreement": page.agreement,
+        "agreement_ordered": page.agreement_ordered,
+        "attempts": [vars(attempt) for attempt in page.attempts],
+        "vision_tokens_saved": page.vision_tokens_saved,
     }

@@ -1,0 +1,393 @@
+"""One page on its way: its readings one after the other, judged, until one is accepted or none is left."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.ocr.decoding import Guard
+from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading
+from airflow_deepseek_ocr.ocr.grounding import parse
+from airflow_deepseek_ocr.ocr.ink import count_strokes
+from airflow_deepseek_ocr.ocr.ladder import AUTO, AUTO_MODES, LayerUse, Step
+from airflow_deepseek_ocr.ocr.markdown import to_markdown
+from airflow_deepseek_ocr.ocr.prompts import get_prompt
+from airflow_deepseek_ocr.ocr.quality import Evidence, judge
+from airflow_deepseek_ocr.ocr.reasons import reason_of
+from airflow_deepseek_ocr.ocr.resolution import get_resolution
+from airflow_deepseek_ocr.ocr.results import Attempt, PageResult, PageStatus, Region
+from airflow_deepseek_ocr.ocr.strips import Strip, cut, join
+from airflow_deepseek_ocr.ocr.text_layer import Agreement, TextLayer, compare
+from airflow_deepseek_ocr.ocr.verdict import THRESHOLDS, Flag, Verdict
+
+if TYPE_CHECKING:
+    from airflow_deepseek_ocr.ocr.documents import Page
+
+#: Errors after which another way of reading may help. Others lie outside of the page (no server, a
+#: wrong setting, cancelled) and stay for a later try.
+_MENDED = frozenset({"out_of_memory", "engine_error"})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How pages are read.
+
+    :param prompt: a prompt's name.
+    :param resolution: a mode's name, or ``auto``.
+    :param steps: how a page is read again whose reading is refused.
+    :param layer_use: what the page's own text is used for.
+    :param modes: the modes that the engine can read in; steps in others are left out.
+    """
+
+    prompt: str
+    resolution: str
+    steps: tuple[Step, ...] = ()
+    layer_use: LayerUse = LayerUse.COMPARE
+    modes: Collection[str] = AUTO_MODES
+
+    @property
+    def auto_modes(self) -> tuple[str, ...]:
+        """The modes that ``auto`` goes through here."""
+        return tuple(mode for mode in AUTO_MODES if mode in self.modes) or tuple(self.modes)[:1]
+
+    @property
+    def reads_again(self) -> bool:
+        """Whether a page may need its image a second time."""
+        return bool(self.steps) or self.resolution == AUTO
+
+
+@dataclass(frozen=True)
+class Try:
+    """A page, or a strip of it, to be read.
+
+    :param part: its number among the parts of this attempt.
+    :param resolution: a mode's name.
+    :param guard: the guard against repetitions; None for the engine's.
+    """
+
+    part: int
+    image: Image.Image
+    resolution: str
+    guard: Guard | None = None
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A reading that was judged."""
+
+    step: Step
+    resolution: str
+    verdict: Verdict
+    text: str = ""
+    markdown: str = ""
+    regions: tuple[Region, ...] = ()
+    vision_tokens: int = 0
+    text_tokens: int = 0
+    seconds: float = 0.0
+    agreement: Agreement | None = None
+    error: DeepSeekOCRError | None = None
+
+    @property
+    def score(self) -> float:
+        return 0.0 if self.error else self.verdict.score
+
+    @property
+    def accepted(self) -> bool:
+        return self.error is None and self.verdict.accepted
+
+    @property
+    def beyond_knee(self) -> bool:
+        return not {Flag.RATIO_KNEE, Flag.RATIO_CLIFF}.isdisjoint(self.verdict.flags)
+
+    def attempt(self) -> Attempt:
+        return Attempt(
+            how=self.step.name,
+            resolution=self.resolution,
+            score=self.score,
+            flags=tuple(flag.value for flag in self.verdict.flags),
+            vision_tokens=self.vision_tokens,
+            text_tokens=self.text_tokens,
+            seconds=self.seconds,
+            error_code=self.error.code if self.error else None,
+        )
+
+
+@dataclass
+class _Underway:
+    """The attempt that is being made."""
+
+    step: Step
+    resolution: str
+    strips: list[Strip] = field(default_factory=list)
+    readings: dict[int, PageReading] = field(default_factory=dict)
+
+
+class PageWork:
+    """A page with its readings.
+
+    Not safe for several threads at once.
+
+    :param page: the page; its image is kept, compressed, only if it may be needed again.
+    :param plan: how it is read.
+    """
+
+    def __init__(self, page: Page, plan: Plan) -> None:
+        self.number, self._size, self._plan = page.number, page.image.size, plan
+        self._prompt = get_prompt(plan.prompt)
+        self._strokes = count_strokes(page.image) if self._prompt.whole_page else None
+        self._layer = sound_layer(page, plan, self._strokes)
+        self._packed = _pack(page.image) if plan.reads_again else b""
+        self._steps = deque(
+            step for step in plan.steps if step.resolution is None or step.resolution in plan.modes
+        )
+        self._candidates: list[_Candidate] = []
+        first = plan.auto_modes[0] if plan.resolution == AUTO else plan.resolution
+        self._underway: _Underway | None = _Underway(Step(first, first), first)
+        self.first = Try(0, page.image, first)
+
+    def forget_image(self) -> None:
+        """Let go of the image that :attr:`first` holds; the engine has it."""
+        del self.first
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more to be read."""
+        return self._underway is None
+
+    def take(self, part: int, reading: PageReading) -> int:
+        """Judge a reading, or note it until the other parts of the page are there.
+
+        :param part: the number of the :class:`Try` that it answers.
+        :return: how many parts are to be read next, by :meth:`next_try`.
+        """
+        underway = self._underway
+        if underway is None:
+            raise ValueError(f"page {self.number} is read already")
+        underway.readings[part] = reading
+        if len(underway.readings) < max(1, len(underway.strips)):
+            return 0
+        self._candidates.append(self._judge(underway))
+        self._underway = self._next()
+        if self._underway is None:
+            self._packed = b""
+            return 0
+        return max(1, len(self._underway.strips))
+
+    def next_try(self, part: int) -> Try:
+        """A part that :meth:`take` asked for."""
+        underway = self._underway
+        if underway is None:
+            raise ValueError(f"page {self.number} is read already")
+        image = underway.strips[part].image if underway.strips else self._image()
+        return Try(part, image, underway.resolution, underway.step.guard)
+
+    def result(self) -> PageResult:
+        """The page with its best reading; of equally good ones the earliest."""
+        best = max(self._candidates, key=lambda each: (each.score, _agreed(each)))
+        code, message = (None, None) if best.accepted else reason_of(best.verdict, best.error)
+        return PageResult(
+            number=self.number,
+            status=self._status(best),
+            resolution=best.resolution,
+            width=self._size[0],
+            height=self._size[1],
+            text=best.text,
+            markdown=best.markdown,
+            regions=best.regions,
+            vision_tokens=best.vision_tokens,
+            text_tokens=best.text_tokens,
+            seconds=sum(each.seconds for each in self._candidates),
+            score=best.score,
+            flags=best.attempt().flags,
+            agreement=best.agreement.unordered if best.agreement else None,
+            agreement_ordered=best.agreement.ordered if best.agreement else None,
+            attempts=tuple(each.attempt() for each in self._candidates),
+            vision_tokens_saved=self._saved(),
+            error_code=code,
+            error=message,
+            retryable=isinstance(best.error, UnavailableError),
+        )
+
+    def _status(self, best: _Candidate) -> PageStatus:
+        if not best.accepted:
+            return PageStatus.FAILED
+        if best.step.text_layer:
+            return PageStatus.TEXT_LAYER
+        refused = any(not each.accepted for each in self._candidates)
+        return PageStatus.RECOVERED if refused else PageStatus.OK
+
+    def _saved(self) -> int | None:
+        if self._plan.resolution != AUTO:
+            return None
+        mode = get_resolution(self._plan.auto_modes[-1])
+        return mode.vision_tokens(mode.grid(*self._size)) - sum(
+            each.vision_tokens for each in self._candidates
+        )
+
+    def _next(self) -> _Underway | None:
+        """The next attempt, if the last one was not good enough and there is another way."""
+        last = self._candidates[-1]
+        if last.error is not None and last.error.code not in _MENDED:
+            return None
+        if not last.accepted or last.beyond_knee:
+            better = self._better_mode(last)
+            if better is not None:
+                return _Underway(Step(better, better), better)
+        if any(each.accepted for each in self._candidates):
+            return None
+        while self._steps:
+            step = self._steps.popleft()
+            if step.text_layer:
+                if self._layer is not None:
+                    self._candidates.append(self._of_layer(step, self._layer))
+                    if self._candidates[-1].accepted:
+                        return None
+                continue
+            resolution = step.resolution or self._last_mode()
+            strips = cut(self._image(), step.parts) if step.parts > 1 else []
+            if (len(strips) or 1) != step.parts or self._is_known(step, resolution):
+                continue
+            return _Underway(step, resolution, strips)
+        return None
+
+    def _better_mode(self, last: _Candidate) -> str | None:
+        """Of ``auto``, the cheapest mode with room for the text, or the next where that is unknown."""
+        if self._plan.resolution != AUTO or last.step.name not in self._plan.auto_modes:
+            return None
+        modes = self._plan.auto_modes
+        above = modes[modes.index(last.resolution) + 1 :]
+        if not above:
+            return None
+        if not last.beyond_knee or Flag.NO_END_TOKEN in last.verdict.flags:
+            return above[0]
+        for mode in map(get_resolution, above):
+            room = THRESHOLDS.ratio_knee * mode.vision_tokens(mode.grid(*self._size))
+            if last.text_tokens <= room:
+                return mode.name
+        return above[-1]
+
+    def _last_mode(self) -> str:
+        modes = [each.resolution for each in self._candidates if each.resolution]
+        return modes[-1]
+
+    def _is_known(self, step: Step, resolution: str) -> bool:
+        """Whether the page was read in just that way."""
+        return any(
+            (each.resolution, each.step.guard, each.step.parts)
+            == (resolution, step.guard, step.parts)
+            for each in self._candidates
+        )
+
+    def _judge(self, underway: _Underway) -> _Candidate:
+        readings = [underway.readings[part] for part in sorted(underway.readings)]
+        seconds = sum(reading.seconds for reading in readings)
+        error = next((each.error for each in readings if each.error is not None), None)
+        if error is not None:
+            return _Candidate(
+                underway.step, underway.resolution, Verdict(), seconds=seconds, error=error
+            )
+        texts = [reading.text for reading in readings]
+        text = join(texts, underway.strips) if underway.strips else texts[0]
+        width, height = self._size
+        in_ref = self._prompt.text_in_ref
+        regions = parse(text, text_in_ref=in_ref, width=width, height=height)
+        markdown = to_markdown(regions, text_in_ref=in_ref)
+        agreement = compare(self._layer.text, markdown) if self._layer else None
+        vision_tokens = sum(reading.vision_tokens for reading in readings)
+        text_tokens = sum(reading.text_tokens for reading in readings)
+        verdict = judge(
+            Evidence(
+                text=text,
+                prompt=self._plan.prompt,
+                finish_reason=_finish_reason(readings),
+                vision_tokens=vision_tokens,
+                text_tokens=text_tokens,
+                strokes=self._strokes,
+                scripts=self._layer.scripts if self._layer else None,
+                agreement=agreement,
+                regions=regions,
+            )
+        )
+        return _Candidate(
+            underway.step,
+            underway.resolution,
+            verdict,
+            text,
+            markdown,
+            regions,
+            vision_tokens,
+            text_tokens,
+            seconds,
+            agreement,
+        )
+
+    def _of_layer(self, step: Step, layer: TextLayer) -> _Candidate:
+        return _layer_candidate(step, layer, self._strokes)
+
+    def _image(self) -> Image.Image:
+        image = Image.open(io.BytesIO(self._packed))
+        image.load()
+        return image
+
+
+def sound_layer(page: Page, plan: Plan, strokes: int | None) -> TextLayer | None:
+    """The page's own text, if it is sound and of use for the prompt."""
+    layer = page.text_layer
+    if layer is None or plan.layer_use is LayerUse.OFF or not get_prompt(plan.prompt).whole_page:
+        return None
+    return layer if layer.fault(strokes) is None else None
+
+
+def from_layer(page: Page, plan: Plan) -> PageResult | None:
+    """The page by its own text alone, if ``text_layer="first"`` and the text is good."""
+    if plan.layer_use is not LayerUse.FIRST or page.text_layer is None:
+        return None
+    strokes = count_strokes(page.image)
+    layer = sound_layer(page, plan, strokes)
+    if layer is None:
+        return None
+    found = _layer_candidate(Step("text_layer", text_layer=True), layer, strokes)
+    if not found.accepted:
+        return None
+    width, height = page.image.size
+    return PageResult(
+        number=page.number,
+        status=PageStatus.TEXT_LAYER,
+        resolution=found.resolution,
+        width=width,
+        height=height,
+        text=found.text,
+        markdown=found.markdown,
+        regions=found.regions,
+        score=found.score,
+        flags=found.attempt().flags,
+        attempts=(found.attempt(),),
+    )
+
+
+def _layer_candidate(step: Step, layer: TextLayer, strokes: int | None) -> _Candidate:
+    # Judged as text without markup; its places are the file's own.
+    verdict = judge(Evidence(layer.text, "free", strokes=strokes))
+    return _Candidate(step, "", verdict, layer.text, layer.text.strip(), layer.regions)
+
+
+def _agreed(candidate: _Candidate) -> float:
+    return candidate.agreement.unordered if candidate.agreement else 0.0
+
+
+def _finish_reason(readings: Sequence[PageReading]) -> FinishReason:
+    ended = all(reading.finish_reason is FinishReason.STOP for reading in readings)
+    return FinishReason.STOP if ended else FinishReason.LENGTH
+
+
+def _pack(image: Image.Image) -> bytes:
+    # Not one pixel may change; level 1, because time is shorter than memory here.
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
