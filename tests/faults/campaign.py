@@ -81,7 +81,7 @@ class Campaign:
     ) -> None:
         self._plan, self._bucket, self._results, self._folder = plan, bucket, results, folder
         self._random = random.Random(plan.seed)
-        self._crew = Crew(folder, self._environment(model))
+        self._crew = Crew(folder, environment(bucket, results, folder, model))
         self._versions: dict[int, list[Version]] = {}
         self._waiting: list[_Task] = []
         self._running: dict[int, _Task | None] = {}
@@ -367,26 +367,23 @@ class Campaign:
         for job in self._running:
             print(f"--- job {job}\n{self._crew.log(job)[-3000:]}", file=sys.stderr)
 
-    def _environment(self, model: Path) -> dict[str, str]:
-        extra = {
-            "engine": "in_process",
-            "model": str(model),
-            "resolution": "tiny",
-            "max_output_length": 40,
-        }
-        connections = {
-            "AWS_DEFAULT": self._bucket.connection(),
-            "DEEPSEEK_OCR_DB": self._results.connection,
-            "DEEPSEEK_OCR_DEFAULT": {"conn_type": "deepseek_ocr", "extra": extra},
-        }
-        home = self._folder / "airflow"
-        home.mkdir()
-        env = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
-        env.pop("PYTHONDONTWRITEBYTECODE", None)  # workers are started many times
-        return env | {
-            "AIRFLOW_HOME": str(home),
-            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-            "AWS_MAX_ATTEMPTS": "2",  # boto3 would wait out most of what is done to S3 here
-            "OMP_NUM_THREADS": "1",
-            **{f"AIRFLOW_CONN_{name}": json.dumps(value) for name, value in connections.items()},
-        }
+
+def environment(bucket: Bucket, results: Results, folder: Path, model: Path) -> dict[str, str]:
+    """Of a worker's processes: connections, and an Airflow home in ``folder``."""
+    extra = {"model": str(model), "resolution": "tiny", "max_output_length": 40}
+    connections = {
+        "AWS_DEFAULT": bucket.connection(),
+        "DEEPSEEK_OCR_DB": results.connection,
+        "DEEPSEEK_OCR_DEFAULT": {"conn_type": "deepseek_ocr", "extra": extra},
+    }
+    home = folder / "airflow"
+    home.mkdir()
+    env = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # workers are started many times
+    return env | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AWS_MAX_ATTEMPTS": "2",  # boto3 would wait out most of what is done to S3 here
+        "OMP_NUM_THREADS": "1",
+        **{f"AIRFLOW_CONN_{name}": json.dumps(value) for name, value in connections.items()},
+    }

@@ -108,6 +108,10 @@ class Crew:
             return False
         return True
 
+    def pid(self, job: int) -> int | None:
+        """The process that runs a job, if one does."""
+        return self._running.get(job)
+
     def kill(self) -> None:
         """Kill the worker, and with it all its jobs."""
         assert self._worker is not None

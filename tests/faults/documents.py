@@ -65,13 +65,12 @@ def make_pdf(document: int, version: int, pages: int) -> bytes:
 
 
 def page_id(image: Image.Image) -> PageId:
-    """Whose image that is."""
-    gray = image.convert("L")
-    numbers = [
-        sum(
-            (gray.getpixel((column * CELL + CELL // 2, row * CELL + CELL // 2)) < 128) << column
-            for column in range(BITS)
-        )
-        for row in range(3)
-    ]
-    return PageId(*numbers)
+    """Whose image that is, at any resolution."""
+    gray, cell = image.convert("L"), image.width / BITS
+
+    def number(row: int) -> int:
+        middle = int((row + 0.5) * cell)
+        values = (gray.getpixel((int((bit + 0.5) * cell), middle)) for bit in range(BITS))
+        return sum((value < 128) << bit for bit, value in enumerate(values))
+
+    return PageId(number(0), number(1), number(2))

@@ -135,7 +135,7 @@ def _read(job: dict[str, Any]) -> Any:
     operator = DeepSeekOCROperator(
         task_id="read",
         documents=job["documents"],
-        dpi=DPI,
+        dpi=job.get("dpi", DPI),
         max_failed_pages=None,
         lease=timedelta(seconds=job["lease_s"]),
         wait_for_others=timedelta(seconds=job["wait_s"]),
