@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from airflow_deepseek_ocr import __version__
-from airflow_deepseek_ocr.connection import DTYPES, Settings
+from airflow_deepseek_ocr.connection import DTYPES, ENGINES, Settings
 from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, MissingExtraError
 from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI, Page, open_document
 from airflow_deepseek_ocr.ocr.engine import Engine, Progress
@@ -94,6 +94,7 @@ def _parser() -> argparse.ArgumentParser:
     pull.set_defaults(run=_pull)
     _add_serve(commands, model)
     _add_servers(commands)
+    _add_preflight(commands, model)
     return parser
 
 
@@ -133,12 +134,30 @@ def _add_servers(commands: Any) -> None:
     stop.set_defaults(run=_stop)
 
 
-def _settings(options: argparse.Namespace) -> Settings:
+def _add_preflight(commands: Any, model: argparse.ArgumentParser) -> None:
+    preflight = commands.add_parser(
+        "preflight", parents=[model], help="is everything there that reading needs on this host?"
+    )
+    preflight.add_argument("--model", default=Settings.model, help="folder, hub id or s3:// prefix")
+    preflight.add_argument("--engine", default="auto", choices=ENGINES)
+    preflight.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    preflight.add_argument("--dtype", default="auto", choices=DTYPES)
+    preflight.add_argument("--resolution", default=DEFAULT_RESOLUTION, help=", ".join(RESOLUTIONS))
+    preflight.add_argument("--server-python", help="Python of the resident server")
+    preflight.add_argument("--vllm-command", help="path of the program vllm")
+    preflight.add_argument("--host", help="of a server: a name, http://... or https://...")
+    preflight.add_argument("--port", type=int, help="of a server")
+    preflight.add_argument("--secret-file", type=Path, help="what the server wants to hear")
+    preflight.set_defaults(run=_preflight)
+
+
+def _settings(options: argparse.Namespace, secret: str | None = None) -> Settings:
     # The connection's form offers no prompt that takes a text; the command line does.
     extra = {name: value for name, value in vars(options).items() if name != "prompt"}
     if Path(options.model).is_dir():
         extra["model"] = str(Path(options.model).resolve())
-    return Settings.of(extra)
+    host, port = (getattr(options, name, None) for name in ("host", "port"))
+    return Settings.of(extra, secret, host=host, port=port)
 
 
 def _pull(options: argparse.Namespace) -> int:
@@ -214,6 +233,21 @@ def _stop(options: argparse.Namespace) -> int:
         stop_server(records[key], folder)
         print(f"stopped {key}")
     return 0
+
+
+def _preflight(options: argparse.Namespace) -> int:
+    from airflow_deepseek_ocr.engines.preflight import Level, all_checks
+    from airflow_deepseek_ocr.engines.secret import read_secret
+
+    # A line for each request says nothing here.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    secret = read_secret(options.secret_file) if options.secret_file else None
+    settings = _settings(options, secret)
+    failed = False
+    for check in all_checks(settings):
+        failed |= check.level is Level.FAILURE
+        print(f"{check.level:<8} {check.name:<10} {check.message}", flush=True)
+    return int(failed)
 
 
 def _read(options: argparse.Namespace) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +21,10 @@ from airflow_deepseek_ocr.connection import (
 from airflow_deepseek_ocr.errors import DeepSeekOCRError
 
 if TYPE_CHECKING:
+    from airflow_deepseek_ocr.engines.preflight import Check
     from airflow_deepseek_ocr.ocr.engine import Engine
+
+_TEST_TIMEOUT_S = 4.5
 
 
 class DeepSeekOCRHook(BaseHook):
@@ -79,7 +84,7 @@ class DeepSeekOCRHook(BaseHook):
             settings.revision,
             cache_dir=settings.cache_folder,
             hub_token=settings.hub_token,
-            s3_client=self._mirror_client if settings.aws_conn_id else None,
+            s3_client=self._s3_client_maker,
         )
 
     def get_conn(self) -> Engine:
@@ -94,18 +99,48 @@ class DeepSeekOCRHook(BaseHook):
         return make_engine(self.settings, self.fetch_model)
 
     def test_connection(self) -> tuple[bool, str]:
-        """What can be said of the settings on this host, without torch and without fetching.
+        """What can be said of the settings on this host, without torch, fetching or starting anything.
 
         Airflow calls this in its API server, which often is another host than the workers.
         """
-        from airflow_deepseek_ocr.model.availability import describe_availability
+        from airflow_deepseek_ocr.engines.preflight import Level, quick_checks
 
         try:
-            return True, describe_availability(
-                self.settings, self._mirror_client if self.settings.aws_conn_id else None
-            )
+            settings = self.settings
         except DeepSeekOCRError as error:
             return False, str(error)
+        # S3 and name servers have time-outs of their own, which are longer than a user waits.
+        pool = ThreadPoolExecutor(1, thread_name_prefix="test-connection")
+        try:
+            checks = pool.submit(lambda: list(quick_checks(settings, self._s3_client_maker)))
+            found = checks.result(_TEST_TIMEOUT_S)
+        except TimeoutError:
+            return False, f"No answer in {_TEST_TIMEOUT_S:g} s; check host, model and network."
+        except DeepSeekOCRError as error:
+            return False, str(error)
+        finally:
+            pool.shutdown(wait=False)
+        failures = [check.message for check in found if check.level is Level.FAILURE]
+        return not failures, " ".join(failures or [check.message for check in found])
+
+    def preflight(self) -> list[Check]:
+        """Whether everything is there that reading needs on this worker, with what to do about it.
+
+        Takes up to a minute; starts no server.
+
+        :raises ConfigurationError: a setting is wrong.
+        """
+        from airflow_deepseek_ocr.engines.preflight import all_checks
+
+        checks = []
+        for check in all_checks(self.settings, self._s3_client_maker):
+            self.log.info("%s: %s: %s", check.level, check.name, check.message)
+            checks.append(check)
+        return checks
+
+    @property
+    def _s3_client_maker(self) -> Callable[[], Any] | None:
+        return self._mirror_client if self.settings.aws_conn_id else None
 
     def _mirror_client(self) -> Any:
         from airflow.providers.amazon.aws.hooks.s3 import S3Hook
