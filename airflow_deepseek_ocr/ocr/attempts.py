@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Guard
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading
 from airflow_deepseek_ocr.ocr.grounding import parse
-from airflow_deepseek_ocr.ocr.ink import count_strokes
+from airflow_deepseek_ocr.ocr.ink import Ink, measure_ink
 from airflow_deepseek_ocr.ocr.ladder import AUTO, AUTO_MODES, LayerUse, Step
 from airflow_deepseek_ocr.ocr.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
@@ -140,8 +140,8 @@ class PageWork:
     def __init__(self, page: Page, plan: Plan) -> None:
         self.number, self._size, self._plan = page.number, page.image.size, plan
         self._prompt = get_prompt(plan.prompt)
-        self._strokes = count_strokes(page.image) if self._prompt.whole_page else None
-        self._layer = sound_layer(page, plan, self._strokes)
+        self._ink = measure_ink(page.image) if self._prompt.whole_page else None
+        self._layer = sound_layer(page, plan, self._ink)
         self._packed = _pack(page.image) if plan.reads_again else b""
         self._steps = deque(
             step for step in plan.steps if step.resolution is None or step.resolution in plan.modes
@@ -308,7 +308,7 @@ class PageWork:
                 finish_reason=_finish_reason(readings),
                 vision_tokens=vision_tokens,
                 text_tokens=text_tokens,
-                strokes=self._strokes,
+                ink=self._ink,
                 scripts=self._layer.scripts if self._layer else None,
                 agreement=agreement,
                 regions=regions,
@@ -328,7 +328,7 @@ class PageWork:
         )
 
     def _of_layer(self, step: Step, layer: TextLayer) -> _Candidate:
-        return _layer_candidate(step, layer, self._strokes)
+        return _layer_candidate(step, layer, self._ink)
 
     def _image(self) -> Image.Image:
         image = Image.open(io.BytesIO(self._packed))
@@ -336,23 +336,23 @@ class PageWork:
         return image
 
 
-def sound_layer(page: Page, plan: Plan, strokes: int | None) -> TextLayer | None:
+def sound_layer(page: Page, plan: Plan, ink: Ink | None) -> TextLayer | None:
     """The page's own text, if it is sound and of use for the prompt."""
     layer = page.text_layer
     if layer is None or plan.layer_use is LayerUse.OFF or not get_prompt(plan.prompt).whole_page:
         return None
-    return layer if layer.fault(strokes) is None else None
+    return layer if layer.fault(ink.strokes if ink else None) is None else None
 
 
 def from_layer(page: Page, plan: Plan) -> PageResult | None:
     """The page by its own text alone, if ``text_layer="first"`` and the text is good."""
     if plan.layer_use is not LayerUse.FIRST or page.text_layer is None:
         return None
-    strokes = count_strokes(page.image)
-    layer = sound_layer(page, plan, strokes)
+    ink = measure_ink(page.image)
+    layer = sound_layer(page, plan, ink)
     if layer is None:
         return None
-    found = _layer_candidate(Step("text_layer", text_layer=True), layer, strokes)
+    found = _layer_candidate(Step("text_layer", text_layer=True), layer, ink)
     if not found.accepted:
         return None
     width, height = page.image.size
@@ -371,9 +371,9 @@ def from_layer(page: Page, plan: Plan) -> PageResult | None:
     )
 
 
-def _layer_candidate(step: Step, layer: TextLayer, strokes: int | None) -> _Candidate:
+def _layer_candidate(step: Step, layer: TextLayer, ink: Ink | None) -> _Candidate:
     # Judged as text without markup; its places are the file's own.
-    verdict = judge(Evidence(layer.text, "free", strokes=strokes))
+    verdict = judge(Evidence(layer.text, "free", ink=ink))
     return _Candidate(step, "", verdict, layer.text, layer.text.strip(), layer.regions)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,25 +21,37 @@ _WINDOW = 160
 _EDGES_IN_WINDOW = 6
 
 
-def count_strokes(image: Image.Image) -> int:
-    """Edges in pixel rows that have many of them close together, as print has and blank paper,
-    rules and smooth pictures have not.
+@dataclass(frozen=True)
+class Ink:
+    """What is on a page.
 
-    Printed characters of 6 to 60 pixels have 10 to 60 each; drawn pictures without text had up to
-    612, empty pages with lines none.
+    :param strokes: edges in pixel rows that have many of them close together, as print has and blank
+        paper, rules and smooth pictures have not. Printed characters of 6 to 60 pixels have 10 to 60
+        each; drawn pictures without text had up to 612, empty pages with lines none.
+    :param edges: all edges in pixel rows; none on blank paper.
+    """
+
+    strokes: int
+    edges: int
+
+
+def measure_ink(image: Image.Image) -> Ink | None:
+    """What is on a page; None for images that are too narrow to tell, under 160 pixels.
 
     :param image: the page, in any mode that Pillow turns into grey.
     """
+    if image.width < _WINDOW:
+        return None
     grey = image.convert("L")
     if max(grey.size) > _LONGEST_SIDE:
         grey.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+    if grey.width < 4:
+        return None
     pixels = np.asarray(grey, dtype=np.int16)
-    if pixels.shape[1] < 4:
-        return 0
     slope = pixels[:, 2:] - pixels[:, :-2]
     edges = np.zeros((slope.shape[0], slope.shape[1] - 1), dtype=bool)
     for towards in (slope > _EDGE, slope < -_EDGE):
         edges |= towards[:, 1:] & ~towards[:, :-1]
     padded = np.pad(edges, ((0, 0), (0, -edges.shape[1] % _WINDOW)))
     counts = padded.reshape(len(edges), -1, _WINDOW).sum(axis=2, dtype=np.int64)
-    return int(counts[counts >= _EDGES_IN_WINDOW].sum())
+    return Ink(int(counts[counts >= _EDGES_IN_WINDOW].sum()), int(counts.sum()))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from airflow_deepseek_ocr.ocr.engine import FinishReason
 from airflow_deepseek_ocr.ocr.grounding import parse
+from airflow_deepseek_ocr.ocr.ink import Ink
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN, get_prompt
 from airflow_deepseek_ocr.ocr.repetition import Loop, Repetition, find_repetition
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Region
@@ -31,8 +32,7 @@ class Evidence:
     :param finish_reason: why it stopped.
     :param vision_tokens: tokens that stood for the image.
     :param text_tokens: tokens written.
-    :param strokes: print on the page (:func:`~airflow_deepseek_ocr.ocr.ink.count_strokes`); None if
-        that is not known.
+    :param ink: what is on the page; None if that is not known.
     :param scripts: the scripts on the page, if something reliable tells them.
     :param agreement: with the page's text layer, if that is sound.
     :param regions: the text's regions, if they are at hand; parsed from it otherwise.
@@ -43,7 +43,7 @@ class Evidence:
     finish_reason: FinishReason | None = FinishReason.STOP
     vision_tokens: int = 0
     text_tokens: int = 0
-    strokes: int | None = None
+    ink: Ink | None = None
     scripts: frozenset[str] | None = None
     agreement: Agreement | None = None
     regions: Sequence[Region] | None = field(default=None, repr=False)
@@ -177,16 +177,18 @@ def _crowding(region: Region, vision_tokens: int) -> float:
 def _of_page(
     body: str, regions: Sequence[Region], evidence: Evidence, limits: Thresholds
 ) -> set[Flag]:
-    strokes = evidence.strokes
-    if strokes is None or not get_prompt(evidence.prompt).whole_page:
+    ink = evidence.ink
+    if ink is None or not get_prompt(evidence.prompt).whole_page:
         return set()
     characters = sum(map(str.isalnum, body))
-    if strokes < limits.blank_strokes and characters:
+    # Letters as large as a hand have few edges in a row, but few of them fit on a page.
+    most = limits.blank_characters if ink.edges else 0
+    if ink.strokes < limits.blank_strokes and characters > most:
         return {Flag.TEXT_ON_BLANK}
     pictured = any(region.label in _PICTURES for region in regions)
     if (
-        strokes >= limits.inked_strokes
-        and strokes >= limits.strokes_per_character * characters
+        ink.strokes >= limits.inked_strokes
+        and ink.strokes >= limits.strokes_per_character * characters
         and not pictured
     ):
         return {Flag.NO_TEXT}

@@ -94,6 +94,8 @@ class Thresholds:
     :param crowded: characters to a vision token within a box: four times the cliff at 4 characters
         to a token.
     :param blank_strokes: a page with fewer strokes is blank; drawn text of 8 characters has 360.
+    :param blank_characters: letters so large that they have no strokes are at most so many; on a page
+        without any edge there are none.
     :param inked_strokes: a page with so many strokes has text; drawn pictures had up to 612.
     :param strokes_per_character: more strokes to a character than the largest print has: text is
         missing.
@@ -130,6 +132,7 @@ class Thresholds:
     boxes_alike_least: int = 4
     crowded: float = 320.0
     blank_strokes: int = 40
+    blank_characters: int = 30
     inked_strokes: int = 1000
     strokes_per_character: float = 1000.0
     no_characters: float = 0.005

@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from airflow_deepseek_ocr.ocr.ink import count_strokes
+from airflow_deepseek_ocr.ocr.ink import measure_ink
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from tests.recorded.bad import FAULTS, Line
 from tests.recorded.good import PAGES, UNSEEN, UNSEEN_AGAIN, answer
@@ -86,7 +86,8 @@ def drawn(assets: Path) -> Iterator[Line]:
                 kind=kind,
             )
             prompt = PROMPTS[number % 3]
-            strokes = count_strokes(page.image)
+            ink = measure_ink(page.image)
+            strokes = ink.strokes if ink else None
             yield _line(f"drawn: {kind}, {number}", prompt, target(page, prompt), strokes, number)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_deepseek_ocr.ocr.engine import FinishReason
+from airflow_deepseek_ocr.ocr.ink import Ink
 from airflow_deepseek_ocr.ocr.quality import Evidence, judge
 from airflow_deepseek_ocr.ocr.verdict import ACCEPTED_SCORE, THRESHOLDS, WEIGHTS, Flag, Verdict
 
@@ -42,13 +43,14 @@ def load() -> Iterator[dict[str, Any]]:
 
 
 def evidence(line: dict[str, Any]) -> Evidence:
+    strokes = line["strokes"]
     return Evidence(
         text=line["text"],
         prompt=line["prompt"],
         finish_reason=FinishReason(line["finish_reason"]),
         vision_tokens=line["vision_tokens"],
         text_tokens=line["text_tokens"],
-        strokes=line["strokes"],
+        ink=None if strokes is None else Ink(strokes, strokes),
     )
 
 

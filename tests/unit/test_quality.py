@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from airflow_deepseek_ocr.ocr.engine import FinishReason
-from airflow_deepseek_ocr.ocr.ink import count_strokes
+from airflow_deepseek_ocr.ocr.ink import Ink, measure_ink
 from airflow_deepseek_ocr.ocr.quality import Evidence, judge
 from airflow_deepseek_ocr.ocr.repetition import find_repetition
 from airflow_deepseek_ocr.ocr.scripts import count_mixed_words, count_scripts
@@ -192,16 +192,30 @@ def drawn(text: str, size: int = 14) -> Image.Image:
     return image
 
 
+def ink(image: Image.Image) -> Ink:
+    found = measure_ink(image)
+    assert found is not None
+    return found
+
+
 def test_text_on_a_blank_page_and_none_on_a_printed_one() -> None:
-    blank, printed = count_strokes(drawn("")), count_strokes(drawn("\n".join([PROSE[:80]] * 20)))
-    assert flags(PROSE, strokes=blank) == {Flag.TEXT_ON_BLANK}
-    assert flags("", strokes=printed) == {Flag.NO_TEXT}
-    assert flags("...", strokes=printed) == {Flag.NO_TEXT}
-    assert flags(PROSE, strokes=printed) == set()
-    assert flags("", strokes=blank) == set()
+    blank, printed = ink(drawn("")), ink(drawn("\n".join([PROSE[:80]] * 20)))
+    assert flags(PROSE, ink=blank) == {Flag.TEXT_ON_BLANK}
+    assert flags("4", ink=blank) == {Flag.TEXT_ON_BLANK}
+    assert flags("", ink=printed) == {Flag.NO_TEXT}
+    assert flags("...", ink=printed) == {Flag.NO_TEXT}
+    assert flags(PROSE, ink=printed) == set()
+    assert flags("", ink=blank) == set()
     picture = region("", "[0, 0, 999, 999]", "image")
-    assert flags(picture, "markdown", strokes=printed) == set()
-    assert flags("", "locate:Total", strokes=printed) == set()
+    assert flags(picture, "markdown", ink=printed) == set()
+    assert flags("", "locate:Total", ink=printed) == set()
+
+
+def test_a_page_of_few_huge_letters_is_not_blank() -> None:
+    huge = ink(drawn("EXIT", 230))
+    assert huge.strokes < Thresholds().blank_strokes < huge.edges
+    assert flags("EXIT", ink=huge) == set()
+    assert flags(PROSE, ink=huge) == {Flag.TEXT_ON_BLANK}
 
 
 def pictures() -> Iterator[Image.Image]:
@@ -212,17 +226,21 @@ def pictures() -> Iterator[Image.Image]:
     ImageDraw.Draw(frame).rectangle((50, 50, 600, 600), outline=0, width=3)
     ImageDraw.Draw(frame).ellipse((200, 200, 400, 400), fill=90)
     yield frame
-    yield Image.new("L", (3, 3), 0)
 
 
 def test_print_has_strokes_and_pictures_have_none() -> None:
     limits = Thresholds()
-    assert [count_strokes(image) for image in pictures()] == [0] * 4
+    assert [ink(image).strokes for image in pictures()] == [0] * 3
     for size in (8, 12, 20, 40):
-        assert count_strokes(drawn("Invoice 4711", size)) > limits.blank_strokes
+        assert ink(drawn("Invoice 4711", size)).strokes > limits.blank_strokes
     many = drawn("\n".join([PROSE[:60]] * 12))
-    assert count_strokes(many) > limits.inked_strokes
-    assert count_strokes(Image.eval(many, lambda level: 255 - level)) > limits.inked_strokes
+    assert ink(many).strokes > limits.inked_strokes
+    assert ink(Image.eval(many, lambda level: 255 - level)).strokes > limits.inked_strokes
+
+
+@pytest.mark.parametrize("size", [(3, 3), (159, 900), (200, 100_000)])
+def test_images_too_narrow_to_tell(size: tuple[int, int]) -> None:
+    assert measure_ink(Image.new("L", size, 255)) is None
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
 from airflow_deepseek_ocr.ocr.documents import open_document
-from airflow_deepseek_ocr.ocr.ink import count_strokes
+from airflow_deepseek_ocr.ocr.ink import measure_ink
 from airflow_deepseek_ocr.ocr.quality import Evidence, judge
 from airflow_deepseek_ocr.ocr.text_layer import LayerFault, TextLayer, compare
 from airflow_deepseek_ocr.ocr.verdict import Flag
@@ -30,7 +30,9 @@ def layer_of(path: Path) -> tuple[TextLayer, int]:
     with open_document(path) as document:
         page = document.page(1)
     assert page.text_layer is not None
-    return page.text_layer, count_strokes(page.image)
+    ink = measure_ink(page.image)
+    assert ink is not None
+    return page.text_layer, ink.strokes
 
 
 def pdf(folder: Path, *, mode: int | None = None, font: str = "Helvetica", rotate: int = 0) -> Path:
