@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 _MENDED = frozenset({"out_of_memory", "engine_error"})
 
 
+_RATIO = frozenset({Flag.RATIO_KNEE, Flag.RATIO_CLIFF})
+
+
 @dataclass(frozen=True)
 class Plan:
     """How pages are read.
@@ -103,7 +106,13 @@ class _Candidate:
 
     @property
     def beyond_knee(self) -> bool:
-        return not {Flag.RATIO_KNEE, Flag.RATIO_CLIFF}.isdisjoint(self.verdict.flags)
+        return not _RATIO.isdisjoint(self.verdict.flags)
+
+    @property
+    def merit(self) -> tuple[float, float, float]:
+        """What the best reading has most of: score, agreement with the layer, vision tokens to a word."""
+        agreement = self.agreement.unordered if self.agreement else 0.0
+        return self.score, agreement, self.vision_tokens / max(1, self.text_tokens)
 
     def attempt(self) -> Attempt:
         return Attempt(
@@ -188,8 +197,8 @@ class PageWork:
         return Try(part, image, underway.resolution, underway.step.guard)
 
     def result(self) -> PageResult:
-        """The page with its best reading; of equally good ones the earliest."""
-        best = max(self._candidates, key=lambda each: (each.score, _agreed(each)))
+        """The page with its best reading."""
+        best = max(self._candidates, key=lambda each: each.merit)
         code, message = (None, None) if best.accepted else reason_of(best.verdict, best.error)
         return PageResult(
             number=self.number,
@@ -219,7 +228,12 @@ class PageWork:
             return PageStatus.FAILED
         if best.step.text_layer:
             return PageStatus.TEXT_LAYER
-        refused = any(not each.accepted for each in self._candidates)
+        # That auto takes a better mode for a longer text is its way, and no recovery.
+        refused = any(
+            each.error is not None
+            or (not each.accepted and not _RATIO.issuperset(each.verdict.flags))
+            for each in self._candidates
+        )
         return PageStatus.RECOVERED if refused else PageStatus.OK
 
     def _saved(self) -> int | None:
@@ -375,10 +389,6 @@ def _layer_candidate(step: Step, layer: TextLayer, ink: Ink | None) -> _Candidat
     # Judged as text without markup; its places are the file's own.
     verdict = judge(Evidence(layer.text, "free", ink=ink))
     return _Candidate(step, "", verdict, layer.text, layer.text.strip(), layer.regions)
-
-
-def _agreed(candidate: _Candidate) -> float:
-    return candidate.agreement.unordered if candidate.agreement else 0.0
 
 
 def _finish_reason(readings: Sequence[PageReading]) -> FinishReason:
