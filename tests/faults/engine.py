@@ -10,6 +10,7 @@ from pathlib import Path
 
 from airflow_deepseek_ocr.engines.ahead import Ahead
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from tests.faults.documents import PageId, page_id
 
 #: Pages in the engine's hands at once, which end in any order, and pages drawn ahead of it.
@@ -38,6 +39,9 @@ class ScriptedEngine:
 
     def __init__(self, diary: Diary, seconds: float) -> None:
         self._diary, self._seconds = diary, seconds
+
+    def modes(self) -> tuple[str, ...]:
+        return tuple(RESOLUTIONS)
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
