@@ -250,7 +250,11 @@ class Settings:
         if not host:
             return cls(**values, hub_token=password or None)
         return cls(
-            **values, host=host, port=port or None, login=login or "", server_secret=password or None
+            **values,
+            host=host,
+            port=port or None,
+            login=login or "",
+            server_secret=password or None,
         )
 
     @property

@@ -127,7 +127,8 @@ def _http_engine(
     settings: Settings, find: Callable[[], Endpoint], cells: tuple[int, ...] | None = None
 ) -> HttpEngine:
     from airflow_deepseek_ocr.engines.chat import PUBLISHED_TABLE_CELLS
-    from airflow_deepseek_ocr.engines.http_engine import HttpEngine, Patience
+    from airflow_deepseek_ocr.engines.http_engine import HttpEngine
+    from airflow_deepseek_ocr.engines.http_session import Patience
 
     return HttpEngine(
         find,

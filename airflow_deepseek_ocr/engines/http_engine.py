@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import io
 import logging
 import queue
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterable
 from concurrent.futures import CancelledError, Future
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import httpx
-from anyio import to_thread
 from anyio.from_thread import start_blocking_portal
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
-from tenacity.wait import wait_random_exponential
+from tenacity import AsyncRetrying, retry_if_exception_type
 
 from airflow_deepseek_ocr.engines.ahead import Ahead
 from airflow_deepseek_ocr.engines.chat import (
@@ -28,7 +23,24 @@ from airflow_deepseek_ocr.engines.chat import (
     Capabilities,
     chat_request,
 )
+from airflow_deepseek_ocr.engines.data_url import data_url
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
+from airflow_deepseek_ocr.engines.http_answers import (
+    content_of,
+    retry_after,
+    said_in,
+    unreachable,
+)
+from airflow_deepseek_ocr.engines.http_session import (
+    BrokenError,
+    FullError,
+    Patience,
+    Session,
+    Trouble,
+    TryAgainError,
+    UnreachableError,
+    Wait,
+)
 from airflow_deepseek_ocr.engines.server_check import ask_capabilities, prove_guard
 from airflow_deepseek_ocr.errors import (
     ConfigurationError,
@@ -40,9 +52,6 @@ from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 
-if TYPE_CHECKING:
-    from PIL import Image
-
 log = logging.getLogger(__name__)
 
 #: Pages in flight where neither the connection nor the server says how many.
@@ -52,57 +61,8 @@ _PAGES_PER_SLOT = 2
 _MOST_PAGES = 512
 _POLL_S = 0.05
 _PROGRESS_EVERY_S = 5.0
-#: Largest answer, in bytes: 8,192 tokens have less than a tenth.
-_MOST_ANSWER_BYTES = 16 << 20
-#: Shown of what a server says.
-_MOST_MESSAGE = 300
 #: Tokens of a prompt besides the image and its line: the first one, and a line end.
 _PROMPT_EXTRA = 8
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long and how often.
-
-    :param connect_s: seconds until a connection is there.
-    :param page_s: seconds until a page is answered; the server gives it up then.
-    :param full_s: seconds a page waits for a place on a server that is full.
-    :param tries: of a page whose server answers that something is wrong with it.
-    :param broken_tries: of a page during which the connection breaks: it may be what breaks it.
-    :param longest_wait_s: longest time between two tries, in seconds.
-    """
-
-    connect_s: float = 10.0
-    page_s: float = 900.0
-    full_s: float = 3600.0
-    tries: int = 5
-    broken_tries: int = 3
-    longest_wait_s: float = 20.0
-
-    @property
-    def timeout(self) -> httpx.Timeout:
-        """As httpx takes it."""
-        return httpx.Timeout(self.page_s, connect=self.connect_s, pool=None)
-
-
-class _TryAgainError(Exception):
-    """A try failed in a way that another may not."""
-
-    def __init__(self, error: UnavailableError, after_s: float = 0.0) -> None:
-        super().__init__(str(error))
-        self.error, self.after_s = error, after_s
-
-
-class _FullError(_TryAgainError):
-    """The server has no place for the page."""
-
-
-class _BrokenError(_TryAgainError):
-    """The connection broke while the page was being read."""
-
-
-class _UnreachableError(_TryAgainError):
-    """There was no connection."""
 
 
 @dataclass(frozen=True)
@@ -223,9 +183,9 @@ class HttpEngine:
         return self._met
 
     @asynccontextmanager
-    async def _session(self, endpoint: Endpoint, connections: int) -> AsyncIterator[_Session]:
+    async def _session(self, endpoint: Endpoint, connections: int) -> AsyncIterator[Session]:
         async with AsyncExitStack() as stack:
-            session = _Session(
+            session = Session(
                 stack,
                 lambda: self._meet()[0],
                 lambda each: each.async_client(self._patience.timeout, connections),
@@ -233,11 +193,13 @@ class HttpEngine:
             await session.use(endpoint)
             yield session
 
-    def _encode(self, request: PageRequest, session: _Session) -> _Page:
+    def _encode(self, request: PageRequest, session: Session) -> _Page:
         """In the thread that draws pages: most of the work this side has with a page."""
         capabilities = self._capabilities_now()
         capabilities.require(request.prompt, request.resolution)
-        image_url = _data_url(request.image, session.endpoint.local, capabilities.max_body_bytes)
+        image_url = data_url(
+            request.image, local=session.endpoint.local, limit=capabilities.max_body_bytes
+        )
         return _Page(request, image_url, prompt_line(request.prompt), request.image.size)
 
     def _capabilities_now(self) -> Capabilities:
@@ -245,16 +207,16 @@ class HttpEngine:
             raise RuntimeError("read() meets the server first")
         return self._met[1]
 
-    async def _read_page(self, session: _Session, page: _Page) -> PageReading:
+    async def _read_page(self, session: Session, page: _Page) -> PageReading:
         """A reading, whatever happens to this page alone.
 
         :raises DeepSeekOCRError: what concerns all pages: no server, wrong secret.
         """
-        patience, trouble = self._patience, _Trouble(self._patience)
+        patience, trouble = self._patience, Trouble(self._patience)
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(_TryAgainError),
+            retry=retry_if_exception_type(TryAgainError),
             stop=trouble.too_much,
-            wait=_Wait(patience.longest_wait_s),
+            wait=Wait(patience.longest_wait_s),
             reraise=True,
         )
         try:
@@ -262,24 +224,24 @@ class HttpEngine:
                 with attempt:
                     async with session.alone(trouble.broken > 0):
                         return await self._try(session, page)
-        except _UnreachableError as error:
+        except UnreachableError as error:
             raise error.error from None
-        except _TryAgainError as error:
+        except TryAgainError as error:
             return PageReading(page.request.key, error=error.error)
         raise AssertionError("tenacity ends with an answer or an error")
 
-    async def _try(self, session: _Session, page: _Page) -> PageReading:
+    async def _try(self, session: Session, page: _Page) -> PageReading:
         endpoint, started = session.endpoint, time.monotonic()
         try:
             async with session.client.stream(
                 "POST", "/v1/chat/completions", json=self._body(page)
             ) as response:
-                content = await _content(response)
+                content = await content_of(response)
         except httpx.ConnectError as error:
             await session.renew(endpoint)
-            raise _UnreachableError(_unreachable(endpoint, error)) from None
+            raise UnreachableError(unreachable(endpoint, error)) from None
         except httpx.ConnectTimeout as error:
-            raise _UnreachableError(_unreachable(endpoint, error)) from None
+            raise UnreachableError(unreachable(endpoint, error)) from None
         except httpx.TimeoutException:
             return PageReading(
                 page.request.key,
@@ -291,7 +253,7 @@ class HttpEngine:
             )
         except httpx.TransportError as error:
             await session.renew(endpoint)
-            raise _BrokenError(
+            raise BrokenError(
                 UnavailableError(
                     "server_broken",
                     f"The connection to the server broke while it read this page "
@@ -304,22 +266,22 @@ class HttpEngine:
 
     async def _refused(
         self,
-        session: _Session,
+        session: Session,
         endpoint: Endpoint,
         page: _Page,
         response: httpx.Response,
         content: bytes,
     ) -> PageReading:
         status, key = response.status_code, page.request.key
-        code, message = _said(content)
+        code, message = said_in(content)
         said = endpoint.redact(f"{status} {message}".strip())
         if status == httpx.codes.TOO_MANY_REQUESTS:
             full = UnavailableError("server_full", f"The server stayed full: {said}")
-            raise _FullError(full, _retry_after(response))
+            raise FullError(full, retry_after(response))
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             # A managed server that was replaced has another secret.
             if await session.renew(endpoint):
-                raise _TryAgainError(UnavailableError("server_secret", said))
+                raise TryAgainError(UnavailableError("server_secret", said))
             raise ConfigurationError(
                 "server_secret",
                 f"The server refuses the secret ({status}). Set the connection's password to the one "
@@ -330,9 +292,9 @@ class HttpEngine:
                 return PageReading(key, error=UnavailableError(code or "server_error", message))
             if status == httpx.codes.SERVICE_UNAVAILABLE:
                 await session.renew(endpoint)
-            raise _TryAgainError(
+            raise TryAgainError(
                 UnavailableError("server_error", f"The server failed on this page: {said}"),
-                _retry_after(response),
+                retry_after(response),
             )
         if status == httpx.codes.NOT_FOUND:
             raise ConfigurationError(
@@ -405,92 +367,6 @@ class HttpEngine:
             )
 
 
-@dataclass
-class _Trouble:
-    """How often a page's tries failed, and of what."""
-
-    patience: Patience
-    broken: int = 0
-    others: int = 0
-
-    def too_much(self, state: RetryCallState) -> bool:
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, _FullError):
-            return (state.seconds_since_start or 0) > self.patience.full_s
-        if isinstance(error, _BrokenError):
-            self.broken += 1
-        else:
-            self.others += 1
-        return self.broken >= self.patience.broken_tries or self.others >= self.patience.tries
-
-
-class _Wait:
-    """Exponential with full jitter, and never less than the server asks for."""
-
-    def __init__(self, longest_s: float) -> None:
-        self._longest_s = longest_s
-        self._backoff = wait_random_exponential(multiplier=0.25, max=longest_s)
-
-    def __call__(self, state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.after_s if isinstance(error, _TryAgainError) else 0.0
-        # All who were refused come back at once otherwise.
-        return min(asked, self._longest_s) + float(self._backoff(state))
-
-
-@dataclass
-class _Session:
-    """The connections of one call of ``read``, which may outlive a server.
-
-    :param stack: closes the clients.
-    :param find: where the server is now, met.
-    :param connect: makes a client.
-    """
-
-    stack: AsyncExitStack
-    find: Callable[[], Endpoint]
-    connect: Callable[[Endpoint], httpx.AsyncClient]
-    endpoint: Endpoint = field(init=False)
-    client: httpx.AsyncClient = field(init=False)
-    _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-    async def use(self, endpoint: Endpoint) -> None:
-        """Send what comes to that server; what is in flight to another one may end."""
-        self.client = await self.stack.enter_async_context(self.connect(endpoint))
-        self.endpoint = endpoint
-
-    async def renew(self, failed: Endpoint) -> bool:
-        """Look for the server anew after a call to ``failed`` failed.
-
-        :return: whether there is another one now.
-        :raises DeepSeekOCRError: there is none, and there will be none.
-        """
-        async with self._renewing:
-            if self.endpoint == failed:
-                endpoint = await to_thread.run_sync(self._found, abandon_on_cancel=True)
-                if endpoint is not None and endpoint != failed:
-                    await self.use(endpoint)
-        return self.endpoint != failed
-
-    def _found(self) -> Endpoint | None:
-        try:
-            return self.find()
-        except UnavailableError as error:
-            if error.code == "server_unreachable":
-                return None  # it may come back while there are tries left
-            raise
-
-    @asynccontextmanager
-    async def alone(self, needed: bool) -> AsyncIterator[None]:
-        """Pages during which a server broke are tried one by one: one of them may be the reason."""
-        if not needed:
-            yield
-            return
-        async with self._alone:
-            yield
-
-
 @contextmanager
 def _cancelled_at_the_end(futures: Iterable[Future[PageReading]]) -> Generator[None, None, None]:
     try:
@@ -508,55 +384,3 @@ def _result(future: Future[PageReading], request: PageRequest) -> PageReading:
             "cancelled", "Nobody waits for this page any more."
         )
         return PageReading(request.key, error=error)
-
-
-def _data_url(image: Image.Image, local: bool, limit: int | None) -> str:
-    """The image as a data URL, without loss.
-
-    Compressing costs 150 ms a megapixel, which is more than a GPU needs for the page: on the same
-    host it is sent as it is, unless the server takes less.
-    """
-    size = image.width * image.height * len(image.getbands())
-    # Base64 takes four bytes for three.
-    raw = local and (limit is None or size * 1.4 < limit)
-    buffer = io.BytesIO()
-    if raw:
-        image.save(buffer, "BMP")
-    else:
-        image.save(buffer, "PNG", compress_level=1)
-    kind = "bmp" if raw else "png"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getbuffer()).decode()}"
-
-
-async def _content(response: httpx.Response) -> bytes:
-    parts, size = [], 0
-    async for part in response.aiter_bytes():
-        size += len(part)
-        if size > _MOST_ANSWER_BYTES:
-            raise httpx.ReadError("The answer is too large.")
-        parts.append(part)
-    return b"".join(parts)
-
-
-def _said(content: bytes) -> tuple[str | None, str]:
-    """(code, message) of an error in OpenAI's words; whatever it is in other words."""
-    try:
-        error = httpx.Response(200, content=content).json()["error"]
-        return error.get("code"), str(error["message"])[:_MOST_MESSAGE]
-    except (ValueError, TypeError, KeyError, AttributeError):
-        return None, content[:_MOST_MESSAGE].decode(errors="replace")
-
-
-def _retry_after(response: httpx.Response) -> float:
-    try:
-        return max(0.0, float(response.headers.get("retry-after", 0)))
-    except ValueError:
-        return 0.0
-
-
-def _unreachable(endpoint: Endpoint, error: Exception) -> UnavailableError:
-    return UnavailableError(
-        "server_unreachable",
-        f"No connection to {endpoint.socket_path or endpoint.url} ({type(error).__name__}). Is the "
-        "server running, and are host and port of the connection right?",
-    )

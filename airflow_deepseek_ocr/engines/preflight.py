@@ -26,7 +26,12 @@ from airflow_deepseek_ocr.engines.server_check import ask_capabilities, prove_gu
 from airflow_deepseek_ocr.errors import DeepSeekOCRError, MissingExtraError
 from airflow_deepseek_ocr.model.availability import describe_availability
 from airflow_deepseek_ocr.model.files import check_model_folder
-from airflow_deepseek_ocr.model.source import cached_hub_folder, is_local, local_folder
+from airflow_deepseek_ocr.model.source import (
+    cached_hub_folder,
+    check_model_name,
+    is_local,
+    local_folder,
+)
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection import Settings
@@ -161,16 +166,23 @@ def _describe_managed(settings: Settings, chosen: str) -> str:
 
 
 def _folder_here(settings: Settings) -> Path | None:
-    """The model's folder, as far as this host has it."""
-    if is_local(settings.model):
-        folder = local_folder(settings.model)
-        return folder if folder.is_dir() else None
-    if settings.model.startswith("s3://"):
-        from airflow_deepseek_ocr.model.mirror import is_fetched, mirror_folder
+    """The model's folder, if this host has it and it is whole; the check of the weights says why not."""
+    model, revision, cache = settings.model, settings.revision, settings.cache_folder
+    try:
+        check_model_name(model, revision)
+        if is_local(model):
+            folder: Path | None = local_folder(model)
+        elif model.startswith("s3://"):
+            from airflow_deepseek_ocr.model.mirror import mirror_folder
 
-        folder = mirror_folder(settings.model, settings.revision, settings.cache_folder)
-        return folder if is_fetched(folder) else None
-    return cached_hub_folder(settings.model, settings.revision, settings.cache_folder)
+            folder = mirror_folder(model, revision, cache)
+        else:
+            folder = cached_hub_folder(model, revision, cache)
+        if folder is not None:
+            check_model_folder(folder)
+    except DeepSeekOCRError:
+        return None
+    return folder
 
 
 def _vllm_command(settings: Settings) -> Check:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from typing import Any
 
 import httpx
 
 from airflow_deepseek_ocr.engines.chat import Capabilities, chat_request
+from airflow_deepseek_ocr.engines.data_url import data_url
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
+from airflow_deepseek_ocr.engines.http_answers import unreachable
 from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS
@@ -102,9 +102,7 @@ def prove_guard(
 def _blank_image() -> str:
     from PIL import Image
 
-    buffer = io.BytesIO()
-    Image.new("RGB", (64, 64), "white").save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_url(Image.new("RGB", (64, 64), "white"), local=False)
 
 
 def _get_json(client: httpx.Client, endpoint: Endpoint, path: str) -> dict[str, Any]:
@@ -117,11 +115,7 @@ def _json(
     try:
         response = client.request(method, path, **options)
     except httpx.TransportError as error:
-        raise UnavailableError(
-            "server_unreachable",
-            f"No answer from {endpoint.socket_path or endpoint.url} ({type(error).__name__}). Is the "
-            "server running, and are host and port of the connection right?",
-        ) from None
+        raise unreachable(endpoint, error) from None
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ConfigurationError(
             "server_secret",

@@ -13,7 +13,8 @@ from PIL import Image
 
 from airflow_deepseek_ocr.engines.chat import OWN, own_capabilities
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.http_engine import HttpEngine, Patience
+from airflow_deepseek_ocr.engines.http_engine import HttpEngine
+from airflow_deepseek_ocr.engines.http_session import Patience
 from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import PageReading, PageRequest, Progress

@@ -18,7 +18,8 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.engines.chat import PUBLISHED_TABLE_CELLS, chat_request, prompt_of_line
-from airflow_deepseek_ocr.engines.http_engine import HttpEngine, Patience
+from airflow_deepseek_ocr.engines.http_engine import HttpEngine
+from airflow_deepseek_ocr.engines.http_session import Patience
 from airflow_deepseek_ocr.engines.secret import read_secret
 from airflow_deepseek_ocr.errors import ConfigurationError
 from airflow_deepseek_ocr.ocr.engine import PageRequest

@@ -16,7 +16,8 @@ import psutil
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.engines.http_engine import HttpEngine, Patience
+from airflow_deepseek_ocr.engines.http_engine import HttpEngine
+from airflow_deepseek_ocr.engines.http_session import Patience
 from airflow_deepseek_ocr.engines.keeper import Keeper, stop_server
 from airflow_deepseek_ocr.engines.records import ServerRecord, load_record
 from airflow_deepseek_ocr.engines.vllm import VllmPlan, table_cells

@@ -217,7 +217,7 @@ def test_the_test_button(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "No server runs on this host now" in message
     for connection, said in (
         ({"extra": {"engine": "remote"}}, "needs the server's host"),
-        ({"host": "127.0.0.1", "port": 9}, "No answer"),
+        ({"host": "127.0.0.1", "port": 9}, "No connection"),
         ({"extra": {"model": "no model"}}, "is no model"),
     ):
         started = time.monotonic()

@@ -1,0 +1,155 @@
+"""One call's connections to a server that may go away, and how long they are tried."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+
+import httpx
+from anyio import to_thread
+from tenacity import RetryCallState
+from tenacity.wait import wait_random_exponential
+
+from airflow_deepseek_ocr.engines.endpoint import Endpoint
+from airflow_deepseek_ocr.errors import UnavailableError
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long and how often.
+
+    :param connect_s: seconds until a connection is there.
+    :param page_s: seconds until a page is answered; the server gives it up then.
+    :param full_s: seconds a page waits for a place on a server that is full.
+    :param tries: of a page whose server answers that something is wrong with it.
+    :param broken_tries: of a page during which the connection breaks: it may be what breaks it.
+    :param longest_wait_s: longest time between two tries, in seconds.
+    """
+
+    connect_s: float = 10.0
+    page_s: float = 900.0
+    full_s: float = 3600.0
+    tries: int = 5
+    broken_tries: int = 3
+    longest_wait_s: float = 20.0
+
+    @property
+    def timeout(self) -> httpx.Timeout:
+        """As httpx takes it."""
+        return httpx.Timeout(self.page_s, connect=self.connect_s, pool=None)
+
+
+class TryAgainError(Exception):
+    """A try failed in a way that another may not."""
+
+    def __init__(self, error: UnavailableError, after_s: float = 0.0) -> None:
+        super().__init__(str(error))
+        self.error, self.after_s = error, after_s
+
+
+class FullError(TryAgainError):
+    """The server has no place for the page."""
+
+
+class BrokenError(TryAgainError):
+    """The connection broke while the page was being read."""
+
+
+class UnreachableError(TryAgainError):
+    """There was no connection."""
+
+
+@dataclass
+class Trouble:
+    """How often a page's tries failed, and of what.
+
+    :param patience: how often they may.
+    """
+
+    patience: Patience
+    broken: int = 0
+    others: int = 0
+
+    def too_much(self, state: RetryCallState) -> bool:
+        """Note the try that failed; whether it was one too many, as tenacity asks it."""
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, FullError):
+            return (state.seconds_since_start or 0) > self.patience.full_s
+        if isinstance(error, BrokenError):
+            self.broken += 1
+        else:
+            self.others += 1
+        return self.broken >= self.patience.broken_tries or self.others >= self.patience.tries
+
+
+class Wait:
+    """Exponential with full jitter, and never less than the server asks for.
+
+    :param longest_s: longest wait, in seconds.
+    """
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._backoff = wait_random_exponential(multiplier=0.25, max=longest_s)
+
+    def __call__(self, state: RetryCallState) -> float:
+        """Seconds until the next try, as tenacity asks it."""
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.after_s if isinstance(error, TryAgainError) else 0.0
+        # All who were refused come back at once otherwise.
+        return min(asked, self._longest_s) + float(self._backoff(state))
+
+
+@dataclass
+class Session:
+    """The connections of one call of ``read``, which may outlive a server.
+
+    :param stack: closes the clients.
+    :param find: where the server is now, met.
+    :param connect: makes a client.
+    """
+
+    stack: AsyncExitStack
+    find: Callable[[], Endpoint]
+    connect: Callable[[Endpoint], httpx.AsyncClient]
+    endpoint: Endpoint = field(init=False)
+    client: httpx.AsyncClient = field(init=False)
+    _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    async def use(self, endpoint: Endpoint) -> None:
+        """Send what comes to that server; what is in flight to another one may end."""
+        self.client = await self.stack.enter_async_context(self.connect(endpoint))
+        self.endpoint = endpoint
+
+    async def renew(self, failed: Endpoint) -> bool:
+        """Look for the server anew after a call to ``failed`` failed.
+
+        :return: whether there is another one now.
+        :raises DeepSeekOCRError: there is none, and there will be none.
+        """
+        async with self._renewing:
+            if self.endpoint == failed:
+                endpoint = await to_thread.run_sync(self._found, abandon_on_cancel=True)
+                if endpoint is not None and endpoint != failed:
+                    await self.use(endpoint)
+        return self.endpoint != failed
+
+    def _found(self) -> Endpoint | None:
+        try:
+            return self.find()
+        except UnavailableError as error:
+            if error.code == "server_unreachable":
+                return None  # it may come back while there are tries left
+            raise
+
+    @asynccontextmanager
+    async def alone(self, needed: bool) -> AsyncIterator[None]:
+        """Pages during which a server broke are tried one by one: one of them may be the reason."""
+        if not needed:
+            yield
+            return
+        async with self._alone:
+            yield
