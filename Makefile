@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install install-test demo test lint types test-unit test-slow test-gpu train evaluate \
-	format clean
+	thresholds fuzz format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -42,6 +42,10 @@ ASSETS := .training/assets
 SETS := small:free,small:markdown,small:ocr,base:free,base:markdown,base:ocr,gundam:free,gundam:markdown,$\
 	tiny:free,large:free,small:locate,small:describe,small:figure,small:refuse
 
+# Generated texts of make fuzz.
+TEXTS ?= 1000000
+SEED ?= 0
+
 DOCS ?= demo/documents
 OUT ?= .demo/out
 
@@ -51,6 +55,8 @@ help:
 	@echo 'make test-slow  the slow tests: a browser, Ceph, other versions of Airflow'
 	@echo 'make test-gpu   the tests that need a CUDA GPU'
 	@echo 'make install    only the virtual environment in .venv'
+	@echo 'make thresholds  how many of the recorded readings the judge tells right, and its thresholds'
+	@echo 'make fuzz   generated texts through parser, judge and exporters (TEXTS=number, SEED=number)'
 	@echo 'make train      train the small checkpoint, or go on (STEPS=, SECONDS_NOW=, RUN=folder; a CUDA GPU)'
 	@echo 'make evaluate   read held-out pages with the small checkpoint (PAGES=number)'
 
@@ -105,6 +111,12 @@ test-slow:
 
 test-gpu: $(VENV)/.dev
 	$(PY) -m pytest -m gpu
+
+thresholds: $(VENV)/.dev
+	$(PY) -m tests.recorded.measure
+
+fuzz: $(VENV)/.dev
+	$(PY) -m tests.fuzz --texts $(TEXTS) --seed $(SEED)
 
 train: $(ASSETS)/texts.json
 	$(PY) -m training train --assets $(ASSETS) --out $(RUN) --steps $(STEPS) \

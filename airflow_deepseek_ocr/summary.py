@@ -20,8 +20,11 @@ class Summary:
     :ivar pages: pages read or failed.
     :ivar pages_kept: pages of the same documents that had been read before, by a try that died.
     :ivar failed_pages: pages that failed, of those read now.
-    :ivar text_tokens: tokens generated.
-    :ivar vision_tokens: tokens that stood for images.
+    :ivar statuses: how many pages ended in each status.
+    :ivar read_again: readings beyond the first of each page.
+    :ivar text_tokens: tokens generated, in all readings.
+    :ivar vision_tokens: tokens that stood for images, in all readings.
+    :ivar vision_tokens_saved: what the best mode would have taken more, with ``resolution="auto"``.
     :ivar retryable: URIs of documents whose failure was not their own.
     :ivar failed: URIs of documents that failed, with the reasons' codes.
     :ivar over_budget: URIs of documents of which too many pages failed, with the numbers.
@@ -32,8 +35,11 @@ class Summary:
     pages: int = 0
     pages_kept: int = 0
     failed_pages: int = 0
+    statuses: Counter[str] = field(default_factory=Counter)
+    read_again: int = 0
     text_tokens: int = 0
     vision_tokens: int = 0
+    vision_tokens_saved: int = 0
     retryable: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     over_budget: dict[str, str] = field(default_factory=dict)
@@ -43,8 +49,11 @@ class Summary:
         """Add a page that was read now."""
         self.pages += 1
         self.failed_pages += page.status is PageStatus.FAILED
-        self.text_tokens += page.text_tokens
-        self.vision_tokens += page.vision_tokens
+        self.statuses[page.status.value] += 1
+        self.read_again += max(0, len(page.attempts) - 1)
+        self.text_tokens += sum(attempt.text_tokens for attempt in page.attempts)
+        self.vision_tokens += sum(attempt.vision_tokens for attempt in page.attempts)
+        self.vision_tokens_saved += page.vision_tokens_saved or 0
 
     def judge(self, ref: DocumentRef, result: DocumentResult, budget: ErrorBudget) -> None:
         """Note what is wrong with a document."""
@@ -62,8 +71,11 @@ class Summary:
             "pages": self.pages,
             "pages_kept": self.pages_kept,
             "failed_pages": self.failed_pages,
+            "statuses": dict(self.statuses),
+            "read_again": self.read_again,
             "text_tokens": self.text_tokens,
             "vision_tokens": self.vision_tokens,
+            "vision_tokens_saved": self.vision_tokens_saved,
             "failed": dict(self.failed),
             "over_budget": dict(self.over_budget),
             "held": dict(self.held),

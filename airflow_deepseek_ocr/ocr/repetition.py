@@ -82,10 +82,12 @@ def find_repetition(lines: Sequence[str]) -> Repetition:
             long_words += len(found)
             stammered += _seen_before(found)
     lettered = [word for word in words if any(map(str.isalpha, word))]
+    loop = _longest_loop(words, line_of)
+    counted = [_DIGITS.sub("0", word) for word in words]
     return Repetition(
         words=len(lettered),
-        loop=_longest_loop(words, line_of),
-        counting_loop=_longest_loop([_DIGITS.sub("0", word) for word in words], line_of),
+        loop=loop,
+        counting_loop=loop if counted == words else _longest_loop(counted, line_of),
         stammer=stammered / long_words if long_words else 0.0,
         distinct=len(set(lettered)) / len(lettered) if lettered else 1.0,
         same_lines=same.share,
@@ -100,9 +102,10 @@ def _longest_loop(words: Sequence[str], line_of: Sequence[int]) -> Loop:
     has_letters = np.cumsum([0, *(any(map(str.isalpha, word)) for word in words)])
     best = Loop()
     for period in range(1, min(_LONGEST_PERIOD, len(words) // 2) + 1):
-        same = np.concatenate(([False], ids[period:] == ids[:-period], [False]))
-        if not same.any():
-            continue
+        equal = ids[period:] == ids[:-period]
+        if np.count_nonzero(equal) <= best.words + period:
+            continue  # too few for a longer loop than the best
+        same = np.concatenate(([False], equal, [False]))
         borders = np.flatnonzero(same[1:] != same[:-1])
         starts, ends = borders[::2], borders[1::2]
         lettered = has_letters[ends + period] > has_letters[starts]
