@@ -31,6 +31,7 @@ def model(connect: Connect) -> None:
         "model": str(TINY_MODEL),
         "resolution": "tiny",
         "max_output_length": 60,
+        "reread": "none",
     }
     connect("deepseek_ocr_default", {"conn_type": "deepseek_ocr", "extra": extra})
 
