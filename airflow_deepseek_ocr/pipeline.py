@@ -156,6 +156,8 @@ class Pipeline:
             with closing(self._reader.read(pages, progress)) as results:
                 for reading, page in results:
                     self._add(reading, page)
+            for reading in list(self._open):
+                self._lose(reading)  # its other pages were not drawn any more
         except DeepSeekOCRError as error:
             self._fail_rest(waiting, error)
             raise
@@ -206,7 +208,7 @@ class Pipeline:
             self._open.append(reading)
             self._complete_if_read(reading)
         for number in missing:
-            if reading.lost:
+            if reading.lost or not self._ledger.holds(reading.held_lease):
                 return
             try:
                 page = document.page(number)

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from airflow_deepseek_ocr.sources.source import Sources
 
 _PROGRESS_EVERY_S = 30.0
-#: Seconds that Airflow's supervisor leaves a task between its signals, less some.
-_RELEASE_S = 3.0
 
 
 class DeepSeekOCROperator(BaseOperator):
@@ -206,10 +204,9 @@ class DeepSeekOCROperator(BaseOperator):
     def on_kill(self) -> None:
         """Let others read at once what this task was reading."""
         if self._pipeline is not None:
-            # In a thread: the signal may have come in the middle of a transaction.
-            releasing = threading.Thread(target=self._pipeline.release, daemon=True)
-            releasing.start()
-            releasing.join(_RELEASE_S)
+            # In a thread, not waited for: the signal may have come in the middle of a transaction
+            # whose lock on the row it needs.
+            threading.Thread(target=self._pipeline.release, daemon=True).start()
 
     def _references(self) -> list[DocumentRef]:
         if (self.documents is None) == (self.s3_prefix is None):

@@ -199,6 +199,10 @@ class Ledger:
             thread.join()
             self.release()
 
+    def holds(self, lease: Lease) -> bool:
+        """Whether the lease was neither given back nor, as far as is known, lost."""
+        return self._leases.get(lease.document_id) is lease
+
     def release(self) -> None:
         """Give all leases back, so that others need not wait; if the database is away they run out."""
         with self._lock:
@@ -208,23 +212,27 @@ class Ledger:
     def _renew(self) -> None:
         with self._lock:
             leases = [self._leases[document_id] for document_id in sorted(self._leases)]
-        self._change_quietly(leases, {"lease_expires_at": DatabaseTime(self._lease)})
+        for lost in self._change_quietly(leases, {"lease_expires_at": DatabaseTime(self._lease)}):
+            self._forget(lost)
 
-    def _change_quietly(self, leases: list[Lease], values: dict[str, Any]) -> None:
-        def work(session: Session) -> None:
-            for lease in leases:
-                session.execute(
-                    update(DocumentRow)
-                    .where(_held_by(lease), DocumentRow.lease_expires_at.is_not(None))
-                    .values(values)
-                )
+    def _change_quietly(self, leases: list[Lease], values: dict[str, Any]) -> list[Lease]:
+        """Change the rows of these leases; returns the leases that are not ours any more."""
+
+        def work(session: Session) -> list[Lease]:
+            return [lease for lease in leases if not self._change(session, lease, values)]
 
         if not leases:
-            return
+            return []
         try:
-            self._database.transaction(work, patient=False)
+            return self._database.transaction(work, patient=False)
         except UnavailableError as error:
             log.warning("The leases of %d documents were not changed: %s", len(leases), error)
+            return []
+
+    def _change(self, session: Session, lease: Lease, values: dict[str, Any]) -> bool:
+        held = _held_by(lease) & DocumentRow.lease_expires_at.is_not(None)
+        changed = session.execute(update(DocumentRow).where(held).values(values))
+        return changed.rowcount > 0  # type: ignore[attr-defined,no-any-return]
 
     def _claim(
         self, session: Session, ref: DocumentRef, token: str, overwrite: bool
@@ -286,7 +294,8 @@ class Ledger:
 
     def _forget(self, lease: Lease) -> None:
         with self._lock:
-            self._leases.pop(lease.document_id, None)
+            if self.holds(lease):
+                del self._leases[lease.document_id]
 
     def _guard(self, session: Session, lease: Lease) -> None:
         """Lock the document's row until the transaction ends, if the lease is still ours.

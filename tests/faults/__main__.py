@@ -33,6 +33,7 @@ def table(plan: Plan, database: str, report: Report) -> str:
         ("rows: documents", ", ".join(f"{n} {s}" for s, n in sorted(found.documents.items()))),
         ("rows: pages, regions", f"{found.pages}, {found.regions}"),
         ("pages read, of them once more", f"{found.reads}, {found.reads_again}"),
+        ("- by tasks that had lost their lease", found.reads_after_loss),
         ("pages read though stored", len(found.read_though_stored)),
         ("lost", len(found.lost)),
         ("doubled", len(found.doubled)),

@@ -52,6 +52,7 @@ class Findings:
     regions: int = 0
     reads: int = 0
     reads_again: int = 0
+    reads_after_loss: int = 0
 
     @property
     def broken(self) -> dict[str, list[str]]:
@@ -149,16 +150,25 @@ def _document(
 
 
 def _diary(path: Path, findings: Findings) -> None:
-    """Reads that were for nothing: of a page in flight when its task died, they are none's fault."""
+    """Reads that were for nothing.
+
+    Those of a page that was in flight when its task died are nobody's fault; nor those of a task that
+    was stopped or cut off past its lease, until it hears that another has taken over.
+    """
     stored: dict[str, float] = {}
     seen: set[str] = set()
+    readers: dict[tuple[str, str], list[str]] = defaultdict(list)
     for line in path.read_text().splitlines() if path.exists() else ():
-        when, what, _, page = line.split(" ", 3)
+        when, what, reader, page = line.split(" ", 3)
         if what == "stored":
             stored.setdefault(page, float(when))
             continue
+        document, version, _ = page.split(" ")
+        if reader not in (known := readers[document, version]):
+            known.append(reader)
         findings.reads += 1
         findings.reads_again += page in seen
+        findings.reads_after_loss += known[-1] != reader
         seen.add(page)
-        if page in stored and float(when) > stored[page]:
+        if page in stored and float(when) > stored[page] and known[-1] == reader:
             findings.read_though_stored.append(f"document, version, page {page}")

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
+from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 from typing import Any
 
 from tests.faults.audit import Findings, Version, audit
@@ -252,20 +252,19 @@ class Campaign:
     # Faults: each returns whether there was something to strike.
 
     def _kill_task(self) -> bool:
-        job = self._any_task()
-        return job is not None and self._crew.signal(job, SIGKILL)
+        return self._hit(SIGKILL) is not None
 
     def _terminate_task(self) -> bool:
-        job = self._any_task()
-        if job is None or not self._crew.signal(job, SIGTERM):
+        job = self._hit(SIGTERM)
+        if job is None:
             return False
         self._later.append((time.monotonic() + 0.5, lambda: self._crew.signal(job, SIGKILL)))
         return True
 
     def _stop_task(self) -> bool:
         """A host that hangs: its lease runs out, maybe a retry starts, and then it goes on."""
-        job = self._any_task()
-        if job is None or not self._crew.signal(job, SIGSTOP):
+        job = self._hit(SIGSTOP)
+        if job is None:
             return False
         if self._random.random() < 0.5:
             task = self._running[job]
@@ -338,6 +337,13 @@ class Campaign:
         self._away[name] = threading.Thread(target=work, daemon=True)
         self._away[name].start()
         return True
+
+    def _hit(self, number: Signals) -> int | None:
+        job = self._any_task()
+        if job is None or not self._crew.signal(job, number):
+            return None
+        self._note(f"{number.name} to job {job}")
+        return job
 
     def _any_task(self) -> int | None:
         jobs = [job for job, task in self._running.items() if task is not None]

@@ -66,14 +66,21 @@ class Proxy:
             return
         transports = {writer.transport, to_writer.transport}
         self._transports |= transports
+        pumps = [
+            asyncio.create_task(self._pump(reader, to_writer, counts=False)),
+            asyncio.create_task(self._pump(to_reader, writer, counts=True)),
+        ]
         try:
-            await asyncio.gather(
-                self._pump(reader, to_writer, counts=False),
-                self._pump(to_reader, writer, counts=True),
-            )
+            # When one side is gone, the other must hear of it: it may be waiting for an answer.
+            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+            for each in (writer, to_writer):
+                with contextlib.suppress(OSError, TimeoutError):
+                    await asyncio.wait_for(each.drain(), 1)
         finally:
+            for pump in pumps:
+                pump.cancel()
             for transport in transports:
-                transport.abort()
+                transport.close()
             self._transports -= transports
 
     async def _pump(
@@ -92,7 +99,6 @@ class Proxy:
                         return
                 writer.write(data)
                 await writer.drain()
-            writer.write_eof()
 
     async def _run(self, started: threading.Event, stop: asyncio.Event) -> None:
         async with await asyncio.start_server(self._serve, LOOPBACK, self.port):

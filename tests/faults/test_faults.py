@@ -132,5 +132,8 @@ def test_the_audit_notices_what_was_read_for_nothing(
     diary.write_text(in_flight)
     findings = audit(url, versions, [], diary)
     assert (findings.broken, findings.reads, findings.reads_again) == ({}, 2, 1)
+    diary.write_text(in_flight + "4.0 read 7 0 0 1\n")
+    findings = audit(url, versions, [], diary)
+    assert (findings.broken, findings.reads_after_loss) == ({}, 1)
     diary.write_text(in_flight + "4.0 read 9 0 0 1\n")
     assert "read_though_stored" in audit(url, versions, [], diary).broken

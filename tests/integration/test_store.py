@@ -568,3 +568,15 @@ def test_a_connection_that_is_no_database(connect: Connect) -> None:
     connect(CONN_ID, {"conn_type": "http", "host": "example.org"})
     with pytest.raises(ConfigurationError, match="postgres, mysql or sqlite"):
         open_store(CONN_ID)
+
+
+def test_a_lost_lease_is_noticed_when_it_is_renewed(ledger: Make) -> None:
+    slow = ledger(lease=SHORT)
+    lease = claim(slow)
+    assert slow.holds(lease)
+    slow._renew()
+    assert slow.holds(lease)
+    time.sleep(0.3)
+    claim(ledger(OTHER))
+    slow._renew()
+    assert not slow.holds(lease)
