@@ -32,7 +32,7 @@ from airflow_deepseek_ocr.ocr.verdict import Flag, verdict
 from tests.recorded.measure import load
 
 #: Texts in the default tests, and seconds that a text of a page's length may take at most.
-SMALL, SLOWEST_S = 300, 2.0
+SMALL, SLOWEST_S = 150, 2.0
 
 PROMPTS = ("free", "markdown", "ocr", "locate:Total", "figure", "describe")
 #: What the format is made of, and what breaks it.

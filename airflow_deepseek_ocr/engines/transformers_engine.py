@@ -6,9 +6,11 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
+from PIL import Image
 
 from airflow_deepseek_ocr.engines.ahead import Ahead
 from airflow_deepseek_ocr.engines.capacity import Capacity, capacity
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 _STEPS_GPU, _STEPS_CPU = 8, 1
 #: Room in a slot for a prompt besides its vision tokens, in tokens; a text to locate may be long.
 _PROMPT_TOKENS = 256
+_NO_IMAGE = Image.new("RGB", (1, 1))
 
 
 class TransformersEngine:
@@ -156,6 +159,8 @@ class TransformersEngine:
         except Exception as error:
             return PageReading(request.key, error=page_error(error))
         image = [self._tokens.image] * views.vision_tokens
+        # The views are all that is needed of the image, which may be ten times as large.
+        request = replace(request, image=_NO_IMAGE)
         return PreparedPage(request, views, [self._tokens.bos, *image, *line])
 
     def _decode(self, ids: list[int]) -> str:

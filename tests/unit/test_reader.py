@@ -263,14 +263,14 @@ def test_pages_with_a_sound_layer_need_no_model() -> None:
 
 
 def test_pages_with_and_without_a_layer_in_any_order() -> None:
-    layered = {n for n in range(1, 60) if n % 7 not in (0, 3) and not 20 < n < 30}
-    pages = [Page(n, sheet(), LAYER if n in layered else None) for n in range(1, 60)]
+    layered = {n for n in range(1, 36) if n % 7 not in (0, 3) and not 20 < n < 30}
+    pages = [Page(n, sheet(), LAYER if n in layered else None) for n in range(1, 36)]
     engine = ScriptedEngine(lambda _: GOOD)
     results = read(engine, *pages, use="first")
-    assert [page.number for page in results] == list(range(1, 60))
+    assert [page.number for page in results] == list(range(1, 36))
     kept = {page.number for page in results if page.status is PageStatus.TEXT_LAYER}
     assert kept == layered
-    assert len(engine.order) == 59 - len(layered)
+    assert len(engine.order) == 35 - len(layered)
 
 
 def test_pages_without_the_model_are_handed_on_while_others_wait_for_it() -> None:
@@ -280,7 +280,7 @@ def test_pages_without_the_model_are_handed_on_while_others_wait_for_it() -> Non
     def pages() -> Iterator[tuple[int, Page]]:
         nonlocal drawn
         image = sheet(height=200)
-        for number in range(1, 301):
+        for number in range(1, 201):
             drawn += 1
             yield number, Page(number, image, None if number == 1 else LAYER)
 
@@ -289,7 +289,7 @@ def test_pages_without_the_model_are_handed_on_while_others_wait_for_it() -> Non
     most = 0
     for taken, _ in enumerate(reader.read(pages()), start=1):
         most = max(most, drawn - taken)
-    assert drawn == 300
+    assert drawn == 200
     assert most < 80
 
 
@@ -371,7 +371,7 @@ def test_pages_are_drawn_lazily_and_read_again_at_once() -> None:
 
     def pages() -> Iterator[tuple[int, Page]]:
         nonlocal drawn
-        for number in range(1, 101):
+        for number in range(1, 41):
             drawn += 1
             yield number, Page(number, sheet(width=700 if number % 5 else 701))
 
@@ -387,8 +387,8 @@ def test_pages_are_drawn_lazily_and_read_again_at_once() -> None:
         done += 1
         most = max(most, drawn - done)
         statuses.append(page.status)
-    assert done == 100
-    assert statuses.count(PageStatus.RECOVERED) == 20
+    assert done == 40
+    assert statuses.count(PageStatus.RECOVERED) == 8
     assert most <= 10
     assert first_again is not None
     assert first_again < 20
@@ -401,7 +401,7 @@ def test_images_are_let_go() -> None:
 
     def pages() -> Iterator[tuple[int, Page]]:
         nonlocal most
-        for number in range(1, 41):
+        for number in range(1, 21):
             image = sheet()
             images.append(weakref.ref(image))
             page = Page(number, image)
@@ -412,7 +412,7 @@ def test_images_are_let_go() -> None:
 
     engine = ScriptedEngine(lambda request: GOOD if request.guard else LOOP)
     reader = Reader(lambda: engine, "free", "small", steps=parse_ladder("guard"))
-    assert len(list(reader.read(pages()))) == 40
+    assert len(list(reader.read(pages()))) == 20
     assert most <= 10
 
 
