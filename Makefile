@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test lint types test-unit test-slow test-gpu train evaluate \
+.PHONY: help install install-test demo test lint types test-unit test-slow faults test-gpu train evaluate \
 	thresholds fuzz format clean
 
 VENV := .venv
@@ -53,6 +53,7 @@ help:
 	@echo 'make demo       read the sample documents (DOCS=folder: your own; OUT=folder: results there)'
 	@echo 'make test       formatting, lints, types and all tests that are not slow'
 	@echo 'make test-slow  the slow tests: a browser, Ceph, other versions of Airflow'
+	@echo 'make faults     kill tasks and servers while documents are read, then audit (N=, SEED=, DB=, DOCUMENTS=)'
 	@echo 'make test-gpu   the tests that need a CUDA GPU'
 	@echo 'make install    only the virtual environment in .venv'
 	@echo 'make thresholds  how many of the recorded readings the judge tells right, and its thresholds'
@@ -108,6 +109,15 @@ test-slow:
 	@tools/install-packages $(SLOW_PACKAGES)
 	@$(MAKE) --no-print-directory $(VENV)/.dev
 	$(PY) -m pytest -m slow
+
+# Faults: how many, seed of the choices, and postgres, mariadb or sqlite.
+N ?= 200
+SEED ?= 1
+DB ?= postgres
+DOCUMENTS ?= 50
+
+faults: install-test
+	$(PY) -m tests.faults --faults $(N) --seed $(SEED) --db $(DB) --documents $(DOCUMENTS)
 
 test-gpu: $(VENV)/.dev
 	$(PY) -m pytest -m gpu

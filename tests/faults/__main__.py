@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--db", choices=DATABASES, default="postgres")
     parser.add_argument("--documents", type=int, default=50)
     parser.add_argument("--pages", type=int, default=Plan.pages, help="most pages of a document")
-    parser.add_argument("--pause", type=float, default=Plan.pause_s, help="mean seconds to a fault")
+    parser.add_argument("--pause", type=float, default=Plan.pause_s, help="most seconds to a fault")
     parser.add_argument("--lease", type=float, default=Plan.lease_s, help="seconds")
     parser.add_argument("--model", action="store_true", help="read with the small checkpoint")
     parser.add_argument("--keep", type=Path, help="folder for logs; a temporary one by default")

@@ -21,7 +21,7 @@ from tests.faults.documents import make_pdf
 from tests.faults.servers import BUCKET, Bucket, Results, ResultsFile, ResultsServer
 from tests.faults.worker import OK, RETRY
 
-_TICK_S, _LOOK_S = 0.02, 0.6
+_TICK_S, _LOOK_S = 0.05, 3.0
 _RETRIES = 2
 #: Seconds in which everything must have ended after the last fault.
 _QUIET_TIMEOUT_S = 180.0
@@ -36,7 +36,8 @@ class Plan:
     :param documents: in the bucket at the beginning; overwriting adds versions.
     :param pages: most pages of a document.
     :param page_s: seconds a page takes, or None for the small checkpoint.
-    :param pause_s: mean seconds between two faults.
+    :param lines: mean number of pages read and pages stored between two faults.
+    :param pause_s: most seconds between two faults, whether or not anything is read.
     :param lease_s: seconds a lease lasts.
     :param tasks: that run at once.
     :param timeout_s: seconds after which a campaign that does not end is stuck.
@@ -47,7 +48,8 @@ class Plan:
     documents: int
     pages: int = 12
     page_s: float | None = 0.05
-    pause_s: float = 0.2
+    lines: float = 3.0
+    pause_s: float = 4.0
     lease_s: float = 3.0
     tasks: int = 4
     timeout_s: float = 3600.0
@@ -134,13 +136,16 @@ class Campaign:
         return report
 
     def _strike(self, deadline: float) -> None:
-        next_fault = time.monotonic() + 1.0
+        """Faults come with the pages, so that a slow host gets no more of them than a quick one."""
+        lines = next_line = 0.0
+        latest = time.monotonic() + self._plan.pause_s
         while sum(self._report.faults.values()) < self._plan.faults:
             now = time.monotonic()
             if now > deadline:
                 raise TimeoutError(f"not all faults happened; so far {self._report.faults}")
-            if now >= next_fault:
-                next_fault = now + self._random.expovariate(1 / self._plan.pause_s)
+            if lines >= next_line or now >= latest:
+                next_line = lines + self._random.expovariate(1 / self._plan.lines)
+                latest = now + self._plan.pause_s
                 name = self._random.choices(
                     list(self._faults), [weight for weight, _ in self._faults.values()]
                 )[0]
@@ -149,6 +154,11 @@ class Campaign:
                     self._report.faults[name] += 1
                     self._note(name)
             self._tick()
+            lines = self._lines()
+
+    def _lines(self) -> int:
+        diary = self._folder / "diary"
+        return diary.read_bytes().count(b"\n") if diary.exists() else 0
 
     def _come_to_rest(self) -> None:
         """Let everything end; the sensor must find nothing any more."""
@@ -164,6 +174,7 @@ class Campaign:
             # What failed for the servers' sake is due again after a second.
             if found == []:
                 time.sleep(1.2)
+                self._next_look = 0.0
 
     def _tick(self) -> list[Any] | None:
         """Let time pass; returns what the sensor found, if it ended well just now."""

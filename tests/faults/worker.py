@@ -22,7 +22,7 @@ from typing import Any
 
 import botocore.loaders
 
-_POLL_S = 0.02
+_POLL_S = 0.05
 #: Where messages go: what was stdout.
 _OUT = os.dup(sys.stdout.fileno())
 _PR_SET_PDEATHSIG = 1
