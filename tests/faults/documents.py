@@ -16,6 +16,12 @@ DPI = 72
 PADDING = 60_000
 
 
+#: Fine lines beside the squares' middles: text that is read from a page without print is refused.
+_HATCHING = [
+    f"{column * CELL + x} 0 0.4 {3 * CELL} re f" for column in range(BITS) for x in (0.6, 5.0)
+]
+
+
 @dataclass(frozen=True, order=True)
 class PageId:
     """Which page of which version of which document."""
@@ -56,7 +62,7 @@ def make_pdf(document: int, version: int, pages: int) -> bytes:
                 for column in range(BITS)
                 if number >> column & 1
             ]
-            pdf.pages[-1].Contents = pdf.make_stream("\n".join(squares).encode())
+            pdf.pages[-1].Contents = pdf.make_stream("\n".join(squares + _HATCHING).encode())
         noise = random.Random(f"{document} {version}").randbytes(PADDING)
         pdf.Root.Noise = pdf.make_stream(noise)
         buffer = io.BytesIO()
