@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import io
+import json
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +30,7 @@ from airflow_deepseek_ocr.ocr.documents import Limits
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest
 from airflow_deepseek_ocr.ocr.error_budget import ErrorBudget
 from airflow_deepseek_ocr.ocr.identity import DocumentRef, Recipe
+from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 from airflow_deepseek_ocr.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.files import FileSource, ObjectStorageSource
@@ -56,6 +58,9 @@ class FakeEngine:
         self.broken_width: int | None = None
         self.endless_width: int | None = None
         self.before: Callable[[PageRequest], None] = lambda request: None
+
+    def modes(self) -> tuple[str, ...]:
+        return tuple(RESOLUTIONS)
 
     def read(self, requests: Iterable[PageRequest], progress: Any = None) -> Iterator[PageReading]:
         for request in requests:
@@ -537,3 +542,61 @@ def test_nothing_is_left_behind(
         pipeline(overwrite=True).run([DocumentRef(f"s3://{bucket}/a.tiff")])
     gc.collect()
     assert list(tmp_path.glob("deepseek-ocr-*")) == []
+
+
+def test_what_the_judge_found_is_stored(
+    client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store, engine: FakeEngine
+) -> None:
+    """A page that is read again, one whose own text is taken, and what that cost and saved."""
+    client.upload_file(str(DOCUMENTS / "table.png"), bucket, "table.png")
+    client.upload_file(str(DOCUMENTS / "invoice.pdf"), bucket, "invoice.pdf")
+    engine.endless_width = 640
+    refs = [DocumentRef(f"s3://{bucket}/{name}") for name in ("table.png", "invoice.pdf")]
+    recipe = replace(RECIPE, resolution="auto", reread="guard,text_layer", text_layer="compare")
+
+    summary = pipeline(recipe=recipe).run(refs)
+
+    with Session(store.database.engine) as session:
+        invoice, table = session.scalars(
+            select(PageRow).join(DocumentRow).order_by(DocumentRow.uri)
+        ).all()
+    # The invoice's text is not what the engine writes; the table never ends.
+    assert (invoice.status, invoice.attempts, invoice.error_code) == ("text_layer", 5, None)
+    assert "INV-2041" in invoice.markdown
+    assert (table.status, table.error_code, table.attempts) == ("failed", "no_end_token", 4)
+    readings = json.loads(invoice.readings or "")
+    assert [reading["how"] for reading in readings] == [
+        "small",
+        "base",
+        "gundam",
+        "guard",
+        "text_layer",
+    ]
+    assert "layer_disagrees" in readings[0]["flags"]
+    assert (invoice.score, invoice.flags) == (1, "[]")
+    assert (table.score, json.loads(table.flags or "")) == (0.4, ["no_end_token"])
+    assert (table.agreement, table.agreement_ordered) == (None, None)
+    assert summary.statuses == {"text_layer": 1, "failed": 1}
+    assert summary.read_again == 4 + 3
+    assert summary.vision_tokens == 8 * 111
+    assert summary.vision_tokens_saved == (invoice.vision_tokens_saved or 0) + (
+        table.vision_tokens_saved or 0
+    )
+    assert summary.as_dict()["read_again"] == 7
+
+
+def test_pages_with_text_of_their_own_need_no_model(
+    client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
+) -> None:
+    def no_model() -> FakeEngine:
+        raise AssertionError("the model was asked for")
+
+    client.upload_file(str(DOCUMENTS / "invoice.pdf"), bucket, "invoice.pdf")
+    recipe = replace(RECIPE, text_layer="first")
+    summary = pipeline(recipe=recipe, get_engine=no_model).run(
+        [DocumentRef(f"s3://{bucket}/invoice.pdf")]
+    )
+    assert summary.documents == {"done": 1}
+    assert summary.statuses == {"text_layer": 1}
+    with Session(store.database.engine) as session:
+        assert "INV-2041" in session.scalars(select(PageRow.markdown)).one()
