@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 import queue
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
-from anyio.from_thread import start_blocking_portal
 from tenacity import AsyncRetrying, retry_if_exception_type
 
 from airflow_deepseek_ocr.engines.ahead import Ahead
+from airflow_deepseek_ocr.engines.background import Background
 from airflow_deepseek_ocr.engines.chat import (
     END_OF_TEXT,
     OWN,
@@ -60,6 +60,7 @@ DEFAULT_PAGES = 32
 _PAGES_PER_SLOT = 2
 _MOST_PAGES = 512
 _POLL_S = 0.05
+_CLOSE_TIMEOUT_S = 10.0
 _PROGRESS_EVERY_S = 5.0
 #: Tokens of a prompt besides the image and its line: the first one, and a line end.
 _PROMPT_EXTRA = 8
@@ -130,8 +131,8 @@ class HttpEngine:
         in_flight: dict[Future[PageReading], PageRequest] = {}
         finished, told = 0, time.monotonic()
         with (
-            start_blocking_portal() as portal,
-            portal.wrap_async_context_manager(self._session(endpoint, bound)) as session,
+            Background() as background,
+            self._session(background, endpoint, bound) as session,
             Ahead(requests, lambda each: self._encode(each, session), bound=bound) as pages,
             _cancelled_at_the_end(in_flight),
         ):
@@ -140,7 +141,7 @@ class HttpEngine:
                     page = pages.take(wait=not in_flight)
                     if page is None:
                         break
-                    future = portal.start_task_soon(self._read_page, session, page)
+                    future = background.start(self._read_page(session, page))
                     in_flight[future] = page.request
                     future.add_done_callback(done.put)
                 if not in_flight:
@@ -182,16 +183,19 @@ class HttpEngine:
             self._met = endpoint, capabilities
         return self._met
 
-    @asynccontextmanager
-    async def _session(self, endpoint: Endpoint, connections: int) -> AsyncIterator[Session]:
-        async with AsyncExitStack() as stack:
-            session = Session(
-                stack,
-                lambda: self._meet()[0],
-                lambda each: each.async_client(self._patience.timeout, connections),
-            )
-            await session.use(endpoint)
+    @contextmanager
+    def _session(
+        self, background: Background, endpoint: Endpoint, connections: int
+    ) -> Iterator[Session]:
+        session = Session(
+            endpoint,
+            lambda: self._meet()[0],
+            lambda each: each.async_client(self._patience.timeout, connections),
+        )
+        try:
             yield session
+        finally:
+            background.start(session.close()).result(_CLOSE_TIMEOUT_S)
 
     def _encode(self, request: PageRequest, session: Session) -> _Page:
         """In the thread that draws pages: most of the work this side has with a page."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import httpx
-from anyio import to_thread
 from tenacity import RetryCallState
 from tenacity.wait import wait_random_exponential
 
+from airflow_deepseek_ocr.engines.background import in_thread
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
 from airflow_deepseek_ocr.errors import UnavailableError
 
@@ -106,23 +106,31 @@ class Wait:
 class Session:
     """The connections of one call of ``read``, which may outlive a server.
 
-    :param stack: closes the clients.
-    :param find: where the server is now, met.
+    :param endpoint: where the server is.
+    :param find: where it is now.
     :param connect: makes a client.
     """
 
-    stack: AsyncExitStack
+    endpoint: Endpoint
     find: Callable[[], Endpoint]
     connect: Callable[[Endpoint], httpx.AsyncClient]
-    endpoint: Endpoint = field(init=False)
     client: httpx.AsyncClient = field(init=False)
+    _clients: list[httpx.AsyncClient] = field(default_factory=list)
     _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def use(self, endpoint: Endpoint) -> None:
+    def __post_init__(self) -> None:
+        self._use(self.endpoint)
+
+    def _use(self, endpoint: Endpoint) -> None:
         """Send what comes to that server; what is in flight to another one may end."""
-        self.client = await self.stack.enter_async_context(self.connect(endpoint))
-        self.endpoint = endpoint
+        self.endpoint, self.client = endpoint, self.connect(endpoint)
+        self._clients.append(self.client)
+
+    async def close(self) -> None:
+        """Close the connections to all servers."""
+        for client in self._clients:
+            await client.aclose()
 
     async def renew(self, failed: Endpoint) -> bool:
         """Look for the server anew after a call to ``failed`` failed.
@@ -132,9 +140,9 @@ class Session:
         """
         async with self._renewing:
             if self.endpoint == failed:
-                endpoint = await to_thread.run_sync(self._found, abandon_on_cancel=True)
+                endpoint = await in_thread(self._found)
                 if endpoint is not None and endpoint != failed:
-                    await self.use(endpoint)
+                    self._use(endpoint)
         return self.endpoint != failed
 
     def _found(self) -> Endpoint | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import pickle
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -234,6 +236,24 @@ def test_closing_early_cancels(faults: Faults) -> None:
     readings.close()
     assert time.monotonic() - started < 2
     assert len(faults.pages) < 10
+
+
+def test_a_generator_that_was_never_closed_keeps_no_process_from_ending(faults: Faults) -> None:
+    faults.script = {prompt_line("ocr"): ["hang"] * 9}
+    script = f"""
+from PIL import Image
+from airflow_deepseek_ocr.engines.endpoint import Endpoint
+from airflow_deepseek_ocr.engines.http_engine import HttpEngine
+from airflow_deepseek_ocr.ocr.engine import PageRequest
+image = Image.new("RGB", (50, 50))
+requests = [PageRequest(prompt, image, prompt, "gundam") for prompt in ("free", "ocr", "ocr")]
+readings = HttpEngine(lambda: Endpoint({faults.url!r}), model="m").read(requests)
+print(next(readings).text)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=15, check=True
+    )
+    assert done.stdout.strip() == TEXT
 
 
 def test_one_page_is_cancelled(faults: Faults) -> None:
