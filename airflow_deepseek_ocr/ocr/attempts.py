@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-
-from PIL import Image
 
 from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Guard
@@ -17,6 +14,7 @@ from airflow_deepseek_ocr.ocr.grounding import parse
 from airflow_deepseek_ocr.ocr.ink import Ink, measure_ink
 from airflow_deepseek_ocr.ocr.ladder import AUTO, AUTO_MODES, LayerUse, Step
 from airflow_deepseek_ocr.ocr.markdown import to_markdown
+from airflow_deepseek_ocr.ocr.packed import PackedImage
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality import Evidence, judge
 from airflow_deepseek_ocr.ocr.reasons import reason_of
@@ -27,6 +25,8 @@ from airflow_deepseek_ocr.ocr.text_layer import Agreement, TextLayer, compare
 from airflow_deepseek_ocr.ocr.verdict import THRESHOLDS, Flag, Verdict
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from airflow_deepseek_ocr.ocr.documents import Page
 
 #: Errors after which another way of reading may help. Others lie outside of the page (no server, a
@@ -151,7 +151,7 @@ class PageWork:
         self._prompt = get_prompt(plan.prompt)
         self._ink = measure_ink(page.image) if self._prompt.whole_page else None
         self._layer = sound_layer(page, plan, self._ink)
-        self._packed = _pack(page.image) if plan.reads_again else b""
+        self._packed = PackedImage.of(page.image) if plan.reads_again else None
         self._steps = deque(
             step for step in plan.steps if step.resolution is None or step.resolution in plan.modes
         )
@@ -184,7 +184,7 @@ class PageWork:
         self._candidates.append(self._judge(underway))
         self._underway = self._next()
         if self._underway is None:
-            self._packed = b""
+            self._packed = None
             return 0
         return max(1, len(self._underway.strips))
 
@@ -345,9 +345,9 @@ class PageWork:
         return _layer_candidate(step, layer, self._ink)
 
     def _image(self) -> Image.Image:
-        image = Image.open(io.BytesIO(self._packed))
-        image.load()
-        return image
+        if self._packed is None:
+            raise ValueError(f"page {self.number} is not read again")
+        return self._packed.unpack()
 
 
 def sound_layer(page: Page, plan: Plan, ink: Ink | None) -> TextLayer | None:
@@ -394,10 +394,3 @@ def _layer_candidate(step: Step, layer: TextLayer, ink: Ink | None) -> _Candidat
 def _finish_reason(readings: Sequence[PageReading]) -> FinishReason:
     ended = all(reading.finish_reason is FinishReason.STOP for reading in readings)
     return FinishReason.STOP if ended else FinishReason.LENGTH
-
-
-def _pack(image: Image.Image) -> bytes:
-    # Not one pixel may change; level 1, because time is shorter than memory here.
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()

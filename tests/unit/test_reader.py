@@ -27,6 +27,7 @@ from airflow_deepseek_ocr.ocr.ladder import (
     parse_ladder,
     parse_layer_use,
 )
+from airflow_deepseek_ocr.ocr.packed import PackedImage
 from airflow_deepseek_ocr.ocr.reader import Reader
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from airflow_deepseek_ocr.ocr.results import Box, PageResult, PageStatus
@@ -414,6 +415,15 @@ def test_images_are_let_go() -> None:
     reader = Reader(lambda: engine, "free", "small", steps=parse_ladder("guard"))
     assert len(list(reader.read(pages()))) == 20
     assert most <= 10
+
+
+@pytest.mark.parametrize("colour", ["white", "red"])
+def test_packed_images_lose_no_pixel(colour: str) -> None:
+    image = Image.new("RGB", (200, 300), colour)
+    image.paste(Image.effect_noise((150, 250), 90), (20, 30))
+    packed = PackedImage.of(image)
+    assert packed.unpack().tobytes() == image.tobytes()
+    assert packed.mode == ("L" if colour == "white" else "RGB")
 
 
 def in_time(work: Callable[[], None], seconds: float = 20.0) -> None:
