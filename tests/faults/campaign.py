@@ -388,6 +388,7 @@ class Campaign:
 def environment(bucket: Bucket, results: Results, folder: Path, model: Path) -> dict[str, str]:
     """Of a worker's processes: connections, and an Airflow home in ``folder``."""
     extra = {"model": str(model), "resolution": "tiny", "max_output_length": 40}
+    extra |= {"engine": "in_process", "reread": "none"}
     connections = {
         "AWS_DEFAULT": bucket.connection(),
         "DEEPSEEK_OCR_DB": results.connection,

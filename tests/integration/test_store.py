@@ -555,11 +555,24 @@ def test_older_tables_keep_their_rows(connection: str, store: Store) -> None:
         ]
 
 
-def test_a_migration_that_died_in_the_middle_is_carried_on(connection: str, store: Store) -> None:
+@pytest.mark.parametrize("left", ["no columns", "no regions", "no indexes"])
+def test_a_migration_that_died_in_the_middle_is_carried_on(
+    left: str, connection: str, store: Store
+) -> None:
     """MySQL commits each change of a table by itself."""
-    with store.database.engine.begin() as database:
-        database.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '0001'"))
-        database.execute(text("ALTER TABLE ocr_pages DROP COLUMN settled"))
+    engine = store.database.engine
+    if left == "no columns":
+        undo = ["ALTER TABLE ocr_pages DROP COLUMN settled"]
+        version = f"UPDATE {VERSION_TABLE} SET version_num = '0001'"
+    else:
+        undo = ["DROP TABLE ocr_regions"]
+        version = f"DELETE FROM {VERSION_TABLE}"
+        if left == "no indexes":
+            where = " ON ocr_documents" if engine.dialect.name in ("mysql", "mariadb") else ""
+            undo += ["DROP TABLE ocr_pages", f"DROP INDEX ix_ocr_documents_status{where}"]
+    with engine.begin() as database:
+        for statement in (version, *undo):
+            database.execute(text(statement))
     open_store(connection).close()
     test_migrations_make_the_tables_of_the_code(store)
 

@@ -16,7 +16,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the tables."""
+    """Create the tables.
+
+    Those that are there already are of a migration that died in the middle: MySQL commits each.
+    """
     op.create_table(
         "ocr_documents",
         sa.Column("id", RowId, autoincrement=True, nullable=False),
@@ -49,10 +52,14 @@ def upgrade() -> None:
         sa.Column("updated_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_ocr_documents"),
         sa.UniqueConstraint("document_key", name="uq_ocr_documents_document_key"),
+        if_not_exists=True,
         **TABLE_OPTIONS,
     )
-    op.create_index("ix_ocr_documents_version_key", "ocr_documents", ["version_key"])
-    op.create_index("ix_ocr_documents_status", "ocr_documents", ["status"])
+    for column in ("version_key", "status"):
+        name = f"ix_ocr_documents_{column}"
+        present = sa.inspect(op.get_bind()).get_indexes("ocr_documents")
+        if name not in {each["name"] for each in present}:
+            op.create_index(name, "ocr_documents", [column])
     op.create_table(
         "ocr_pages",
         sa.Column("id", RowId, autoincrement=True, nullable=False),
@@ -79,6 +86,7 @@ def upgrade() -> None:
             ondelete="CASCADE",
         ),
         sa.UniqueConstraint("document_id", "page_number", name="uq_ocr_pages_document_id"),
+        if_not_exists=True,
         **TABLE_OPTIONS,
     )
     op.create_table(
@@ -98,6 +106,7 @@ def upgrade() -> None:
             ["page_id"], ["ocr_pages.id"], name="fk_ocr_regions_page_id", ondelete="CASCADE"
         ),
         sa.UniqueConstraint("page_id", "position", name="uq_ocr_regions_page_id"),
+        if_not_exists=True,
         **TABLE_OPTIONS,
     )
 
