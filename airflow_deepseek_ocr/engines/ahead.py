@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -60,9 +61,11 @@ class Ahead(Generic[Item, Made]):
         trace: TracebackType | None,
     ) -> None:
         self._stop.set()
-        if isinstance(self._source, Stoppable):
+        # A range has a number of that name.
+        if isinstance(self._source, Stoppable) and callable(self._source.stop):
             self._source.stop()
-        self._thread.join()
+        if not sys.is_finalizing():  # its daemon thread does not run any more
+            self._thread.join()
 
     def take(self, *, wait: bool) -> Made | None:
         """The next result; None if there is none yet, or there will be none any more.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
@@ -36,7 +37,9 @@ class Background:
         trace: TracebackType | None,
     ) -> None:
         """Cancel what still runs."""
-        self.start(_cancel_others()).result(_END_TIMEOUT_S)
+        self.finish(_cancel_others())
+        if sys.is_finalizing():
+            return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_END_TIMEOUT_S)
         self._loop.close()
@@ -44,6 +47,13 @@ class Background:
     def start(self, coroutine: Coroutine[Any, Any, Result]) -> Future[Result]:
         """Start a coroutine; cancelling the future cancels it."""
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+
+    def finish(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine that cleans up, and wait for it."""
+        if sys.is_finalizing():  # the thread does not run any more
+            coroutine.close()
+        else:
+            self.start(coroutine).result(_END_TIMEOUT_S)
 
 
 async def _cancel_others() -> None:

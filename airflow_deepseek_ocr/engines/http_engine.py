@@ -60,7 +60,6 @@ DEFAULT_PAGES = 32
 _PAGES_PER_SLOT = 2
 _MOST_PAGES = 512
 _POLL_S = 0.05
-_CLOSE_TIMEOUT_S = 10.0
 _PROGRESS_EVERY_S = 5.0
 #: Tokens of a prompt besides the image and its line: the first one, and a line end.
 _PROMPT_EXTRA = 8
@@ -195,7 +194,7 @@ class HttpEngine:
         try:
             yield session
         finally:
-            background.start(session.close()).result(_CLOSE_TIMEOUT_S)
+            background.finish(session.close())
 
     def _encode(self, request: PageRequest, session: Session) -> _Page:
         """In the thread that draws pages: most of the work this side has with a page."""
