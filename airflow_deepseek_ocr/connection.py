@@ -276,6 +276,7 @@ class Settings:
         dpi: int = DEFAULT_DPI,
         reread: str | Sequence[str] | None = None,
         text_layer: str | None = None,
+        min_score: float = Recipe.min_score,
     ) -> Recipe:
         """The recipe of reading with these settings.
 
@@ -285,12 +286,18 @@ class Settings:
         :param dpi: resolution at which PDF pages are rendered, in dots per inch.
         :param reread: steps by which a page is read again; the connection's default if None.
         :param text_layer: what pages' own text is used for; the connection's default if None.
-        :raises ConfigurationError: ``dpi``, ``page_selection``, ``reread``, ``guard``, ``text_layer``.
+        :param min_score: the score from which on a reading is accepted, 0 to 1.
+        :raises ConfigurationError: ``dpi``, ``page_selection``, ``reread``, ``guard``, ``text_layer``,
+            ``min_score``.
         """
         if isinstance(dpi, bool) or not isinstance(dpi, int) or not 18 <= dpi <= 1200:
             raise ConfigurationError(
                 "dpi", f"dpi must be a whole number from 18 to 1200, not {dpi!r}."
             )
+        if isinstance(min_score, bool) or not isinstance(min_score, int | float):
+            min_score = -1
+        if not 0 <= min_score <= 1:
+            raise ConfigurationError("min_score", "min_score must be a number from 0 to 1.")
         decoding = self.decoding
         return Recipe(
             model=self.model,
@@ -304,6 +311,7 @@ class Settings:
             ngram_window=decoding.ngram_window,
             reread=ladder_text(parse_ladder(self.reread if reread is None else reread)),
             text_layer=parse_layer_use(text_layer or self.text_layer).value,
+            min_score=float(min_score),
         )
 
 

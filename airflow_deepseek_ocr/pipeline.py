@@ -109,6 +109,7 @@ class Pipeline:
             recipe.resolution,
             steps=parse_ladder(recipe.reread),
             layer_use=parse_layer_use(recipe.text_layer),
+            min_score=recipe.min_score,
         )
         self._ledger = Ledger(store.database, recipe, task or TaskInfo(), lease)
         self._summary = Summary()

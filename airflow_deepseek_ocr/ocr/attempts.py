@@ -22,7 +22,7 @@ from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from airflow_deepseek_ocr.ocr.results import Attempt, PageResult, PageStatus, Region
 from airflow_deepseek_ocr.ocr.strips import Strip, cut, join
 from airflow_deepseek_ocr.ocr.text_layer import Agreement, TextLayer, compare
-from airflow_deepseek_ocr.ocr.verdict import THRESHOLDS, Flag, Verdict
+from airflow_deepseek_ocr.ocr.verdict import ACCEPTED_SCORE, THRESHOLDS, Flag, Verdict
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -45,6 +45,7 @@ class Plan:
     :param resolution: a mode's name, or ``auto``.
     :param steps: how a page is read again whose reading is refused.
     :param layer_use: what the page's own text is used for.
+    :param min_score: the score from which on a reading is accepted.
     :param modes: the modes that the engine can read in; steps in others are left out.
     """
 
@@ -53,6 +54,11 @@ class Plan:
     steps: tuple[Step, ...] = ()
     layer_use: LayerUse = LayerUse.COMPARE
     modes: Collection[str] = AUTO_MODES
+    min_score: float = ACCEPTED_SCORE
+
+    def accepts(self, score: float) -> bool:
+        """Whether a reading of that score is good enough; what was not read at all has none."""
+        return score >= self.min_score and score > 0
 
     @property
     def auto_modes(self) -> tuple[str, ...]:
@@ -99,10 +105,6 @@ class _Candidate:
     @property
     def score(self) -> float:
         return 0.0 if self.error else self.verdict.score
-
-    @property
-    def accepted(self) -> bool:
-        return self.error is None and self.verdict.accepted
 
     @property
     def beyond_knee(self) -> bool:
@@ -199,7 +201,8 @@ class PageWork:
     def result(self) -> PageResult:
         """The page with its best reading."""
         best = max(self._candidates, key=lambda each: each.merit)
-        code, message = (None, None) if best.accepted else reason_of(best.verdict, best.error)
+        accepted = self._plan.accepts(best.score)
+        code, message = (None, None) if accepted else reason_of(best.verdict, best.error)
         return PageResult(
             number=self.number,
             status=self._status(best),
@@ -224,14 +227,14 @@ class PageWork:
         )
 
     def _status(self, best: _Candidate) -> PageStatus:
-        if not best.accepted:
+        if not self._plan.accepts(best.score):
             return PageStatus.FAILED
         if best.step.text_layer:
             return PageStatus.TEXT_LAYER
         # That auto takes a better mode for a longer text is its way, and no recovery.
         refused = any(
             each.error is not None
-            or (not each.accepted and not _RATIO.issuperset(each.verdict.flags))
+            or (not self._plan.accepts(each.score) and not _RATIO.issuperset(each.verdict.flags))
             for each in self._candidates
         )
         return PageStatus.RECOVERED if refused else PageStatus.OK
@@ -249,18 +252,18 @@ class PageWork:
         last = self._candidates[-1]
         if last.error is not None and last.error.code not in _MENDED:
             return None
-        if not last.accepted or last.beyond_knee:
+        if not self._plan.accepts(last.score) or last.beyond_knee:
             better = self._better_mode(last)
             if better is not None:
                 return _Underway(Step(better, better), better)
-        if any(each.accepted for each in self._candidates):
+        if any(self._plan.accepts(each.score) for each in self._candidates):
             return None
         while self._steps:
             step = self._steps.popleft()
             if step.text_layer:
                 if self._layer is not None:
                     self._candidates.append(self._of_layer(step, self._layer))
-                    if self._candidates[-1].accepted:
+                    if self._plan.accepts(self._candidates[-1].score):
                         return None
                 continue
             resolution = step.resolution or self._last_mode()
@@ -367,7 +370,7 @@ def from_layer(page: Page, plan: Plan) -> PageResult | None:
     if layer is None:
         return None
     found = _layer_candidate(Step("text_layer", text_layer=True), layer, ink)
-    if not found.accepted:
+    if not plan.accepts(found.score):
         return None
     width, height = page.image.size
     return PageResult(

@@ -85,6 +85,7 @@ class Recipe:
     :param ngram_window: the n-gram guard's window, in tokens.
     :param reread: how a page is read again whose reading is refused: steps with commas between them.
     :param text_layer: what a page's own text is used for: ``off``, ``compare`` or ``first``.
+    :param min_score: the score from which on a reading is accepted, 0 to 1.
     """
 
     model: str
@@ -98,6 +99,7 @@ class Recipe:
     ngram_window: int
     reread: str = ""
     text_layer: str = "compare"
+    min_score: float = 0.5
 
     def to_json(self) -> str:
         """All of it as JSON with sorted keys."""

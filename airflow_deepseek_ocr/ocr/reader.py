@@ -18,6 +18,7 @@ from airflow_deepseek_ocr.ocr.ladder import AUTO, LayerUse, Step
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
+from airflow_deepseek_ocr.ocr.verdict import ACCEPTED_SCORE
 
 Owner = TypeVar("Owner")
 
@@ -33,6 +34,7 @@ class Reader:
     :param resolution: a resolution mode's name, or ``auto``.
     :param steps: how a page is read again whose reading is refused.
     :param layer_use: what pages' own text is used for.
+    :param min_score: the score from which on a reading is accepted, 0 to 1.
     :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
     """
 
@@ -44,10 +46,11 @@ class Reader:
         *,
         steps: Sequence[Step] = (),
         layer_use: LayerUse = LayerUse.COMPARE,
+        min_score: float = ACCEPTED_SCORE,
     ) -> None:
         check_prompt_and_resolution(prompt, resolution)
         self._get_engine = get_engine
-        self._plan = Plan(prompt, resolution, tuple(steps), layer_use)
+        self._plan = Plan(prompt, resolution, tuple(steps), layer_use, min_score=min_score)
 
     def read(
         self,

@@ -62,7 +62,7 @@ WEIGHTS: Mapping[Flag, float] = {
     Flag.ONLY_IN_READING: 0.1,
 }
 
-#: A reading is accepted from this score on.
+#: A reading is accepted from this score on, unless the user says otherwise.
 ACCEPTED_SCORE = 0.5
 
 
@@ -182,4 +182,5 @@ def verdict(flags: set[Flag]) -> Verdict:
     ordered = tuple(flag for flag in Flag if flag in flags)
     for flag in ordered:
         score *= 1 - WEIGHTS[flag]
-    return Verdict(ordered, round(score, 4))
+    # Never 0, which is for pages that were not read.
+    return Verdict(ordered, max(0.0001, round(score, 4)))

@@ -57,6 +57,7 @@ class DeepSeekOCROperator(BaseOperator):
         connection's default if None, ``none`` for no step. (templated)
     :param text_layer: what PDF pages' own text is used for: ``off``, ``compare`` or ``first``; the
         connection's default if None. (templated)
+    :param min_score: the score from which on a reading is accepted, 0 (all are) to 1.
     :param pages: pages of each document, such as ``1-3,10-``; all if None. (templated)
     :param dpi: resolution at which PDF pages are rendered, in dots per inch.
     :param overwrite: read documents again that are stored already; retries of the task go on where
@@ -103,6 +104,7 @@ class DeepSeekOCROperator(BaseOperator):
         resolution: str | None = None,
         reread: str | Sequence[str] | None = None,
         text_layer: str | None = None,
+        min_score: float = 0.5,
         pages: str | None = None,
         dpi: int = DEFAULT_DPI,
         overwrite: bool = False,
@@ -126,6 +128,7 @@ class DeepSeekOCROperator(BaseOperator):
         self.resolution = resolution
         self.reread = reread
         self.text_layer = text_layer
+        self.min_score = min_score
         self.pages = pages
         self.dpi = dpi
         self.overwrite = overwrite
@@ -162,6 +165,7 @@ class DeepSeekOCROperator(BaseOperator):
                 dpi=self.dpi,
                 reread=self.reread,
                 text_layer=self.text_layer,
+                min_score=self.min_score,
             )
             limits = Limits(self.max_bytes, self.max_pages, self.max_pixels)
             budget = ErrorBudget.of(self.max_failed_pages)

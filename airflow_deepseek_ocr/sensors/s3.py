@@ -51,6 +51,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
     :param resolution: see the operator.
     :param reread: see the operator.
     :param text_layer: see the operator.
+    :param min_score: see the operator.
     :param pages: see the operator.
     :param dpi: see the operator.
     :param aws_conn_id: connection to S3.
@@ -78,6 +79,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         resolution: str | None = None,
         reread: str | Sequence[str] | None = None,
         text_layer: str | None = None,
+        min_score: float = 0.5,
         pages: str | None = None,
         dpi: int = DEFAULT_DPI,
         aws_conn_id: str | None = "aws_default",
@@ -100,6 +102,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         self.resolution = resolution
         self.reread = reread
         self.text_layer = text_layer
+        self.min_score = min_score
         self.pages = pages
         self.dpi = dpi
         self.aws_conn_id = aws_conn_id
@@ -182,4 +185,5 @@ class S3NewDocumentSensor(BaseSensorOperator):
             dpi=self.dpi,
             reread=self.reread,
             text_layer=self.text_layer,
+            min_score=self.min_score,
         ).key

@@ -110,10 +110,30 @@ def test_the_recipe_is_what_changes_the_text() -> None:
     keys |= {
         document_key(ref, settings.recipe(pages="1-2")),
         document_key(ref, settings.recipe(dpi=99)),
+        document_key(ref, settings.recipe(reread="none")),
+        document_key(ref, settings.recipe(reread=["guard", "halves"])),
+        document_key(ref, settings.recipe(text_layer="first")),
+        document_key(ref, settings.recipe(min_score=0)),
     }
     keys |= {document_key(ref.at("w"), settings.recipe())}
-    assert len(keys - {key}) == 8
+    assert len(keys - {key}) == 12
     assert document_key(ref, settings.recipe(prompt="markdown", pages=" ")) == key
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"reread": "again"}, "reread"),
+        ({"reread": "guard:3/9"}, "guard"),
+        ({"text_layer": "always"}, "text_layer"),
+        ({"min_score": 1.5}, "min_score"),
+        ({"min_score": "high"}, "min_score"),
+    ],
+)
+def test_ways_of_reading_that_there_are_not(change: dict[str, Any], code: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        Settings().recipe(**change)
+    assert caught.value.code == code
 
 
 def test_references_survive_an_xcom() -> None:

@@ -152,6 +152,22 @@ def test_the_same_mode_with_a_tighter_guard_recovers() -> None:
     assert engine.order == [("small", ""), ("small", str(TIGHT_GUARD.ngram_size))]
 
 
+@pytest.mark.parametrize(
+    ("min_score", "status", "readings"),
+    [(0, PageStatus.OK, 1), (0.12, PageStatus.OK, 1), (0.13, PageStatus.FAILED, 2)],
+)
+def test_the_user_says_from_which_score_on_a_reading_is_accepted(
+    min_score: float, status: PageStatus, readings: int
+) -> None:
+    engine = ScriptedEngine(lambda _: LOOP)
+    reader = Reader(
+        lambda: engine, "free", "small", steps=parse_ladder("guard"), min_score=min_score
+    )
+    ((_, page),) = reader.read([(1, Page(1, sheet()))])
+    assert (page.status, len(page.attempts)) == (status, readings)
+    assert page.flags == ("loop", "repeated_words"), "they are stored in any case"
+
+
 def test_another_mode_recovers() -> None:
     engine = ScriptedEngine(lambda request: GOOD if request.resolution == "base" else LOOP)
     (page,) = read(engine)
