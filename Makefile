@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test lint types test-unit test-slow faults test-gpu train evaluate \
+.PHONY: help install install-test demo test lint types test-unit test-slow faults bench-warm test-gpu train evaluate \
 	thresholds fuzz format clean
 
 VENV := .venv
@@ -54,6 +54,7 @@ help:
 	@echo 'make test       formatting, lints, types and all tests that are not slow'
 	@echo 'make test-slow  the slow tests: a browser, Ceph, other versions of Airflow'
 	@echo 'make faults     kill tasks and servers while documents are read, then audit (N=, SEED=, DB=, DOCUMENTS=)'
+	@echo 'make bench-warm  two runs of a DAG: how much sooner the first page comes when the model is warm'
 	@echo 'make test-gpu   the tests that need a CUDA GPU'
 	@echo 'make install    only the virtual environment in .venv'
 	@echo 'make thresholds  how many of the recorded readings the judge tells right, and its thresholds'
@@ -118,6 +119,9 @@ DOCUMENTS ?= 50
 
 faults: install-test
 	$(PY) -m tests.faults --faults $(N) --seed $(SEED) --db $(DB) --documents $(DOCUMENTS)
+
+bench-warm: install
+	$(PY) benchmarks/warm.py
 
 test-gpu: $(VENV)/.dev
 	$(PY) -m pytest -m gpu

@@ -136,6 +136,8 @@ def _fill_in_connection(browser: webdriver.Chrome, instance: Airflow) -> None:
     enter(find(browser, "//input[@name='element_max_output_length']"), "512")
     hidden = "//input[@name='element_resolution']"
     _choose(browser, f"{hidden}/preceding::input[@role='combobox'][1]", "small")
+    hidden = "//input[@name='element_engine']"
+    _choose(browser, f"{hidden}/preceding::input[@role='combobox'][1]", "in_process")
     screenshot(browser, "connection-form")
     click(browser, "//*[@role='dialog']//button[contains(., 'Save')]")
     find(browser, "//*[contains(text(), 'deepseek_ocr_default')]")
