@@ -23,8 +23,8 @@ class PackedImage:
     @classmethod
     def of(cls, image: Image.Image) -> PackedImage:
         """Pack an image, RGB; of a grey one only one channel is kept."""
-        channels = np.asarray(image)
-        grey = (channels == channels[..., :1]).all()
+        red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
+        grey = (red == green).all() and (green == blue).all()
         kept = image.getchannel(0) if grey else image
         return cls(kept.mode, kept.size, zlib.compress(kept.tobytes(), _LEVEL))
 
