@@ -14,8 +14,9 @@ from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS
 
-#: A token that the probe forces on the model, and how strongly; any token would do.
-_FORCED_TOKEN, _BIAS = 1000, 100
+#: A token that the probe forces on the model, and how strongly (the most that vLLM takes); any token
+#: that means nothing special would do, and small ids are in small vocabularies too.
+_FORCED_TOKEN, _BIAS = 200, 100
 _PROBE_TOKENS = 6
 #: With bigrams that must not repeat, a token cannot be written three times in a row.
 _PROBE_NGRAM = (2, 20)
@@ -84,7 +85,13 @@ def prove_guard(
         max_tokens=_PROBE_TOKENS,
         guard=_PROBE_NGRAM,
         table_cells=(),
-    ) | {"logit_bias": {str(_FORCED_TOKEN): _BIAS}, "logprobs": True, "ignore_eos": True}
+    ) | {
+        "logit_bias": {str(_FORCED_TOKEN): _BIAS},
+        "ignore_eos": True,
+        "logprobs": True,
+        # Several tokens may look the same as text.
+        "return_tokens_as_token_ids": True,
+    }
     answer = _json(client, endpoint, "POST", "/v1/chat/completions", json=body)
     try:
         written = [each["token"] for each in answer["choices"][0]["logprobs"]["content"]]
