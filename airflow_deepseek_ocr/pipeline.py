@@ -294,12 +294,11 @@ class Pipeline:
         with self._lock:
             if reading in self._open:
                 self._open.remove(reading)
-            if reading.lease is None:
-                claimed = self._ledger.claim(reading.ref)
-                reading.lease = claimed if isinstance(claimed, Lease) else None
             result = failure(error, **changes)
             try:
-                if reading.lease is not None:
+                if reading.lease is None:
+                    self._ledger.fail_unclaimed(reading.ref, result)
+                else:
                     self._ledger.fail(reading.lease, result)
             except LeaseLostError:
                 self._lose(reading)

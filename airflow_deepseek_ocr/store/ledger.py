@@ -181,6 +181,24 @@ class Ledger:
         """
         self._write(lease, lambda session: self._end(session, lease, result), last=True)
 
+    def fail_unclaimed(self, ref: DocumentRef, result: DocumentResult) -> None:
+        """Write why a document could not even be claimed, unless another task is at it.
+
+        In one transaction: a row of a document whose version is not known, left open, would never be
+        closed.
+
+        :param result: see :func:`failure`.
+        :raises UnavailableError: ``database_unavailable``.
+        """
+        token = secrets.token_hex(16)
+
+        def work(session: Session) -> None:
+            claimed = self._claim(session, ref, token, overwrite=False)
+            if isinstance(claimed, Lease):
+                self._end(session, claimed, result)
+
+        self._database.transaction(work)
+
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Renew the leases in a thread of its own until the block ends, then give back what is left."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_deepseek_ocr.errors import UnavailableError
 
@@ -92,6 +93,8 @@ def _exclusive(connection: Connection) -> Iterator[None]:
         try:
             yield
         finally:
-            connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK_NAME})
+            # Where the connection is lost, so is the lock, and this error is not the one to tell.
+            with suppress(SQLAlchemyError):
+                connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK_NAME})
     else:
         yield
