@@ -55,7 +55,8 @@ class _Graph:
         self._graph = torch.cuda.CUDAGraph()
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
-        with torch.cuda.graph(self._graph, pool=pool):
+        # Other threads go on fetching batches into pinned memory meanwhile.
+        with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
             self._result = function(self._inputs)
 
     def replay(self, tensors: list[torch.Tensor]) -> torch.Tensor:

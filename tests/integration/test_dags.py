@@ -125,7 +125,7 @@ def test_scheduled_dag_reads_what_is_new(bucket: Any, instance: Airflow, databas
         "WHERE d.uri LIKE '%invoice.pdf'",
     )
     truth = (ROOT / "demo" / "texts" / "invoice.pdf.txt").read_text()
-    assert character_error(markdown, truth) < 0.2
+    assert character_error(markdown, truth) < 0.01
     assert query(database, "SELECT COUNT(*) FROM ocr_regions WHERE x1 IS NOT NULL") > [(3,)]
 
 
