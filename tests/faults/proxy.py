@@ -76,6 +76,8 @@ class Proxy:
             for each in (writer, to_writer):
                 with contextlib.suppress(OSError, TimeoutError):
                     await asyncio.wait_for(each.drain(), 1)
+        except asyncio.CancelledError:
+            pass  # the proxy ends, and nobody waits for this task
         finally:
             for pump in pumps:
                 pump.cancel()

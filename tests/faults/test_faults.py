@@ -26,7 +26,7 @@ def campaign(plan: Plan, database: str, folder: Path) -> None:
 
 
 def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
-    campaign(Plan(faults=40, seed=1, documents=12, pages=8), "postgres", tmp_path)
+    campaign(Plan(faults=25, seed=1, documents=8, pages=8, pause_s=1.5), "postgres", tmp_path)
 
 
 @pytest.mark.slow
