@@ -49,6 +49,8 @@ class Database:
             # Without locks on rows that do not exist, over which new rows would deadlock.
             engine = engine.execution_options(isolation_level="READ COMMITTED")
         self.engine = engine
+        # What SQLAlchemy does not wrap: errors while a new connection is prepared.
+        self._driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
 
     def transaction(self, work: Callable[[Session], _T], *, patient: bool = True) -> _T:
         """Run ``work`` in one transaction, again if another was in its way or the server was away.
@@ -65,7 +67,7 @@ class Database:
                 try:
                     with Session(self.engine) as session, session.begin():
                         return work(session)
-                except DBAPIError as error:
+                except (DBAPIError, self._driver_error) as error:
                     again = tries < _TRIES or (
                         not self._is_file
                         and not isinstance(error, IntegrityError)
@@ -88,7 +90,7 @@ class Database:
         """
         try:
             yield
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, self._driver_error) as error:
             url = self.engine.url.render_as_string(hide_password=True)
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
             raise UnavailableError(
@@ -99,7 +101,9 @@ class Database:
             ) from None
 
 
-def _may_pass(error: DBAPIError) -> bool:
+def _may_pass(error: Exception) -> bool:
+    if not isinstance(error, DBAPIError):
+        return True
     return error.connection_invalidated or isinstance(
         error, (IntegrityError, OperationalError, InterfaceError)
     )

@@ -16,7 +16,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import delete, func, select, text, update
+from sqlalchemy import delete, event, func, select, text, update
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.errors import ConfigurationError, DocumentError, UnavailableError
@@ -448,6 +448,27 @@ def test_an_answer_that_is_lost_changes_nothing(
     assert result.status is DocumentStatus.DONE
     assert counts(store) == (1, 1, 2)
     assert document(store).attempts == 1
+
+
+def test_a_connection_that_breaks_while_it_is_prepared(store: Store, ledger: Make) -> None:
+    engine = store.database.engine
+    left = [2]
+
+    @event.listens_for(engine, "connect")
+    def connect(*_: object) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise engine.dialect.loaded_dbapi.OperationalError("gone")
+
+    engine.dispose()
+    claim(ledger())
+    assert left == [0]
+    left[0] = 100
+    engine.dispose()
+    store.database._patience_s = 0
+    with pytest.raises(UnavailableError, match="gone"):
+        store.look_up([REF])
+    left[0] = 0
 
 
 def test_look_up(store: Store, ledger: Make) -> None:
