@@ -28,14 +28,8 @@ from airflow_deepseek_ocr.ocr.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.reader import Reader, failed_page
 from airflow_deepseek_ocr.ocr.results import DocumentResult, PageResult
 from airflow_deepseek_ocr.sources.source import Sources
-from airflow_deepseek_ocr.store.ledger import (
-    DEFAULT_LEASE,
-    Held,
-    Lease,
-    LeaseLostError,
-    Ledger,
-    failure,
-)
+from airflow_deepseek_ocr.store.leases import Held, Lease, LeaseLostError
+from airflow_deepseek_ocr.store.ledger import DEFAULT_LEASE, Ledger, failure
 from airflow_deepseek_ocr.store.rows import TaskInfo
 from airflow_deepseek_ocr.store.store import Store
 from airflow_deepseek_ocr.summary import Summary

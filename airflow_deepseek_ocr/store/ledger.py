@@ -7,7 +7,6 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -25,6 +24,7 @@ from airflow_deepseek_ocr.ocr.results import (
 )
 from airflow_deepseek_ocr.store.clock import DatabaseTime
 from airflow_deepseek_ocr.store.database import Database
+from airflow_deepseek_ocr.store.leases import Held, Lease, LeaseLostError, Settled
 from airflow_deepseek_ocr.store.rows import (
     TaskInfo,
     document_values,
@@ -46,46 +46,6 @@ _RENEWALS = 4
 _INSERT_CHUNK = 500
 #: Failures that mean "not in this version any more": read again if the version turns up again.
 GONE = ("missing_file", "missing_key", "overwritten")
-
-
-class LeaseLostError(DeepSeekOCRError):
-    """Another task has taken the document over, or its row was deleted."""
-
-
-@dataclass(frozen=True)
-class Lease:
-    """The right to write one document's pages.
-
-    :param document_id: the document's row.
-    :param token: of this claim alone; whoever takes the document over has another.
-    :param settled_pages: numbers of the pages that need not be read again.
-    """
-
-    document_id: int
-    token: str
-    settled_pages: frozenset[int] = frozenset()
-
-
-@dataclass(frozen=True)
-class Held:
-    """Another task reads the document.
-
-    :param owner: which, for people.
-    :param for_s: seconds until its lease ends unless it is renewed.
-    """
-
-    owner: str
-    for_s: float
-
-
-@dataclass(frozen=True)
-class Settled:
-    """Reading the document again could bring nothing new.
-
-    :param by_us: how it ended, if the same task instance read it, maybe in an earlier try.
-    """
-
-    by_us: DocumentResult | None = None
 
 
 class Ledger:

@@ -149,7 +149,8 @@ def _read(job: dict[str, Any]) -> Any:
 def _script(operator: Any, diary_file: Path, page_s: float) -> None:
     """Replace the model by the script, and write down what is stored."""
     from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
-    from airflow_deepseek_ocr.store.ledger import Lease, Ledger
+    from airflow_deepseek_ocr.store.leases import Lease
+    from airflow_deepseek_ocr.store.ledger import Ledger
     from tests.faults.engine import Diary, ScriptedEngine
 
     diary = Diary(diary_file)

@@ -36,7 +36,8 @@ from airflow_deepseek_ocr.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.files import FileSource, ObjectStorageSource
 from airflow_deepseek_ocr.sources.s3 import Listing, S3Source
 from airflow_deepseek_ocr.sources.source import Sources
-from airflow_deepseek_ocr.store.ledger import Lease, Ledger
+from airflow_deepseek_ocr.store.leases import Lease
+from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.rows import TaskInfo
 from airflow_deepseek_ocr.store.store import Store
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow

@@ -33,14 +33,8 @@ from airflow_deepseek_ocr.ocr.results import (
 from airflow_deepseek_ocr.store import ledger as ledger_module
 from airflow_deepseek_ocr.store import migrate
 from airflow_deepseek_ocr.store.clock import DatabaseTime
-from airflow_deepseek_ocr.store.ledger import (
-    Held,
-    Lease,
-    LeaseLostError,
-    Ledger,
-    Settled,
-    failure,
-)
+from airflow_deepseek_ocr.store.leases import Held, Lease, LeaseLostError, Settled
+from airflow_deepseek_ocr.store.ledger import Ledger, failure
 from airflow_deepseek_ocr.store.migrate import VERSION_TABLE
 from airflow_deepseek_ocr.store.rows import TaskInfo
 from airflow_deepseek_ocr.store.store import Store
