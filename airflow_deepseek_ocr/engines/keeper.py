@@ -203,7 +203,7 @@ class Keeper:
                 log_tail(Path(last.log_file)),
             )
             crashes.append(now)
-        kill_session(last.pid)
+        kill_session(last)
         last.remove(self._folder)
         if len(crashes) >= _MOST_CRASHES:
             raise UnavailableError(
@@ -260,14 +260,18 @@ def stop_server(record: ServerRecord, folder: Path) -> None:
         # Not wait(): it would never return for a child of ours that nobody reaps.
         while record.process() is not None and time.monotonic() < deadline:
             time.sleep(_POLL_S)
-        kill_session(record.pid)
+        kill_session(record)
     record.remove(folder)
 
 
-def kill_session(pid: int) -> None:
-    """Kill what a server left of its process group; servers lead one of their own."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+def kill_session(record: ServerRecord) -> None:
+    """Kill what a server left of its process group; servers lead one of their own.
+
+    Records outlive servers and reboots: a group whose number others have by now is left alone.
+    """
+    if record.group_is_its_own():
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(record.pid, signal.SIGKILL)
 
 
 def log_tail(path: Path) -> str:

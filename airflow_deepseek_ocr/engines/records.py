@@ -130,10 +130,24 @@ class ServerRecord:
         """Its process; None if it has ended."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < _SAME_START_S
+            same = self._is_start_of(process)
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.Error:
             return None
+
+    def group_is_its_own(self) -> bool:
+        """Whether a process group of its number, if there is one, can only be this server's.
+
+        As long as a group has members the kernel gives its number to no other process, but not beyond
+        a reboot.
+        """
+        try:
+            return self._is_start_of(psutil.Process(self.pid))
+        except psutil.Error:
+            return self.created > psutil.boot_time()
+
+    def _is_start_of(self, process: psutil.Process) -> bool:
+        return bool(abs(process.create_time() - self.created) < _SAME_START_S)
 
     def with_failure(self, error: DeepSeekOCRError) -> ServerRecord:
         """The record of a server that ended by itself."""

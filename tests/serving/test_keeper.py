@@ -20,7 +20,7 @@ from PIL import Image
 
 from airflow_deepseek_ocr import __version__, cli
 from airflow_deepseek_ocr.engines.http_engine import HttpEngine
-from airflow_deepseek_ocr.engines.keeper import Keeper
+from airflow_deepseek_ocr.engines.keeper import Keeper, kill_session
 from airflow_deepseek_ocr.engines.records import (
     FOLDER_VARIABLE,
     ServerRecord,
@@ -216,6 +216,26 @@ def test_a_process_id_that_was_given_again_is_not_the_server(servers: Path) -> N
     )
     assert record.process() is None
     assert replace(record, created=ours.create_time()).process() is not None
+
+
+def test_a_group_that_others_have_by_now_is_left_alone(servers: Path) -> None:
+    stranger = subprocess.Popen(["sleep", "100"], start_new_session=True)
+    try:
+        now = psutil.Process(stranger.pid).create_time()
+        earlier = ServerRecord(
+            "key", "resident", "", __version__, stranger.pid, now - 100, "", None, "secret", "log"
+        )
+        kill_session(earlier)
+        with pytest.raises(subprocess.TimeoutExpired):
+            stranger.wait(0.5)
+        kill_session(replace(earlier, created=now))
+        assert stranger.wait(10) == -signal.SIGKILL
+        before_a_reboot = replace(earlier, created=psutil.boot_time() - 100)
+        assert not before_a_reboot.group_is_its_own()
+        assert replace(earlier, created=now).group_is_its_own(), "members may be left"
+    finally:
+        stranger.kill()
+        stranger.wait()
 
 
 def test_a_folder_that_others_may_enter_is_refused(
