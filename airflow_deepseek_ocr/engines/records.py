@@ -144,10 +144,10 @@ class ServerRecord:
         try:
             return self._is_start_of(psutil.Process(self.pid))
         except psutil.Error:
-            return self.created > psutil.boot_time()
+            return bool(self.created > psutil.boot_time())
 
     def _is_start_of(self, process: psutil.Process) -> bool:
-        return bool(abs(process.create_time() - self.created) < _SAME_START_S)
+        return abs(float(process.create_time()) - self.created) < _SAME_START_S
 
     def with_failure(self, error: DeepSeekOCRError) -> ServerRecord:
         """The record of a server that ended by itself."""
