@@ -6,6 +6,7 @@ that it may enter when others are in the middle of their texts: rows share nothi
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -49,6 +50,9 @@ class Slots:
     ) -> None:
         self.count, self.length = count, length
         self._decoder, self._head = model.model.language_model, model.lm_head
+        parameters = inspect.signature(self._decoder.layers[0].forward).parameters
+        # transformers 5.24 has renamed it.
+        self._cache_name = "cache" if "cache" in parameters else "past_key_values"
         self._tokens, self._decoding = tokens, decoding
         config, weights = model.config.text_config, model.lm_head.weight
         self._cache = _Cache(
@@ -154,7 +158,7 @@ class Slots:
                 states,
                 attention_mask=mask,
                 position_embeddings=rotary,
-                past_key_values=self._cache,
+                **{self._cache_name: self._cache},
             )
         last: torch.Tensor = self._decoder.norm(states)
         return last
@@ -207,7 +211,7 @@ class _Cache:
         self._rows, self._position, self._columns = rows, position, columns
 
     def update(
-        self, keys: torch.Tensor, values: torch.Tensor, layer: int
+        self, keys: torch.Tensor, values: torch.Tensor, layer: int, **_: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store keys and values (rows, heads, places, head size); return those to attend to."""
         if not self._columns:

@@ -121,6 +121,6 @@ def test_no_text_is_lost(text: str, text_in_ref: bool) -> None:
     ["<|ref|>", "<|ref|>a<|/ref|><|det|>[[1, 2, 3, 4], ", "<|ref|>a<|/ref|><|det|>[[", "[[1,"],
 )
 def test_time_is_linear_in_the_text(piece: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     regions(piece * 20_000)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
