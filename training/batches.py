@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -30,13 +30,15 @@ from training.curriculum import (
 from training.degrade import degrade
 from training.layouts import PageAssets, draw_page
 from training.page import Page
-from training.sequences import Encoder, Question, Sequences, group, vision_rows
+from training.sequences import Encoder, Question, Sequences, group, misspelt, vision_rows
 from training.targets import choose_prompt, target
 from training.tokenizer import build_tokenizer
 from training.views import View, Views, global_view, stack, tiles
 
 #: Tokens by which sequences' lengths are rounded up, for the GPU's matrix units.
 _LENGTH_MULTIPLE = 32
+#: Largest share of wrong characters in an answer so far: what the model itself gets wrong on a bad page.
+_MOST_MISSPELT = 0.08
 #: Batches that ask about the same pages.
 _TIMES_ASKED = 3
 
@@ -85,14 +87,21 @@ class BatchMaker:
     :param assets: folder of fonts and texts, see :mod:`training.assets`.
     :param split: which fonts and sentences: ``train`` or ``heldout``.
     :param share: of the usual number of pages in a batch.
+    :param most_misspelt: see :func:`training.sequences.misspelt`; 0 for faultless answers.
     """
 
-    def __init__(self, assets: Path, split: str = "train", share: float = 1.0) -> None:
+    def __init__(
+        self,
+        assets: Path,
+        split: str = "train",
+        share: float = 1.0,
+        most_misspelt: float = 0.0,
+    ) -> None:
         texts = load_texts(assets)
         sentences = texts.sentences if split == "train" else texts.heldout_sentences
         self._assets = PageAssets(load_fonts(assets, split), texts.words, texts.accented, sentences)
         self._encoder = Encoder(build_tokenizer())
-        self._share = share
+        self._share, self._most_misspelt = share, most_misspelt
 
     def draw(
         self,
@@ -144,7 +153,14 @@ class BatchMaker:
             for number, each in enumerate(seen)
             for question in self._questions(rng, each.page, mode, stage)
         ]
-        return assemble(self._encoder, seen, asked, mode, stage.pages[mode])
+        batch = assemble(self._encoder, seen, asked, mode, stage.pages[mode])
+        if not self._most_misspelt:
+            return batch
+        sequences = [
+            misspelt(each, self._most_misspelt, seed + number)
+            for number, each in enumerate(batch.sequences)
+        ]
+        return replace(batch, sequences=sequences)
 
     def _questions(self, rng: random.Random, page: Page, mode: str, stage: Stage) -> list[Question]:
         questions: dict[str, Question] = {}
@@ -241,7 +257,7 @@ class Batches(IterableDataset[Batch]):
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
         offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        maker = BatchMaker(self.assets, share=self.share)
+        maker = BatchMaker(self.assets, share=self.share, most_misspelt=_MOST_MISSPELT)
         drawn_at, seen = -1, []
         for step in range(self.first_step + offset, self.steps, stride):
             drawing_step = step - (step // stride % _TIMES_ASKED) * stride

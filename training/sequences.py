@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from airflow_deepseek_ocr.ocr.resolution import PIXELS_PER_TOKEN, TILE_SIZE, Resolution
-from training.tokenizer import BOS, EOS
+from training.tokenizer import BOS, EOS, SPECIAL_TOKENS
 
 #: Labels that the loss leaves out.
 IGNORED = -100
@@ -99,6 +99,27 @@ class Encoder:
             ids[row, text:end] = question.prompt + question.answer
             labels[row, start - 1 : end - 1] = question.answer
         return Sequences(*map(torch.from_numpy, (ids, rows, labels, weights)))
+
+
+def misspelt(sequences: Sequences, most: float, seed: int) -> Sequences:
+    """The same with wrong characters in the answers so far, while what is to be foretold stays right.
+
+    A decoder that has only ever continued faultless answers loses its place on the page after its own
+    first mistake. Half of the sequences stay as they are.
+
+    :param most: largest share of a sequence's characters, 0 to 1; special tokens stay.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    ids = sequences.ids.clone()
+    spelt = ids >= len(SPECIAL_TOKENS)
+    spelt[:, 0] = False
+    spelt[:, 1:] &= sequences.labels[:, :-1] != IGNORED
+    shares = most * (2 * torch.rand((len(ids), 1), generator=generator) - 1).clamp(min=0)
+    wrong = spelt & (torch.rand(ids.shape, generator=generator) < shares)
+    others = ids[spelt]
+    if len(others):
+        ids[wrong] = others[torch.randint(len(others), (int(wrong.sum()),), generator=generator)]
+    return replace(sequences, ids=ids)
 
 
 def group(

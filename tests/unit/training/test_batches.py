@@ -14,8 +14,8 @@ from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from training.batches import Batch, Batches, BatchMaker
 from training.curriculum import FULL_PAGES, STAGES, learning_rate, stage_at
 from training.network import AMBIGUOUS, CHARACTERS
-from training.sequences import IGNORED, Encoder, Question, group, vision_rows
-from training.tokenizer import EOS, build_tokenizer
+from training.sequences import IGNORED, Encoder, Question, group, misspelt, vision_rows
+from training.tokenizer import EOS, SPECIAL_TOKENS, build_tokenizer
 from training.views import View, stack
 
 SHARE = 0.04
@@ -124,6 +124,29 @@ def test_labels_are_the_next_tokens() -> None:
     assert labels[places[-1]] == encoder.tokenizer.convert_tokens_to_ids(EOS)
     assert padded.vision_rows[0, :5].tolist() == [-1, 7, 8, 9, -1]
     assert (padded.labels[1] == IGNORED).all()
+
+
+def test_wrong_characters_stand_in_answers_alone() -> None:
+    encoder = Encoder(build_tokenizer())
+    question = encoder.question(
+        "markdown", "<|ref|>text<|/ref|><|det|>[[1, 2, 3, 4]]<|/det|>\n" * 20
+    )
+    image = np.array([7, 8, 9])
+    right = encoder.pad([(image, question)] * 40, count=41, length=len(question) + 10)
+    wrong = misspelt(right, 0.5, seed=0)
+    assert torch.equal(wrong.ids, misspelt(right, 0.5, seed=0).ids)
+    assert not torch.equal(wrong.ids, misspelt(right, 0.5, seed=1).ids)
+    for name in ("vision_rows", "labels", "weights"):
+        assert torch.equal(getattr(wrong, name), getattr(right, name)), name
+    changed = wrong.ids != right.ids
+    start = 1 + len(image) + len(question.prompt)
+    assert not changed[:, :start].any()
+    assert not changed[right.ids < len(SPECIAL_TOKENS)].any()
+    shares = changed[:40].float().mean(1)
+    assert 8 < int((shares == 0).sum()) < 32, "about half stay as they are"
+    assert 0.1 < shares.max() < 0.5
+    assert torch.isin(wrong.ids[changed], torch.tensor(question.answer)).all()
+    assert torch.equal(misspelt(right, 0.0, seed=0).ids, right.ids)
 
 
 def test_rows_of_tiles_are_read_across() -> None:
