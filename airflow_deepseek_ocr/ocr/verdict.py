@@ -171,10 +171,6 @@ class Verdict:
         """The flag that weighs most; the first of them."""
         return max(self.flags, key=lambda flag: WEIGHTS[flag], default=None)
 
-    def adding(self, *flags: Flag) -> Verdict:
-        """The same with more flags."""
-        return verdict({*self.flags, *flags})
-
 
 def verdict(flags: set[Flag]) -> Verdict:
     """The verdict of these flags."""

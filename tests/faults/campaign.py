@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import random
 import sys
 import threading
@@ -16,7 +14,7 @@ from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 from typing import Any
 
 from tests.faults.audit import Findings, Version, audit
-from tests.faults.crew import Crew, Ended
+from tests.faults.crew import Crew, Ended, environment
 from tests.faults.documents import make_pdf
 from tests.faults.servers import BUCKET, Bucket, Results, ResultsFile, ResultsServer
 from tests.faults.worker import OK, RETRY
@@ -383,25 +381,3 @@ class Campaign:
         print(f"running {self._running}, waiting {self._waiting}", file=sys.stderr)
         for job in self._running:
             print(f"--- job {job}\n{self._crew.log(job)[-3000:]}", file=sys.stderr)
-
-
-def environment(bucket: Bucket, results: Results, folder: Path, model: Path) -> dict[str, str]:
-    """Of a worker's processes: connections, and an Airflow home in ``folder``."""
-    extra = {"model": str(model), "resolution": "tiny", "max_output_length": 40}
-    extra |= {"engine": "in_process", "reread": "none"}
-    connections = {
-        "AWS_DEFAULT": bucket.connection(),
-        "DEEPSEEK_OCR_DB": results.connection,
-        "DEEPSEEK_OCR_DEFAULT": {"conn_type": "deepseek_ocr", "extra": extra},
-    }
-    home = folder / "airflow"
-    home.mkdir()
-    env = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)  # workers are started many times
-    return env | {
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AWS_MAX_ATTEMPTS": "2",  # boto3 would wait out most of what is done to S3 here
-        "OMP_NUM_THREADS": "1",
-        **{f"AIRFLOW_CONN_{name}": json.dumps(value) for name, value in connections.items()},
-    }

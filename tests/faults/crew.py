@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.faults.servers import Bucket, Results
+
 _START_TIMEOUT_S = 120
 
 
@@ -135,3 +137,25 @@ class Crew:
 
     def _result(self, job: int) -> Path:
         return self._folder / f"{job}.json"
+
+
+def environment(bucket: Bucket, results: Results, folder: Path, model: Path) -> dict[str, str]:
+    """Of a worker's processes: connections, and an Airflow home in ``folder``."""
+    extra = {"model": str(model), "resolution": "tiny", "max_output_length": 40}
+    extra |= {"engine": "in_process", "reread": "none"}
+    connections = {
+        "AWS_DEFAULT": bucket.connection(),
+        "DEEPSEEK_OCR_DB": results.connection,
+        "DEEPSEEK_OCR_DEFAULT": {"conn_type": "deepseek_ocr", "extra": extra},
+    }
+    home = folder / "airflow"
+    home.mkdir()
+    env = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)  # workers are started many times
+    return env | {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AWS_MAX_ATTEMPTS": "2",  # boto3 would wait out most of what is done to S3 here
+        "OMP_NUM_THREADS": "1",
+        **{f"AIRFLOW_CONN_{name}": json.dumps(value) for name, value in connections.items()},
+    }

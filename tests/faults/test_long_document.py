@@ -14,8 +14,7 @@ from sqlalchemy import create_engine, text
 
 from tests.conftest import TINY_MODEL
 from tests.faults.audit import Version, audit
-from tests.faults.campaign import environment
-from tests.faults.crew import Crew, Ended
+from tests.faults.crew import Crew, Ended, environment
 from tests.faults.documents import make_pdf
 from tests.faults.engine import AHEAD, AT_ONCE
 from tests.faults.servers import BUCKET, bucket, results

@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Callable
 
-from tests.recorded.good import html
+from tests.recorded.answers import html
 from tests.recorded.languages import SENTENCES
 
 Line = dict[str, object]

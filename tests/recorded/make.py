@@ -17,8 +17,10 @@ from pathlib import Path
 
 from airflow_deepseek_ocr.ocr.ink import measure_ink
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from tests.recorded.answers import answer
 from tests.recorded.bad import FAULTS, Line
-from tests.recorded.good import PAGES, UNSEEN, UNSEEN_AGAIN, answer
+from tests.recorded.good import PAGES
+from tests.recorded.unseen import UNSEEN, UNSEEN_AGAIN
 from training.assets import load_fonts, load_texts
 from training.layouts import KINDS, PageAssets, draw_page
 from training.targets import target
