@@ -6,7 +6,7 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_deepseek_ocr.engines.gpu import has_gpu
 from airflow_deepseek_ocr.errors import ConfigurationError
@@ -70,32 +70,22 @@ def server_plan(settings: Settings, chosen: str, folder: Path) -> ServerPlan:
     :param chosen: ``resident`` or ``vllm``.
     :param folder: the model's.
     """
+    common: dict[str, Any] = {
+        "folder": folder,
+        "model": settings.model,
+        "revision": settings.revision,
+        "device": settings.device,
+        "dtype": settings.dtype,
+        "batch_size": settings.batch_size,
+        "idle_s": settings.idle_seconds,
+    }
     if chosen == "vllm":
         from airflow_deepseek_ocr.engines.vllm import VllmPlan
 
-        return VllmPlan(
-            folder=folder,
-            model=settings.model,
-            revision=settings.revision,
-            device=settings.device,
-            dtype=settings.dtype,
-            batch_size=settings.batch_size,
-            idle_s=settings.idle_seconds,
-            command=settings.vllm_command,
-            options=settings.vllm_options,
-        )
+        return VllmPlan(**common, command=settings.vllm_command, options=settings.vllm_options)
     from airflow_deepseek_ocr.engines.resident import ResidentPlan
 
-    return ResidentPlan(
-        folder=folder,
-        model=settings.model,
-        revision=settings.revision,
-        device=settings.device,
-        dtype=settings.dtype,
-        batch_size=settings.batch_size,
-        idle_s=settings.idle_seconds,
-        python=settings.server_python,
-    )
+    return ResidentPlan(**common, python=settings.server_python)
 
 
 def remote_endpoint(settings: Settings) -> Endpoint:

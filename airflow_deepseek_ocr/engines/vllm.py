@@ -11,7 +11,7 @@ from pathlib import Path
 
 from airflow_deepseek_ocr.engines.chat import PUBLISHED_TABLE_CELLS
 from airflow_deepseek_ocr.engines.keeper import Launch, Place
-from airflow_deepseek_ocr.engines.resident import server_key
+from airflow_deepseek_ocr.engines.local_server import LocalServer
 from airflow_deepseek_ocr.errors import ConfigurationError
 from airflow_deepseek_ocr.model.files import TOKENIZER
 
@@ -26,51 +26,27 @@ _FLAGS = (
 
 
 @dataclass(frozen=True)
-class VllmPlan:
-    """A vLLM server; see :class:`airflow_deepseek_ocr.engines.keeper.ServerPlan`.
+class VllmPlan(LocalServer):
+    """A vLLM server: of a ``cuda:N`` it sees that GPU alone; it has its own default number of pages.
 
-    :param folder: a complete model folder.
-    :param model: what requests call it.
-    :param revision: its revision; empty if it has none.
-    :param device: ``auto``, ``cuda`` or ``cuda:N``; a number is what it sees of the GPUs.
-    :param dtype: ``auto``, ``bfloat16``, ``float16`` or ``float32``.
-    :param batch_size: most pages read at once; vLLM's default if None.
-    :param idle_s: seconds without a request after which it is ended.
     :param command: the program and what stands before ``serve``.
     :param options: further options of ``serve``.
     """
 
-    folder: Path
-    model: str
-    revision: str
-    device: str
-    dtype: str
-    batch_size: int | None
-    idle_s: int
     command: str = "vllm"
     options: str = ""
 
     kind = "vllm"
 
     @property
-    def key(self) -> str:
-        """See :class:`~airflow_deepseek_ocr.engines.keeper.ServerPlan`."""
-        return server_key(
-            self.kind,
-            self.folder.resolve(),
-            self.model,
-            self.revision,
-            self.device,
-            self.dtype,
-            self.command,
-            self.options,
-        )
+    def identity(self) -> tuple[object, ...]:
+        """See :class:`LocalServer`; other options are another server."""
+        return (*super().identity, self.command, self.options)
 
     @property
     def description(self) -> str:
         """See :class:`~airflow_deepseek_ocr.engines.keeper.ServerPlan`."""
-        revision = f" at {self.revision}" if self.revision else ""
-        return f"{self.model}{revision} in vLLM"
+        return f"{self.name} in vLLM"
 
     def launch(self, place: Place) -> Launch:
         """See :class:`~airflow_deepseek_ocr.engines.keeper.ServerPlan`."""
