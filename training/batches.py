@@ -40,7 +40,7 @@ _LENGTH_MULTIPLE = 32
 #: Largest share of wrong characters in an answer so far: what the model itself gets wrong on a bad page.
 _MOST_MISSPELT = 0.08
 #: Batches that ask about the same pages.
-_TIMES_ASKED = 3
+_TIMES_ASKED = 4
 
 
 @dataclass(frozen=True)

@@ -85,7 +85,7 @@ STAGES = (
     ),
     Stage(
         1.0,
-        {"small": 0.42, "base": 0.40, "tiny": 0.03, "large": 0.03, "gundam": 0.12},
+        {"small": 0.30, "base": 0.45, "tiny": 0.02, "large": 0.03, "gundam": 0.20},
         FULL_PAGES,
         ALL_PROMPTS,
     ),
