@@ -14,7 +14,8 @@ from typing import Any, TextIO
 from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.connection import DTYPES, ENGINES, Settings
 from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, MissingExtraError
-from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI, Page, open_document
+from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI, Limits, Page
+from airflow_deepseek_ocr.ocr.drawing import Drawer
 from airflow_deepseek_ocr.ocr.engine import Engine, Progress
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
 from airflow_deepseek_ocr.ocr.ladder import (
@@ -285,20 +286,21 @@ def _pages(
     files: Sequence[Path], pages: str, dpi: int, resolution: str, output: _Output
 ) -> Iterator[tuple[Path, Page]]:
     selection = PageSelection.parse(pages)
-    for file in files:
-        try:
-            with open_document(file, selection=selection, dpi=dpi) as document:
-                for number in document.page_numbers:
-                    try:
-                        page = document.page(number)
-                    except DeepSeekOCRError as error:
-                        output.page(file, failed_page(number, resolution, error))
-                    else:
-                        yield file, page
-        except DeepSeekOCRError as error:
-            output.document_failed(file, error.code, str(error))
-        except OSError as error:
-            output.document_failed(file, "missing_file", f"{error.strerror}; check the path.")
+    with Drawer(Limits()) as drawer:
+        for file in files:
+            try:
+                with file.open("rb"), drawer.open(file, selection=selection, dpi=dpi) as document:
+                    for number in document.page_numbers:
+                        try:
+                            page = document.page(number)
+                        except DeepSeekOCRError as error:
+                            output.page(file, failed_page(number, resolution, error))
+                        else:
+                            yield file, page
+            except DeepSeekOCRError as error:
+                output.document_failed(file, error.code, str(error))
+            except OSError as error:
+                output.document_failed(file, "missing_file", f"{error.strerror}; check the path.")
 
 
 @dataclass

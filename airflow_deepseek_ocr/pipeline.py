@@ -18,8 +18,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.errors import DeepSeekOCRError, DocumentError, UnavailableError
-from airflow_deepseek_ocr.ocr.documents import Document, Limits, Page, open_document
+from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.ocr.documents import Document, Limits, Page
+from airflow_deepseek_ocr.ocr.drawing import Drawer
 from airflow_deepseek_ocr.ocr.engine import Engine, Progress
 from airflow_deepseek_ocr.ocr.error_budget import ErrorBudget
 from airflow_deepseek_ocr.ocr.identity import DocumentRef, Recipe
@@ -146,7 +147,8 @@ class Pipeline:
         target: Path,
         progress: Callable[[Progress], None] | None,
     ) -> None:
-        pages = self._pages(waiting, target)
+        drawer = Drawer(self._limits)
+        pages = self._pages(waiting, target, drawer)
         try:
             with closing(self._reader.read(pages, progress)) as results:
                 for reading, page in results:
@@ -158,6 +160,7 @@ class Pipeline:
             raise
         finally:
             pages.close()
+            drawer.close()
 
     def _read_what_others_leave(
         self, target: Path, progress: Callable[[Progress], None] | None
@@ -174,14 +177,16 @@ class Pipeline:
             self._read(held, target, progress)
 
     def _pages(
-        self, waiting: deque[DocumentRef], target: Path
+        self, waiting: deque[DocumentRef], target: Path, drawer: Drawer
     ) -> Generator[tuple[_Reading, Page], None, None]:
         """Pages of one document after the other; what cannot be read is written as failed."""
         while waiting:
             reading = _Reading(waiting.popleft())
             try:
                 if self._fetch(reading, target):
-                    with self._open_document(target) as document:
+                    with drawer.open(
+                        target, selection=self._selection, dpi=self._recipe.dpi
+                    ) as document:
                         yield from self._pages_of(reading, document)
             except DeepSeekOCRError as error:
                 if error.code.startswith("database"):
@@ -207,8 +212,8 @@ class Pipeline:
                 return
             try:
                 page = document.page(number)
-            except Exception as error:
-                self._add(reading, failed_page(number, self._recipe.resolution, _as_own(error)))
+            except DeepSeekOCRError as error:
+                self._add(reading, failed_page(number, self._recipe.resolution, error))
             else:
                 yield reading, page
 
@@ -244,14 +249,6 @@ class Pipeline:
             if claimed is not None and claimed.by_us is not None:
                 self._summary.judge(ref, claimed.by_us, self._budget)
             return None
-
-    def _open_document(self, path: Path) -> Document:
-        try:
-            return open_document(
-                path, selection=self._selection, dpi=self._recipe.dpi, limits=self._limits
-            )
-        except Exception as error:
-            raise _as_own(error) from error
 
     def _add(self, reading: _Reading, page: PageResult) -> None:
         """Store a page; the document ends with its last one."""
@@ -328,14 +325,3 @@ class Pipeline:
         for ref in waiting:
             if ref.version and (lease := self._claim(ref)) is not None:
                 self._fail(_Reading(ref, lease), error, retryable=True)
-
-
-def _as_own(error: Exception) -> DeepSeekOCRError:
-    """The error, or one that says that the file brought a library to fail in a new way."""
-    if isinstance(error, DeepSeekOCRError):
-        return error
-    log.exception("A document could not be read.", exc_info=error)
-    return DocumentError(
-        "unreadable",
-        f"The document cannot be read: {type(error).__name__}: {error}. Repair or convert it.",
-    )

@@ -22,8 +22,14 @@ if TYPE_CHECKING:
 #: Resolution at which PDF pages are rendered (``run_dpsk_ocr_pdf.py`` of the published scripts).
 DEFAULT_DPI = 144
 
+#: Pixels of a page image at most: ten times as many as any mode looks at (nine tiles of 640 x 640), and
+#: A4 at 600 dpi. Images with more are halved, so that pages take up a bounded memory while they wait.
+MOST_DRAWN_PIXELS = 40_000_000
+
 #: Pillow refuses larger images whatever we allow: twice its ``MAX_IMAGE_PIXELS``.
 _PILLOW_MAX_PIXELS = 178_956_970
+#: Bytes in which the pages of most documents can be drawn: A4 at 144 dpi takes 14 MiB.
+_LEAST_MEMORY = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -33,18 +39,28 @@ class Limits:
     :param max_bytes: size of the file in bytes.
     :param max_pages: pages to read from one document.
     :param max_pixels: pixels of one decoded page. Images with more are refused, PDF pages are
-        rendered with as many.
-    :raises ConfigurationError: ``limits`` if one is below 1, or ``max_pixels`` above Pillow's own.
+        rendered with as many, or with 40 million where that is less.
+    :param max_page_seconds: seconds that opening the document, or decoding one page, may take.
+    :param max_page_memory: bytes of memory that decoding may take.
+    :raises ConfigurationError: ``limits`` if one is below 1, ``max_page_memory`` below 64 MiB, or
+        ``max_pixels`` above Pillow's own.
     """
 
     max_bytes: int = 1 << 30
     max_pages: int = 2000
     max_pixels: int = 100_000_000
+    max_page_seconds: float = 60
+    max_page_memory: int = 768 << 20
 
     def __post_init__(self) -> None:
-        if min(self.max_bytes, self.max_pages, self.max_pixels) < 1:
+        if min(self.max_bytes, self.max_pages, self.max_pixels, self.max_page_seconds) < 1:
             raise ConfigurationError(
-                "limits", "max_bytes, max_pages and max_pixels must be at least 1."
+                "limits",
+                "max_bytes, max_pages, max_pixels and max_page_seconds must be at least 1.",
+            )
+        if self.max_page_memory < _LEAST_MEMORY:
+            raise ConfigurationError(
+                "limits", f"max_page_memory must be at least {_LEAST_MEMORY:,} bytes."
             )
         if self.max_pixels > _PILLOW_MAX_PIXELS:
             raise ConfigurationError("limits", f"max_pixels must be at most {_PILLOW_MAX_PIXELS}.")
@@ -187,8 +203,9 @@ def open_document(
     :param selection: the pages to read; all by default.
     :param dpi: resolution for rendering PDF pages, in dots per inch.
     :param limits: what the document may cost.
-    :raises DocumentError: ``empty_file``, ``unsupported_type``, ``password_protected``, ``damaged``,
-        ``too_many_bytes``, ``too_many_pages``, ``too_many_pixels``, ``no_such_page``.
+    :raises DocumentError: ``empty_file``, ``unsupported_type``, ``password_protected``,
+        ``unsupported_encryption``, ``damaged``, ``too_many_bytes``, ``too_many_pages``,
+        ``too_many_pixels``, ``no_such_page``.
     """
     selection, limits = selection or PageSelection(), limits or Limits()
     limits.check_bytes(path.stat().st_size)

@@ -8,10 +8,10 @@ import threading
 from pathlib import Path
 
 import pypdfium2
-from PIL import Image
+import pypdfium2.raw as pdfium
 
 from airflow_deepseek_ocr.errors import DocumentError
-from airflow_deepseek_ocr.ocr.documents import Document, Limits, Page
+from airflow_deepseek_ocr.ocr.documents import MOST_DRAWN_PIXELS, Document, Limits, Page
 from airflow_deepseek_ocr.ocr.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.pdf_text import read_text_layer
 from airflow_deepseek_ocr.ocr.text_layer import TextLayer
@@ -29,6 +29,7 @@ logging.getLogger("pypdfium2._helpers.document").addFilter(
 
 _POINTS_PER_INCH = 72
 _PASSWORD_ERROR = 4  # FPDF_ERR_PASSWORD in fpdfview.h
+_SECURITY_ERROR = 5  # FPDF_ERR_SECURITY
 
 
 class PdfDocument(Document):
@@ -65,11 +66,11 @@ class PdfDocument(Document):
                 )
                 try:
                     # A copy: the bitmap's memory is PDFium's and is released here.
-                    image = Image.fromarray(bitmap.to_numpy()[..., :3].copy())
+                    image = bitmap.to_pil().convert("RGB")
                     layer = _text_layer(number, page, bitmap)
                 finally:
                     bitmap.close()
-            except (pypdfium2.PdfiumError, MemoryError, ValueError, RuntimeError) as error:
+            except (pypdfium2.PdfiumError, ValueError, RuntimeError) as error:
                 raise _damaged(number, error) from error
             finally:
                 page.close()
@@ -84,7 +85,8 @@ class PdfDocument(Document):
         """Pixels per point: as the dpi asks, or as the limit on pixels allows."""
         scale = self._dpi / _POINTS_PER_INCH
         # A pixel of slack on each side, because PDFium rounds the size up.
-        allowed = math.sqrt(self._limits.max_pixels) - 1
+        pixels = min(self._limits.max_pixels, MOST_DRAWN_PIXELS)
+        allowed = math.sqrt(pixels) - 1
         longest = max(1.0, math.sqrt(max(width, 1.0) * max(height, 1.0)))
         if scale * longest <= allowed:
             return scale
@@ -96,18 +98,27 @@ class PdfDocument(Document):
             height,
             allowed / longest * _POINTS_PER_INCH,
             self._dpi,
-            self._limits.max_pixels,
+            pixels,
         )
         return allowed / longest
 
 
 def _open(path: Path) -> pypdfium2.PdfDocument:
+    # PDFium leaves its last error as it is when it finds no page tree, and a damaged file would be said
+    # to have the password of the one before.
+    pdfium.FPDF_LoadMemDocument(b"", 0, None)
     try:
         return pypdfium2.PdfDocument(path)
     except pypdfium2.PdfiumError as error:
         if error.err_code == _PASSWORD_ERROR:
             raise DocumentError(
                 "password_protected", "The PDF needs a password to open; save a copy without one."
+            ) from error
+        if error.err_code == _SECURITY_ERROR:
+            raise DocumentError(
+                "unsupported_encryption",
+                "The PDF is encrypted in a way that no password opens, such as for the owner of a "
+                "certificate; save a copy without encryption.",
             ) from error
         raise DocumentError(
             "damaged", f"The PDF is damaged or cut short ({error}); upload it again or repair it."
@@ -119,7 +130,7 @@ def _text_layer(
 ) -> TextLayer | None:
     try:
         return read_text_layer(page, bitmap.get_posconv(page))
-    except (pypdfium2.PdfiumError, MemoryError, ValueError, RuntimeError) as error:
+    except (pypdfium2.PdfiumError, ValueError, RuntimeError) as error:
         log.warning("The text layer of page %d cannot be read: %s", number, error)
         return None
 

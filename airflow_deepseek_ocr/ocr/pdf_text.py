@@ -12,6 +12,9 @@ from airflow_deepseek_ocr.ocr.text_layer import LayerLine, TextLayer
 _SAMPLE = 2000
 #: Most pieces of lines that are placed; a page of a drawing may have a piece for each letter.
 _MOST_LINES = 5000
+#: Most characters looked at while lines are placed, because PDFium goes through all of the page's for each:
+#: a second's work. Pages of up to 20,000 characters are placed whole.
+_MOST_CHARACTERS = 100_000_000
 
 
 def read_text_layer(page: pypdfium2.PdfPage, places: pypdfium2.PdfPosConv) -> TextLayer:
@@ -54,7 +57,8 @@ def _shares(textpage: pypdfium2.PdfTextPage) -> tuple[float, float]:
 def _lines(textpage: pypdfium2.PdfTextPage, places: pypdfium2.PdfPosConv) -> tuple[LayerLine, ...]:
     _, _, width, height, _ = places.pos_args
     lines = []
-    for index in range(min(textpage.count_rects(), _MOST_LINES)):
+    most = min(_MOST_LINES, _MOST_CHARACTERS // max(1, textpage.count_chars()))
+    for index in range(min(textpage.count_rects(), most)):
         left, bottom, right, top = textpage.get_rect(index)
         text = textpage.get_text_bounded(left, bottom, right, top).strip()
         if not text:

@@ -74,6 +74,8 @@ class DeepSeekOCROperator(BaseOperator):
     :param max_bytes: largest file read, in bytes.
     :param max_pages: most pages read of one document.
     :param max_pixels: most pixels of a page.
+    :param max_page_seconds: longest time that opening a document or drawing a page may take, in seconds.
+    :param max_page_memory: most memory that drawing may take, in bytes.
     """
 
     template_fields: Sequence[str] = (
@@ -115,6 +117,8 @@ class DeepSeekOCROperator(BaseOperator):
         max_bytes: int = Limits.max_bytes,
         max_pages: int = Limits.max_pages,
         max_pixels: int = Limits.max_pixels,
+        max_page_seconds: float = Limits.max_page_seconds,
+        max_page_memory: int = Limits.max_page_memory,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -139,6 +143,8 @@ class DeepSeekOCROperator(BaseOperator):
         self.max_bytes = max_bytes
         self.max_pages = max_pages
         self.max_pixels = max_pixels
+        self.max_page_seconds = max_page_seconds
+        self.max_page_memory = max_page_memory
         self._pipeline: Pipeline | None = None
 
     @cached_property
@@ -167,7 +173,13 @@ class DeepSeekOCROperator(BaseOperator):
                 text_layer=self.text_layer,
                 min_score=self.min_score,
             )
-            limits = Limits(self.max_bytes, self.max_pages, self.max_pixels)
+            limits = Limits(
+                self.max_bytes,
+                self.max_pages,
+                self.max_pixels,
+                self.max_page_seconds,
+                self.max_page_memory,
+            )
             budget = ErrorBudget.of(self.max_failed_pages)
             with closing(open_store(self.db_conn_id)) as store:
                 self._pipeline = Pipeline(

@@ -1,0 +1,330 @@
+"""Documents opened and drawn in a process of its own, within limits of time and memory.
+
+A file of two kilobytes can keep PDFium busy for hours, take all memory, or end the process by a defect in
+a decoder written in C. In the task's own process that would end the task, and its retry, and the next. So
+a :class:`Drawer` has the work done by a child (:mod:`airflow_deepseek_ocr.ocr.drawing_process`); if that
+dies, the page or document fails with a reason, and the next one gets a new child. It keeps accidents away,
+not attackers: the child has the rights of this process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from PIL import Image
+
+from airflow_deepseek_ocr.errors import DeepSeekOCRError, DocumentError, UnavailableError
+from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI, Document, Limits, Page
+from airflow_deepseek_ocr.ocr.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.text_layer import TextLayer
+
+#: Pages of one document that may end a child each; every one may take as long as the limit allows.
+_MOST_DEATHS = 3
+#: Seconds until a child answers for the first time, at most: Python with NumPy, on a busy host.
+_START_S = 60.0
+#: Seconds after which a child is ended whose own alarm should have done so.
+_GRACE_S = 10.0
+#: Exit status of a child whose allocation failed where Python noticed.
+OUT_OF_MEMORY = 3
+#: Seconds between two looks at a child's memory while it works.
+_LOOK_S = 0.05
+#: Share of the allowed memory that a child was last seen using, from which on memory is what it died of.
+_NEARLY_ALL = 0.6
+
+
+@dataclass(frozen=True)
+class OpenRequest:
+    """Asks the child to open a document, instead of the one it has open; a number asks for a page.
+
+    :param path: a local file.
+    :param selection: the pages to read.
+    :param dpi: resolution for rendering PDF pages.
+    :param limits: what the document may cost.
+    """
+
+    path: Path
+    selection: PageSelection
+    dpi: int
+    limits: Limits
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What the child says of the open document."""
+
+    media_type: str
+    page_count: int
+    page_numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What the child says of a page, before its pixels.
+
+    :param size: width and height in pixels; three bytes of each follow, in strips of whole rows.
+    :param text_layer: the page's own text.
+    """
+
+    size: tuple[int, int]
+    text_layer: TextLayer | None
+
+
+class _DiedError(DocumentError):
+    """The child died over this request."""
+
+
+class Drawer:
+    """Opens documents, one at a time, in a child that starts when the first is opened.
+
+    Not safe for several threads at once.
+
+    :param limits: what a document may cost.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._child: _Child | None = None
+
+    def open(
+        self, path: Path, *, selection: PageSelection | None = None, dpi: int = DEFAULT_DPI
+    ) -> Document:
+        """Open a file as pages; see :func:`~airflow_deepseek_ocr.ocr.documents.open_document`.
+
+        :raises DocumentError: as there, and ``too_slow``, ``too_much_memory``, ``crashed``,
+            ``unreadable``; so do its pages.
+        """
+        request = OpenRequest(path.absolute(), selection or PageSelection(), dpi, self._limits)
+        return _DrawnDocument(self, request)
+
+    def child(self) -> _Child:
+        """The child, alive."""
+        if self._child is None or self._child.dead:
+            self._child = _Child(self._limits)
+        return self._child
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.end()
+            self._child = None
+
+    def __enter__(self) -> Drawer:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class _DrawnDocument(Document):
+    """A document that a child has open."""
+
+    def __init__(self, drawer: Drawer, request: OpenRequest) -> None:
+        self._drawer, self._request = drawer, request
+        self._deaths: list[_DiedError] = []
+        opened = self._open()
+        self.media_type, self.page_count = opened.media_type, opened.page_count
+        self.page_numbers = opened.page_numbers
+
+    def page(self, number: int) -> Page:
+        """See :meth:`Document.page`."""
+        if len(self._deaths) >= _MOST_DEATHS:
+            raise DocumentError(
+                self._deaths[-1].code,
+                f"Page {number} was not tried, after {len(self._deaths)} pages that could not be drawn: "
+                f"{self._deaths[-1]}",
+            )
+        try:
+            if self._child.dead:
+                self._open()
+            return self._child.draw(number)
+        except _DiedError as error:
+            self._deaths.append(error)
+            raise
+
+    def close(self) -> None:
+        """See :meth:`Document.close`."""
+        # A child that died has no file open any more, and one that dies of this none either.
+        if not self._child.dead:
+            with suppress(DocumentError):
+                self._child.ask(None, "Closing the document")
+
+    def _open(self) -> Opened:
+        self._child = self._drawer.child()
+        opened = self._child.ask(self._request, "Opening the document")
+        assert isinstance(opened, Opened)  # noqa: S101 - the answer to an OpenRequest
+        return opened
+
+
+class _Child:
+    """A process that draws.
+
+    :param limits: how long each request may take, and how much memory the process.
+    :raises UnavailableError: ``drawing_process`` if it does not start.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self.dead = False
+        self._limits = limits
+        self._peak_bytes = 0
+        self._connection, theirs = Pipe()
+        try:
+            with theirs:
+                self._process = _start(theirs.fileno(), limits)
+        except OSError as error:
+            self._connection.close()
+            raise _does_not_start(str(error)) from error
+        try:
+            ready = self._connection.poll(_START_S) and self._connection.recv()
+        except (EOFError, OSError):
+            ready = False
+        if not ready:
+            self.end()
+            raise _does_not_start(f"exit status {self._process.returncode}")
+
+    def ask(self, request: OpenRequest | int | None, what: str) -> Any:
+        """The answer to a request.
+
+        :param request: a document to open, the number of a page to draw, or None to close.
+        :param what: the request in words.
+        :raises DocumentError: the document's fault, or that the child died over it.
+        """
+        try:
+            self._connection.send(request)
+        except OSError:
+            raise self._died(what) from None
+        answer = self._receive(self._connection.recv, what)
+        if isinstance(answer, DocumentError):
+            raise answer
+        return answer
+
+    def draw(self, number: int) -> Page:
+        """A page of the open document.
+
+        :raises DocumentError: see :meth:`ask`.
+        """
+        what = f"Drawing page {number}"
+        drawn = self.ask(number, what)
+        assert isinstance(drawn, Drawn)  # noqa: S101 - the answer to a number
+        (width, height), top = drawn.size, 0
+        image = Image.new("RGB", drawn.size)
+        while top < height:
+            pixels = self._receive(self._connection.recv_bytes, what)
+            strip = Image.frombytes("RGB", (width, len(pixels) // (3 * width)), pixels)
+            image.paste(strip, (0, top))
+            top += strip.height
+        return Page(number, image, drawn.text_layer)
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self.dead = True
+        self._connection.close()
+        self._process.kill()
+        self._process.wait()
+
+    def _receive(self, receive: Callable[[], Any], what: str) -> Any:
+        deadline = time.monotonic() + self._limits.max_page_seconds + _GRACE_S
+        try:
+            while not self._connection.poll(_LOOK_S):
+                self._peak_bytes = _peak_bytes(self._process.pid) or self._peak_bytes
+                if time.monotonic() > deadline:
+                    raise self._died(what, too_slow=True)
+            return receive()
+        except (EOFError, OSError):
+            raise self._died(what) from None
+
+    def _died(self, what: str, *, too_slow: bool = False) -> DeepSeekOCRError:
+        """What it died of; it is ended where it lives."""
+        if not too_slow:
+            # It closed its end of the connection, so it is about to be gone.
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GRACE_S)
+        self.end()
+        code, limits = self._process.returncode, self._limits
+        if too_slow or code == -signal.SIGALRM:
+            return _DiedError(
+                "too_slow",
+                f"{what} took more than {limits.max_page_seconds:g} seconds; simplify the document (print "
+                "it to a new PDF, or scan it), or raise max_page_seconds.",
+            )
+        if code == OUT_OF_MEMORY or self._peak_bytes > _NEARLY_ALL * limits.max_page_memory:
+            return _DiedError(
+                "too_much_memory",
+                f"{what} needs more than {limits.max_page_memory >> 20:,} MiB of memory; simplify the "
+                "document (print it to a new PDF, or scale its images down), or raise max_page_memory.",
+            )
+        if code == -signal.SIGKILL:
+            return UnavailableError(
+                "drawing_killed",
+                f"{what} was ended from outside, as hosts do that run out of memory; nothing is wrong "
+                "with the document as far as that is known. Try again.",
+            )
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+        return _DiedError(
+            "crashed",
+            f"{what} ended the process that did it ({how}): the file is damaged in a way that the decoder "
+            "does not bear. Repair or convert it.",
+        )
+
+
+def _start(descriptor: int, limits: Limits) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(  # noqa: S603 - our own module
+        [
+            sys.executable,
+            "-m",
+            "airflow_deepseek_ocr.ocr.drawing_process",
+            str(descriptor),
+            str(limits.max_page_memory),
+            str(limits.max_page_seconds),
+        ],
+        pass_fds=[descriptor],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=_environment(),
+    )
+
+
+def _does_not_start(why: str) -> UnavailableError:
+    return UnavailableError(
+        "drawing_process",
+        f"The process that draws pages does not start ({why}); what it wrote stands in this task's log. "
+        "Is there memory left on this host?",
+    )
+
+
+def _environment() -> dict[str, str]:
+    """Ours, with the folders that modules were imported from."""
+    return os.environ | {
+        "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder),
+        # No threads, and no memory for them, for the little that NumPy does.
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        # glibc's malloc gives the memory of a large page back when it is freed; left alone it learns to
+        # keep it.
+        "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
+    }
+
+
+def _peak_bytes(process: int) -> int:
+    """The most memory a process has had in use; 0 if it is gone."""
+    try:
+        status = Path(f"/proc/{process}/status").read_text()
+    except OSError:
+        return 0
+    _, _, rest = status.partition("VmHWM:")
+    return int(rest.split()[0]) << 10 if rest else 0

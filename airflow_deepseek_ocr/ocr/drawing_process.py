@@ -1,0 +1,124 @@
+"""The process in which documents are opened and drawn; :mod:`airflow_deepseek_ocr.ocr.drawing` starts it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+import sys
+import warnings
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from airflow_deepseek_ocr.errors import DocumentError
+from airflow_deepseek_ocr.ocr.documents import Document, open_document
+from airflow_deepseek_ocr.ocr.drawing import OUT_OF_MEMORY, Drawn, Opened, OpenRequest
+
+log = logging.getLogger(__name__)
+
+#: Bytes of pixels sent at once: few enough to be no matter beside the page.
+_STRIP_BYTES = 4 << 20
+
+
+class _Requests:
+    """Answers requests, one after the other.
+
+    :param connection: they come and are answered there.
+    """
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        self._connection = connection
+        self._document: Document | None = None
+
+    def answer(self, request: OpenRequest | int | None) -> None:
+        """Do what is asked, and say how it went."""
+        try:
+            if isinstance(request, int):
+                self._draw(request)
+                return
+            self._close()
+            opened = None if request is None else self._open(request)
+        except DocumentError as error:
+            self._connection.send(error)
+        except (MemoryError, BrokenPipeError):
+            raise
+        except Exception as error:
+            log.exception("A document could not be read.")
+            self._connection.send(
+                DocumentError(
+                    "unreadable",
+                    f"The document cannot be read: {type(error).__name__}: {error}. Repair or convert it.",
+                )
+            )
+        else:
+            self._connection.send(opened)
+
+    def _open(self, request: OpenRequest) -> Opened:
+        self._document = document = open_document(
+            request.path, selection=request.selection, dpi=request.dpi, limits=request.limits
+        )
+        return Opened(document.media_type, document.page_count, document.page_numbers)
+
+    def _close(self) -> None:
+        document, self._document = self._document, None
+        if document is not None:
+            document.close()
+
+    def _draw(self, number: int) -> None:
+        assert self._document is not None  # noqa: S101 - pages are asked for of open documents
+        page = self._document.page(number)
+        width, height = page.image.size
+        self._connection.send(Drawn((width, height), page.text_layer))
+        rows = max(1, _STRIP_BYTES // (3 * width))
+        for top in range(0, height, rows):
+            strip = page.image.crop((0, top, width, min(top + rows, height)))
+            self._connection.send_bytes(strip.tobytes())
+
+
+def main(arguments: list[str]) -> int:
+    """Answer until the other end is closed.
+
+    :param arguments: a connection's descriptor; bytes of memory and seconds that a request may take.
+    """
+    descriptor, memory, seconds = int(arguments[0]), int(arguments[1]), float(arguments[2])
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    # The limits are checked; Pillow's advice would stand in every log.
+    warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    # The terminal's interrupt is meant for the one who asks.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Left to the kernel, which ends a process in the middle of a library's loop too.
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    own = _own_bytes() + memory
+    resource.setrlimit(
+        resource.RLIMIT_DATA, (own if most == resource.RLIM_INFINITY else min(own, most), most)
+    )
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with Connection(descriptor) as connection, suppress(EOFError, BrokenPipeError):
+        requests = _Requests(connection)
+        connection.send(True)
+        while True:
+            request = connection.recv()
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            try:
+                requests.answer(request)
+            except MemoryError:
+                # At once: there may be no memory left for an orderly end.
+                os._exit(OUT_OF_MEMORY)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    return 0
+
+
+def _own_bytes() -> int:
+    """Memory that Python and its modules take up, as RLIMIT_DATA counts it."""
+    _, _, rest = Path("/proc/self/status").read_text().partition("VmData:")
+    return int(rest.split()[0]) << 10
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
