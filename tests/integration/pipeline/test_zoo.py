@@ -1,0 +1,174 @@
+"""Documents and model outputs that are wrong, each in a way of its own, through the whole pipeline."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
+
+import pytest
+from PIL import Image
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.documents import Limits
+from airflow_deepseek_ocr.ocr.engine import PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.identity import DocumentRef
+from airflow_deepseek_ocr.pipeline import Pipeline
+from airflow_deepseek_ocr.sources.files import FileSource
+from airflow_deepseek_ocr.sources.s3 import Listing
+from airflow_deepseek_ocr.sources.source import Sources
+from airflow_deepseek_ocr.store.store import Store
+from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow
+from tests.conftest import TINY_MODEL
+from tests.integration.pipeline.fake_engine import DOCUMENTS, RECIPE, FakeEngine
+from tests.zoo.all import ANIMALS
+from tests.zoo.animals import Outcome
+from tests.zoo.others import NAMES
+from tests.zoo.outputs import OUTPUTS
+
+#: How wrong documents are read: quickly, and whatever the model writes is taken.
+_QUICKLY = replace(
+    RECIPE, resolution="tiny", max_output_length=4, reread="guard", min_score=0.0, dpi=144
+)
+#: The one that has to run into the limit of time.
+_SLOW = "glyph_bomb.pdf"
+
+
+@pytest.fixture(scope="module")
+def small_checkpoint() -> Iterator[TransformersEngine]:
+    engine = TransformersEngine(
+        TINY_MODEL, device="cpu", batch_size=1, decoding=Decoding(max_output_length=4)
+    )
+    yield engine
+    engine.close()
+
+
+def outcomes(store: Store) -> dict[str, Outcome]:
+    """What became of each document, by its key or name; each failure with words that help."""
+    with Session(store.database.engine) as session:
+        documents = session.scalars(select(DocumentRow)).all()
+        pages = session.scalars(select(PageRow).order_by(PageRow.page_number)).all()
+    for row in (*documents, *pages):
+        assert (row.error is None) == (row.error_code is None)
+        assert row.error is None or len(row.error) > 40, row.error
+    codes: dict[int, tuple[str | None, ...]] = {}
+    for page in pages:
+        codes[page.document_id] = (*codes.get(page.document_id, ()), page.error_code)
+    # A document none of whose pages could be read carries their reason, too.
+    return {
+        unquote(row.uri.rpartition("/")[2]): codes.get(row.id) or row.error_code or ()
+        for row in documents
+    }
+
+
+def _reference(path: Path) -> DocumentRef:
+    return DocumentRef("file://" + quote(str(path)))
+
+
+def test_every_document_ends_as_it_must(
+    pipeline: Callable[..., Pipeline],
+    store: Store,
+    small_checkpoint: TransformersEngine,
+    tmp_path: Path,
+) -> None:
+    left_out = {_SLOW, *(name for name in NAMES if "\n" not in name)}
+    expected = {name: each for name, each in ANIMALS.items() if name not in left_out}
+    for name, each in expected.items():
+        (tmp_path / name).write_bytes(each.make())
+
+    summary = pipeline(
+        sources=Sources({"file": lambda: FileSource(Limits())}),
+        recipe=_QUICKLY,
+        limits=Limits(),
+        get_engine=lambda: small_checkpoint,
+    ).run(_reference(tmp_path / name) for name in expected)
+
+    assert outcomes(store) == {name: each.outcome for name, each in expected.items()}
+    assert sum(summary.documents.values()) == len(expected)
+    assert not summary.retryable, "nothing of it is worth a retry"
+    with Session(store.database.engine) as session:
+        sizes = session.execute(
+            select(DocumentRow.uri, PageRow.width).join(PageRow).where(PageRow.page_number == 1)
+        )
+        widths = dict(sizes.tuples().all())
+    # Turned upright; halved; rendered with fewer dots per inch.
+    for name, width in {
+        "turned_by_its_tags.jpg": 160,
+        "bomb_within_the_limit.png": 4000,
+        "page_of_20000_points.pdf": 6324,
+    }.items():
+        assert widths[_reference(tmp_path / name).uri] == width
+
+
+def test_a_page_that_takes_too_long_is_given_up_and_the_next_is_read(
+    pipeline: Callable[..., Pipeline], store: Store, tmp_path: Path
+) -> None:
+    (tmp_path / _SLOW).write_bytes(ANIMALS[_SLOW].make())
+    (tmp_path / "good.tiff").write_bytes((DOCUMENTS / "letter.tiff").read_bytes())
+    refs = [_reference(tmp_path / name) for name in (_SLOW, "good.tiff")]
+    started = time.monotonic()
+
+    pipeline(recipe=_QUICKLY, limits=Limits(max_page_seconds=2)).run(refs)
+
+    assert time.monotonic() - started < 20
+    assert outcomes(store) == {_SLOW: ANIMALS[_SLOW].outcome, "good.tiff": (None, None)}
+
+
+def test_names_of_keys(
+    client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
+) -> None:
+    """All of them but for line ends, which moto does not take."""
+    names = [name for name in NAMES if "\n" not in name]
+    for name in names:
+        client.put_object(Bucket=bucket, Key=name, Body=ANIMALS[name].make())
+    found = list(Listing(bucket, suffixes=None).documents(client))
+    assert pipeline(recipe=_QUICKLY).run(found).documents == {"done": len(names)}
+    with Session(store.database.engine) as session:
+        uris = set(session.scalars(select(DocumentRow.uri)))
+    assert uris == {f"s3://{bucket}/{name}" for name in names}
+
+
+class Writer(FakeEngine):
+    """Writes one wrong text after the other."""
+
+    def read(self, requests: Iterable[PageRequest], progress: Any = None) -> Iterator[PageReading]:
+        for request, output in zip(requests, OUTPUTS.values(), strict=False):
+            yield PageReading(
+                request.key,
+                output.text,
+                output.ended,
+                vision_tokens=111,
+                text_tokens=_tokens(output.text),
+            )
+
+
+def _tokens(text: str) -> int:
+    return len(text) // 4
+
+
+def test_every_output_ends_as_it_must(
+    pipeline: Callable[..., Pipeline], store: Store, tmp_path: Path
+) -> None:
+    page = Image.open(io.BytesIO((DOCUMENTS / "table.png").read_bytes()))
+    for number, name in enumerate(OUTPUTS):
+        page.crop((0, 0, 640, 640 - number)).save(tmp_path / f"{name}.png")
+    refs = [_reference(tmp_path / f"{name}.png") for name in OUTPUTS]
+
+    writer = Writer()
+    pipeline(recipe=replace(RECIPE, reread="none"), limits=Limits(), get_engine=lambda: writer).run(
+        refs
+    )
+
+    found = {Path(name).stem: outcome[0] for name, outcome in outcomes(store).items() if outcome}
+    assert found == {name: output.code for name, output in OUTPUTS.items()}
+    with Session(store.database.engine) as session:
+        texts = session.scalars(select(PageRow.text).order_by(PageRow.id)).all()
+    for kept, output in zip(texts, OUTPUTS.values(), strict=True):
+        assert len(kept) == len(output.text), "what a model wrote is kept whole"
