@@ -1,0 +1,58 @@
+"""What a request to vLLM asks of the images, and the images as the model takes them; without vLLM."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from airflow_deepseek_ocr.errors import ConfigurationError
+from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, prepare
+from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION, Resolution, get_resolution
+
+#: Of ``mm_processor_kwargs``: the mode's name.
+_FIELD = "resolution"
+#: vLLM adds it by itself.
+_IGNORED = frozenset({"truncation"})
+
+
+def requested_resolution(options: Mapping[str, object]) -> Resolution:
+    """The mode that these ``mm_processor_kwargs`` name; gundam if they name none.
+
+    :raises ValueError: they name no mode that there is, or ask for anything else: sizes that the
+        model was not trained with end vLLM's engine. vLLM answers it with status 400.
+    """
+    unknown = sorted(options.keys() - _IGNORED - {_FIELD})
+    if unknown:
+        raise ValueError(
+            f"mm_processor_kwargs of DeepSeek-OCR are {_FIELD!r} alone, not {', '.join(unknown)}."
+        )
+    try:
+        return get_resolution(options.get(_FIELD, DEFAULT_RESOLUTION))  # type: ignore[arg-type]
+    except ConfigurationError as error:
+        raise ValueError(str(error)) from None
+
+
+def model_inputs(
+    images: Sequence[Image.Image], resolution: Resolution
+) -> dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int64]]:
+    """The images by the names that vLLM's model takes.
+
+    :param images: pages of any size.
+    :return: ``pixel_values`` of shape (images, 3, size, size), ``images_crop`` of shape
+        (tiles of all images, 3, 640, 640), ``images_spatial_crop`` with columns and rows of each
+        image's tiles, and ``view_size``, the size again.
+    """
+    views = [prepare(image, resolution) for image in images]
+    return {
+        "pixel_values": _pixels(np.stack([each.view for each in views])),
+        "images_crop": _pixels(np.concatenate([each.tiles for each in views])),
+        "images_spatial_crop": np.array([each.grid for each in views], np.int64),
+        "view_size": np.array([resolution.size], np.int64),
+    }
+
+
+def _pixels(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    return np.ascontiguousarray(PIXEL_VALUES[images].transpose(0, 3, 1, 2))
