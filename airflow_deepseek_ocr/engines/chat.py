@@ -21,6 +21,9 @@ from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, RESOLUTIONS
 OWN = "deepseek_ocr"
 #: Tiles that vLLM cuts a page into at most (``MAX_CROPS`` in its processor for DeepSeek-OCR).
 VLLM_MAX_TILES = 6
+#: The distribution with our plugin for vLLM, and the option without which vLLM (0.32) takes no
+#: ``mm_processor_kwargs`` from a request.
+VLLM_PLUGIN, TRUST_REQUESTS = "airflow-deepseek-ocr-vllm", "--trust-request-mm-kwargs"
 #: The model's end token; some servers leave it in the text where special tokens are kept.
 END_OF_TEXT = "<｜end▁of▁sentence｜>"
 #: Ids of ``<td>`` and ``</td>`` in the published tokenizer, which may repeat.
@@ -95,10 +98,16 @@ class Capabilities:
         """
         prompt_line(prompt)
         if resolution not in self.modes:
+            plugin = (
+                ""
+                if self.version
+                else f" vLLM reads in all modes with the plugin {VLLM_PLUGIN} in its environment, "
+                f"started with {TRUST_REQUESTS}."
+            )
             raise ConfigurationError(
                 "server_mode",
                 f"The server reads in {', '.join(self.modes)} only, not in {resolution!r}. Choose one "
-                "of these, or engine resident or in_process, which read in all modes.",
+                f"of these, or engine resident or in_process, which read in all modes.{plugin}",
             )
         if self.prompts and prompt.partition(":")[0] not in self.prompts:
             raise ConfigurationError(

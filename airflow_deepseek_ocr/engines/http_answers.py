@@ -45,7 +45,13 @@ def retry_after(response: httpx.Response) -> float:
 
 
 def unreachable(endpoint: Endpoint, error: Exception) -> UnavailableError:
-    """The error of a server that there is no connection to."""
+    """The error of a server that there is no connection to, or that does not answer."""
+    if isinstance(error, httpx.ReadTimeout):
+        return UnavailableError(
+            "server_unreachable",
+            f"{endpoint.socket_path or endpoint.url} did not answer in time. Is it busy, or is another "
+            "program at host and port of the connection?",
+        )
     return UnavailableError(
         "server_unreachable",
         f"No connection to {endpoint.socket_path or endpoint.url} ({type(error).__name__}). Is the "

@@ -41,7 +41,7 @@ from airflow_deepseek_ocr.engines.http_session import (
     UnreachableError,
     Wait,
 )
-from airflow_deepseek_ocr.engines.server_check import ask_capabilities, prove_guard
+from airflow_deepseek_ocr.engines.server_check import ask_capabilities, ask_modes, prove_guard
 from airflow_deepseek_ocr.errors import (
     ConfigurationError,
     DeepSeekOCRError,
@@ -177,6 +177,7 @@ class HttpEngine:
         if self._met is None or self._met[0] != endpoint:
             with endpoint.client(self._patience.timeout) as client:
                 capabilities = ask_capabilities(client, endpoint, self._model, self._revision)
+                capabilities = ask_modes(client, endpoint, capabilities)
                 if self._decoding.ngram_size:
                     prove_guard(client, endpoint, capabilities, self._decoding)
             self._met = endpoint, capabilities

@@ -22,7 +22,7 @@ from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.engines.choice import choose, remote_endpoint, server_plan
 from airflow_deepseek_ocr.engines.gpu import Gpu, driver_and_gpus, has_gpu
 from airflow_deepseek_ocr.engines.records import load_record, servers_folder
-from airflow_deepseek_ocr.engines.server_check import ask_capabilities, prove_guard
+from airflow_deepseek_ocr.engines.server_check import ask_capabilities, ask_modes, prove_guard
 from airflow_deepseek_ocr.errors import DeepSeekOCRError, MissingExtraError
 from airflow_deepseek_ocr.model.availability import describe_availability
 from airflow_deepseek_ocr.model.files import check_model_folder
@@ -148,6 +148,8 @@ def _some_mode(settings: Settings, modes: tuple[str, ...]) -> str:
 def _ask(endpoint: Endpoint, settings: Settings, timeout: httpx.Timeout, *, guard: bool) -> Any:
     with endpoint.client(timeout) as client:
         capabilities = ask_capabilities(client, endpoint, settings.model, settings.revision)
+        if guard or settings.resolution not in ("auto", *capabilities.modes):
+            capabilities = ask_modes(client, endpoint, capabilities)
         if guard:
             prove_guard(client, endpoint, capabilities, settings.decoding)
     return capabilities, guard or capabilities.guard is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -13,13 +14,18 @@ from airflow_deepseek_ocr.engines.http_answers import unreachable
 from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS
+from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, RESOLUTIONS
 
+_CHAT = "/v1/chat/completions"
+_REFUSALS = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
 #: A token that the probe forces on the model, and how strongly (the most that vLLM takes); any token
 #: that means nothing special would do, and small ids are in small vocabularies too.
 _FORCED_TOKEN, _BIAS = 200, 100
 _PROBE_TOKENS = 6
 #: With bigrams that must not repeat, a token cannot be written three times in a row.
 _PROBE_NGRAM = (2, 20)
+#: A mode that a server without our plugin for vLLM does not read in, and the one that it does.
+_PROBE_MODE, _ONLY_MODE = RESOLUTIONS["tiny"], RESOLUTIONS["gundam"]
 
 
 def ask_capabilities(
@@ -55,6 +61,35 @@ def ask_capabilities(
     )
 
 
+def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabilities) -> Capabilities:
+    """What the server can do, with the modes that it does not tell by itself.
+
+    vLLM cannot say that it has this package's plugin. It is asked to read in another mode than its
+    own: without the plugin it refuses, or counts as many tokens for the image as ever.
+
+    :param client: for the endpoint.
+    :param capabilities: what the server says; see :func:`ask_capabilities`.
+    :raises UnavailableError: ``server_unreachable``, ``server_answer``.
+    :raises ConfigurationError: ``server_secret``.
+    """
+    if capabilities.version is not None:
+        return capabilities
+    body = chat_request(
+        model=capabilities.model,
+        image_url=_blank_image(),
+        line=PROMPTS["free"].template,
+        resolution=_PROBE_MODE.name,
+        max_tokens=1,
+        guard=(0, 0),
+        table_cells=(),
+    )
+    answer = _json(client, endpoint, "POST", _CHAT, refusal={}, json=body)
+    tokens = (answer.get("usage") or {}).get("prompt_tokens")
+    if not isinstance(tokens, int) or tokens >= _ONLY_MODE.vision_tokens():
+        return capabilities
+    return replace(capabilities, modes=tuple(RESOLUTIONS), max_tiles=MAX_TILES)
+
+
 def prove_guard(
     client: httpx.Client, endpoint: Endpoint, capabilities: Capabilities, decoding: Decoding
 ) -> None:
@@ -81,7 +116,7 @@ def prove_guard(
         model=capabilities.model,
         image_url=_blank_image(),
         line=PROMPTS["free"].template,
-        resolution=None,
+        resolution=_PROBE_MODE.name if _PROBE_MODE.name in capabilities.modes else None,
         max_tokens=_PROBE_TOKENS,
         guard=_PROBE_NGRAM,
         table_cells=(),
@@ -92,7 +127,7 @@ def prove_guard(
         # Several tokens may look the same as text.
         "return_tokens_as_token_ids": True,
     }
-    answer = _json(client, endpoint, "POST", "/v1/chat/completions", json=body)
+    answer = _json(client, endpoint, "POST", _CHAT, json=body)
     try:
         written = [each["token"] for each in answer["choices"][0]["logprobs"]["content"]]
     except (TypeError, KeyError, IndexError) as error:
@@ -117,8 +152,18 @@ def _get_json(client: httpx.Client, endpoint: Endpoint, path: str) -> dict[str, 
 
 
 def _json(
-    client: httpx.Client, endpoint: Endpoint, method: str, path: str, **options: Any
+    client: httpx.Client,
+    endpoint: Endpoint,
+    method: str,
+    path: str,
+    *,
+    refusal: dict[str, Any] | None = None,
+    **options: Any,
 ) -> dict[str, Any]:
+    """The answer to a request.
+
+    :param refusal: the answer if the server takes the request for a wrong one; an error if None.
+    """
     try:
         response = client.request(method, path, **options)
     except httpx.TransportError as error:
@@ -133,6 +178,8 @@ def _json(
         raise UnavailableError(
             "server_unreachable", f"The server at {endpoint.url} answers {response.status_code}."
         )
+    if refusal is not None and response.status_code in _REFUSALS:
+        return refusal
     try:
         answer = response.json()
     except ValueError:

@@ -23,12 +23,15 @@ class Faults:
     :param card: the model's card.
     :param secret: what requests must know, if anything.
     :param guard: whether forced tokens are kept from repeating.
+    :param modes: what becomes of a mode that a request names: as in vLLM ``ignored``, ``refused``
+        (without its option), ``read`` (with this package's plugin), or a ``500``.
     """
 
     script: dict[str, list[str]] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=lambda: {"id": "m", "max_model_len": 8192})
     secret: str | None = None
     guard: bool = True
+    modes: str = "ignored"
     url: str = ""
     #: Paths that need no secret, with what they answer as text.
     open_paths: dict[str, Callable[[BaseHTTPRequestHandler], str]] = field(default_factory=dict)
@@ -42,7 +45,17 @@ class Faults:
     @property
     def pages(self) -> list[dict[str, Any]]:
         """Requests that were not probes."""
-        return [each for each in self.requests if "logit_bias" not in each]
+        return [each for each in self.requests if not is_probe(each)]
+
+    @property
+    def probes(self) -> list[dict[str, Any]]:
+        """The others."""
+        return [each for each in self.requests if is_probe(each)]
+
+
+def is_probe(body: dict[str, Any]) -> bool:
+    """Whether the request asks what the server can do."""
+    return "logit_bias" in body or body.get("max_tokens") == 1
 
 
 @contextmanager
@@ -78,7 +91,7 @@ def fault_server(faults: Faults, port: int = 0) -> Iterator[Faults]:
                 faults.in_flight += 1
                 faults.most_in_flight = max(faults.in_flight, faults.most_in_flight)
                 line = body["messages"][0]["content"][1]["text"]
-                script = [] if "logit_bias" in body else faults.script.get(line, [])
+                script = [] if is_probe(body) else faults.script.get(line, [])
                 what = script.pop(0) if script else "ok"
             try:
                 self._do(what, body)
@@ -122,7 +135,13 @@ def fault_server(faults: Faults, port: int = 0) -> Iterator[Faults]:
                 "finish_reason": "stop",
                 "logprobs": {"content": [{"token": token} for token in tokens]},
             }
-            usage = {"prompt_tokens": 300, "completion_tokens": 3}
+            mode = body.get("mm_processor_kwargs", {}).get("resolution")
+            if mode and faults.modes in ("refused", "500"):
+                status = 500 if faults.modes == "500" else 400
+                self._send(status, {"error": {"message": "mm_processor_kwargs are disabled"}})
+                return
+            tiny = mode == "tiny" and faults.modes == "read"
+            usage = {"prompt_tokens": 84 if tiny else 300, "completion_tokens": 3}
             self._send(200, {"choices": [choice], "usage": usage})
 
         def _known(self) -> bool:

@@ -148,11 +148,14 @@ def test_the_secret_is_nowhere(faults: Faults, caplog: pytest.LogCaptureFixture)
     assert b"hunter22" not in pickle.dumps(caught.value)
 
 
-def test_a_server_that_says_nothing_reads_in_gundam_only(faults: Faults) -> None:
+@pytest.mark.parametrize("modes", ["ignored", "refused"])
+def test_a_server_without_the_plugin_reads_in_gundam_only(faults: Faults, modes: str) -> None:
+    faults.modes = modes
     engine = engine_for(faults)
     assert engine.capabilities().modes == ("gundam",)
     for mode in ("tiny", "small", "base", "large"):
-        with pytest.raises(ConfigurationError, match=r"gundam only.*resident") as caught:
+        said = r"gundam only.*resident.*airflow-deepseek-ocr-vllm.*--trust-request-mm-kwargs"
+        with pytest.raises(ConfigurationError, match=said) as caught:
             list(engine.read([page("free", mode)]))
         assert caught.value.code == "server_mode"
     assert not faults.pages
@@ -167,6 +170,30 @@ def test_a_server_that_says_nothing_reads_in_gundam_only(faults: Faults) -> None
     }  # fmt: skip
     # vLLM refuses a request whose text might not fit.
     assert 8192 - 600 < sent["max_tokens"] + reading.vision_tokens < 8192
+
+
+def test_vllm_with_the_plugin_reads_in_all_modes(faults: Faults) -> None:
+    faults.modes = "read"
+    engine = engine_for(faults)
+    assert engine.capabilities().modes == ("tiny", "small", "base", "large", "gundam")
+    tall = Image.new("RGB", (400, 3600))
+    requests = [PageRequest(mode, tall, "free", mode) for mode in engine.modes()]
+    tokens = {reading.key: reading.vision_tokens for reading in engine.read(requests)}
+    # In gundam nine tiles, as in-process.
+    nine = 90 * 11 + 16 * 17 + 1
+    assert tokens == {"tiny": 73, "small": 111, "base": 273, "large": 421, "gundam": nine}
+    named = sorted(each["mm_processor_kwargs"]["resolution"] for each in faults.pages)
+    assert named == sorted(tokens)
+    with pytest.raises(ConfigurationError, match="huge"):
+        list(engine.read([PageRequest(1, tall, "free", "huge")]))
+
+
+def test_a_server_that_fails_at_the_probe_is_not_taken_for_one_without_the_plugin(
+    faults: Faults,
+) -> None:
+    faults.modes = "500"
+    with pytest.raises(UnavailableError, match="answers 500"):
+        engine_for(faults).capabilities()
 
 
 def test_at_most_six_tiles_where_vllm_cuts(faults: Faults) -> None:
@@ -187,7 +214,7 @@ def test_the_guard_is_proven_before_the_first_page(faults: Faults) -> None:
     engine = engine_for(faults)
     read(engine, "free")
     read(engine, "free")
-    assert len(faults.requests) - len(faults.pages) == 2, "it is asked once"
+    assert len([each for each in faults.probes if "logit_bias" in each]) == 2, "it is asked once"
 
 
 def test_another_model_or_revision_or_guard_is_refused(faults: Faults) -> None:

@@ -182,7 +182,11 @@ def test_a_remote_server_and_its_guard() -> None:
             (check,) = quick_checks(wrong)
             assert check.level is Level.FAILURE
             assert message in check.message
-        assert len(faults.requests) == 1, "the quick checks send no page"
+        assert len(faults.requests) == 3, "the quick checks ask for another mode, if they have to"
+        faults.modes = "read"
+        (check,) = quick_checks(remote(resolution="tiny"))
+        assert check.level is Level.OK
+        assert "modes: tiny, small, base, large, gundam" in check.message
         faults.guard = False
         failed = [each for each in all_checks(remote()) if each.level is Level.FAILURE]
         assert "NGramPerReqLogitsProcessor" in failed[0].message
