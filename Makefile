@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install install-test demo test lint types test-unit test-slow faults bench-warm test-gpu train evaluate \
-	thresholds fuzz format clean
+	thresholds fuzz fuzz-coverage zoo format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -59,6 +59,8 @@ help:
 	@echo 'make install    only the virtual environment in .venv'
 	@echo 'make thresholds  how many of the recorded readings the judge tells right, and its thresholds'
 	@echo 'make fuzz   generated texts through parser, judge and exporters (TEXTS=number, SEED=number)'
+	@echo 'make fuzz-coverage  the same, led by which code each text reaches (MINUTES=number)'
+	@echo 'make zoo    fetch what PDF and OCR tools test with, and read all of it within limits (LENGTH=tokens)'
 	@echo 'make train      train the small checkpoint, or go on (STEPS=, SECONDS_NOW=, RUN=folder; a CUDA GPU)'
 	@echo 'make evaluate   read held-out pages with the small checkpoint (PAGES=number)'
 
@@ -132,6 +134,23 @@ thresholds: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	$(PY) -m tests.fuzz --texts $(TEXTS) --seed $(SEED)
 
+# Minutes of it; what reached new code is kept in .fuzz/corpus, and the next run begins with that.
+MINUTES ?= 5
+
+fuzz-coverage: $(VENV)/.dev
+	$(BIN)/uv pip install --quiet --python $(PY) -e '.[fuzz]' $(TORCH)
+	@$(PY) -c 'import atheris' || { echo 'atheris has no wheel for this machine: Linux on x86-64 only' >&2; exit 1; }
+	mkdir -p .fuzz/corpus
+	$(PY) -m tests.fuzz_coverage .fuzz/corpus -max_total_time=$$(($(MINUTES) * 60)) -max_len=8192 \
+		-timeout=60 -rss_limit_mb=4096 -artifact_prefix=.fuzz/ -print_final_stats=1
+
+# Tokens of a page, and seconds after which it stops for now; run it again to go on.
+LENGTH ?= 64
+ZOO_SECONDS ?= inf
+
+zoo: $(VENV)/.dev
+	$(PY) -m tests.zoo.survey --folder .zoo --length $(LENGTH) --seconds $(ZOO_SECONDS)
+
 train: $(ASSETS)/texts.json
 	$(PY) -m training train --assets $(ASSETS) --out $(RUN) --steps $(STEPS) \
 		--batch-share $(BATCH_SHARE) $(if $(SECONDS_NOW),--seconds $(SECONDS_NOW))
@@ -148,4 +167,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .demo .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .demo .zoo .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

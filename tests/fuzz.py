@@ -1,4 +1,4 @@
-"""Generated texts through parser, judge, Markdown and the comparison with a text layer.
+"""Generated texts through parser, judge, exporters and the comparison with a text layer.
 
     python -m tests.fuzz --texts 1000000
 
@@ -17,8 +17,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from hypothesis import strategies as st
+from PIL import Image
 
 from airflow_deepseek_ocr.ocr.engine import FinishReason
+from airflow_deepseek_ocr.ocr.exports.overlay import draw_regions
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
 from airflow_deepseek_ocr.ocr.grounding import parse
 from airflow_deepseek_ocr.ocr.ink import Ink
@@ -33,6 +35,8 @@ from tests.recorded.measure import load
 
 #: Texts in the default tests, and seconds that a text of a page's length may take at most.
 SMALL, SLOWEST_S = 150, 2.0
+#: What boxes are drawn on, and for how many regions, since it takes longer than all the rest.
+_PAPER, _MOST_DRAWN = Image.new("RGB", (640, 480)), 20
 
 PROMPTS = ("free", "markdown", "ocr", "locate:Total", "figure", "describe")
 #: What the format is made of, and what breaks it.
@@ -106,6 +110,7 @@ def check(reading: dict[str, Any]) -> frozenset[Flag]:
     )
     page = PageResult(1, PageStatus.OK, "base", text=text, markdown=markdown, regions=regions)
     json.dumps(page_to_dict("a", page))
+    draw_regions(_PAPER, regions[:_MOST_DRAWN])
     assert time.monotonic() - started < SLOWEST_S + len(text) / 10_000
     return frozenset(found.flags)
 

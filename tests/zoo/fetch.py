@@ -1,0 +1,94 @@
+"""Documents that others test with: source distributions of PDF tools, and Debian's sources of OCR tools."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+#: From the package index that pip is set up for.
+DISTRIBUTIONS = ("pikepdf", "ocrmypdf", "pypdf")
+#: From the archive that apt is set up for.
+SOURCE_PACKAGES = ("leptonlib", "tesseract")
+
+_TIME_OUT_S = 600
+_APT = Path("/etc/apt")
+
+
+class FetchError(Exception):
+    """A collection cannot be had here; the message says why."""
+
+
+def fetch(name: str, folder: Path) -> Path:
+    """A collection's unpacked files; fetched only if they are not there yet.
+
+    :param name: one of ``DISTRIBUTIONS`` or ``SOURCE_PACKAGES``.
+    :param folder: where all collections are kept.
+    :raises FetchError: it cannot be had.
+    """
+    unpacked = folder / name
+    if unpacked.is_dir():
+        return unpacked
+    archives = folder / "archives" / name
+    archives.mkdir(parents=True, exist_ok=True)
+    if name in DISTRIBUTIONS:
+        _pip(name, archives)
+    else:
+        _apt(name, archives)
+    found = sorted(archives.glob("*.tar.*"))
+    if not found:
+        raise FetchError(f"{name}: no archive came")
+    half = folder / f"{name}.half"
+    shutil.rmtree(half, ignore_errors=True)
+    for archive in found:
+        with tarfile.open(archive) as opened:
+            opened.extractall(half / archive.name.partition(".tar")[0], filter="data")
+    half.rename(unpacked)
+    return unpacked
+
+
+def _pip(name: str, folder: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+    _run([*pip, "--no-binary", name, name])
+
+
+def _apt(name: str, folder: Path) -> None:
+    """With lists of our own: the system's need not name sources."""
+    if shutil.which("apt-get") is None:
+        raise FetchError(f"{name}: apt-get is missing; this is no Debian")
+    state = (folder.parent / "apt").resolve()
+    parts = state / "sources.list.d"
+    for path in (parts, state / "lists" / "partial", state / "archives" / "partial"):
+        path.mkdir(parents=True, exist_ok=True)
+    for path in (_APT / "sources.list", *sorted((_APT / "sources.list.d").glob("*"))):
+        if path.is_file():
+            sources = path.read_text()
+            sources = re.sub(r"(?m)^deb\b", "deb-src", sources)
+            sources = re.sub(r"(?m)^Types:.*$", "Types: deb-src", sources)
+            if "debian" in sources.lower():
+                (parts / path.name).write_text(sources)
+    options = [
+        f"Dir::Etc::sourceparts={parts}",
+        "Dir::Etc::sourcelist=-",
+        f"Dir::State::lists={state / 'lists'}",
+        f"Dir::Cache={state}",
+        "APT::Sandbox::User=root",
+    ]
+    apt = ["apt-get", "-qq", *(part for each in options for part in ("-o", each))]
+    if not any((state / "lists").glob("*Sources*")):
+        _run([*apt, "update"])
+    _run([*apt, "source", "--download-only", name], folder)
+
+
+def _run(command: list[str], folder: Path | None = None) -> None:
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, timeout=_TIME_OUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise FetchError(f"{command[0]}: {error}") from error
+    if done.returncode:
+        raise FetchError(f"{' '.join(command[:4])} ...: {done.stderr.strip()[-500:]}")
