@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from mmap import ACCESS_READ, mmap
 from multiprocessing import Pipe
 from pathlib import Path
 from types import TracebackType
@@ -70,9 +71,9 @@ class Opened:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What the child says of a page, before its pixels.
+    """What the child says of a page when it has written the pixels into the file in memory.
 
-    :param size: width and height in pixels; three bytes of each follow, in strips of whole rows.
+    :param size: width and height in pixels, of three bytes each.
     :param text_layer: the page's own text.
     """
 
@@ -183,11 +184,13 @@ class _Child:
         self._limits = limits
         self._peak_bytes = 0
         self._connection, theirs = Pipe()
+        # Through a pipe a page takes longer than its drawing.
+        self._pixels = os.memfd_create("page")
         try:
             with theirs:
-                self._process = _start(theirs.fileno(), limits)
+                self._process = _start((theirs.fileno(), self._pixels), limits)
         except OSError as error:
-            self._connection.close()
+            self._close()
             raise _does_not_start(str(error)) from error
         try:
             ready = self._connection.poll(_START_S) and self._connection.recv()
@@ -221,21 +224,24 @@ class _Child:
         what = f"Drawing page {number}"
         drawn = self.ask(number, what)
         assert isinstance(drawn, Drawn)  # noqa: S101 - the answer to a number
-        (width, height), top = drawn.size, 0
-        image = Image.new("RGB", drawn.size)
-        while top < height:
-            pixels = self._receive(self._connection.recv_bytes, what)
-            strip = Image.frombytes("RGB", (width, len(pixels) // (3 * width)), pixels)
-            image.paste(strip, (0, top))
-            top += strip.height
+        width, height = drawn.size
+        with mmap(self._pixels, 3 * width * height, access=ACCESS_READ) as pixels:
+            with memoryview(pixels) as view:
+                image = Image.frombytes("RGB", drawn.size, view)
+        os.ftruncate(self._pixels, 0)
         return Page(number, image, drawn.text_layer)
 
     def end(self) -> None:
         """End it, whatever it does."""
-        self.dead = True
+        if not self.dead:
+            self.dead = True
+            self._close()
+            self._process.kill()
+            self._process.wait()
+
+    def _close(self) -> None:
         self._connection.close()
-        self._process.kill()
-        self._process.wait()
+        os.close(self._pixels)
 
     def _receive(self, receive: Callable[[], Any], what: str) -> Any:
         deadline = time.monotonic() + self._limits.max_page_seconds + _GRACE_S
@@ -282,17 +288,17 @@ class _Child:
         )
 
 
-def _start(descriptor: int, limits: Limits) -> subprocess.Popen[bytes]:
+def _start(descriptors: tuple[int, int], limits: Limits) -> subprocess.Popen[bytes]:
     return subprocess.Popen(  # noqa: S603 - our own module
         [
             sys.executable,
             "-m",
             "airflow_deepseek_ocr.ocr.drawing_process",
-            str(descriptor),
+            *map(str, descriptors),
             str(limits.max_page_memory),
             str(limits.max_page_seconds),
         ],
-        pass_fds=[descriptor],
+        pass_fds=descriptors,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         env=_environment(),
@@ -314,9 +320,6 @@ def _environment() -> dict[str, str]:
         # No threads, and no memory for them, for the little that NumPy does.
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
-        # glibc's malloc gives the memory of a large page back when it is freed; left alone it learns to
-        # keep it.
-        "MALLOC_MMAP_THRESHOLD_": str(1 << 20),
     }
 
 

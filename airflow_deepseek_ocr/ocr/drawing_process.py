@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import resource
@@ -21,7 +22,7 @@ from airflow_deepseek_ocr.ocr.drawing import OUT_OF_MEMORY, Drawn, Opened, OpenR
 
 log = logging.getLogger(__name__)
 
-#: Bytes of pixels sent at once: few enough to be no matter beside the page.
+#: Bytes of pixels copied at once: few enough to be no matter beside the page.
 _STRIP_BYTES = 4 << 20
 
 
@@ -29,10 +30,11 @@ class _Requests:
     """Answers requests, one after the other.
 
     :param connection: they come and are answered there.
+    :param pixels: descriptor of the file in memory that pages are written to.
     """
 
-    def __init__(self, connection: Connection[Any, Any]) -> None:
-        self._connection = connection
+    def __init__(self, connection: Connection[Any, Any], pixels: int) -> None:
+        self._connection, self._pixels = connection, pixels
         self._document: Document | None = None
 
     def answer(self, request: OpenRequest | int | None) -> None:
@@ -68,24 +70,35 @@ class _Requests:
         document, self._document = self._document, None
         if document is not None:
             document.close()
+            _give_back_memory()
 
     def _draw(self, number: int) -> None:
         assert self._document is not None  # noqa: S101 - pages are asked for of open documents
         page = self._document.page(number)
         width, height = page.image.size
-        self._connection.send(Drawn((width, height), page.text_layer))
+        os.ftruncate(self._pixels, 3 * width * height)
         rows = max(1, _STRIP_BYTES // (3 * width))
         for top in range(0, height, rows):
             strip = page.image.crop((0, top, width, min(top + rows, height)))
-            self._connection.send_bytes(strip.tobytes())
+            os.pwrite(self._pixels, strip.tobytes(), 3 * width * top)
+        self._connection.send(Drawn((width, height), page.text_layer))
+
+
+def _give_back_memory() -> None:
+    """Have malloc return what it keeps of large pages; only glibc keeps it, and can be asked."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def main(arguments: list[str]) -> int:
     """Answer until the other end is closed.
 
-    :param arguments: a connection's descriptor; bytes of memory and seconds that a request may take.
+    :param arguments: descriptors of a connection and of a file in memory for pages; bytes of memory and
+        seconds that a request may take.
     """
-    descriptor, memory, seconds = int(arguments[0]), int(arguments[1]), float(arguments[2])
+    descriptor, pixels, memory = map(int, arguments[:3])
+    seconds = float(arguments[3])
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # The limits are checked; Pillow's advice would stand in every log.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -100,7 +113,7 @@ def main(arguments: list[str]) -> int:
     )
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with Connection(descriptor) as connection, suppress(EOFError, BrokenPipeError):
-        requests = _Requests(connection)
+        requests = _Requests(connection, pixels)
         connection.send(True)
         while True:
             request = connection.recv()
