@@ -225,9 +225,11 @@ class _Child:
         drawn = self.ask(number, what)
         assert isinstance(drawn, Drawn)  # noqa: S101 - the answer to a number
         width, height = drawn.size
-        with mmap(self._pixels, 3 * width * height, access=ACCESS_READ) as pixels:
-            with memoryview(pixels) as view:
-                image = Image.frombytes("RGB", drawn.size, view)
+        with (
+            mmap(self._pixels, 3 * width * height, access=ACCESS_READ) as pixels,
+            memoryview(pixels) as view,
+        ):
+            image = Image.frombytes("RGB", drawn.size, view)
         os.ftruncate(self._pixels, 0)
         return Page(number, image, drawn.text_layer)
 

@@ -193,10 +193,14 @@ def documents(collection: Path) -> list[Path]:
 
 
 def what_is_stored(database: Path, path: Path) -> tuple[str, str, dict[str, int]]:
-    """Status and reason of a document, and how many of its pages ended in each way."""
+    """Status and reason of a document, and how many of its pages ended in each way.
+
+    What is worth a retry has the status ``retryable``: nothing outside of the documents should fail here.
+    """
     with closing(sqlite3.connect(database, timeout=30)) as store:
         rows = store.execute(
-            "SELECT id, status, coalesce(error_code, '') FROM ocr_documents WHERE uri = ?",
+            "SELECT id, iif(retryable, 'retryable', status), coalesce(error_code, '') "
+            "FROM ocr_documents WHERE uri = ?",
             ("file://" + quote(str(path)),),
         ).fetchall()
         if len(rows) != 1:
