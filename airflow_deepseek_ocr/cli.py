@@ -289,6 +289,7 @@ def _pages(
     with Drawer(Limits()) as drawer:
         for file in files:
             try:
+                # Opened here too, for the system's own words about a path that is wrong.
                 with file.open("rb"), drawer.open(file, selection=selection, dpi=dpi) as document:
                     for number in document.page_numbers:
                         try:
