@@ -164,10 +164,12 @@ class Reading:
         return []
 
     def _memory(self) -> int:
-        total = 0
+        total, own = 0, self._process.args
         for process in (self._watched, *self._children()):
             with _gone():
-                total += process.memory_info().rss
+                # A child that has not become another program yet shares all of its parent's memory.
+                if process == self._watched or process.cmdline() != own:
+                    total += process.memory_info().rss
         return total
 
 
