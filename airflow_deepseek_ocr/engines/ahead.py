@@ -1,4 +1,4 @@
-"""An iterator that runs ahead of its consumer, in a thread of its own."""
+"""An iterator that runs ahead of its consumer, in threads of its own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Generic, Protocol, TypeVar, runtime_checkable
 
@@ -34,18 +35,26 @@ class _End:
 class Ahead(Generic[Item, Made]):
     """Draws items and works on them while the consumer does something else.
 
-    A context manager: leaving it stops the thread, which closes nothing of the source's.
+    A context manager: leaving it stops the threads, which close nothing of the source's.
 
-    :param source: drawn in the thread, never more than ``bound`` items ahead. If it is
+    :param source: drawn in one thread, never more than ``bound`` items ahead. If it is
         :class:`Stoppable`, leaving the context stops it.
-    :param work: done on each item in the thread; what it raises reaches the consumer like an error
+    :param work: done on each item in other threads; what it raises reaches the consumer like an error
         of the source.
     :param bound: results that may wait.
+    :param workers: items that are worked on at once.
     """
 
-    def __init__(self, source: Iterable[Item], work: Callable[[Item], Made], bound: int) -> None:
-        self._source, self._work = source, work
-        self._results: queue.Queue[Made | _End] = queue.Queue(max(1, bound))
+    def __init__(
+        self,
+        source: Iterable[Item],
+        work: Callable[[Item], Made],
+        bound: int,
+        workers: int = 1,
+    ) -> None:
+        self._source, self._work, self._workers = source, work, workers
+        self._results: queue.Queue[Future[Made] | _End] = queue.Queue(max(1, bound))
+        self._next: Future[Made] | _End | None = None
         self._stop = threading.Event()
         self._over = False
         self._thread = threading.Thread(target=self._run, name="pages-ahead", daemon=True)
@@ -75,16 +84,21 @@ class Ahead(Generic[Item, Made]):
         """
         if self._over:
             return None
-        try:
-            result = self._results.get(block=wait)
-        except queue.Empty:
+        if self._next is None:
+            try:
+                self._next = self._results.get(block=wait)
+            except queue.Empty:
+                return None
+        if isinstance(self._next, Future) and not (wait or self._next.done()):
             return None
-        if isinstance(result, _End):
-            self._over = True
-            if result.error is not None:
-                raise result.error
-            return None
-        return result
+        result, self._next = self._next, None
+        if isinstance(result, Future):
+            self._over = result.exception() is not None
+            return result.result()
+        self._over = True
+        if result.error is not None:
+            raise result.error
+        return None
 
     @property
     def over(self) -> bool:
@@ -93,15 +107,16 @@ class Ahead(Generic[Item, Made]):
 
     def _run(self) -> None:
         end = _End(None)
-        try:
-            for item in self._source:
-                if not self._put(self._work(item)):
-                    return
-        except BaseException as error:
-            end = _End(error)
-        self._put(end)
+        with ThreadPoolExecutor(self._workers, "pages-ahead") as pool:
+            try:
+                for item in self._source:
+                    if not self._put(pool.submit(self._work, item)):
+                        return
+            except BaseException as error:
+                end = _End(error)
+            self._put(end)
 
-    def _put(self, result: Made | _End) -> bool:
+    def _put(self, result: Future[Made] | _End) -> bool:
         while not self._stop.is_set():
             try:
                 self._results.put(result, timeout=_POLL_S)

@@ -13,7 +13,8 @@ import torch
 
 from airflow_deepseek_ocr.engines.ahead import Ahead
 from airflow_deepseek_ocr.engines.embedding import PreparedPage
-from airflow_deepseek_ocr.engines.slots import Slots
+from airflow_deepseek_ocr.engines.phases import PhaseClock
+from airflow_deepseek_ocr.engines.slots import Look, Slots, Text
 from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest, Progress
 
@@ -31,6 +32,7 @@ class _Shared:
     waiting: deque[PreparedPage] = field(default_factory=deque)
     alone: deque[PreparedPage] = field(default_factory=deque)
     running: dict[int, PreparedPage] = field(default_factory=dict)
+    looks: deque[tuple[Look, dict[int, PreparedPage]]] = field(default_factory=deque)
     done: int = 0
 
 
@@ -43,6 +45,9 @@ class ContinuousBatch:
     :param decode: token ids to text.
     :param most_tokens: a page may write; its request may ask for fewer.
     :param steps: tokens written between two looks at which pages have ended.
+    :param ahead: how often ``steps`` tokens more are asked for before the device must have answered a
+        look: 1 keeps a GPU at work meanwhile, and costs each page so many steps in vain.
+    :param clock: told what the device does when.
     """
 
     def __init__(
@@ -54,9 +59,12 @@ class ContinuousBatch:
         decode: Callable[[list[int]], str],
         most_tokens: int,
         steps: int,
+        ahead: int,
+        clock: PhaseClock,
     ) -> None:
         self._slots, self._embed, self._decode = slots, embed, decode
-        self._most_tokens, self._steps = most_tokens, steps
+        self._most_tokens, self._steps, self._ahead = most_tokens, steps, ahead
+        self._clock = clock
         self.vision_pages = vision_pages
         self._usable = list(range(slots.count))
         self._pages = _Shared()
@@ -158,7 +166,10 @@ class ContinuousBatch:
         ]
         try:
             guards = [page.request.guard for page in group]
-            self._slots.enter(list(taken), self._embed(group), lengths, budgets, guards)
+            with self._clock.phase("vision"):
+                embeddings = self._embed(group)
+            with self._clock.phase("prefill"):
+                self._slots.enter(list(taken), embeddings, lengths, budgets, guards)
         except Exception as error:
             self._slots.leave(list(taken))
             clear_after(error)
@@ -179,16 +190,15 @@ class ContinuousBatch:
     def _write(self) -> Iterator[PageReading]:
         running, started = self._pages.running, time.monotonic()
         try:
-            for _ in range(self._steps):
-                longest = max(len(page.prompt_ids) + page.steps for page in running.values())
-                columns = longest + -longest % _COLUMNS
-                self._slots.step(min(columns, self._slots.length))
-                for page in running.values():
-                    page.steps += 1
+            with self._clock.phase("decode"):
+                for _ in range(self._steps):
+                    longest = max(len(page.prompt_ids) + page.steps for page in running.values())
+                    columns = longest + -longest % _COLUMNS
+                    self._slots.step(min(columns, self._slots.length))
+                    for page in running.values():
+                        page.steps += 1
             finished = [
-                (slot, written, self._decode(written.ids))
-                for slot in self._slots.finished(running)
-                for written in [self._slots.text(slot)]
+                (slot, written, self._decode(written.ids)) for slot, written in self._look()
             ]
         except Exception as error:
             yield from self._after_failure(error)
@@ -208,11 +218,23 @@ class ContinuousBatch:
                 seconds=page.seconds,
             )
 
+    def _look(self) -> list[tuple[int, Text]]:
+        """Look at what is done now; give what an earlier look has found."""
+        looks, running = self._pages.looks, self._pages.running
+        looks.append((self._slots.look(), dict(running)))
+        if len(looks) <= self._ahead:
+            return []
+        look, then = looks.popleft()
+        # Another page may have taken a slot since then.
+        same = [slot for slot, page in then.items() if running.get(slot) is page]
+        return list(look.finished(same).items())
+
     def _after_failure(self, error: Exception) -> Iterator[PageReading]:
         """Begin the running pages anew: fewer at once if memory ran out, else each by itself."""
         pages = list(self._pages.running.values())
         self._slots.leave(list(self._pages.running))
         self._pages.running.clear()
+        self._pages.looks.clear()
         clear_after(error)
         if len(pages) == 1:
             yield PageReading(pages[0].key, error=page_error(error))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from transformers import UnlimitedOcrForConditionalGeneration
 
+from airflow_deepseek_ocr.engines.transfer import to_device
 from airflow_deepseek_ocr.model.checkpoint import SpecialTokens
 from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, ImageViews
 from airflow_deepseek_ocr.ocr.engine import PageRequest
@@ -53,10 +54,10 @@ class PromptEmbedder:
     def __call__(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
         """Embeddings (pages, longest prompt, hidden) of the prompts, padded on the right."""
         length = max(len(page.prompt_ids) for page in pages)
-        ids = torch.full((len(pages), length), self._tokens.pad)
+        padded = np.full((len(pages), length), self._tokens.pad)
         for row, page in enumerate(pages):
-            ids[row, : len(page.prompt_ids)] = torch.tensor(page.prompt_ids)
-        ids = ids.to(self._model.device)
+            padded[row, : len(page.prompt_ids)] = page.prompt_ids
+        ids = to_device(padded, self._model.device)
         embeddings: torch.Tensor = self._model.get_input_embeddings()(ids)
         features = torch.cat(self._vision_features(pages)).to(embeddings.dtype)
         return embeddings.masked_scatter((ids == self._tokens.image)[..., None], features)
@@ -74,6 +75,4 @@ class PromptEmbedder:
 
     def _to_input(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
         """(n, height, width, 3) in 8 bits to (n, 3, height, width) in the model's type."""
-        return self._pixel_values[torch.from_numpy(pixels).to(self._model.device).long()].permute(
-            0, 3, 1, 2
-        )
+        return self._pixel_values[to_device(pixels, self._model.device).int()].permute(0, 3, 1, 2)

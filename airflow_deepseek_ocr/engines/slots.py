@@ -1,21 +1,34 @@
 """Slots: a fixed number of pages that are written at once, each at its own place in its own text.
 
-A static key-value cache has a row for each slot. A page's keys stand in its row from column 0 on, so
-that it may enter when others are in the middle of their texts: rows share nothing but the step.
+A page may enter when others are in the middle of their texts. On a GPU a step of all slots is one CUDA
+graph, launched as a whole.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from transformers import UnlimitedOcrForConditionalGeneration
 
+from airflow_deepseek_ocr.engines.key_value_cache import (
+    BLOCK,
+    KeyValueCache,
+    VisibleBlocks,
+    use_fused_attention,
+)
+from airflow_deepseek_ocr.engines.replay import Replayed
+from airflow_deepseek_ocr.engines.transfer import BesideStream, to_device
 from airflow_deepseek_ocr.model.checkpoint import SpecialTokens
-from airflow_deepseek_ocr.model.ngram_guard import NO_TOKEN, banned_tokens
+from airflow_deepseek_ocr.model.compiled import LayerCompiler
+from airflow_deepseek_ocr.model.ngram_guard import NO_TOKEN, NgramGuard
 from airflow_deepseek_ocr.ocr.decoding import MOST_WINDOW, Decoding, Guard
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,8 @@ class Slots:
     :param count: number of slots.
     :param length: columns of a row of the cache: prompt and text of a page, in tokens.
     :param decoding: how text is generated.
+    :param compiler: compiles the decoder's layers; None for none. Where that fails, or the step cannot
+        be captured, it says so and steps are run kernel by kernel.
     """
 
     def __init__(
@@ -47,41 +62,48 @@ class Slots:
         count: int,
         length: int,
         decoding: Decoding,
+        compiler: LayerCompiler | None = None,
     ) -> None:
-        self.count, self.length = count, length
+        self.count, self.length = count, length + -length % BLOCK
         self._decoder, self._head = model.model.language_model, model.lm_head
         parameters = inspect.signature(self._decoder.layers[0].forward).parameters
         # transformers 5.24 has renamed it.
         self._cache_name = "cache" if "cache" in parameters else "past_key_values"
-        self._tokens, self._decoding = tokens, decoding
-        config, weights = model.config.text_config, model.lm_head.weight
-        self._cache = _Cache(
-            config.num_hidden_layers,
-            (count, config.num_key_value_heads, length, config.head_dim),
-            weights,
-        )
+        self._eos, self._decoding = NO_TOKEN if decoding.forced else tokens.eos, decoding
+        weights = model.lm_head.weight
         device = weights.device
 
         def numbers() -> torch.Tensor:
             return torch.zeros(count, dtype=torch.long, device=device)
 
-        self._rows, self._columns = (
-            torch.arange(count, device=device),
-            torch.arange(length, device=device),
-        )
+        self._rows = torch.arange(count, device=device)
+        self._columns = torch.arange(self.length, device=device)
         self._last, self._position, self._written, self._budget = (numbers() for _ in range(4))
         self._done = torch.ones(count, dtype=torch.bool, device=device)
         self._ended = torch.zeros(count, dtype=torch.bool, device=device)
+        config = model.config.text_config
+        self._cache = KeyValueCache(
+            config.num_hidden_layers,
+            (count, config.num_key_value_heads, self.length, config.head_dim),
+            weights,
+            self._position,
+        )
+        widest = max(decoding.ngram_window, MOST_WINDOW)
+        self._guard = NgramGuard(count, widest, tokens.table_cells, device)
         # The widest window before the text, so that each guard always finds a full one; one column
         # behind it, into which the slots that are done write.
-        self._before = max(decoding.ngram_window, MOST_WINDOW)
+        self._before = widest
         self._text = torch.full(
-            (count, self._before + length + 1), NO_TOKEN, dtype=torch.long, device=device
+            (count, self._before + self.length + 1), NO_TOKEN, dtype=torch.long, device=device
         )
-        self._window = torch.arange(self._before, device=device)
-        self._exempt = torch.tensor(tokens.table_cells, device=device)
-        self._guards = [(decoding.ngram_size, decoding.ngram_window)] * count
-        self._guarded: dict[tuple[int, int], torch.Tensor] = {}
+        self._window = self._before - 1 - torch.arange(widest, device=device)
+        self._beside = BesideStream(device)
+        self._fast_step = self._make_fast_step(compiler) if compiler and compiler.works else None
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether its steps are compiled."""
+        return self._fast_step is not None
 
     @torch.inference_mode()
     def enter(
@@ -100,19 +122,28 @@ class Slots:
         :param budgets: most tokens each page may write, at least 1.
         :param guards: of each page; None for that of the decoding.
         """
-        device = embeddings.device
-        rows = torch.tensor(slots, device=device)
-        ends = torch.tensor(lengths, device=device)
+        usual = (self._decoding.ngram_size, self._decoding.ngram_window)
+        numbers = [
+            (slot, length, budget, *((guard.ngram_size, guard.ngram_window) if guard else usual))
+            for slot, length, budget, guard in zip(
+                slots, lengths, budgets, guards or [None] * len(slots), strict=True
+            )
+        ]
+        rows, ends, budget, sizes, windows = to_device(numbers, embeddings.device).unbind(1)
         self._text[rows] = NO_TOKEN
-        self._position[rows], self._written[rows] = ends, 0
-        self._budget[rows] = torch.tensor(budgets, device=device)
+        self._position[rows], self._written[rows], self._budget[rows] = ends, 0, budget
         self._ended[rows], self._done[rows] = False, False
-        self._guard(slots, guards or [None] * len(slots))
+        self._guard.begin(rows, sizes, windows)
         # What padding leaves in the cache stands behind the prompt's end, where each column is
         # written before it is read.
-        self._cache.prefill(rows)
-        states = self._run(embeddings, self._columns[None, : embeddings.shape[1]], None)
-        last = states[torch.arange(len(rows), device=device), ends - 1]
+        states = self._run(
+            embeddings,
+            self._columns[None, : embeddings.shape[1]],
+            None,
+            self._cache.prefill(rows),
+            _call,
+        )
+        last = states.gather(1, (ends - 1)[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]
         self._write(rows, self._head(last).argmax(-1))
 
     @torch.inference_mode()
@@ -121,44 +152,72 @@ class Slots:
 
         :param columns: of the cache that are looked at: more than any slot's prompt and text.
         """
-        position = self._position[:, None]
-        mask = (self._columns[:columns] <= position)[:, None, None]
-        self._cache.decode(self._rows, self._position, columns)
-        embeddings = self._decoder.embed_tokens(self._last)[:, None]
-        logits = self._head(self._run(embeddings, position, mask)[:, 0])
-        for (size, window), guarded in self._guarded.items():
-            places = self._written[:, None] + self._window[self._before - window :]
-            recent = self._text.gather(1, places)
-            banned = banned_tokens(recent, size, logits.shape[1], self._exempt) & guarded
-            logits = logits.masked_fill(banned, float("-inf"))
-        self._position += ~self._done
-        self._write(self._rows, logits.argmax(-1))
+        if self._fast_step is not None:
+            self._fast_step()
+        else:
+            mask = (self._columns[:columns] <= self._position[:, None])[:, None, None]
+            self._step(mask, self._cache.step(columns), _call)
 
-    def _guard(self, slots: Sequence[int], guards: Sequence[Guard | None]) -> None:
-        """Note which rows (count, 1) each guard is for."""
-        usual = (self._decoding.ngram_size, self._decoding.ngram_window)
-        for slot, guard in zip(slots, guards, strict=True):
-            self._guards[slot] = (guard.ngram_size, guard.ngram_window) if guard else usual
-        self._guarded = {
-            guard: torch.tensor(
-                [[each == guard] for each in self._guards], device=self._done.device
-            )
-            for guard in set(self._guards)
-            if guard[0]
-        }
+    def _make_fast_step(self, compiler: LayerCompiler) -> Callable[[], None] | None:
+        """A compiled step, on a GPU captured as well; None if that turns out to be impossible."""
+        visible = VisibleBlocks(self._position, self.length)
+        caches = self._cache.step(self.length)
+        use_fused_attention(self._decoder.config)
+
+        def step() -> None:
+            visible.update()
+            self._step(visible.mask, caches, compiler)
+
+        with torch.inference_mode():
+            try:
+                # All slots are done: their steps change nothing.
+                step()
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:
+                compiler.give_up(error)
+                return None
+            if not self._rows.is_cuda:
+                return step
+            try:
+                return Replayed(step, self._rows.device)
+            except torch.OutOfMemoryError:
+                raise
+            except Exception as error:
+                # Experts in float32, for example, are computed in a loop that asks the device.
+                log.warning("Steps are launched kernel by kernel, which takes longer: %s", error)
+                return step
+
+    def _step(self, mask: Any, caches: Sequence[Any], call: Callable[..., torch.Tensor]) -> None:
+        embeddings = self._decoder.embed_tokens(self._last)[:, None]
+        states = self._run(embeddings, self._position[:, None], mask, caches, call)
+        logits = self._head(states[:, 0])
+        recent = self._text.gather(1, self._written[:, None] + self._window)
+        banned = self._guard.banned(recent, logits.shape[1])
+        tokens = logits.masked_fill(banned, float("-inf")).argmax(-1)
+        self._guard.wrote(recent, tokens)
+        # Slots that are done look at one column, and need no more of the GPU's time.
+        self._position.add_(1).mul_(~self._done)
+        self._write(self._rows, tokens)
 
     def _run(
-        self, embeddings: torch.Tensor, positions: torch.Tensor, mask: torch.Tensor | None
+        self,
+        embeddings: torch.Tensor,
+        positions: torch.Tensor,
+        mask: Any,
+        caches: Sequence[Any],
+        call: Callable[..., torch.Tensor],
     ) -> torch.Tensor:
         """The decoder's last states; without a mask each place sees those before it."""
         rotary = self._decoder.rotary_emb(embeddings, position_ids=positions)
         states = embeddings
-        for layer in self._decoder.layers:
-            states = layer(
+        for layer, cache in zip(self._decoder.layers, caches, strict=True):
+            states = call(
+                layer,
                 states,
                 attention_mask=mask,
                 position_embeddings=rotary,
-                **{self._cache_name: self._cache},
+                **{self._cache_name: cache},
             )
         last: torch.Tensor = self._decoder.norm(states)
         return last
@@ -166,7 +225,7 @@ class Slots:
     def _write(self, rows: torch.Tensor, token: torch.Tensor) -> None:
         """Take the tokens of these rows, unless they are done."""
         done, written = self._done[rows], self._written[rows]
-        ended = ~done & (token == self._tokens.eos)
+        ended = ~done & (token == self._eos)
         takes = ~done & ~ended
         place = torch.where(takes, self._before + written, self._text.shape[1] - 1)
         self._text[rows, place] = token
@@ -176,52 +235,51 @@ class Slots:
         self._ended[rows] |= ended
         self._done[rows] |= ended | (written >= self._budget[rows])
 
-    def finished(self, slots: Iterable[int]) -> list[int]:
-        """Which of these slots are done; waits for the device."""
-        done = self._done.tolist()
-        return [slot for slot in slots if done[slot]]
-
-    def text(self, slot: int) -> Text:
-        """What a slot wrote so far; waits for the device."""
-        end = self._before + int(self._written[slot])
-        return Text(self._text[slot, self._before : end].tolist(), bool(self._ended[slot]))
+    def look(self) -> Look:
+        """What is done after the steps so far; nothing waits yet."""
+        state = torch.stack([self._done, self._ended, self._written])
+        return Look(self._beside, state, self._text, self._before)
 
     def leave(self, slots: Sequence[int]) -> None:
         """Free these slots, whatever they were writing."""
         if slots:
-            self._done[torch.tensor(slots, device=self._done.device)] = True
+            self._done[to_device(list(slots), self._done.device)] = True
 
 
-class _Cache:
-    """The key-value cache, as the layers of transformers' decoder call it."""
+class Look:
+    """Which slots were done at a moment, and what they had written.
 
-    def __init__(self, layers: int, shape: tuple[int, int, int, int], like: torch.Tensor) -> None:
-        self._keys, self._values = (
-            [torch.zeros(shape, dtype=like.dtype, device=like.device) for _ in range(layers)]
-            for _ in range(2)
-        )
-        self._rows, self._position, self._columns = torch.empty(0), torch.empty(0), 0
+    :param beside: copies from the device while it goes on.
+    :param state: (3, slots): done, ended by the end token, tokens written; at that moment.
+    :param text: (slots, places): all slots' texts, those of slots that are done changing no more.
+    :param before: places before a text's beginning.
+    """
 
-    def prefill(self, rows: torch.Tensor) -> None:
-        """From now on, whole prompts of these rows come in."""
-        self._rows, self._columns = rows, 0
+    def __init__(
+        self, beside: BesideStream, state: torch.Tensor, text: torch.Tensor, before: int
+    ) -> None:
+        self._beside, self._state, self._text, self._before = beside, state, text, before
+        self._moment = beside.moment()
 
-    def decode(self, rows: torch.Tensor, position: torch.Tensor, columns: int) -> None:
-        """From now on, one token of each row comes in and the first columns are looked at."""
-        self._rows, self._position, self._columns = rows, position, columns
+    def finished(self, slots: Sequence[int]) -> dict[int, Text]:
+        """Those of the slots that were done, with their texts; waits for that moment.
 
-    def update(
-        self, keys: torch.Tensor, values: torch.Tensor, layer: int, **_: object
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store keys and values (rows, heads, places, head size); return those to attend to."""
-        if not self._columns:
-            places = keys.shape[2]
-            self._keys[layer][self._rows, :, :places] = keys
-            self._values[layer][self._rows, :, :places] = values
-            return keys, values
-        self._keys[layer][self._rows, :, self._position] = keys[:, :, 0]
-        self._values[layer][self._rows, :, self._position] = values[:, :, 0]
-        return (
-            self._keys[layer][:, :, : self._columns],
-            self._values[layer][:, :, : self._columns],
-        )
+        A slot's text is what it was as long as no other page has taken the slot.
+        """
+        with self._beside.after(self._moment):
+            done, ended, written = self._state.tolist()
+            found = [slot for slot in slots if done[slot]]
+            if not found:
+                return {}
+            longest = max(written[slot] for slot in found)
+            rows = torch.tensor(found, device=self._text.device)
+            texts = self._text[rows, self._before : self._before + longest].tolist()
+        return {
+            slot: Text(text[: written[slot]], bool(ended[slot]))
+            for slot, text in zip(found, texts, strict=True)
+        }
+
+
+def _call(layer: Any, states: torch.Tensor, **others: Any) -> torch.Tensor:
+    result: torch.Tensor = layer(states, **others)
+    return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import time
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
@@ -20,10 +21,13 @@ from airflow_deepseek_ocr.engines.continuous import (
     page_error,
 )
 from airflow_deepseek_ocr.engines.embedding import PreparedPage, PromptEmbedder
+from airflow_deepseek_ocr.engines.phases import PhaseClock, as_shares
 from airflow_deepseek_ocr.engines.slots import Slots
 from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.model.checkpoint import SpecialTokens, load_checkpoint
+from airflow_deepseek_ocr.model.compiled import LayerCompiler, compile_vision, use_compiler_cache
 from airflow_deepseek_ocr.model.image_processing import prepare
+from airflow_deepseek_ocr.model.source import default_cache_dir
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import PageReading, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
@@ -37,6 +41,9 @@ log = logging.getLogger(__name__)
 
 #: Tokens written between two looks at which pages have ended: a look waits for the GPU.
 _STEPS_GPU, _STEPS_CPU = 8, 1
+#: Threads that prepare pages beside a GPU; on a CPU the model needs the cores itself. One prepares about
+#: 20 gundam pages a second, and Pillow works outside Python's lock.
+_MOST_PREPARING = 4
 #: Room in a slot for a prompt besides its vision tokens, in tokens; a text to locate may be long.
 _PROMPT_TOKENS = 256
 _NO_IMAGE = Image.new("RGB", (1, 1))
@@ -51,6 +58,8 @@ class TransformersEngine:
         ``float32``.
     :param batch_size: most pages read at once; None lets the free memory decide.
     :param decoding: how text is generated.
+    :param compiled: whether the layers are compiled; None for a GPU alone. The first process on a host
+        takes a minute for it, later ones find it in the cache folder.
     :raises UnavailableError: ``model_missing``, ``model_incomplete``.
     :raises ConfigurationError: ``device``, ``dtype``, ``model_config``, ``model_tokenizer``.
     """
@@ -63,6 +72,7 @@ class TransformersEngine:
         dtype: str = "auto",
         batch_size: int | None = None,
         decoding: Decoding | None = None,
+        compiled: bool | None = None,
     ) -> None:
         self.device = resolve_device(device)
         self._on_gpu = self.device.startswith("cuda")
@@ -73,6 +83,13 @@ class TransformersEngine:
         self._model, self._tokenizer = load_checkpoint(folder, self.device, self.dtype)
         self._tokens = SpecialTokens.of(self._tokenizer)
         self._embed = PromptEmbedder(self._model, self._tokens)
+        self.clock = PhaseClock(self._model.device)
+        self._compiler: LayerCompiler | None = None
+        if self._on_gpu if compiled is None else compiled:
+            use_compiler_cache(default_cache_dir() / "compiled")
+            self._compiler = LayerCompiler()
+            compile_vision(self._model.model.vision_tower, self._compiler)
+        self._free_slots: tuple[Decoding, Slots] | None = None
         seconds = time.monotonic() - started
         log.info("Loaded %s on %s in %.1f s", folder.name, self.device, seconds)
 
@@ -83,12 +100,33 @@ class TransformersEngine:
 
         :raises UnavailableError: ``out_of_memory`` if the GPU cannot hold even one slot.
         """
-        batch = self._make_batch()
-        with Ahead(requests, self._prepare, bound=2 * batch.vision_pages) as pages:
+        slots, vision_pages = self._take_slots()
+        batch = ContinuousBatch(
+            slots,
+            vision_pages=vision_pages,
+            embed=self._embed,
+            decode=self._decode,
+            most_tokens=self.decoding.max_output_length,
+            steps=_STEPS_GPU if self._on_gpu else _STEPS_CPU,
+            ahead=1 if self._on_gpu else 0,
+            clock=self.clock,
+        )
+        decoding, before = self.decoding, self.clock.seconds()
+        workers = min(_MOST_PREPARING, os.cpu_count() or 1) if self._on_gpu else 1
+        with Ahead(requests, self._prepare, bound=2 * vision_pages, workers=workers) as pages:
             yield from batch.read(pages, progress)
+        # Slots that a failure or the caller's haste left in disorder are not kept.
+        self._free_slots = (decoding, slots)
+        spent = {
+            phase: seconds - before.get(phase, 0.0)
+            for phase, seconds in self.clock.seconds().items()
+        }
+        self.clock.rest()
+        log.info("The %s's time: %s", "GPU" if self._on_gpu else "CPU", as_shares(spent))
 
     def close(self) -> None:
         """See :meth:`airflow_deepseek_ocr.ocr.engine.Engine.close`."""
+        self._free_slots = None
         del self._model, self._embed
         gc.collect()
         if self._on_gpu:
@@ -123,32 +161,39 @@ class TransformersEngine:
             return False
         return True
 
-    def _make_batch(self) -> ContinuousBatch:
-        """Slots for as many pages as the free memory holds, halved while it turns out not to."""
-        decoding, length = self.decoding, self.page_length
+    def _take_slots(self) -> tuple[Slots, int]:
+        """Slots, and the pages that go through the vision tower together.
+
+        As many slots as the free memory holds, halved while it turns out not to; those of the last call
+        if they are free.
+        """
+        free, self._free_slots = self._free_slots, None
+        if free and free[0] == self.decoding:
+            slots = free[1]
+            return slots, min(self.plan().vision_pages, slots.count)
+        del free
         fits = self.plan()
         count = fits.slots
         while True:
             try:
-                slots = Slots(self._model, self._tokens, count, length, decoding)
-                break
+                slots = Slots(
+                    self._model,
+                    self._tokens,
+                    count,
+                    self.page_length,
+                    self.decoding,
+                    self._compiler,
+                )
+                return slots, min(fits.vision_pages, count)
             except torch.OutOfMemoryError as error:
                 clear_after(error)
                 if count == 1:
                     raise UnavailableError(
                         "out_of_memory",
-                        f"A page of up to {length:,} tokens does not fit into the GPU's free memory; "
-                        "free it, or lower the maximum output length.",
+                        f"A page of up to {self.page_length:,} tokens does not fit into the GPU's free "
+                        "memory; free it, or lower the maximum output length.",
                     ) from None
                 count //= 2
-        return ContinuousBatch(
-            slots,
-            vision_pages=min(fits.vision_pages, count),
-            embed=self._embed,
-            decode=self._decode,
-            most_tokens=decoding.max_output_length,
-            steps=_STEPS_GPU if self._on_gpu else _STEPS_CPU,
-        )
 
     def _prepare(self, request: PageRequest) -> PreparedPage | PageReading:
         try:

@@ -42,8 +42,11 @@ class Decoding:
     :param ngram_size: length of the n-grams that must not repeat, in tokens (30 in
         ``run_dpsk_ocr_image.py`` of the published scripts); 0 switches the guard off.
     :param ngram_window: generated tokens in which they must not repeat (90 in the same file).
+    :param forced: the end token does not end a page: each writes as many tokens as it may. For
+        benchmarks with weights that have learnt nothing.
     """
 
     max_output_length: int = 8192
     ngram_size: int = 30
     ngram_window: int = 90
+    forced: bool = False

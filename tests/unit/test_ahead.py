@@ -50,6 +50,34 @@ def test_it_never_runs_further_ahead_than_its_bound() -> None:
         assert ahead.take(wait=True) == 0
 
 
+def test_several_work_at_once_and_results_stay_in_order() -> None:
+    barrier = threading.Barrier(3, timeout=10)
+
+    def work(number: int) -> int:
+        if number < 3:
+            barrier.wait()  # passes only if all three are worked on at once
+            time.sleep(0.05 * (2 - number))
+        return number * 10
+
+    with Ahead(range(9), work, bound=4, workers=3) as ahead:
+        assert drain(ahead) == [number * 10 for number in range(9)]
+
+
+def test_work_that_is_not_finished_is_not_waited_for() -> None:
+    gate = threading.Event()
+
+    def work(number: int) -> int:
+        assert gate.wait(10)
+        return number
+
+    with Ahead(range(2), work, bound=2) as ahead:
+        deadline = time.monotonic() + 0.2
+        while time.monotonic() < deadline:
+            assert ahead.take(wait=False) is None
+        gate.set()
+        assert drain(ahead) == [0, 1]
+
+
 def test_without_waiting_it_gives_what_is_there() -> None:
     gate = threading.Event()
 
@@ -74,6 +102,18 @@ def test_an_error_comes_after_the_results_before_it() -> None:
         with pytest.raises(OSError, match="the disk is gone"):
             ahead.take(wait=True)
         assert ahead.over
+
+
+def test_an_error_of_the_work_ends_it() -> None:
+    def work(number: int) -> int:
+        return 1 // (number - 1)
+
+    with Ahead(range(5), work, bound=4) as ahead:
+        assert ahead.take(wait=True) == -1
+        with pytest.raises(ZeroDivisionError):
+            ahead.take(wait=True)
+        assert ahead.over
+        assert ahead.take(wait=True) is None
 
 
 def test_leaving_early_stops_the_thread() -> None:
