@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test lint types test-unit test-slow faults bench-warm test-gpu test-vllm train evaluate \
+.PHONY: help install install-test demo test lint types test-unit test-slow faults bench-warm bench-gpu test-gpu test-vllm train evaluate \
 	thresholds fuzz fuzz-coverage zoo format clean
 
 VENV := .venv
@@ -57,6 +57,7 @@ help:
 	@echo 'make test-slow  the slow tests: a browser, Ceph, other versions of Airflow'
 	@echo 'make faults     kill tasks and servers while documents are read, then audit (N=, SEED=, DB=, DOCUMENTS=)'
 	@echo 'make bench-warm  two runs of a DAG: how much sooner the first page comes when the model is warm'
+	@echo 'make bench-gpu  how fast pages are read on a GPU, with random weights of the full size (PARTS=, PAGES_READ=)'
 	@echo 'make test-gpu   the tests that need a CUDA GPU'
 	@echo 'make test-vllm  vLLM for CPUs with the plugin: five modes, golden tokens (in .venv-vllm; about 15 minutes)'
 	@echo 'make install    only the virtual environment in .venv'
@@ -127,6 +128,13 @@ faults: install-test
 
 bench-warm: install
 	$(PY) benchmarks/warm.py
+
+# Parts of the benchmark (empty: all), and pages that are read in each mode.
+PARTS ?=
+PAGES_READ ?= 600
+
+bench-gpu: install
+	$(PY) -m benchmarks.gpu --pages $(PAGES_READ) $(if $(PARTS),--parts $(PARTS))
 
 test-gpu: $(VENV)/.dev
 	$(PY) -m pytest -m gpu

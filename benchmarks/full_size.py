@@ -1,0 +1,67 @@
+"""The published size with random weights: as fast or slow as the real model, and it has learnt nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from transformers import UnlimitedOcrForConditionalGeneration
+
+from airflow_deepseek_ocr.model.config import translate_config
+
+ROOT = Path(__file__).parents[1]
+TOKENIZER = ROOT / "models" / "deepseek-ocr-tiny" / "tokenizer.json"
+#: Tokens of the published vocabulary.
+VOCABULARY = 129280
+#: The published sizes (``config.json`` of deepseek-ai/DeepSeek-OCR).
+TEXT = {
+    "hidden_size": 1280,
+    "intermediate_size": 6848,
+    "moe_intermediate_size": 896,
+    "n_routed_experts": 64,
+    "n_shared_experts": 2,
+    "num_attention_heads": 10,
+    "num_experts_per_tok": 6,
+    "num_hidden_layers": 12,
+    "num_key_value_heads": 10,
+    "vocab_size": VOCABULARY,
+}
+_IMAGE_TOKEN = 3
+
+
+def build(folder: Path, device: str = "cuda") -> Path:
+    """Make a model folder in the published layout; one that is there already stays.
+
+    The tokenizer is the small checkpoint's: it knows the first few hundred of the tokens, and the others
+    are written as nothing.
+
+    :param folder: to be made.
+    :param device: where the weights are drawn.
+    :returns: the folder.
+    """
+    if (folder / "config.json").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    published = json.loads((ROOT / "tests" / "golden" / "config.json").read_text())
+    published.pop("tiny_vision")
+    published["language_config"] |= TEXT
+    torch.manual_seed(0)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.bfloat16)
+    try:
+        with torch.device(device):
+            model = UnlimitedOcrForConditionalGeneration(translate_config(published, _IMAGE_TOKEN))
+    finally:
+        torch.set_default_dtype(before)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)
+    model.to(torch.bfloat16).save_pretrained(folder, max_shard_size="3GB")
+    shutil.copy(TOKENIZER, folder)
+    # save_pretrained wrote the native configuration.
+    (folder / "config.json").write_text(json.dumps(published))
+    del model
+    if device != "cpu":
+        torch.cuda.empty_cache()
+    return folder

@@ -1,0 +1,444 @@
+"""How fast pages are read on a GPU, with full-size random weights; everything in one run on one card.
+
+Parts (``--parts``): ceilings of the card; the published way (a page at a time, experts in a loop);
+transformers' ``generate()`` with left padding; chunks of the vision tower; a step of the decoder; a page
+alone; many pages in gundam and in base mode, whose texts have 100 to 2,000 tokens, 800 on average; texts
+in bfloat16 against those of pages read one by one; from the start of a process to its first token.
+Figures go to standard output and as JSON lines to ``--out``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import functools
+import json
+import logging
+import os
+import random
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from PIL import Image, ImageDraw
+
+from airflow_deepseek_ocr.engines.embedding import PreparedPage
+from airflow_deepseek_ocr.engines.phases import WAITING, as_shares
+from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.engine import PageRequest
+from benchmarks.full_size import ROOT, build
+
+#: An A4 page at 150 dots an inch, in pixels: 2 x 3 tiles in gundam mode.
+PAGE = (1240, 1754)
+SHORTEST, LONGEST, MEAN = 100, 2000, 800
+#: Tokens written to find the rate of the two slow ways.
+_SAMPLE = 48
+_GENERATE_BATCH = 32
+
+
+def main() -> int:
+    """Run the parts; an exit code."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, help="folder for the weights; kept if it is named")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--pages", type=int, default=600, help="read in each mode")
+    parser.add_argument("--slots", type=int, help="most pages at once; default: what fits")
+    parser.add_argument("--out", type=Path, default=Path("bench-gpu.jsonl"))
+    parser.add_argument("--verbose", action="store_true")
+    options = parser.parse_args()
+    if not torch.cuda.is_available():
+        print("This benchmark needs a CUDA GPU.", file=sys.stderr)
+        return 2
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="bench-gpu-") as scratch:
+        folder = build(options.model or Path(scratch) / "full-size")
+        bench = Bench(folder, options.pages, options.slots, options.out)
+        bench.tell(
+            "setting",
+            date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+            card=torch.cuda.get_device_name(),
+            torch=torch.__version__,
+            transformers=transformers.__version__,
+        )
+        for part in options.parts.split(","):
+            try:
+                PARTS[part](bench)
+            except Exception:
+                # The other parts' figures are worth having.
+                traceback.print_exc()
+                failed += 1
+        bench.close()
+    return 1 if failed else 0
+
+
+class Bench:
+    """What the parts share.
+
+    :param folder: the full-size model.
+    :param pages: how many are read in each mode.
+    :param slots: most pages at once.
+    :param out: file of the figures.
+    """
+
+    def __init__(self, folder: Path, pages: int, slots: int | None, out: Path) -> None:
+        self.folder, self.pages, self.slots = folder, pages, slots
+        self._out = out
+        self._engine: tuple[bool, TransformersEngine] | None = None
+
+    def engine(self, *, compiled: bool) -> TransformersEngine:
+        """The engine, with or without compiled layers; texts as long as they are asked for."""
+        if self._engine and self._engine[0] is not compiled:
+            self.close()
+        if self._engine is None:
+            decoding = Decoding(max_output_length=LONGEST + 8, forced=True)
+            engine = TransformersEngine(
+                self.folder, batch_size=self.slots, decoding=decoding, compiled=compiled
+            )
+            self._engine = (compiled, engine)
+        return self._engine[1]
+
+    def close(self) -> None:
+        """Free the GPU."""
+        if self._engine:
+            self._engine[1].close()
+        self._engine = None
+
+    def tell(self, part: str, **figures: Any) -> None:
+        """Print figures and note them."""
+        line = {"part": part} | {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in figures.items()
+        }
+        print(json.dumps(line), flush=True)
+        with self._out.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def draw_pages(count: int) -> list[Image.Image]:
+    """Pages full of print, each another."""
+    chance, pages = random.Random(0), []
+    for _ in range(count):
+        page = Image.new("RGB", PAGE, "white")
+        pen = ImageDraw.Draw(page)
+        for row in range(60):
+            words = ("".join(chance.choices("abcdefghijklmnopqrst", k=8)) for _ in range(9))
+            pen.text((90, 80 + row * 27), " ".join(words), fill="black", font_size=20)
+        pages.append(page)
+    return pages
+
+
+def lengths(count: int) -> list[int]:
+    """Tokens of pages, spread from 100 to 2,000 like real pages', 800 on average."""
+    chance = random.Random(1)
+    share = (MEAN - SHORTEST) / (LONGEST - SHORTEST)
+    spread = 4.75  # of the beta distribution: many pages about the mean, few very long
+    return [
+        round(
+            SHORTEST
+            + (LONGEST - SHORTEST) * chance.betavariate(spread * share, spread * (1 - share))
+        )
+        for _ in range(count)
+    ]
+
+
+def requests(count: int, mode: str, texts: Sequence[int]) -> Iterator[PageRequest]:
+    """Requests for pages of these lengths."""
+    pages = draw_pages(min(count, 16))
+    for number in range(count):
+        yield PageRequest(
+            number, pages[number % len(pages)], "markdown", mode, max_output_length=texts[number]
+        )
+
+
+def ceilings(bench: Bench) -> None:
+    """A large matrix product and a large copy."""
+    one, other = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
+    seconds = _median_seconds(lambda: one @ other)
+    source = torch.empty(2**31, dtype=torch.uint8, device="cuda").random_()
+    goal = torch.empty_like(source)
+    copying = _median_seconds(lambda: goal.copy_(source))
+    bench.tell(
+        "ceilings",
+        tflops=2 * 8192**3 / seconds / 1e12,
+        terabytes_per_s=2 * source.numel() / copying / 1e12,
+    )
+
+
+def _median_seconds(function: Callable[[], Any], repeats: int = 20) -> float:
+    function()
+    times = []
+    for _ in range(repeats):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        function()
+        end.record()
+        torch.cuda.synchronize()
+        times.append(begin.elapsed_time(end) / 1000)
+    return statistics.median(times)
+
+
+def published(bench: Bench) -> None:
+    """A page at a time through ``generate()``, each expert in a loop; as the published scripts do."""
+    engine = bench.engine(compiled=False)
+    for mode in ("gundam", "base"):
+        engine._model.set_experts_implementation("eager")
+        try:
+            once, rate = _generate(engine, mode, 1)
+        finally:
+            engine._model.set_experts_implementation("grouped_mm")
+        bench.tell(
+            "published way",
+            mode=mode,
+            tokens_per_s=rate,
+            seconds_to_first_token=once,
+            pages_per_s=1 / (once + MEAN / rate),
+        )
+
+
+def generate(bench: Bench) -> None:
+    """``generate()`` with left padding, grouped experts."""
+    engine = bench.engine(compiled=False)
+    for mode in ("gundam", "base"):
+        once, rate = _generate(engine, mode, _GENERATE_BATCH)
+        longest = max(lengths(_GENERATE_BATCH))
+        bench.tell(
+            "generate",
+            mode=mode,
+            batch=_GENERATE_BATCH,
+            tokens_per_s=rate,
+            # A batch lasts as long as its longest page.
+            pages_per_s=_GENERATE_BATCH / (once + longest * _GENERATE_BATCH / rate),
+        )
+
+
+def _generate(engine: TransformersEngine, mode: str, count: int) -> tuple[float, float]:
+    """Seconds to the first token, and tokens a second after it."""
+    pages = _prepared(engine, mode, count)
+    ids = torch.tensor([page.prompt_ids for page in pages], device=engine._model.device)
+    inputs = {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "pixel_values": engine._embed._to_input(np.stack([page.views.view for page in pages])),
+        "num_local_patches": [len(page.views.tiles) for page in pages],
+        "patches_grid": [list(page.views.grid) for page in pages],
+        "pixel_values_local": None,
+    }
+    tiles = [tile for page in pages for tile in page.views.tiles]
+    if tiles:
+        inputs["pixel_values_local"] = engine._embed._to_input(np.stack(tiles))
+
+    def write(tokens: int) -> float:
+        torch.cuda.synchronize()
+        started = time.perf_counter()
+        engine._model.generate(
+            **inputs, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=2
+        )
+        torch.cuda.synchronize()
+        return time.perf_counter() - started
+
+    with torch.inference_mode():
+        write(2)
+        once = write(1)
+        return once, count * _SAMPLE / (write(1 + _SAMPLE) - once)
+
+
+def _prepared(engine: TransformersEngine, mode: str, count: int) -> list[PreparedPage]:
+    made = [engine._prepare(each) for each in requests(count, mode, [MEAN] * count)]
+    return [page for page in made if isinstance(page, PreparedPage)]
+
+
+def vision(bench: Bench) -> None:
+    """The vision tower in chunks of pages, compiled and not."""
+    for compiled in (False, True):
+        engine = bench.engine(compiled=compiled)
+        for mode, chunks in (("gundam", (2, 4, 8, 16)), ("base", (4, 8, 16, 32))):
+            for chunk in chunks:
+                pages = _prepared(engine, mode, chunk)
+                torch.cuda.reset_peak_memory_stats()
+                base = torch.cuda.memory_allocated()
+                seconds = _median_seconds(functools.partial(engine._embed, pages), 5)
+                bench.tell(
+                    "vision",
+                    mode=mode,
+                    compiled=compiled,
+                    pages=chunk,
+                    pages_per_s=chunk / seconds,
+                    gib=(torch.cuda.max_memory_allocated() - base) / 2**30,
+                )
+
+
+def step(bench: Bench) -> None:
+    """A step of all slots, each in the middle of its text."""
+    engine = bench.engine(compiled=True)
+    started = time.perf_counter()
+    slots, _ = engine._take_slots()
+    torch.cuda.synchronize()
+    bench.tell(
+        "slots", count=slots.count, fast=slots.is_fast, seconds=time.perf_counter() - started
+    )
+    for position in (300, 700, 1300, 1700):
+        slots._position.fill_(position)
+        slots._done.fill_(False)
+        slots._budget.fill_(LONGEST)
+        slots._written.fill_(1)
+        seconds = _median_seconds(lambda: slots.step(slots.length), 20)
+        bench.tell(
+            "step",
+            slots=slots.count,
+            columns=position,
+            milliseconds=1000 * seconds,
+            tokens_per_s=slots.count / seconds,
+        )
+    slots._done.fill_(True)
+    engine._free_slots = (engine.decoding, slots)
+
+
+def alone(bench: Bench) -> None:
+    """A page with nothing beside it."""
+    engine = bench.engine(compiled=True)
+    for mode in ("gundam", "base"):
+        list(engine.read(requests(1, mode, [16])))
+        started = time.perf_counter()
+        list(engine.read(requests(1, mode, [1])))
+        once = time.perf_counter() - started
+        started = time.perf_counter()
+        list(engine.read(requests(1, mode, [MEAN])))
+        whole = time.perf_counter() - started
+        bench.tell(
+            "a page alone",
+            mode=mode,
+            seconds_to_first_token=once,
+            tokens_per_s=(MEAN - 1) / (whole - once),
+            pages_per_s=1 / whole,
+        )
+
+
+def many(bench: Bench) -> None:
+    """Pages of all lengths through the engine."""
+    engine = bench.engine(compiled=True)
+    for mode in ("gundam", "base"):
+        list(engine.read(requests(24, mode, [40] * 24)))
+        _read_many(bench, engine, mode)
+
+
+def _read_many(bench: Bench, engine: TransformersEngine, mode: str) -> None:
+    texts = lengths(bench.pages)
+    before, memory = engine.clock.seconds(), (_rss(), torch.cuda.memory_reserved())
+    started = time.perf_counter()
+    readings = list(engine.read(requests(bench.pages, mode, texts)))
+    seconds = time.perf_counter() - started
+    if errors := [reading.error for reading in readings if reading.error]:
+        raise errors[0]
+    spent = {
+        phase: total - before.get(phase, 0.0) for phase, total in engine.clock.seconds().items()
+    }
+    tokens = sum(reading.text_tokens for reading in readings)
+    slots = engine._free_slots
+    bench.tell(
+        "engine",
+        mode=mode,
+        pages=len(readings),
+        slots=slots[1].count if slots else 0,
+        fast=bool(slots and slots[1].is_fast),
+        pages_per_s=len(readings) / seconds,
+        tokens_per_s=tokens / seconds,
+        tokens_per_page=tokens / len(readings),
+        shares=as_shares(spent),
+        waiting=spent.get(WAITING, 0.0) / sum(spent.values()),
+        gib_reserved=[each / 2**30 for each in (memory[1], torch.cuda.memory_reserved())],
+        rss_gib=[memory[0], _rss()],
+    )
+
+
+def _rss() -> float:
+    """Most memory that this process has had so far, in GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+
+
+def texts(bench: Bench) -> None:
+    """The small checkpoint's texts of pages read together, against those of pages read one by one."""
+    bench.close()
+    folder = ROOT / "models" / "deepseek-ocr-tiny"
+    pages = draw_pages(16)
+    for dtype in ("float32", "bfloat16"):
+        for compiled in (False, True):
+            decoding = Decoding(max_output_length=100)
+            engine = TransformersEngine(
+                folder,
+                device="cuda",
+                dtype=dtype,
+                batch_size=16,
+                decoding=decoding,
+                compiled=compiled,
+            )
+            asked = [
+                PageRequest(number, page.crop((0, 0, 620, 700)), "free", "small")
+                for number, page in enumerate(pages)
+            ]
+            single = {each.key: next(iter(engine.read([each]))).text for each in asked}
+            together = {reading.key: reading for reading in engine.read(asked)}
+            equal = sum(together[key].text == text for key, text in single.items())
+            tokens = sum(reading.text_tokens for reading in together.values())
+            bench.tell(
+                "texts",
+                dtype=dtype,
+                compiled=compiled,
+                pages=len(pages),
+                equal=equal,
+                tokens=tokens,
+                errors=[str(reading.error) for reading in together.values() if reading.error][:1],
+            )
+            engine.close()
+
+
+def start(bench: Bench) -> None:
+    """From the start of a process to its first token; the compiler's cache empty, then full."""
+    bench.close()
+    with tempfile.TemporaryDirectory() as cache:
+        for name in ("cold", "warm"):
+            started = time.perf_counter()
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.first_token", str(bench.folder)],
+                cwd=ROOT,
+                env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache, "TRITON_CACHE_DIR": cache},
+                capture_output=True,
+                text=True,
+                timeout=300,
+                check=False,
+            )
+            if done.returncode:
+                raise RuntimeError(done.stderr[-2000:])
+            bench.tell(
+                "start",
+                cache=name,
+                seconds=time.perf_counter() - started,
+                **json.loads(done.stdout),
+            )
+
+
+PARTS: dict[str, Callable[[Bench], None]] = {
+    "ceilings": ceilings,
+    "published": published,
+    "generate": generate,
+    "vision": vision,
+    "step": step,
+    "alone": alone,
+    "many": many,
+    "texts": texts,
+    "start": start,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
