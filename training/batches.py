@@ -27,7 +27,7 @@ from training.curriculum import (
     Stage,
     stage_at,
 )
-from training.degrade import degrade
+from training.degrade import degrade, stretch
 from training.layouts import PageAssets, draw_page
 from training.page import Page
 from training.sequences import Encoder, Question, Sequences, group, misspelt, vision_rows
@@ -39,6 +39,8 @@ from training.views import View, Views, global_view, stack, tiles
 _LENGTH_MULTIPLE = 32
 #: Largest share of wrong characters in an answer so far: what the model itself gets wrong on a bad page.
 _MOST_MISSPELT = 0.08
+#: How often pages' print is made wider or narrower than its font, and by which factor.
+_STRETCHED, _STRETCH = 0.4, (0.8, 1.25)
 #: Batches that ask about the same pages.
 _TIMES_ASKED = 4
 
@@ -123,16 +125,20 @@ class BatchMaker:
             columns, rows = resolution.grid(round(width * scale), round(height * scale))
             if columns * rows <= TILES_PER_PAGE:
                 break
+        # Fonts that were never seen are narrower or wider than those at hand.
+        factor = rng.uniform(*_STRETCH) if not clean and rng.random() < _STRETCHED else 1.0
         page = draw_page(
             rng,
             self._assets,
-            width=width,
+            width=round(width / factor),
             height=height,
             text_size=spec.text_size,
             max_characters=spec.characters,
             kind=kind,
             scale=scale,
         )
+        if factor != 1.0:
+            page = stretch(page, round(width * scale))
         return page if clean else degrade(rng, page)
 
     def see(self, seed: int, mode: str, stage: Stage) -> list[SeenPage]:

@@ -1,4 +1,4 @@
-"""Traces of printing and scanning: skew, blur and compression."""
+"""Traces of printing and scanning: skew, ink, blur and compression; and print that is wider than its font."""
 
 from __future__ import annotations
 
@@ -27,11 +27,42 @@ def degrade(rng: Random, page: Page, strength: float = 1.0) -> Page:
     if rng.random() < 0.3 * strength:
         page = skew(page, math.radians(rng.uniform(-MOST_SKEW, MOST_SKEW) * strength))
     image = page.image
+    if rng.random() < 0.25 * strength:
+        image = ink(image, rng.uniform(-0.4, 0.6) * strength)
     if rng.random() < 0.3 * strength:
         image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.7) * strength))
     if rng.random() < 0.4 * strength:
         image = compress(image, round(90 - rng.uniform(0, 55) * strength))
     return page if image is page.image else replace(page, image=image)
+
+
+def ink(image: Image.Image, amount: float) -> Image.Image:
+    """Let ink run, or dry up.
+
+    :param image: dark print on light paper.
+    :param amount: up to 1, strokes a pixel wider on each side; down to -1, as much thinner.
+    """
+    spread = ImageFilter.MinFilter(3) if amount > 0 else ImageFilter.MaxFilter(3)
+    return Image.blend(image, image.filter(spread), abs(amount))
+
+
+def stretch(page: Page, width: int) -> Page:
+    """Make a page and all print on it wider or narrower, as fonts are that nobody has at hand.
+
+    :param page: the page; not changed.
+    :param width: its new width in pixels.
+    """
+    factor = width / page.image.width
+
+    def move(x: float, y: float) -> tuple[float, float]:
+        return x * factor, y
+
+    return replace(
+        page,
+        image=page.image.resize((width, page.image.height), Image.Resampling.BILINEAR),
+        blocks=tuple(_moved(block, move) for block in page.blocks),
+        glyphs=[Glyph(glyph.character, *move(glyph.x, glyph.y)) for glyph in page.glyphs],
+    )
 
 
 def compress(image: Image.Image, quality: int) -> Image.Image:

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.training.conftest import DEJAVU
 from training.assets import Typeface
 from training.charset import CHARSET
-from training.degrade import degrade, skew
+from training.degrade import degrade, ink, skew, stretch
 from training.layouts import KINDS, PageAssets, draw_page
 from training.page import Page, PixelBox
 from training.text import MARKUP, Writer
@@ -170,6 +170,27 @@ def test_skew_moves_everything(assets: PageAssets) -> None:
     back = skew(turned, -0.02)
     for before, after in zip(page.glyphs, back.glyphs, strict=True):
         assert (after.x, after.y) == pytest.approx((before.x, before.y))
+
+
+def test_stretching_moves_everything_sideways(assets: PageAssets) -> None:
+    page = draw(assets, "card", 3)
+    wide = stretch(page, 2 * page.image.width)
+    assert wide.image.size == (2 * page.image.width, page.image.height)
+    assert_inside(wide)
+    for before, after in zip(page.glyphs, wide.glyphs, strict=True):
+        assert (after.x, after.y) == pytest.approx((2 * before.x, before.y))
+    back = stretch(wide, page.image.width)
+    for block, other in zip(page.blocks, back.blocks, strict=True):
+        assert other.box == pytest.approx(block.box)
+        assert [line.text for line in other.lines] == [line.text for line in block.lines]
+
+
+def test_ink_runs_and_dries_up(assets: PageAssets) -> None:
+    image = draw(assets, "card", 3).image
+    light, usual, heavy = (
+        np.asarray(each).mean() for each in (ink(image, -0.4), image, ink(image, 0.4))
+    )
+    assert light > usual > heavy
 
 
 def test_degrade_keeps_the_page(assets: PageAssets) -> None:
