@@ -16,6 +16,10 @@ from typing import Any
 
 from PIL import Image
 
+# Imported at the start, though opening a document imports what it needs: what is missing in an installation
+# is then no fault of the first document.
+import airflow_deepseek_ocr.ocr.images
+import airflow_deepseek_ocr.ocr.pdf  # noqa: F401
 from airflow_deepseek_ocr.errors import DocumentError
 from airflow_deepseek_ocr.ocr.documents import Document, open_document
 from airflow_deepseek_ocr.ocr.drawing import OUT_OF_MEMORY, Drawn, Opened, OpenRequest
@@ -106,6 +110,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # Left to the kernel, which ends a process in the middle of a library's loop too.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    Image.init()
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     own = _own_bytes() + memory
     resource.setrlimit(

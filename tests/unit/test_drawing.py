@@ -145,6 +145,15 @@ def test_a_process_that_does_not_start_is_no_fault_of_the_document(
         assert caught.value.code == "drawing_process"
 
 
+def test_neither_is_a_broken_installation(
+    drawer: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pypdfium2.py").write_text("raise ImportError('half installed')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UnavailableError, match="does not start"):
+        drawer.open(DOCUMENTS / "invoice.pdf")
+
+
 def test_it_ends_with_the_one_who_asks(tmp_path: Path) -> None:
     """Killed in the middle of a page that never ends."""
     path = write(tmp_path, "glyph_bomb.pdf")
