@@ -283,7 +283,8 @@ def step(bench: Bench) -> None:
     """A step of all slots, each in the middle of its text."""
     engine = bench.engine(compiled=True)
     started = time.perf_counter()
-    slots, _ = engine._take_slots()
+    kept = engine._take_slots()
+    slots = kept.slots
     torch.cuda.synchronize()
     bench.tell(
         "slots", count=slots.count, fast=slots.is_fast, seconds=time.perf_counter() - started
@@ -302,7 +303,7 @@ def step(bench: Bench) -> None:
             tokens_per_s=slots.count / seconds,
         )
     slots._done.fill_(True)
-    engine._free_slots = (engine.decoding, slots)
+    engine._kept = kept
 
 
 def alone(bench: Bench) -> None:
@@ -345,13 +346,13 @@ def _read_many(bench: Bench, engine: TransformersEngine, mode: str) -> None:
         phase: total - before.get(phase, 0.0) for phase, total in engine.clock.seconds().items()
     }
     tokens = sum(reading.text_tokens for reading in readings)
-    slots = engine._free_slots
+    slots = engine._kept.slots if engine._kept else None
     bench.tell(
         "engine",
         mode=mode,
         pages=len(readings),
-        slots=slots[1].count if slots else 0,
-        fast=bool(slots and slots[1].is_fast),
+        slots=slots.count if slots else 0,
+        fast=bool(slots and slots.is_fast),
         pages_per_s=len(readings) / seconds,
         tokens_per_s=tokens / seconds,
         tokens_per_page=tokens / len(readings),

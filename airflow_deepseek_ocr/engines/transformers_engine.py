@@ -7,7 +7,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -47,6 +47,15 @@ _MOST_PREPARING = 4
 #: Room in a slot for a prompt besides its vision tokens, in tokens; a text to locate may be long.
 _PROMPT_TOKENS = 256
 _NO_IMAGE = Image.new("RGB", (1, 1))
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Slots for the next call, if it decodes alike, and the pages that see the vision tower together."""
+
+    decoding: Decoding
+    slots: Slots
+    vision_pages: int
 
 
 class TransformersEngine:
@@ -89,7 +98,7 @@ class TransformersEngine:
             use_compiler_cache(default_cache_dir() / "compiled")
             self._compiler = LayerCompiler()
             compile_vision(self._model.model.vision_tower, self._compiler)
-        self._free_slots: tuple[Decoding, Slots] | None = None
+        self._kept: _Kept | None = None
         seconds = time.monotonic() - started
         log.info("Loaded %s on %s in %.1f s", folder.name, self.device, seconds)
 
@@ -100,10 +109,10 @@ class TransformersEngine:
 
         :raises UnavailableError: ``out_of_memory`` if the GPU cannot hold even one slot.
         """
-        slots, vision_pages = self._take_slots()
+        kept = self._take_slots()
         batch = ContinuousBatch(
-            slots,
-            vision_pages=vision_pages,
+            kept.slots,
+            vision_pages=kept.vision_pages,
             embed=self._embed,
             decode=self._decode,
             most_tokens=self.decoding.max_output_length,
@@ -111,12 +120,12 @@ class TransformersEngine:
             ahead=1 if self._on_gpu else 0,
             clock=self.clock,
         )
-        decoding, before = self.decoding, self.clock.seconds()
+        before = self.clock.seconds()
         workers = min(_MOST_PREPARING, os.cpu_count() or 1) if self._on_gpu else 1
-        with Ahead(requests, self._prepare, bound=2 * vision_pages, workers=workers) as pages:
+        with Ahead(requests, self._prepare, bound=2 * kept.vision_pages, workers=workers) as pages:
             yield from batch.read(pages, progress)
         # Slots that a failure or the caller's haste left in disorder are not kept.
-        self._free_slots = (decoding, slots)
+        self._kept = kept
         spent = {
             phase: seconds - before.get(phase, 0.0)
             for phase, seconds in self.clock.seconds().items()
@@ -126,7 +135,7 @@ class TransformersEngine:
 
     def close(self) -> None:
         """See :meth:`airflow_deepseek_ocr.ocr.engine.Engine.close`."""
-        self._free_slots = None
+        self._kept = None
         del self._model, self._embed
         gc.collect()
         if self._on_gpu:
@@ -161,17 +170,12 @@ class TransformersEngine:
             return False
         return True
 
-    def _take_slots(self) -> tuple[Slots, int]:
-        """Slots, and the pages that go through the vision tower together.
-
-        As many slots as the free memory holds, halved while it turns out not to; those of the last call
-        if they are free.
-        """
-        free, self._free_slots = self._free_slots, None
-        if free and free[0] == self.decoding:
-            slots = free[1]
-            return slots, min(self.plan().vision_pages, slots.count)
-        del free
+    def _take_slots(self) -> _Kept:
+        """As many slots as the free memory holds, halved while it turns out not to; or the last call's."""
+        kept, self._kept = self._kept, None
+        if kept and kept.decoding == self.decoding:
+            return kept
+        del kept  # its memory is counted as free
         fits = self.plan()
         count = fits.slots
         while True:
@@ -184,7 +188,7 @@ class TransformersEngine:
                     self.decoding,
                     self._compiler,
                 )
-                return slots, min(fits.vision_pages, count)
+                return _Kept(self.decoding, slots, min(fits.vision_pages, count))
             except torch.OutOfMemoryError as error:
                 clear_after(error)
                 if count == 1:
