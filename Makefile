@@ -162,7 +162,7 @@ fuzz-coverage: $(VENV)/.dev
 	$(BIN)/uv pip install --quiet --python $(PY) -e '.[fuzz]' $(TORCH)
 	@$(PY) -c 'import atheris' || { echo 'atheris has no wheel for this machine: Linux on x86-64 only' >&2; exit 1; }
 	mkdir -p .fuzz/corpus
-	$(PY) -m tests.fuzz_coverage .fuzz/corpus -max_total_time=$$(($(MINUTES) * 60)) -max_len=8192 \
+	$(PY) -m tests.fuzz_coverage .fuzz/corpus -max_total_time=$$(($(MINUTES) * 60)) -max_len=8192 -len_control=0 \
 		-timeout=60 -rss_limit_mb=4096 -artifact_prefix=.fuzz/ -print_final_stats=1
 
 # Tokens of a page, and seconds after which it stops for now; run it again to go on.
