@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -22,11 +23,13 @@ class PhaseClock:
     On a GPU times are the GPU's own, from events in its queue, and waiting is what passes between the end
     of a phase and the beginning of the next: the host had not asked for it yet.
 
+    One thread works, any other may ask.
+
     :param device: where the work is done.
     """
 
     def __init__(self, device: torch.device) -> None:
-        self._device = device
+        self._device, self._lock = device, threading.Lock()
         self._spans: deque[tuple[str, _Mark, _Mark]] = deque()
         self._last: _Mark | None = None
         self._seconds: dict[str, float] = {}
@@ -39,16 +42,18 @@ class PhaseClock:
             yield
         finally:
             end = _Mark(self._device)
-            if self._last is not None:
-                self._spans.append((WAITING, self._last, begin))
-            self._spans.append((name, begin, end))
-            self._last = end
-            self._add_up()
+            with self._lock:
+                if self._last is not None:
+                    self._spans.append((WAITING, self._last, begin))
+                self._spans.append((name, begin, end))
+                self._last = end
+                self._add_up()
 
     def seconds(self) -> dict[str, float]:
         """Seconds by phase so far, ``waiting`` among them; what the device has not done is left out."""
-        self._add_up()
-        return dict(self._seconds)
+        with self._lock:
+            self._add_up()
+            return dict(self._seconds)
 
     def rest(self) -> None:
         """Nothing is to be done for now: the time until the next phase is nobody's."""

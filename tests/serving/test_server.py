@@ -97,6 +97,16 @@ def test_many_callers_share_the_model_and_wait_for_places(
     assert server.metric('deepseek_ocr_responses_total{status="429"}') > before
 
 
+def test_the_metrics_say_what_the_time_goes_into(server: Server, table: Image.Image) -> None:
+    names = [
+        f'deepseek_ocr_device_seconds_total{{phase="{phase}"}}'
+        for phase in ("vision", "prefill", "decode")
+    ]
+    before = [server.metric(name) for name in names]
+    list(engine_for(server).read([PageRequest(1, table, "free", "tiny", 8)]))
+    assert all(server.metric(name) > old for name, old in zip(names, before, strict=True))
+
+
 def test_what_the_server_says_of_itself(server: Server) -> None:
     capabilities = engine_for(server).capabilities()
     assert capabilities.modes == ("tiny", "small", "base", "large", "gundam")

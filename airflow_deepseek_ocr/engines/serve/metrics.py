@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from airflow_deepseek_ocr.ocr.engine import PageReading
 
@@ -45,6 +49,13 @@ class Metrics:
             "deepseek_ocr_ready", "1 when the model is loaded", registry=self._registry
         )
 
+    def watch_device(self, seconds: Callable[[], dict[str, float]]) -> None:
+        """Show what the device's time goes into.
+
+        :param seconds: gives the seconds so far by phase.
+        """
+        self._registry.register(_DeviceSeconds(seconds))
+
     def count(self, resolution: str, reading: PageReading, seconds: float) -> None:
         """Add a page that was read, or failed.
 
@@ -61,3 +72,18 @@ class Metrics:
     def text(self) -> bytes:
         """All of it."""
         return generate_latest(self._registry)
+
+
+class _DeviceSeconds(Collector):
+    def __init__(self, seconds: Callable[[], dict[str, float]]) -> None:
+        self._seconds = seconds
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(
+            "deepseek_ocr_device_seconds",
+            "The GPU's (or CPU's) time by phase; waiting: nothing was asked of it",
+            labels=["phase"],
+        )
+        for phase, seconds in self._seconds().items():
+            family.add_metric([phase], seconds)
+        yield family

@@ -84,6 +84,7 @@ class Service:
                 batch_size=model.batch_size,
             )
             slots = engine.plan().slots
+            self.metrics.watch_device(engine.clock.seconds)
             self.pages = Pages(engine, self._broken)
             self.pages.start()
         except Exception as error:
