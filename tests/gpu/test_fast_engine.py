@@ -1,0 +1,81 @@
+"""The compiled and captured step on a GPU, with the small checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.ocr.decoding import Decoding, Guard
+from airflow_deepseek_ocr.ocr.engine import PageRequest
+from tests.conftest import TINY_MODEL
+
+pytestmark = [pytest.mark.gpu, pytest.mark.timeout(540)]
+
+DECODING = Decoding(max_output_length=160)
+
+
+def engine(*, compiled: bool) -> TransformersEngine:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA GPU")
+    return TransformersEngine(
+        TINY_MODEL, device="cuda", batch_size=8, decoding=DECODING, compiled=compiled
+    )
+
+
+@pytest.fixture(scope="module")
+def fast() -> Iterator[TransformersEngine]:
+    made = engine(compiled=True)
+    yield made
+    made.close()
+
+
+def requests(count: int) -> list[PageRequest]:
+    """Pages of several modes and lengths, some with a guard of their own."""
+    made = []
+    for number in range(count):
+        page = Image.new("RGB", (640, 640), "white")
+        for row in range(1 + number % 7):
+            text = f"Order {100 * number + row} of May"
+            ImageDraw.Draw(page).text((40, 60 + 70 * row), text, fill="black", font_size=32)
+        mode = ("small", "tiny", "gundam", "base")[number % 4]
+        guard = Guard(12, 128) if number % 5 == 0 else None
+        made.append(PageRequest(number, page, "free", mode, guard=guard))
+    return made
+
+
+def test_texts_are_those_of_layers_that_are_not_compiled(fast: TransformersEngine) -> None:
+    """In bfloat16 a near tie may fall the other way; nothing else may differ."""
+    asked = requests(48)
+    plain = engine(compiled=False)
+    expected = {reading.key: reading.text for reading in plain.read(asked)}
+    plain.close()
+    readings = {reading.key: reading for reading in fast.read(asked)}
+    assert fast._kept is not None
+    assert fast._kept.slots.is_fast
+    assert not [reading.error for reading in readings.values() if reading.error]
+    same = sum(readings[key].text == text for key, text in expected.items())
+    assert same >= 0.8 * len(asked)
+
+
+def test_the_captured_step_outlives_what_made_it(fast: TransformersEngine) -> None:
+    """A graph knows addresses alone: what it reads must not be given to somebody else."""
+    asked = requests(24)
+    first = {reading.key: reading.text for reading in fast.read(asked)}
+    others = [torch.full((2**20,), 2**30, dtype=torch.int32, device="cuda") for _ in range(64)]
+    second = {reading.key: reading.text for reading in fast.read(asked)}
+    del others
+    assert second == first
+
+
+def test_memory_is_flat(fast: TransformersEngine) -> None:
+    for _ in range(2):
+        list(fast.read(requests(48)))
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    for _ in range(4):
+        list(fast.read(requests(48)))
+    assert torch.cuda.memory_allocated() <= before + 2**20
