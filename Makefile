@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test lint types test-unit test-slow faults bench-warm bench-gpu test-gpu test-vllm train evaluate \
+.PHONY: help install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-gpu test-gpu test-vllm train evaluate \
 	thresholds fuzz fuzz-coverage zoo format clean
 
 VENV := .venv
@@ -30,8 +30,8 @@ export UV_HTTP_TIMEOUT := 300
 
 # Servers for the tests, what the MySQL driver is built with, and a font to draw pages with.
 PACKAGES := postgresql mariadb-server default-libmysqlclient-dev pkg-config gcc libc6-dev fonts-dejavu-core
-# What the slow tests need besides: a browser, and an S3 server that checks signatures.
-SLOW_PACKAGES := $(PACKAGES) chromium chromium-driver radosgw ceph-mon ceph-osd ceph-common
+# What the slow tests need besides: a browser, an S3 server that checks signatures, Celery's broker.
+SLOW_PACKAGES := $(PACKAGES) chromium chromium-driver radosgw ceph-mon ceph-osd ceph-common redis-server
 
 # Training of the small checkpoint: length of the whole run in steps, seconds until it stops for now
 # (empty: at its end), share of the usual pages in a batch, folder of the run, pages of an evaluation.
@@ -54,8 +54,9 @@ OUT ?= .demo/out
 help:
 	@echo 'make demo       read the sample documents (DOCS=folder: your own; OUT=folder: results there)'
 	@echo 'make test       formatting, lints, types and all tests that are not slow'
-	@echo 'make test-slow  the slow tests: a browser, Ceph, other versions of Airflow'
+	@echo 'make test-slow  the slow tests: a browser, Ceph, Celery, other versions of Airflow'
 	@echo 'make faults     kill tasks and servers while documents are read, then audit (N=, SEED=, DB=, DOCUMENTS=)'
+	@echo 'make soak       thousands of documents through four tasks and one server: does anything grow (DOCUMENTS=)'
 	@echo 'make bench-warm  two runs of a DAG: how much sooner the first page comes when the model is warm'
 	@echo 'make bench-gpu  how fast pages are read on a GPU, with random weights of the full size (PARTS=, PAGES_READ=)'
 	@echo 'make test-gpu   the tests that need a CUDA GPU'
@@ -125,6 +126,10 @@ DOCUMENTS ?= 50
 
 faults: install-test
 	$(PY) -m tests.faults --faults $(N) --seed $(SEED) --db $(DB) --documents $(DOCUMENTS)
+
+soak: DOCUMENTS = 2000
+soak: install-test
+	$(PY) -m tests.soak --documents $(DOCUMENTS)
 
 bench-warm: install
 	$(PY) benchmarks/warm.py
