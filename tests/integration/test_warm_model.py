@@ -1,26 +1,30 @@
-"""One server for the tasks of a real Airflow with LocalExecutor, whatever ends them."""
+"""One server for the tasks of a real Airflow, whatever ends them, with LocalExecutor and Celery."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
-import sqlite3
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import sqlalchemy
 
 from airflow_deepseek_ocr.engines.records import ServerRecord, all_records
 from tests.conftest import ROOT, TINY_MODEL
-from tests.servers.airflow import airflow, standalone
+from tests.servers.airflow import Airflow, airflow, celery_worker, standalone, without_workers
+from tests.servers.postgres import postgres
+from tests.servers.redis_server import redis_server
 
 PAGE = f"file://{ROOT}/demo/documents/table.png"
-IDLE_S = 20
+#: A new worker must come and start a task before the server leaves.
+IDLE_S = {"LocalExecutor": 20, "CeleryExecutor": 60}
 RUN_TIMEOUT_S = 180
 
 
@@ -32,81 +36,146 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = RUN_TIM
     return value
 
 
-@pytest.mark.slow
-def test_a_server_outlives_the_tasks_that_use_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    servers, database, pid_file = tmp_path / "s", tmp_path / "results.db", tmp_path / "pid"
+@dataclass(frozen=True)
+class WarmModel:
+    """An Airflow with the DAGs of this folder, and the servers that its tasks start."""
+
+    instance: Airflow
+    servers: Path
+
+    def server(self) -> ServerRecord:
+        (record,) = all_records(self.servers)
+        return record
+
+    def await_dags(self) -> None:
+        listed = ("dags", "list")
+        wait_for(lambda: "warm_model" in self.instance.command(*listed), "the DAG is there")
+
+    def trigger(self, count: int) -> None:
+        """Begin a run that reads the page in ``count`` mapped tasks at once."""
+        conf = json.dumps({"documents": [PAGE] * count})
+        before = len(self.run_states())
+        self.instance.command("dags", "trigger", "warm_model", "--conf", conf)
+        assert len(self.run_states()) == before + 1
+
+    def await_success(self) -> None:
+        """Wait for the end of the newest run."""
+        ends = ("success", "failed")
+        wait_for(lambda: self.run_states()[-1] in ends, "the run ends")
+        assert self.run_states()[-1] == "success", self.task_logs()
+
+    def run(self, count: int) -> None:
+        self.trigger(count)
+        self.await_success()
+
+    def run_states(self) -> list[str]:
+        return self.query("SELECT state FROM dag_run WHERE dag_id = 'warm_model' ORDER BY id")
+
+    def query(self, statement: str) -> list[Any]:
+        """The first column of what the metadata database answers."""
+        engine = sqlalchemy.create_engine(self.instance.metadata_url, poolclass=sqlalchemy.NullPool)
+        with engine.connect() as connection:
+            return list(connection.execute(sqlalchemy.text(statement)).scalars())
+
+    def task_logs(self) -> str:
+        logs = sorted((self.instance.home / "logs").rglob("attempt=*.log"))
+        return "\n".join(path.read_text() for path in logs)
+
+    def await_idle_end(self, server: ServerRecord, idle_s: float) -> None:
+        assert server.process() is not None
+        wait_for(lambda: server.process() is None, "it leaves when nobody asks", 3 * idle_s)
+        assert list(all_records(self.servers)) == []
+
+
+@contextmanager
+def warm_model(
+    folder: Path,
+    executor: str,
+    settings: Mapping[str, str],
+    metadata_url: str | None = None,
+) -> Iterator[WarmModel]:
+    servers = folder / "s"
     extra = {
         "engine": "resident", "model": str(TINY_MODEL), "device": "cpu", "resolution": "tiny",
-        "max_output_length": 40, "reread": "none", "idle_seconds": IDLE_S,
+        "max_output_length": 40, "reread": "none", "idle_seconds": IDLE_S[executor],
     }  # fmt: skip
     connections = {
-        "deepseek_ocr_db": {"conn_type": "sqlite", "host": str(database)},
+        "deepseek_ocr_db": {"conn_type": "sqlite", "host": str(folder / "results.db")},
         "deepseek_ocr_default": {"conn_type": "deepseek_ocr", "extra": extra},
     }
     settings = {
         "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parent / "dags"),
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__EXECUTOR": executor,
         "AIRFLOW__CORE__PARALLELISM": "8",
         "DEEPSEEK_OCR_SERVERS": str(servers),
-        "KILLED_TASK_PID": str(pid_file),
+        "OMP_NUM_THREADS": "1",
+        **settings,
     }
+    with airflow(connections, settings, metadata_url) as instance:
+        yield WarmModel(instance, servers)
 
-    def server() -> ServerRecord:
-        (record,) = all_records(servers)
-        return record
 
-    with airflow(connections, settings) as instance:
-
-        def run(count: int) -> None:
-            """One run that reads the page in ``count`` mapped tasks at once."""
-            done = run_states(instance.home)
-            conf = json.dumps({"documents": [PAGE] * count})
-            instance.command("dags", "trigger", "warm_model", "--conf", conf)
-            states = wait_for(
-                lambda: (
-                    now
-                    if len(now := run_states(instance.home)) > len(done)
-                    and now[-1] in ("success", "failed")
-                    else None
-                ),
-                "the run ends",
-            )
-            assert states[-1] == "success", task_logs(instance.home)
-
-        with standalone(instance):
-            wait_for(lambda: "warm_model" in instance.command("dags", "list"), "the DAG is there")
-            run(1)
-            first = server()
-            assert "Started a server" in task_logs(instance.home)
-            run(8)
-            assert server().pid == first.pid
-            logs = task_logs(instance.home)
+@pytest.mark.slow
+def test_a_server_outlives_the_tasks_that_use_it(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with warm_model(tmp_path, "LocalExecutor", {"KILLED_TASK_PID": str(pid_file)}) as warm:
+        with standalone(warm.instance):
+            warm.await_dags()
+            warm.run(1)
+            first = warm.server()
+            assert "Started a server" in warm.task_logs()
+            warm.run(8)
+            assert warm.server().pid == first.pid
+            logs = warm.task_logs()
             assert logs.count("Started a server") == 1
             assert str(first.endpoint.secret) not in logs
 
-            instance.command("dags", "trigger", "killed_task")
+            warm.instance.command("dags", "trigger", "killed_task")
             victim = int(wait_for(lambda: pid_file.exists() and pid_file.read_text(), "the task"))
             os.killpg(os.getpgid(victim), signal.SIGKILL)
             wait_for(lambda: not psutil.pid_exists(victim), "the task is gone")
-            assert server().pid == first.pid
+            assert warm.server().pid == first.pid
             assert first.process() is not None
         # Scheduler and executor were ended with SIGTERM.
-        assert first.process() is not None
-    wait_for(lambda: first.process() is None, "it leaves when nobody asks", 3 * IDLE_S)
-    assert list(all_records(servers)) == []
+        warm.await_idle_end(first, IDLE_S["LocalExecutor"])
 
 
-def run_states(home: Path) -> list[str]:
-    with closing(sqlite3.connect(home / "airflow.db", timeout=20)) as connection:
-        rows = connection.execute(
-            "SELECT state FROM dag_run WHERE dag_id = 'warm_model' ORDER BY id"
-        )
-        return [state for (state,) in rows]
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_server_outlives_the_celery_worker_that_started_it(
+    tmp_path: Path,
+) -> None:
+    with redis_server() as broker, postgres() as metadata:
+        settings = {
+            "AIRFLOW__CELERY__BROKER_URL": broker,
+            "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
+        }
+        url = metadata.sqlalchemy_url
+        with warm_model(tmp_path, "CeleryExecutor", settings, url) as warm:
+            with without_workers(warm.instance):
+                warm.await_dags()
+                with celery_worker(warm.instance) as worker:
+                    warm.run(1)
+                    first = warm.server()
+                    warm.run(4)
+                    assert warm.server().pid == first.pid
+                    # Celery's own table: it ran each of these tasks.
+                    assert len(warm.query("SELECT id FROM celery_taskmeta")) == 2 + 5
 
-
-def task_logs(home: Path) -> str:
-    return "\n".join(path.read_text() for path in sorted((home / "logs").rglob("attempt=*.log")))
+                    warm.trigger(4)
+                    reading = (
+                        "SELECT 1 FROM task_instance WHERE task_id = 'read' AND state = 'running'"
+                    )
+                    wait_for(lambda: warm.query(reading), "a task reads")
+                    worker.stop(timeout_s=60)
+                    assert worker.exit_status == 0, worker.log_tail()
+                assert first.process() is not None
+                with celery_worker(warm.instance):
+                    warm.await_success()
+                    warm.run(1)
+                assert warm.server().pid == first.pid
+                logs = warm.task_logs()
+                assert logs.count("Started a server") == 1
+                assert str(first.endpoint.secret) not in logs
+            warm.await_idle_end(first, IDLE_S["CeleryExecutor"])
