@@ -151,8 +151,7 @@ def test_a_server_outlives_the_celery_worker_that_started_it(
             "AIRFLOW__CELERY__BROKER_URL": broker,
             "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
         }
-        url = metadata.sqlalchemy_url
-        with warm_model(tmp_path, "CeleryExecutor", settings, url) as warm:
+        with warm_model(tmp_path, "CeleryExecutor", settings, metadata.sqlalchemy_url) as warm:
             with without_workers(warm.instance):
                 warm.await_dags()
                 with celery_worker(warm.instance) as worker:
@@ -170,6 +169,7 @@ def test_a_server_outlives_the_celery_worker_that_started_it(
                     wait_for(lambda: warm.query(reading), "a task reads")
                     worker.stop(timeout_s=60)
                     assert worker.exit_status == 0, worker.log_tail()
+                    assert "Warm shutdown" in worker.log.read_text()
                 assert first.process() is not None
                 with celery_worker(warm.instance):
                     warm.await_success()
