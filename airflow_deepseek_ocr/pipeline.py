@@ -159,8 +159,10 @@ class Pipeline:
             self._fail_rest(waiting, error)
             raise
         finally:
-            pages.close()
-            drawer.close()
+            try:
+                pages.close()
+            finally:
+                drawer.close()
 
     def _read_what_others_leave(
         self, target: Path, progress: Callable[[Progress], None] | None

@@ -111,6 +111,7 @@ class Ahead(Generic[Item, Made]):
             try:
                 for item in self._source:
                     if not self._put(pool.submit(self._work, item)):
+                        pool.shutdown(wait=False, cancel_futures=True)
                         return
             except BaseException as error:
                 end = _End(error)

@@ -9,7 +9,8 @@ CPU_SLOTS = 4
 #: Most slots: a step of 256 takes 1.8 times as long as one of 64, measured on one H200 at the
 #: published size; beyond, pages wait longer for each other than they gain.
 MOST_SLOTS = 256
-#: Most pages whose views go through the vision tower together; more do not make it faster.
+#: Most pages whose views go through the vision tower together; twice as many make it a tenth faster in gundam
+#: mode, and those that are being written wait for them.
 MOST_PAGES_IN_VISION = 8
 #: What a page's views take in the vision tower at the published size, in bytes: 9 tiles and a view
 #: of 1024 pixels with their activations in bfloat16.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 
@@ -21,11 +22,20 @@ class Replayed:
         # The graph knows addresses alone: the function's tensors must live as long.
         self._function = function
         self._graph = torch.cuda.CUDAGraph()
+        stream: Any = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        before = torch.cuda.current_stream(device)
         with torch.cuda.device(device):
             torch.cuda.synchronize()
-            # The thread that prepares pages goes on taking pinned memory meanwhile.
-            with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-                function()
+            try:
+                # Another thread may ask the device for the time meanwhile.
+                with torch.cuda.graph(
+                    self._graph, stream=stream, capture_error_mode="thread_local"
+                ):
+                    function()
+            except Exception:
+                # torch leaves the capture's stream only when all went well.
+                torch.cuda.set_stream(before)
+                raise
 
     def __call__(self) -> None:
         """Do it again."""

@@ -84,8 +84,11 @@ def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabiliti
         table_cells=(),
     )
     answer = _json(client, endpoint, "POST", _CHAT, refusal={}, json=body)
-    tokens = (answer.get("usage") or {}).get("prompt_tokens")
-    if not isinstance(tokens, int) or tokens >= _ONLY_MODE.vision_tokens():
+    usage = answer.get("usage")
+    tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+    # Fewer than its mode takes are those of a server that does not count an image's.
+    expected = range(_PROBE_MODE.vision_tokens(), _ONLY_MODE.vision_tokens())
+    if not isinstance(tokens, int) or tokens not in expected:
         return capabilities
     return replace(capabilities, modes=tuple(RESOLUTIONS), max_tiles=MAX_TILES)
 

@@ -177,14 +177,15 @@ class Slots:
             except Exception as error:
                 compiler.give_up(error)
                 return None
-            if not self._rows.is_cuda:
+            # Other types' experts are computed in a loop that asks the device, and after a capture that
+            # failed torch's allocator is not in order any more.
+            if not self._rows.is_cuda or self._head.weight.dtype != torch.bfloat16:
                 return step
             try:
                 return Replayed(step, self._rows.device)
             except torch.OutOfMemoryError:
                 raise
             except Exception as error:
-                # Experts in float32, for example, are computed in a loop that asks the device.
                 log.warning("Steps are launched kernel by kernel, which takes longer: %s", error)
                 return step
 

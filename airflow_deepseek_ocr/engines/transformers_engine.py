@@ -27,7 +27,6 @@ from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.model.checkpoint import SpecialTokens, load_checkpoint
 from airflow_deepseek_ocr.model.compiled import LayerCompiler, compile_vision, use_compiler_cache
 from airflow_deepseek_ocr.model.image_processing import prepare
-from airflow_deepseek_ocr.model.source import default_cache_dir
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import PageReading, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
@@ -95,7 +94,7 @@ class TransformersEngine:
         self.clock = PhaseClock(self._model.device)
         self._compiler: LayerCompiler | None = None
         if self._on_gpu if compiled is None else compiled:
-            use_compiler_cache(default_cache_dir() / "compiled")
+            use_compiler_cache()
             self._compiler = LayerCompiler()
             compile_vision(self._model.model.vision_tower, self._compiler)
         self._kept: _Kept | None = None
@@ -123,20 +122,25 @@ class TransformersEngine:
         before = self.clock.seconds()
         workers = min(_MOST_PREPARING, os.cpu_count() or 1) if self._on_gpu else 1
         with Ahead(requests, self._prepare, bound=2 * kept.vision_pages, workers=workers) as pages:
-            yield from batch.read(pages, progress)
+            try:
+                yield from batch.read(pages, progress)
+            finally:
+                self.clock.rest()
         # Slots that a failure or the caller's haste left in disorder are not kept.
         self._kept = kept
         spent = {
             phase: seconds - before.get(phase, 0.0)
             for phase, seconds in self.clock.seconds().items()
         }
-        self.clock.rest()
         log.info("The %s's time: %s", "GPU" if self._on_gpu else "CPU", as_shares(spent))
 
     def close(self) -> None:
         """See :meth:`airflow_deepseek_ocr.ocr.engine.Engine.close`."""
         self._kept = None
         del self._model, self._embed
+        self._collect()
+
+    def _collect(self) -> None:
         gc.collect()
         if self._on_gpu:
             torch.cuda.empty_cache()
@@ -175,7 +179,9 @@ class TransformersEngine:
         kept, self._kept = self._kept, None
         if kept and kept.decoding == self.decoding:
             return kept
-        del kept  # its memory is counted as free
+        # Its memory counts as free; compiled steps refer to each other in a circle.
+        del kept
+        self._collect()
         fits = self.plan()
         count = fits.slots
         while True:
@@ -208,9 +214,19 @@ class TransformersEngine:
         except Exception as error:
             return PageReading(request.key, error=page_error(error))
         image = [self._tokens.image] * views.vision_tokens
+        ids = [self._tokens.bos, *image, *line]
+        if len(ids) >= self.page_length:
+            return PageReading(request.key, error=self._too_long(len(ids)))
         # The views are all that is needed of the image, which may be ten times as large.
         request = replace(request, image=_NO_IMAGE)
-        return PreparedPage(request, views, [self._tokens.bos, *image, *line])
+        return PreparedPage(request, views, ids)
+
+    def _too_long(self, tokens: int) -> ConfigurationError:
+        return ConfigurationError(
+            "prompt_text",
+            f"The prompt takes {tokens:,} tokens with the image, and a page may take {self.page_length:,} in "
+            "all; ask for a shorter text, or raise the maximum output length.",
+        )
 
     def _decode(self, ids: list[int]) -> str:
         # Boxes and tables are special tokens: skipping those would delete them.

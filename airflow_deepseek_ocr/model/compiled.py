@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+
+from airflow_deepseek_ocr.model.source import default_cache_dir
 
 log = logging.getLogger(__name__)
 
@@ -19,13 +20,21 @@ log = logging.getLogger(__name__)
 _VARIANTS = 64
 
 
-def use_compiler_cache(folder: Path) -> None:
-    """Keep what is compiled, for processes to come; where the environment names a folder, there.
+def use_compiler_cache() -> None:
+    """Keep what is compiled in our cache folder, for processes to come.
 
-    :param folder: made when it is needed.
+    Where the environment names a folder, that stays; where ours cannot be written to, torch's own does.
     """
-    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
-    os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
+    if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
+        return
+    try:
+        folder = default_cache_dir() / "compiled"
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):  # a user may have no home at all
+        return
+    if os.access(folder, os.W_OK):
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
+        os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
 
 
 class LayerCompiler:
@@ -77,7 +86,7 @@ def _see(
         torch._dynamo.maybe_mark_dynamic(states, 0)
         try:
             return compiler(layer, states, *others, **named)
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, torch.AcceleratorError):
             raise
         except Exception as error:
             compiler.give_up(error)

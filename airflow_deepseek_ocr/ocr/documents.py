@@ -5,6 +5,7 @@ A file is what its content says, whatever its name; limits are checked before an
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,10 +54,13 @@ class Limits:
     max_page_memory: int = 768 << 20
 
     def __post_init__(self) -> None:
-        if min(self.max_bytes, self.max_pages, self.max_pixels, self.max_page_seconds) < 1:
+        if not (
+            min(self.max_bytes, self.max_pages, self.max_pixels, self.max_page_seconds) >= 1
+            and math.isfinite(self.max_page_seconds)
+        ):
             raise ConfigurationError(
                 "limits",
-                "max_bytes, max_pages, max_pixels and max_page_seconds must be at least 1.",
+                "max_bytes, max_pages, max_pixels and max_page_seconds must be at least 1, and finite.",
             )
         if self.max_page_memory < _LEAST_MEMORY:
             raise ConfigurationError(

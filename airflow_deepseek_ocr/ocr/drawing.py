@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from mmap import ACCESS_READ, mmap
 from multiprocessing import Pipe
@@ -40,7 +40,9 @@ _GRACE_S = 10.0
 OUT_OF_MEMORY = 3
 #: Seconds between two looks at a child's memory while it works.
 _LOOK_S = 0.05
-#: Share of the allowed memory that a child was last seen using, from which on memory is what it died of.
+#: How a child ends that somebody else ends.
+_ENDED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP)
+#: Share of the allowed memory that a child was seen using, from which on memory is what it died of.
 _NEARLY_ALL = 0.6
 
 
@@ -162,7 +164,7 @@ class _DrawnDocument(Document):
         """See :meth:`Document.close`."""
         # A child that died has no file open any more, and one that dies of this none either.
         if not self._child.dead:
-            with suppress(DocumentError):
+            with suppress(DeepSeekOCRError):
                 self._child.ask(None, "Closing the document")
 
     def _open(self) -> Opened:
@@ -183,15 +185,18 @@ class _Child:
         self.dead = False
         self._limits = limits
         self._peak_bytes = 0
-        self._connection, theirs = Pipe()
-        # Through a pipe a page takes longer than its drawing.
-        self._pixels = os.memfd_create("page")
-        try:
-            with theirs:
-                self._process = _start((theirs.fileno(), self._pixels), limits)
-        except OSError as error:
-            self._close()
-            raise _does_not_start(str(error)) from error
+        with ExitStack() as made:
+            try:
+                self._connection, theirs = Pipe()
+                made.callback(self._connection.close)
+                with theirs:
+                    # Through a pipe a page takes longer than its drawing.
+                    self._pixels = os.memfd_create("page")
+                    made.callback(os.close, self._pixels)
+                    self._process = _start((theirs.fileno(), self._pixels), limits)
+            except OSError as error:
+                raise _does_not_start(str(error)) from error
+            made.pop_all()
         try:
             ready = self._connection.poll(_START_S) and self._connection.recv()
         except (EOFError, OSError):
@@ -207,6 +212,8 @@ class _Child:
         :param what: the request in words.
         :raises DocumentError: the document's fault, or that the child died over it.
         """
+        self._peak_bytes = 0
+        _forget_peak(self._process.pid)
         try:
             self._connection.send(request)
         except OSError:
@@ -239,7 +246,9 @@ class _Child:
             self.dead = True
             self._close()
             self._process.kill()
-            self._process.wait()
+            # A process that waits for a file system which is gone does not even die.
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GRACE_S)
 
     def _close(self) -> None:
         self._connection.close()
@@ -270,17 +279,17 @@ class _Child:
                 f"{what} took more than {limits.max_page_seconds:g} seconds; simplify the document (print "
                 "it to a new PDF, or scan it), or raise max_page_seconds.",
             )
+        if code is None or code in _ENDED_FROM_OUTSIDE:
+            return UnavailableError(
+                "drawing_killed",
+                f"{what} was ended from outside, as hosts do that run out of memory; nothing is wrong "
+                "with the document as far as that is known. Try again.",
+            )
         if code == OUT_OF_MEMORY or self._peak_bytes > _NEARLY_ALL * limits.max_page_memory:
             return _DiedError(
                 "too_much_memory",
                 f"{what} needs more than {limits.max_page_memory >> 20:,} MiB of memory; simplify the "
                 "document (print it to a new PDF, or scale its images down), or raise max_page_memory.",
-            )
-        if code == -signal.SIGKILL:
-            return UnavailableError(
-                "drawing_killed",
-                f"{what} was ended from outside, as hosts do that run out of memory; nothing is wrong "
-                "with the document as far as that is known. Try again.",
             )
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return _DiedError(
@@ -294,6 +303,7 @@ def _start(descriptors: tuple[int, int], limits: Limits) -> subprocess.Popen[byt
     return subprocess.Popen(  # noqa: S603 - our own module
         [
             sys.executable,
+            "-P",  # nothing is imported from the folder that somebody happens to be in
             "-m",
             "airflow_deepseek_ocr.ocr.drawing_process",
             *map(str, descriptors),
@@ -318,11 +328,17 @@ def _does_not_start(why: str) -> UnavailableError:
 def _environment() -> dict[str, str]:
     """Ours, with the folders that modules were imported from."""
     return os.environ | {
-        "PYTHONPATH": os.pathsep.join(folder for folder in sys.path if folder),
+        "PYTHONPATH": os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path),
         # No threads, and no memory for them, for the little that NumPy does.
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }
+
+
+def _forget_peak(process: int) -> None:
+    """Have the kernel count a process's peak of memory from now on (proc(5), clear_refs)."""
+    with suppress(OSError):
+        Path(f"/proc/{process}/clear_refs").write_text("5")
 
 
 def _peak_bytes(process: int) -> int:

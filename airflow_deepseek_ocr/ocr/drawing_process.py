@@ -106,8 +106,9 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # The limits are checked; Pillow's advice would stand in every log.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    # The terminal's interrupt is meant for the one who asks.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Meant for the one who asks, even if the whole group gets them; this process ends with it.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
     # Left to the kernel, which ends a process in the middle of a library's loop too.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     Image.init()

@@ -24,7 +24,8 @@ class Faults:
     :param secret: what requests must know, if anything.
     :param guard: whether forced tokens are kept from repeating.
     :param modes: what becomes of a mode that a request names: as in vLLM ``ignored``, ``refused``
-        (without its option), ``read`` (with this package's plugin), or a ``500``.
+        (without its option), ``read`` (with this package's plugin), a ``500``; or ``uncounted``, by a
+        server that counts no tokens of images.
     """
 
     script: dict[str, list[str]] = field(default_factory=dict)
@@ -141,7 +142,8 @@ def fault_server(faults: Faults, port: int = 0) -> Iterator[Faults]:
                 self._send(status, {"error": {"message": "mm_processor_kwargs are disabled"}})
                 return
             tiny = mode == "tiny" and faults.modes == "read"
-            usage = {"prompt_tokens": 84 if tiny else 300, "completion_tokens": 3}
+            tokens_of_prompt = 84 if tiny else 11 if faults.modes == "uncounted" else 300
+            usage = {"prompt_tokens": tokens_of_prompt, "completion_tokens": 3}
             self._send(200, {"choices": [choice], "usage": usage})
 
         def _known(self) -> bool:

@@ -148,7 +148,7 @@ def test_the_secret_is_nowhere(faults: Faults, caplog: pytest.LogCaptureFixture)
     assert b"hunter22" not in pickle.dumps(caught.value)
 
 
-@pytest.mark.parametrize("modes", ["ignored", "refused"])
+@pytest.mark.parametrize("modes", ["ignored", "refused", "uncounted"])
 def test_a_server_without_the_plugin_reads_in_gundam_only(faults: Faults, modes: str) -> None:
     faults.modes = modes
     engine = engine_for(faults)

@@ -116,6 +116,44 @@ def test_the_death_of_the_process_is_told_from_the_documents_fault(
         child.kill()
         with pytest.raises(UnavailableError, match="ended from outside"):
             document.page(1)
+        document.page(1)
+        (child,) = children()
+        child.kill()
+        child.wait(10)
+    # Closing it was no fault either.
+
+
+def test_what_is_meant_for_the_task_does_not_end_the_drawing(drawer: Drawer) -> None:
+    """A service manager sends its signals to all processes of a group."""
+    with drawer.open(DOCUMENTS / "table.png") as document:
+        (child,) = children()
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            child.send_signal(number)
+        assert document.page(1).number == 1
+        assert children() == [child]
+
+
+def test_a_large_page_is_no_reason_for_the_death_over_a_small_one(tmp_path: Path) -> None:
+    path = tmp_path / "large.png"
+    Image.new("RGB", (8000, 8000)).save(path, compress_level=1)
+    with Drawer(Limits(max_page_memory=400 << 20)) as drawer:
+        with drawer.open(path) as document:
+            document.page(1)
+        with drawer.open(DOCUMENTS / "table.png") as document:
+            (child,) = children()
+            child.send_signal(signal.SIGSEGV)
+            with pytest.raises(DocumentError) as caught:
+                document.page(1)
+    assert caught.value.code == "crashed"
+
+
+def test_nothing_is_imported_from_the_folder_one_is_in(
+    drawer: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "numpy.py").write_text("raise SystemExit('run by accident')")
+    monkeypatch.chdir(tmp_path)
+    with drawer.open(DOCUMENTS / "table.png") as document:
+        assert document.page(1).number == 1
 
 
 def test_an_error_of_the_document_is_its_own(drawer: Drawer, tmp_path: Path) -> None:
@@ -200,7 +238,12 @@ def test_memory_is_given_back(tmp_path: Path) -> None:
 
 
 def test_wrong_limits() -> None:
-    for wrong in ({"max_page_seconds": 0}, {"max_page_memory": 1000}):
+    for wrong in (
+        {"max_page_seconds": 0},
+        {"max_page_seconds": float("inf")},
+        {"max_page_seconds": float("nan")},
+        {"max_page_memory": 1000},
+    ):
         with pytest.raises(ConfigurationError):
             Limits(**wrong)  # type: ignore[arg-type]
 

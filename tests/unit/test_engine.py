@@ -209,6 +209,19 @@ def test_a_cancelled_page_leaves_and_the_others_are_read(
     assert len({readings[key].text for key in (0, 2, 3, 4)}) == 1
 
 
+def test_a_prompt_that_leaves_no_room_is_refused_and_harms_nobody(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=5))
+    first, second = pages(2)
+    long = PageRequest("long", first.image, "locate:" + "word " * 3000, "tiny")
+    for _ in range(2):
+        readings = {reading.key: reading for reading in engine.read([first, long, second])}
+        assert readings["long"].error is not None
+        assert readings["long"].error.code == "prompt_text"
+        assert readings[0].text == readings[1].text != ""
+
+
 def test_a_page_may_ask_for_less_text(engine: TransformersEngine) -> None:
     page = image("invoice.pdf", dpi=100)
     requests = [
