@@ -14,7 +14,7 @@ def main() -> None:
     """Print seconds as JSON: after the imports, with the model, with the first token."""
     from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
     from airflow_deepseek_ocr.ocr.decoding import Decoding
-    from benchmarks.gpu import requests
+    from benchmarks.workload import requests
 
     imported = time.perf_counter() - _STARTED
     decoding = Decoding(max_output_length=64, forced=True)

@@ -15,36 +15,26 @@ import functools
 import json
 import logging
 import os
-import random
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 import transformers
-from PIL import Image, ImageDraw
 
-from airflow_deepseek_ocr.engines.embedding import PreparedPage
 from airflow_deepseek_ocr.engines.phases import WAITING, as_shares
 from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import PageRequest
+from benchmarks.bench import Bench, median_seconds
 from benchmarks.full_size import ROOT, build
-
-#: An A4 page at 150 dots an inch, in pixels: 2 x 3 tiles in gundam mode.
-PAGE = (1240, 1754)
-SHORTEST, LONGEST, MEAN = 100, 2000, 800
-#: Tokens written to find the rate of the two slow ways.
-_SAMPLE = 48
-_GENERATE_BATCH = 32
+from benchmarks.other_ways import generate, published
+from benchmarks.workload import LONGEST, MEAN, draw_pages, lengths, prepared, requests
 
 
 def main() -> int:
@@ -83,180 +73,18 @@ def main() -> int:
     return 1 if failed else 0
 
 
-class Bench:
-    """What the parts share.
-
-    :param folder: the full-size model.
-    :param pages: how many are read in each mode.
-    :param slots: most pages at once.
-    :param out: file of the figures.
-    """
-
-    def __init__(self, folder: Path, pages: int, slots: int | None, out: Path) -> None:
-        self.folder, self.pages, self.slots = folder, pages, slots
-        self._out = out
-        self._engine: tuple[bool, TransformersEngine] | None = None
-
-    def engine(self, *, compiled: bool) -> TransformersEngine:
-        """The engine, with or without compiled layers; texts as long as they are asked for."""
-        if self._engine and self._engine[0] is not compiled:
-            self.close()
-        if self._engine is None:
-            decoding = Decoding(max_output_length=LONGEST + 8, forced=True)
-            engine = TransformersEngine(
-                self.folder, batch_size=self.slots, decoding=decoding, compiled=compiled
-            )
-            self._engine = (compiled, engine)
-        return self._engine[1]
-
-    def close(self) -> None:
-        """Free the GPU."""
-        if self._engine:
-            self._engine[1].close()
-        self._engine = None
-
-    def tell(self, part: str, **figures: Any) -> None:
-        """Print figures and note them."""
-        line = {"part": part} | {
-            name: round(value, 4) if isinstance(value, float) else value
-            for name, value in figures.items()
-        }
-        print(json.dumps(line), flush=True)
-        with self._out.open("a") as file:
-            file.write(json.dumps(line) + "\n")
-
-
-def draw_pages(count: int) -> list[Image.Image]:
-    """Pages full of print, each another."""
-    chance, pages = random.Random(0), []
-    for _ in range(count):
-        page = Image.new("RGB", PAGE, "white")
-        pen = ImageDraw.Draw(page)
-        for row in range(60):
-            words = ("".join(chance.choices("abcdefghijklmnopqrst", k=8)) for _ in range(9))
-            pen.text((90, 80 + row * 27), " ".join(words), fill="black", font_size=20)
-        pages.append(page)
-    return pages
-
-
-def lengths(count: int) -> list[int]:
-    """Tokens of pages, spread from 100 to 2,000 like real pages', 800 on average."""
-    chance = random.Random(1)
-    share = (MEAN - SHORTEST) / (LONGEST - SHORTEST)
-    spread = 4.75  # of the beta distribution: many pages about the mean, few very long
-    return [
-        round(
-            SHORTEST
-            + (LONGEST - SHORTEST) * chance.betavariate(spread * share, spread * (1 - share))
-        )
-        for _ in range(count)
-    ]
-
-
-def requests(count: int, mode: str, texts: Sequence[int]) -> Iterator[PageRequest]:
-    """Requests for pages of these lengths."""
-    pages = draw_pages(min(count, 16))
-    for number in range(count):
-        yield PageRequest(
-            number, pages[number % len(pages)], "markdown", mode, max_output_length=texts[number]
-        )
-
-
 def ceilings(bench: Bench) -> None:
     """A large matrix product and a large copy."""
     one, other = (torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16) for _ in range(2))
-    seconds = _median_seconds(lambda: one @ other)
+    seconds = median_seconds(lambda: one @ other)
     source = torch.empty(2**31, dtype=torch.uint8, device="cuda").random_()
     goal = torch.empty_like(source)
-    copying = _median_seconds(lambda: goal.copy_(source))
+    copying = median_seconds(lambda: goal.copy_(source))
     bench.tell(
         "ceilings",
         tflops=2 * 8192**3 / seconds / 1e12,
         terabytes_per_s=2 * source.numel() / copying / 1e12,
     )
-
-
-def _median_seconds(function: Callable[[], Any], repeats: int = 20) -> float:
-    function()
-    times = []
-    for _ in range(repeats):
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        begin.record()
-        function()
-        end.record()
-        torch.cuda.synchronize()
-        times.append(begin.elapsed_time(end) / 1000)
-    return statistics.median(times)
-
-
-def published(bench: Bench) -> None:
-    """A page at a time through ``generate()``, each expert in a loop; as the published scripts do."""
-    engine = bench.engine(compiled=False)
-    for mode in ("gundam", "base"):
-        engine._model.set_experts_implementation("eager")
-        try:
-            once, rate = _generate(engine, mode, 1)
-        finally:
-            engine._model.set_experts_implementation("grouped_mm")
-        bench.tell(
-            "published way",
-            mode=mode,
-            tokens_per_s=rate,
-            seconds_to_first_token=once,
-            pages_per_s=1 / (once + MEAN / rate),
-        )
-
-
-def generate(bench: Bench) -> None:
-    """``generate()`` with left padding, grouped experts."""
-    engine = bench.engine(compiled=False)
-    for mode in ("gundam", "base"):
-        once, rate = _generate(engine, mode, _GENERATE_BATCH)
-        longest = max(lengths(_GENERATE_BATCH))
-        bench.tell(
-            "generate",
-            mode=mode,
-            batch=_GENERATE_BATCH,
-            tokens_per_s=rate,
-            # A batch lasts as long as its longest page.
-            pages_per_s=_GENERATE_BATCH / (once + longest * _GENERATE_BATCH / rate),
-        )
-
-
-def _generate(engine: TransformersEngine, mode: str, count: int) -> tuple[float, float]:
-    """Seconds to the first token, and tokens a second after it."""
-    pages = _prepared(engine, mode, count)
-    ids = torch.tensor([page.prompt_ids for page in pages], device=engine._model.device)
-    inputs = {
-        "input_ids": ids,
-        "attention_mask": torch.ones_like(ids),
-        "pixel_values": engine._embed._to_input(np.stack([page.views.view for page in pages])),
-        "num_local_patches": [len(page.views.tiles) for page in pages],
-        "patches_grid": [list(page.views.grid) for page in pages],
-        "pixel_values_local": None,
-    }
-    tiles = [tile for page in pages for tile in page.views.tiles]
-    if tiles:
-        inputs["pixel_values_local"] = engine._embed._to_input(np.stack(tiles))
-
-    def write(tokens: int) -> float:
-        torch.cuda.synchronize()
-        started = time.perf_counter()
-        engine._model.generate(
-            **inputs, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=2
-        )
-        torch.cuda.synchronize()
-        return time.perf_counter() - started
-
-    with torch.inference_mode():
-        write(2)
-        once = write(1)
-        return once, count * _SAMPLE / (write(1 + _SAMPLE) - once)
-
-
-def _prepared(engine: TransformersEngine, mode: str, count: int) -> list[PreparedPage]:
-    made = [engine._prepare(each) for each in requests(count, mode, [MEAN] * count)]
-    return [page for page in made if isinstance(page, PreparedPage)]
 
 
 def vision(bench: Bench) -> None:
@@ -265,10 +93,10 @@ def vision(bench: Bench) -> None:
         engine = bench.engine(compiled=compiled)
         for mode, chunks in (("gundam", (2, 4, 8, 16)), ("base", (4, 8, 16, 32))):
             for chunk in chunks:
-                pages = _prepared(engine, mode, chunk)
+                pages = prepared(engine, mode, chunk)
                 torch.cuda.reset_peak_memory_stats()
                 base = torch.cuda.memory_allocated()
-                seconds = _median_seconds(functools.partial(engine._embed, pages), 5)
+                seconds = median_seconds(functools.partial(engine._embed, pages), 5)
                 bench.tell(
                     "vision",
                     mode=mode,
@@ -294,7 +122,7 @@ def step(bench: Bench) -> None:
         slots._done.fill_(False)
         slots._budget.fill_(LONGEST)
         slots._written.fill_(1)
-        seconds = _median_seconds(lambda: slots.step(slots.length), 20)
+        seconds = median_seconds(lambda: slots.step(slots.length), 20)
         bench.tell(
             "step",
             slots=slots.count,

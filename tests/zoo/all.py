@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.zoo import images, others, pdfs
+from tests.zoo import images, others, pdf_contents, pdfs
 from tests.zoo.animals import ANIMALS, Animal
 
-__all__ = ["ANIMALS", "Animal", "images", "others", "pdfs"]
+__all__ = ["ANIMALS", "Animal", "images", "others", "pdf_contents", "pdfs"]

@@ -1,0 +1,72 @@
+"""What the parts of the GPU benchmark share."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from benchmarks.workload import LONGEST
+
+
+class Bench:
+    """What the parts share.
+
+    :param folder: the full-size model.
+    :param pages: how many are read in each mode.
+    :param slots: most pages at once.
+    :param out: file of the figures.
+    """
+
+    def __init__(self, folder: Path, pages: int, slots: int | None, out: Path) -> None:
+        self.folder, self.pages, self.slots = folder, pages, slots
+        self._out = out
+        self._engine: tuple[bool, TransformersEngine] | None = None
+
+    def engine(self, *, compiled: bool) -> TransformersEngine:
+        """The engine, with or without compiled layers; texts as long as they are asked for."""
+        if self._engine and self._engine[0] is not compiled:
+            self.close()
+        if self._engine is None:
+            decoding = Decoding(max_output_length=LONGEST + 8, forced=True)
+            engine = TransformersEngine(
+                self.folder, batch_size=self.slots, decoding=decoding, compiled=compiled
+            )
+            self._engine = (compiled, engine)
+        return self._engine[1]
+
+    def close(self) -> None:
+        """Free the GPU."""
+        if self._engine:
+            self._engine[1].close()
+        self._engine = None
+
+    def tell(self, part: str, **figures: Any) -> None:
+        """Print figures and note them."""
+        line = {"part": part} | {
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in figures.items()
+        }
+        print(json.dumps(line), flush=True)
+        with self._out.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+def median_seconds(function: Callable[[], Any], repeats: int = 20) -> float:
+    """The GPU's time for a call, the first not counted."""
+    function()
+    times = []
+    for _ in range(repeats):
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin.record()
+        function()
+        end.record()
+        torch.cuda.synchronize()
+        times.append(begin.elapsed_time(end) / 1000)
+    return statistics.median(times)
