@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-gpu test-gpu test-vllm train evaluate \
+.PHONY: help install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-gpu bench-engines test-gpu test-vllm train evaluate \
 	thresholds fuzz fuzz-coverage zoo format clean
 
 VENV := .venv
@@ -11,6 +11,8 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 # Where vLLM is, which pins its own torch.
 VLLM := .venv-vllm
+# Where MySQL is, which Debian's releases do not have.
+MYSQL := .mysql/root
 
 # The first supported Python there is.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
@@ -54,11 +56,12 @@ OUT ?= .demo/out
 help:
 	@echo 'make demo       read the sample documents (DOCS=folder: your own; OUT=folder: results there)'
 	@echo 'make test       formatting, lints, types and all tests that are not slow'
-	@echo 'make test-slow  the slow tests: a browser, Ceph, Celery, other versions of Airflow'
+	@echo 'make test-slow  the slow tests: a browser, Ceph, Celery, MySQL, other versions of Airflow'
 	@echo 'make faults     kill tasks and servers while documents are read, then audit (N=, SEED=, DB=, DOCUMENTS=)'
 	@echo 'make soak       thousands of documents through four tasks and one server: does anything grow (DOCUMENTS=)'
 	@echo 'make bench-warm  two runs of a DAG: how much sooner the first page comes when the model is warm'
 	@echo 'make bench-gpu  how fast pages are read on a GPU, with random weights of the full size (PARTS=, PAGES_READ=)'
+	@echo 'make bench-engines  pages a second in-process, through the resident server and through vLLM (MODEL=, PAGES_READ=, VLLM_COMMAND=)'
 	@echo 'make test-gpu   the tests that need a CUDA GPU'
 	@echo 'make test-vllm  vLLM for CPUs with the plugin: five modes, golden tokens (in .venv-vllm; about 15 minutes)'
 	@echo 'make install    only the virtual environment in .venv'
@@ -113,17 +116,21 @@ types: $(VENV)/.dev
 test-unit: $(VENV)/.dev
 	$(PY) -m pytest -m 'not slow and not gpu and not vllm'
 
-test-slow:
+test-slow: $(MYSQL)
 	@tools/install-packages $(SLOW_PACKAGES)
 	@$(MAKE) --no-print-directory $(VENV)/.dev
 	$(PY) -m pytest -m slow
 
-# Faults: how many, and postgres, mariadb or sqlite.
+$(MYSQL): tools/mysql-environment
+	tools/mysql-environment $(@D)
+	@touch $@
+
+# Faults: how many, and postgres, mariadb, mysql or sqlite.
 N ?= 200
 DB ?= postgres
 DOCUMENTS ?= 50
 
-faults: install-test
+faults: install-test $(if $(filter mysql,$(DB)),$(MYSQL))
 	$(PY) -m tests.faults --faults $(N) --seed $(SEED) --db $(DB) --documents $(DOCUMENTS)
 
 soak: DOCUMENTS = 2000
@@ -139,6 +146,14 @@ PAGES_READ ?= 600
 
 bench-gpu: install
 	$(PY) -m benchmarks.gpu --pages $(PAGES_READ) $(if $(PARTS),--parts $(PARTS))
+
+# A folder for the weights (made if it is not there; empty: random ones of the full size, not kept), and
+# the program vllm.
+MODEL ?=
+VLLM_COMMAND ?= vllm
+
+bench-engines: install
+	$(PY) -m benchmarks.engines --pages $(PAGES_READ) --vllm-command $(VLLM_COMMAND) $(if $(MODEL),--model $(MODEL))
 
 test-gpu: $(VENV)/.dev
 	$(PY) -m pytest -m gpu
@@ -192,4 +207,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(VLLM) .demo .zoo .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) $(dir $(MYSQL)) .demo .zoo .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

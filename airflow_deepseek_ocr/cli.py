@@ -14,6 +14,7 @@ from typing import Any, TextIO
 from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.connection import DTYPES, ENGINES, Settings
 from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, MissingExtraError
+from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI, Limits, Page
 from airflow_deepseek_ocr.ocr.drawing import Drawer
 from airflow_deepseek_ocr.ocr.engine import Engine, Progress
@@ -120,6 +121,11 @@ def _add_serve(commands: Any, model: argparse.ArgumentParser) -> None:
     serve.add_argument("--max-pending", type=int, help="pages accepted at once; the next get 429")
     serve.add_argument("--max-body-mb", type=int, default=128, help="largest request, in MiB")
     serve.add_argument("--idle-seconds", type=float, help="leave when nobody asks for so long")
+    serve.add_argument(
+        "--ignore-end",
+        action="store_true",
+        help="pages have as many tokens as asked for, whatever the model writes: for benchmarks",
+    )
     serve.add_argument("--record", type=Path, help=argparse.SUPPRESS)
     serve.set_defaults(run=_serve)
 
@@ -193,6 +199,7 @@ def _serve(options: argparse.Namespace) -> int:
             device=settings.device,
             dtype=settings.dtype,
             batch_size=settings.batch_size,
+            decoding=Decoding(forced=options.ignore_end),
         )
         run(
             lambda on_end: Service(

@@ -12,7 +12,7 @@ from transformers import UnlimitedOcrForConditionalGeneration
 from airflow_deepseek_ocr.model.config import translate_config
 
 ROOT = Path(__file__).parents[1]
-TOKENIZER = ROOT / "models" / "deepseek-ocr-tiny" / "tokenizer.json"
+_SMALL = ROOT / "models" / "deepseek-ocr-tiny"
 #: Tokens of the published vocabulary.
 VOCABULARY = 129280
 #: The published sizes (``config.json`` of deepseek-ai/DeepSeek-OCR).
@@ -58,7 +58,8 @@ def build(folder: Path, device: str = "cuda") -> Path:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.02)
     model.to(torch.bfloat16).save_pretrained(folder, max_shard_size="3GB")
-    shutil.copy(TOKENIZER, folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(_SMALL / name, folder)
     # save_pretrained wrote the native configuration.
     (folder / "config.json").write_text(json.dumps(published))
     del model

@@ -45,6 +45,8 @@ class Capabilities:
     :param pages: pages it reads at once; None if it does not say.
     :param max_body_bytes: largest request; None if it does not say.
     :param version: of this package, on a server of ours; None on others.
+    :param ignores_end: it was started so that its texts have their greatest length; see
+        :class:`~airflow_deepseek_ocr.ocr.decoding.Decoding`.
     """
 
     model: str
@@ -57,6 +59,7 @@ class Capabilities:
     pages: int | None = None
     max_body_bytes: int | None = None
     version: str | None = None
+    ignores_end: bool = False
 
     @classmethod
     def of_card(cls, card: Mapping[str, Any]) -> Capabilities:
@@ -77,6 +80,7 @@ class Capabilities:
             pages=_number(own.get("pages")),
             max_body_bytes=_number(own.get("max_body_bytes")),
             version=own.get("version"),
+            ignores_end=bool(own.get("ignores_end", False)),
         )
 
     def card(self) -> dict[str, Any]:
@@ -131,6 +135,7 @@ def own_capabilities(model: str, revision: str, decoding: Decoding, **others: An
         revision=revision,
         guard=(decoding.ngram_size, decoding.ngram_window),
         max_tiles=MAX_TILES,
+        ignores_end=decoding.forced,
         **others,
     )
 
@@ -144,6 +149,7 @@ def chat_request(
     max_tokens: int,
     guard: tuple[int, int],
     table_cells: tuple[int, ...],
+    ignore_eos: bool = False,
 ) -> dict[str, Any]:
     """The body of a request for one page.
 
@@ -154,6 +160,7 @@ def chat_request(
     :param max_tokens: most tokens to write.
     :param guard: n-grams that must not repeat, and the window; n of 0 for no guard.
     :param table_cells: ids of tokens that may repeat.
+    :param ignore_eos: the end token does not end the text.
     """
     body: dict[str, Any] = {
         "model": model,
@@ -172,6 +179,8 @@ def chat_request(
     }
     if resolution is not None:
         body["mm_processor_kwargs"] = {"resolution": resolution}
+    if ignore_eos:
+        body["ignore_eos"] = True
     if guard[0]:
         body["vllm_xargs"] = {
             "ngram_size": guard[0],

@@ -41,7 +41,12 @@ from airflow_deepseek_ocr.engines.http_session import (
     UnreachableError,
     Wait,
 )
-from airflow_deepseek_ocr.engines.server_check import ask_capabilities, ask_modes, prove_guard
+from airflow_deepseek_ocr.engines.server_check import (
+    ask_capabilities,
+    ask_modes,
+    prove_guard,
+    require_forced,
+)
 from airflow_deepseek_ocr.errors import (
     ConfigurationError,
     DeepSeekOCRError,
@@ -178,6 +183,8 @@ class HttpEngine:
             with endpoint.client(self._patience.timeout) as client:
                 capabilities = ask_capabilities(client, endpoint, self._model, self._revision)
                 capabilities = ask_modes(client, endpoint, capabilities)
+                if self._decoding.forced:
+                    require_forced(capabilities)
                 if self._decoding.ngram_size:
                     prove_guard(client, endpoint, capabilities, self._decoding)
             self._met = endpoint, capabilities
@@ -340,6 +347,7 @@ class HttpEngine:
             max_tokens=most,
             guard=(guard.ngram_size, guard.ngram_window),
             table_cells=self._table_cells,
+            ignore_eos=decoding.forced,
         )
 
     def _reading(self, page: _Page, content: bytes, seconds: float) -> PageReading:

@@ -93,6 +93,18 @@ def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabiliti
     return replace(capabilities, modes=tuple(RESOLUTIONS), max_tiles=MAX_TILES)
 
 
+def require_forced(capabilities: Capabilities) -> None:
+    """Raise unless texts can be as long as they are asked for, whatever the model writes.
+
+    :param capabilities: what the server says; vLLM takes it from each request.
+    :raises ConfigurationError: ``server_end``.
+    """
+    if capabilities.version is not None and not capabilities.ignores_end:
+        raise ConfigurationError(
+            "server_end", "The server ends texts where the model does. Start it with --ignore-end."
+        )
+
+
 def prove_guard(
     client: httpx.Client, endpoint: Endpoint, capabilities: Capabilities, decoding: Decoding
 ) -> None:

@@ -23,9 +23,10 @@ from airflow_deepseek_ocr.engines.http_engine import HttpEngine
 from airflow_deepseek_ocr.engines.http_session import Patience
 from airflow_deepseek_ocr.engines.secret import read_secret
 from airflow_deepseek_ocr.errors import ConfigurationError
+from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import PageRequest
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
-from tests.serving.conftest import MAX_BODY_MB, MAX_PENDING, MODEL, Server
+from tests.serving.conftest import MAX_BODY_MB, MAX_PENDING, MODEL, Server, start_server
 
 CHAT = "/v1/chat/completions"
 
@@ -116,6 +117,25 @@ def test_what_the_server_says_of_itself(server: Server) -> None:
     assert caught.value.code == "server_model"
 
 
+def test_lengths_as_asked_are_a_setting_of_the_server(
+    server: Server, table: Image.Image, tmp_path: Path
+) -> None:
+    """For benchmarks: a blank page ends at once, but not there."""
+    decoding = Decoding(forced=True)
+    with pytest.raises(ConfigurationError, match="--ignore-end"):
+        engine_for(server, decoding=decoding).capabilities()
+    blank = Image.new("RGB", table.size, "white")
+    request = [PageRequest(1, blank, "free", "tiny", 33)]
+    (usual,) = engine_for(server).read(request)
+    assert usual.text_tokens < 33
+    forced = start_server(tmp_path, "--ignore-end")
+    try:
+        (reading,) = engine_for(forced, decoding=decoding).read(request)
+    finally:
+        forced.process.stop()
+    assert (reading.error, reading.text_tokens, reading.finish_reason) == (None, 33, "length")
+
+
 @pytest.mark.parametrize("given", [None, "Bearer wrong", "Bearer x y", "Basic eDp5", "Bearer \xe9"])
 def test_nothing_without_the_secret(server: Server, given: str | None, table: Image.Image) -> None:
     headers = {} if given is None else {"Authorization": given.encode("latin-1")}
@@ -195,6 +215,7 @@ BAD: dict[str, tuple[Any, int]] = {
     "streamed": ({"stream": True}, 400),
     "warm": ({"temperature": 0.7}, 400),
     "no length": ({"max_tokens": 0}, 400),
+    "without end": ({"ignore_eos": True}, 400),
     "mode": ({"mm_processor_kwargs": {"resolution": "huge"}}, 400),
     "guard": ({"vllm_xargs": {"ngram_size": 3, "window_size": 90}}, 400),
     "no message": ({"messages": []}, 400),

@@ -77,6 +77,7 @@ class _Body(BaseModel):
     temperature: float | None = Field(None, ge=0, le=0)
     n: int | None = Field(None, ge=1, le=1)
     stream: Literal[False] | None = None
+    ignore_eos: bool | None = None
     skip_special_tokens: Literal[False] | None = None
     mm_processor_kwargs: _ProcessorOptions | None = None
     vllm_xargs: _Guard | None = None
@@ -99,6 +100,8 @@ def parse_page(raw: bytes, server: Capabilities, default_resolution: str) -> Par
         raise _refused("bad_request", f"{where}: {first['msg']}") from None
     if body.model != server.model:
         raise RequestError(404, "model_not_found", f"This server serves {server.model!r} only.")
+    if body.ignore_eos and not server.ignores_end:
+        raise _refused("server_end", "ignore_eos needs a server started with --ignore-end.")
     options = body.mm_processor_kwargs
     resolution = (options and options.resolution) or default_resolution
     if resolution not in server.modes:

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from airflow_deepseek_ocr import __version__
@@ -15,6 +15,7 @@ from airflow_deepseek_ocr.engines.chat import Capabilities, own_capabilities
 from airflow_deepseek_ocr.engines.serve.metrics import Metrics
 from airflow_deepseek_ocr.engines.serve.pages import Pages
 from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.ocr.decoding import Decoding
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class Model:
     :param folder: a complete model folder.
     :param name: what requests must call it.
     :param revision: its revision; empty if it has none.
-    :param device: see :class:`TransformersEngine`, like ``dtype`` and ``batch_size``.
+    :param device: see :class:`TransformersEngine`, like ``dtype``, ``batch_size``, ``decoding``.
     """
 
     folder: Path
@@ -41,6 +42,7 @@ class Model:
     device: str = "auto"
     dtype: str = "auto"
     batch_size: int | None = None
+    decoding: Decoding = field(default_factory=Decoding)
 
 
 class Service:
@@ -82,6 +84,7 @@ class Service:
                 device=model.device,
                 dtype=model.dtype,
                 batch_size=model.batch_size,
+                decoding=model.decoding,
             )
             slots = engine.plan().slots
             self.metrics.watch_device(engine.clock.seconds)
