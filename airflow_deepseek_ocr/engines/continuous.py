@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import torch
 
 from airflow_deepseek_ocr.engines.ahead import Ahead
+from airflow_deepseek_ocr.engines.blocks import count_blocks
 from airflow_deepseek_ocr.engines.embedding import PreparedPage
 from airflow_deepseek_ocr.engines.phases import PhaseClock
 from airflow_deepseek_ocr.engines.slots import Look, Slots, Text
@@ -23,11 +24,16 @@ log = logging.getLogger(__name__)
 _PROGRESS_EVERY_S = 5.0
 #: Columns of the cache that are looked at are a multiple of this.
 _COLUMNS = 64
+#: Blocks that stay free for each page that is being written when another enters: one that has to make
+#: room for the others begins anew.
+_HEADROOM = 2
+#: Pages that must end well before twice as many are tried again after memory ran out.
+_CALM = 256
 
 
 @dataclass
 class _Shared:
-    """What is where."""
+    """What is where; pages that run stand in the order in which they entered."""
 
     waiting: deque[PreparedPage] = field(default_factory=deque)
     alone: deque[PreparedPage] = field(default_factory=deque)
@@ -65,8 +71,9 @@ class ContinuousBatch:
         self._slots, self._embed, self._decode = slots, embed, decode
         self._most_tokens, self._steps, self._ahead = most_tokens, steps, ahead
         self._clock = clock
-        self.vision_pages = vision_pages
-        self._usable = list(range(slots.count))
+        self.vision_pages, self._most_vision_pages = vision_pages, vision_pages
+        self._usable = slots.count
+        self._calm = 0
         self._pages = _Shared()
 
     def read(
@@ -85,6 +92,8 @@ class ContinuousBatch:
             while True:
                 for reading in self._round(pages):
                     self._pages.done += 1
+                    if reading.error is None:
+                        self._recover()
                     yield reading
                 if pages.over and not self._unfinished():
                     return
@@ -127,21 +136,34 @@ class ContinuousBatch:
         shared = self._pages
         if shared.alone:
             return [] if shared.running else [shared.alone.popleft()]
-        free = len(self._usable) - len(shared.running)
-        wanted = min(self.vision_pages, max(1, len(self._usable) // 4))
+        free = self._usable - len(shared.running)
+        wanted = min(self.vision_pages, max(1, self._usable // 4))
         if no_more:
             wanted = min(wanted, len(shared.waiting))
         if not shared.waiting or free < max(1, wanted):
             return []
         mode = shared.waiting[0].request.resolution
         group = [page for page in shared.waiting if page.request.resolution == mode]
-        group = group[: min(free, self.vision_pages)]
+        group = self._that_fit(group[: min(free, self.vision_pages)])
         for page in group:
             shared.waiting.remove(page)
         return group
 
-    def _budget(self, request: PageRequest) -> int:
-        return min(self._most_tokens, request.max_output_length or self._most_tokens)
+    def _that_fit(self, group: list[PreparedPage]) -> list[PreparedPage]:
+        """The first of the group: those whose prompts find room in the cache; always one if none runs."""
+        running = len(self._pages.running)
+        free = self._slots.free_blocks
+        for number, page in enumerate(group):
+            free -= count_blocks(len(page.prompt_ids) + 1)
+            others = running + number
+            if others and free < _HEADROOM * others:
+                return group[:number]
+        return group
+
+    def _budget(self, page: PreparedPage) -> int:
+        asked = page.request.max_output_length or self._most_tokens
+        room = self._slots.length - len(page.prompt_ids)
+        return max(1, min(asked, self._most_tokens, room))
 
     def _give_up_cancelled(self) -> Iterator[PageReading]:
         pages = self._pages
@@ -157,14 +179,13 @@ class ContinuousBatch:
 
     def _enter(self, group: list[PreparedPage]) -> Iterator[PageReading]:
         started = time.monotonic()
-        free = [slot for slot in self._usable if slot not in self._pages.running]
+        free = [slot for slot in range(self._slots.count) if slot not in self._pages.running]
         taken = dict(zip(free, group, strict=False))
         lengths = [len(page.prompt_ids) for page in group]
-        budgets = [
-            max(1, min(self._budget(page.request), self._slots.length - length))
-            for page, length in zip(group, lengths, strict=True)
-        ]
+        budgets = [self._budget(page) for page in group]
         try:
+            if not self._slots.provide(dict(zip(taken, lengths, strict=True))):
+                raise RuntimeError("the key-value cache has no room for pages that were let in")
             guards = [page.request.guard for page in group]
             with self._clock.phase("vision"):
                 embeddings = self._embed(group)
@@ -178,7 +199,7 @@ class ContinuousBatch:
                 return
             half = (len(group) + 1) // 2
             if isinstance(error, torch.OutOfMemoryError):
-                self.vision_pages = half
+                self.vision_pages, self._calm = half, 0
             log.warning("%d pages failed together (%s); trying halves.", len(group), error)
             yield from self._enter(group[:half])
             yield from self._enter(group[half:])
@@ -189,6 +210,7 @@ class ContinuousBatch:
 
     def _write(self) -> Iterator[PageReading]:
         running, started = self._pages.running, time.monotonic()
+        self._make_room()
         try:
             with self._clock.phase("decode"):
                 for _ in range(self._steps):
@@ -206,6 +228,7 @@ class ContinuousBatch:
         share = (time.monotonic() - started) / len(running)
         for page in running.values():
             page.seconds += share
+        self._slots.leave([slot for slot, _, _ in finished])
         for slot, written, text in finished:
             page = running.pop(slot)
             yield PageReading(
@@ -217,6 +240,23 @@ class ContinuousBatch:
                 text_tokens=len(written.ids),
                 seconds=page.seconds,
             )
+
+    def _make_room(self) -> None:
+        """Blocks for what is written next; the pages that entered last begin anew if there are too few."""
+        running = self._pages.running
+        while not self._slots.provide(
+            {
+                slot: len(page.prompt_ids) + min(page.steps + self._steps, self._budget(page))
+                for slot, page in running.items()
+            }
+        ):
+            slot, page = running.popitem()
+            log.debug("No room in the key-value cache; page %s begins anew.", page.key)
+            self._slots.leave([slot])
+            for _, then in self._pages.looks:
+                then.pop(slot, None)
+            page.steps = 0
+            self._pages.waiting.appendleft(page)
 
     def _look(self) -> list[tuple[int, Text]]:
         """Look at what is done now; give what an earlier look has found."""
@@ -239,12 +279,20 @@ class ContinuousBatch:
         if len(pages) == 1:
             yield PageReading(pages[0].key, error=page_error(error))
         elif isinstance(error, torch.OutOfMemoryError):
-            self._usable = self._usable[: max(1, len(pages) // 2)]
-            log.warning("Out of memory; from now on %d pages at once.", len(self._usable))
+            self._usable, self._calm = max(1, len(pages) // 2), 0
+            log.warning("Out of memory; for now %d pages at once.", self._usable)
             self._pages.waiting.extendleft(reversed(pages))
         else:
             log.warning("%d pages failed together (%s); reading each alone.", len(pages), error)
             self._pages.alone.extend(pages)
+
+    def _recover(self) -> None:
+        """After enough pages without a failure try more at once again: others may have left the GPU."""
+        self._calm += 1
+        if self._calm >= _CALM:
+            self._calm = 0
+            self._usable = min(2 * self._usable, self._slots.count)
+            self.vision_pages = min(2 * self.vision_pages, self._most_vision_pages)
 
 
 def clear_after(error: Exception) -> None:

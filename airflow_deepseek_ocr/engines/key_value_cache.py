@@ -1,10 +1,12 @@
-"""Keys and values of the slots, and who may look at which.
+"""Keys and values of the slots, in blocks, and who may look at which.
 
-A slot has a row in each layer's cache, its page's keys from column 0 on: rows share nothing but the step.
+A layer's cache is a row of blocks; a slot's columns lie in those that its table names, wherever they are.
+So a page takes as much memory as it has columns, not as the longest page might have.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,32 +16,34 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-#: Columns that the fused kernel skips or reads together (flex attention's own default).
-BLOCK = 128
+from airflow_deepseek_ocr.engines.blocks import BLOCK, SCRAP, Grant
+from airflow_deepseek_ocr.engines.transfer import to_device
+
 #: Name of :func:`_attend` among transformers' attention functions.
 _ATTENTION = "deepseek_ocr_slots"
+#: Place of a block in the row of a slot that does not hold it: behind all columns.
+_NOWHERE = 2**20
 
 
 @dataclass(frozen=True)
 class PrefillCache:
     """A layer's cache while whole prompts come in; as transformers' layers call it.
 
-    :param keys: of all slots, (slots, heads, columns, head size).
+    :param keys: of all blocks, (heads, columns, head size).
     :param values: the same.
-    :param rows: (pages,) the slots whose prompts come in.
+    :param columns: (pages x places,) where each place of each prompt is kept.
     """
 
     keys: torch.Tensor
     values: torch.Tensor
-    rows: torch.Tensor
+    columns: torch.Tensor
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, **_: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store the prompts' keys and values, which are all there is to attend to."""
-        places = keys.shape[2]
-        self.keys[self.rows, :, :places] = keys
-        self.values[self.rows, :, :places] = values
+        self.keys[:, self.columns] = keys.transpose(0, 1).flatten(1, 2)
+        self.values[:, self.columns] = values.transpose(0, 1).flatten(1, 2)
         return keys, values
 
 
@@ -47,92 +51,145 @@ class PrefillCache:
 class StepCache:
     """A layer's cache while each slot writes one token; as transformers' layers call it.
 
-    :param keys: of all slots, (slots, heads, columns, head size).
+    :param keys: of all blocks, (heads, columns, head size).
     :param values: the same.
-    :param rows: (slots,) 0, 1, 2 and so on.
-    :param position: (slots,) the column that each writes.
-    :param columns: how many columns are attended to.
+    :param column: (slots,) where each slot's token is kept.
+    :param seen: (slots, columns) where the columns are that are attended to; None for all blocks, from
+        which the mask chooses.
     """
 
     keys: torch.Tensor
     values: torch.Tensor
-    rows: torch.Tensor
-    position: torch.Tensor
-    columns: int
+    column: torch.Tensor
+    seen: torch.Tensor | None
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, **_: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Store the tokens' keys and values; return those to attend to."""
-        self.keys[self.rows, :, self.position] = keys[:, :, 0]
-        self.values[self.rows, :, self.position] = values[:, :, 0]
-        return self.keys[:, :, : self.columns], self.values[:, :, : self.columns]
+        self.keys[:, self.column] = keys[:, :, 0].transpose(0, 1)
+        self.values[:, self.column] = values[:, :, 0].transpose(0, 1)
+        if self.seen is None:
+            return self.keys[None], self.values[None]
+        return self.keys[:, self.seen].transpose(0, 1), self.values[:, self.seen].transpose(0, 1)
 
 
 class KeyValueCache:
     """The caches of all layers.
 
-    :param layers: how many.
-    :param shape: (slots, heads, columns, head size) of each.
+    :param config: of the decoder.
+    :param blocks: in each layer, :data:`~airflow_deepseek_ocr.engines.blocks.SCRAP` among them.
+    :param position: (slots,) the column of its own that each slot writes next; it stays where it is.
     :param like: a tensor of the model, for type and device.
-    :param position: (slots,) the column that each slot writes next; it stays where it is.
     """
 
     def __init__(
         self,
-        layers: int,
-        shape: tuple[int, int, int, int],
-        like: torch.Tensor,
+        config: Any,
+        blocks: int,
         position: torch.Tensor,
+        like: torch.Tensor,
     ) -> None:
+        shape = (config.num_key_value_heads, blocks * BLOCK, config.head_dim)
         self._layers = [
             tuple(torch.zeros(shape, dtype=like.dtype, device=like.device) for _ in range(2))
-            for _ in range(layers)
+            for _ in range(config.num_hidden_layers)
         ]
-        self._rows = torch.arange(shape[0], device=like.device)
         self._position = position
+        slots = len(position)
 
-    def prefill(self, rows: torch.Tensor) -> list[PrefillCache]:
-        """Each layer's, for prompts that come in for these slots."""
-        return [PrefillCache(keys, values, rows) for keys, values in self._layers]
+        def numbers(*shape: int) -> torch.Tensor:
+            return torch.full(shape, SCRAP, dtype=torch.int32, device=like.device)
 
-    def step(self, columns: int) -> list[StepCache]:
-        """Each layer's, for a token of each slot that looks at the first columns."""
-        return [
-            StepCache(keys, values, self._rows, self._position, columns)
-            for keys, values in self._layers
-        ]
+        #: (slots, blocks): the block at each place of a slot's row. Rows are shorter; flex attention
+        #: wants a place for each block that there is.
+        self.table = numbers(slots, blocks)
+        #: (slots, blocks): the place of each block in a slot's row.
+        self.place = numbers(slots, blocks)
+        self._column = torch.zeros(slots, dtype=torch.long, device=like.device)
+        self.release(list(range(slots)))
+
+    def grant(self, grants: Sequence[Grant]) -> None:
+        """Put blocks into the rows of slots."""
+        if not grants:
+            return
+        numbers = [(grant.slot, grant.place, grant.block) for grant in grants]
+        slots, places, blocks = to_device(numbers, self.table.device).unbind(1)
+        self.table[slots, places] = blocks.int()
+        self.place[slots, blocks] = places.int()
+        self.place[slots, SCRAP] = _NOWHERE
+
+    def release(self, slots: Sequence[int]) -> None:
+        """Take all blocks from slots, which write to nowhere from now on."""
+        rows = to_device(list(slots), self.table.device)
+        self.table[rows] = SCRAP
+        self.place[rows] = _NOWHERE
+        # A softmax over nothing would be no number, and spread from the scrap block.
+        self.place[rows, SCRAP] = 0
+
+    def prefill(self, rows: torch.Tensor, places: torch.Tensor) -> list[PrefillCache]:
+        """Each layer's, for prompts that come in.
+
+        :param rows: (pages,) their slots.
+        :param places: (longest prompt,) 0, 1, 2 and so on.
+        """
+        columns = self._find(rows[:, None], places[None]).flatten()
+        return [PrefillCache(keys, values, columns) for keys, values in self._layers]
+
+    def step(self, seen: torch.Tensor | None) -> list[StepCache]:
+        """Each layer's, for a token of each slot at its position.
+
+        :param seen: (columns,) those of its own that each slot looks at; None leaves it to the mask.
+        """
+        rows = torch.arange(len(self.table), device=self.table.device)
+        where = None if seen is None else self._find(rows[:, None], seen[None])
+        return [StepCache(keys, values, self._column, where) for keys, values in self._layers]
+
+    def follow(self) -> None:
+        """Let the steps write where the position is now."""
+        place = (self._position // BLOCK)[:, None]
+        block = self.table.gather(1, place)[:, 0]
+        self._column.copy_(block * BLOCK + self._position % BLOCK)
+
+    def _find(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """Where columns of slots are kept."""
+        return self.table[rows, columns // BLOCK].long() * BLOCK + columns % BLOCK
 
 
 class VisibleBlocks:
-    """Which columns each slot's token sees, for the fused kernel: it reads no block behind them.
+    """Which columns each slot's token sees, for the fused kernel: it reads no other blocks.
 
+    :param cache: knows which blocks are whose.
     :param position: (slots,) the column that each slot writes; it stays where it is.
-    :param columns: of the cache, a multiple of :data:`BLOCK`.
     """
 
-    def __init__(self, position: torch.Tensor, columns: int) -> None:
-        self._position = position
-        slots, device = len(position), position.device
-        blocks = torch.arange(columns // BLOCK, dtype=torch.int32, device=device)
-        self._counts = torch.zeros((slots, 1, 1), dtype=torch.int32, device=device)
+    def __init__(self, cache: KeyValueCache, position: torch.Tensor) -> None:
+        self._table, self._position = cache.table, position
+        place, table = cache.place, cache.table[:, None, None]
+        self._full = torch.zeros_like(table[..., 0])
+        # The last block is the only one that is seen in part.
+        self._last = torch.zeros_like(table)
 
         def sees(
             slot: torch.Tensor, head: torch.Tensor, query: torch.Tensor, column: torch.Tensor
         ) -> torch.Tensor:
-            return column <= position[slot]
+            return place[slot, column // BLOCK] * BLOCK + column % BLOCK <= position[slot]
 
         self.mask = BlockMask.from_kv_blocks(
-            self._counts,
-            blocks.expand(slots, 1, 1, -1).contiguous(),
+            torch.ones_like(self._full),
+            self._last,
+            self._full,
+            table,
             BLOCK_SIZE=BLOCK,
             mask_mod=sees,
-            seq_lengths=(1, columns),
+            seq_lengths=(1, place.shape[1] * BLOCK),
         )
 
-    def update(self) -> None:
-        """Follow the position."""
-        self._counts.copy_((self._position // BLOCK + 1)[:, None, None])
+    def follow(self) -> None:
+        """Show what is seen from where the position is now."""
+        place = self._position // BLOCK
+        self._full.copy_(place[:, None, None])
+        self._last[:, 0, 0, 0] = self._table.gather(1, place[:, None])[:, 0]
 
 
 def use_fused_attention(config: Any) -> None:

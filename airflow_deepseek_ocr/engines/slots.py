@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from transformers import UnlimitedOcrForConditionalGeneration
 
+from airflow_deepseek_ocr.engines.blocks import BLOCK, BlockPool, count_blocks
 from airflow_deepseek_ocr.engines.key_value_cache import (
-    BLOCK,
     KeyValueCache,
     VisibleBlocks,
     use_fused_attention,
@@ -49,7 +49,8 @@ class Slots:
     :param model: the loaded model, on the device where all of this happens.
     :param tokens: ids of the special tokens.
     :param count: number of slots.
-    :param length: columns of a row of the cache: prompt and text of a page, in tokens.
+    :param length: most columns of a slot in the cache: prompt and text of a page, in tokens.
+    :param blocks: of the cache; None for as many as all slots can fill.
     :param decoding: how text is generated.
     :param compiler: compiles the decoder's layers; None for none. Where that fails, or the step cannot
         be captured, it says so and steps are run kernel by kernel.
@@ -61,10 +62,12 @@ class Slots:
         tokens: SpecialTokens,
         count: int,
         length: int,
+        blocks: int | None,
         decoding: Decoding,
         compiler: LayerCompiler | None = None,
     ) -> None:
-        self.count, self.length = count, length + -length % BLOCK
+        row_blocks = count_blocks(length)
+        self.count, self.length = count, row_blocks * BLOCK
         self._decoder, self._head = model.model.language_model, model.lm_head
         parameters = inspect.signature(self._decoder.layers[0].forward).parameters
         # transformers 5.24 has renamed it.
@@ -81,13 +84,10 @@ class Slots:
         self._last, self._position, self._written, self._budget = (numbers() for _ in range(4))
         self._done = torch.ones(count, dtype=torch.bool, device=device)
         self._ended = torch.zeros(count, dtype=torch.bool, device=device)
-        config = model.config.text_config
-        self._cache = KeyValueCache(
-            config.num_hidden_layers,
-            (count, config.num_key_value_heads, self.length, config.head_dim),
-            weights,
-            self._position,
-        )
+        # One more, into which slots write that are done.
+        blocks = 1 + (count * row_blocks if blocks is None else max(blocks, row_blocks))
+        self._pool = BlockPool(blocks)
+        self._cache = KeyValueCache(model.config.text_config, blocks, self._position, weights)
         widest = max(decoding.ngram_window, MOST_WINDOW)
         self._guard = NgramGuard(count, widest, tokens.table_cells, device)
         # The widest window before the text, so that each guard always finds a full one; one column
@@ -105,6 +105,23 @@ class Slots:
         """Whether its steps are compiled."""
         return self._fast_step is not None
 
+    @property
+    def free_blocks(self) -> int:
+        """Blocks of the cache that no slot holds."""
+        return self._pool.free
+
+    def provide(self, columns: Mapping[int, int]) -> bool:
+        """Give slots blocks for so many columns each; False, and nothing, if there are too few.
+
+        :param columns: by slot; what is beyond :attr:`length` is not counted.
+        """
+        wanted = {slot: min(number, self.length) for slot, number in columns.items()}
+        grants = self._pool.grant(wanted)
+        if grants is None:
+            return False
+        self._cache.grant(grants)
+        return True
+
     @torch.inference_mode()
     def enter(
         self,
@@ -116,7 +133,7 @@ class Slots:
     ) -> None:
         """Let pages take slots: run the decoder over their prompts and write their first tokens.
 
-        :param slots: a free slot for each page.
+        :param slots: a free slot for each page, provided with blocks for its prompt.
         :param embeddings: (pages, longest prompt, hidden), padded on the right.
         :param lengths: of each prompt, in tokens.
         :param budgets: most tokens each page may write, at least 1.
@@ -134,38 +151,35 @@ class Slots:
         self._position[rows], self._written[rows], self._budget[rows] = ends, 0, budget
         self._ended[rows], self._done[rows] = False, False
         self._guard.begin(rows, sizes, windows)
+        places = self._columns[: embeddings.shape[1]]
         # What padding leaves in the cache stands behind the prompt's end, where each column is
-        # written before it is read.
-        states = self._run(
-            embeddings,
-            self._columns[None, : embeddings.shape[1]],
-            None,
-            self._cache.prefill(rows),
-            _call,
-        )
+        # written before it is read, or in the scrap block.
+        caches = self._cache.prefill(rows, places)
+        states = self._run(embeddings, places[None], None, caches, _call)
         last = states.gather(1, (ends - 1)[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]
         self._write(rows, self._head(last).argmax(-1))
 
     @torch.inference_mode()
     def step(self, columns: int) -> None:
-        """Write a token in each slot that is not done; nothing waits for the device.
+        """Write a token in each slot that is not done and has a block for it; nothing waits.
 
-        :param columns: of the cache that are looked at: more than any slot's prompt and text.
+        :param columns: of each slot that are looked at: more than any prompt and text.
         """
         if self._fast_step is not None:
             self._fast_step()
         else:
-            mask = (self._columns[:columns] <= self._position[:, None])[:, None, None]
-            self._step(mask, self._cache.step(columns), _call)
+            seen = self._columns[:columns]
+            mask = (seen <= self._position[:, None])[:, None, None]
+            self._step(mask, self._cache.step(seen), _call)
 
     def _make_fast_step(self, compiler: LayerCompiler) -> Callable[[], None] | None:
         """A compiled step, on a GPU captured as well; None if that turns out to be impossible."""
-        visible = VisibleBlocks(self._position, self.length)
-        caches = self._cache.step(self.length)
+        visible = VisibleBlocks(self._cache, self._position)
+        caches = self._cache.step(None)
         use_fused_attention(self._decoder.config)
 
         def step() -> None:
-            visible.update()
+            visible.follow()
             self._step(visible.mask, caches, compiler)
 
         with torch.inference_mode():
@@ -190,6 +204,7 @@ class Slots:
                 return step
 
     def _step(self, mask: Any, caches: Sequence[Any], call: Callable[..., torch.Tensor]) -> None:
+        self._cache.follow()
         embeddings = self._decoder.embed_tokens(self._last)[:, None]
         states = self._run(embeddings, self._position[:, None], mask, caches, call)
         logits = self._head(states[:, 0])
@@ -242,9 +257,12 @@ class Slots:
         return Look(self._beside, state, self._text, self._before)
 
     def leave(self, slots: Sequence[int]) -> None:
-        """Free these slots, whatever they were writing."""
+        """Free these slots and their blocks, whatever they were writing."""
         if slots:
             self._done[to_device(list(slots), self._done.device)] = True
+            self._cache.release(slots)
+            for slot in slots:
+                self._pool.release(slot)
 
 
 class Look:

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from airflow_deepseek_ocr.engines.ahead import Ahead
+from airflow_deepseek_ocr.engines.blocks import count_blocks
 from airflow_deepseek_ocr.engines.capacity import Capacity, capacity
 from airflow_deepseek_ocr.engines.continuous import (
     ContinuousBatch,
@@ -162,9 +163,9 @@ class TransformersEngine:
         """How many pages :meth:`read` would work on at once, by the memory that is free now."""
         text = self._model.config.text_config
         keys_and_values = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim
-        row_bytes = self.page_length * keys_and_values * self.dtype.itemsize
+        column_bytes = keys_and_values * self.dtype.itemsize
         free = torch.cuda.mem_get_info(self.device)[0] if self._on_gpu else None
-        return capacity(free, row_bytes, self.batch_size)
+        return capacity(free, column_bytes, count_blocks(self.page_length), self.batch_size)
 
     def works(self) -> bool:
         """Whether the device still computes; after some faults a GPU refuses its process for good."""
@@ -183,7 +184,7 @@ class TransformersEngine:
         del kept
         self._collect()
         fits = self.plan()
-        count = fits.slots
+        count, blocks = fits.slots, fits.blocks
         while True:
             try:
                 slots = Slots(
@@ -191,6 +192,7 @@ class TransformersEngine:
                     self._tokens,
                     count,
                     self.page_length,
+                    blocks,
                     self.decoding,
                     self._compiler,
                 )
@@ -203,7 +205,7 @@ class TransformersEngine:
                         f"A page of up to {self.page_length:,} tokens does not fit into the GPU's free "
                         "memory; free it, or lower the maximum output length.",
                     ) from None
-                count //= 2
+                count, blocks = count // 2, blocks and blocks // 2
 
     def _prepare(self, request: PageRequest) -> PreparedPage | PageReading:
         try:

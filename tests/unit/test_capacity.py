@@ -4,29 +4,37 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_deepseek_ocr.engines.blocks import BLOCK
 from airflow_deepseek_ocr.engines.capacity import CPU_SLOTS, MOST_SLOTS, Capacity, capacity
 
-#: A slot of 8,192 tokens at the published size: 12 layers of 10 heads of 128 in bfloat16, keys and values.
-ROW = 8192 * 2 * 12 * 10 * 128 * 2
+#: A token at the published size: 12 layers of 10 heads of 128 in bfloat16, keys and values.
+COLUMN = 2 * 12 * 10 * 128 * 2
+#: Of a page of 8,192 tokens.
+ROW = 64
 GIB = 2**30
 
 
 def test_a_cpu_takes_few_pages_or_as_many_as_told() -> None:
-    assert capacity(None, ROW, None) == Capacity(CPU_SLOTS, CPU_SLOTS)
-    assert capacity(None, ROW, 12) == Capacity(12, CPU_SLOTS)
-    assert capacity(None, ROW, 1) == Capacity(1, 1)
+    assert capacity(None, COLUMN, ROW, None) == Capacity(CPU_SLOTS, CPU_SLOTS)
+    assert capacity(None, COLUMN, ROW, 12) == Capacity(12, CPU_SLOTS)
+    assert capacity(None, COLUMN, ROW, 1) == Capacity(1, 1)
 
 
 @pytest.mark.parametrize(
-    ("free", "slots", "vision_pages"), [(1, 1, 1), (16, 25, 3), (70, 112, 8), (130, 208, 8)]
+    ("free", "slots", "vision_pages"), [(1, 7, 1), (16, 117, 3), (40, 256, 8), (130, 256, 8)]
 )
 def test_a_gpu_takes_what_its_memory_holds(free: int, slots: int, vision_pages: int) -> None:
-    fits = capacity(free * GIB, ROW, None)
-    assert fits == Capacity(slots, vision_pages)
-    assert fits.slots * ROW <= max(free * GIB, ROW)
+    fits = capacity(free * GIB, COLUMN, ROW, None)
+    assert (fits.slots, fits.vision_pages) == (slots, vision_pages)
+    assert fits.blocks is not None
+    assert fits.blocks * BLOCK * COLUMN <= free * GIB
+    assert fits.blocks >= ROW
 
 
-def test_short_texts_leave_room_for_more_pages_up_to_a_limit() -> None:
-    assert capacity(70 * GIB, ROW // 2, None).slots == 2 * capacity(70 * GIB, ROW, None).slots
-    assert capacity(1000 * GIB, ROW // 8, None).slots == MOST_SLOTS
-    assert capacity(70 * GIB, ROW, 5) == Capacity(5, 5)
+def test_the_longest_page_fits_in_any_case() -> None:
+    assert capacity(GIB // 8, COLUMN, ROW, None) == Capacity(4, 1, ROW)
+
+
+def test_a_limit_holds_and_takes_no_memory_that_it_cannot_use() -> None:
+    assert capacity(1000 * GIB, COLUMN, ROW, None).slots == MOST_SLOTS
+    assert capacity(70 * GIB, COLUMN, ROW, 5) == Capacity(5, 5, 5 * ROW)

@@ -130,6 +130,23 @@ def test_too_little_memory_for_a_group_halves_it(
     assert sum(size > 2 for size in groups) == 1, "the smaller size was not remembered"
 
 
+def test_a_group_grows_again_when_the_memory_is_back(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups: list[int] = []
+
+    def fail(keys: list[Any]) -> None:
+        groups.append(len(keys))
+        if len(keys) > 2 and max(groups[:-1], default=0) <= 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    fail_in_vision(monkeypatch, fail)
+    monkeypatch.setattr(continuous, "_CALM", 3)
+    monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=5))
+    assert not any(reading.error for reading in engine.read(pages(30)))
+    assert sum(size > 2 for size in groups) > 1, groups
+
+
 @pytest.mark.parametrize("memory", [True, False], ids=["out of memory", "another fault"])
 def test_pages_that_were_being_written_when_a_step_failed_are_read_again(
     engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch, memory: bool
