@@ -18,13 +18,14 @@ from tests.servers.airflow import aws_connection
 from tests.servers.database import Database
 from tests.servers.mariadb import mariadb
 from tests.servers.moto_s3 import ACCESS_KEY, REGION, SECRET_KEY, moto_process, start_moto
+from tests.servers.mysql import mysql
 from tests.servers.postgres import postgres
 from tests.servers.process import LOOPBACK, Process, data_folder, free_port
 from tests.servers.s3 import S3Server
 
 BUCKET = "documents"
-_SERVERS = {"postgres": postgres, "mariadb": mariadb}
-DATABASES = ("postgres", "mariadb", "sqlite")
+_SERVERS = {"postgres": postgres, "mariadb": mariadb, "mysql": mysql}
+DATABASES = (*_SERVERS, "sqlite")
 
 
 class Bucket:

@@ -20,10 +20,14 @@ from tests.servers.airflow import aws_connection
 from tests.servers.database import Database
 from tests.servers.mariadb import mariadb
 from tests.servers.moto_s3 import moto_s3
+from tests.servers.mysql import mysql
 from tests.servers.postgres import postgres
 from tests.servers.s3 import S3Server
 
 Connect = Callable[[str, dict[str, Any]], None]
+
+#: Database servers; each has a fixture.
+SERVERS = ["postgres", "mariadb", pytest.param("mysql", marks=pytest.mark.slow)]
 
 
 @pytest.fixture(scope="session")
@@ -41,6 +45,12 @@ def postgres_server() -> Iterator[Database]:
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[Database]:
     with mariadb() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def mysql_server() -> Iterator[Database]:
+    with mysql() as server:
         yield server
 
 

@@ -24,6 +24,7 @@ from tests.servers.ceph_rgw import CephRGW, ceph_rgw
 from tests.servers.database import Database
 from tests.servers.mariadb import mariadb
 from tests.servers.moto_s3 import moto_s3
+from tests.servers.mysql import mysql
 from tests.servers.postgres import postgres
 from tests.servers.process import (
     Process,
@@ -49,7 +50,14 @@ def started(server: Callable[[], AbstractContextManager[Any]]) -> Generator[Any,
         yield value
 
 
-@pytest.fixture(scope="module", params=[postgres, mariadb], ids=["postgres", "mariadb"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(postgres, id="postgres"),
+        pytest.param(mariadb, id="mariadb"),
+        pytest.param(mysql, id="mysql", marks=pytest.mark.slow),
+    ],
+)
 def database(request: pytest.FixtureRequest) -> Iterator[Database]:
     yield from started(request.param)
 

@@ -1,4 +1,4 @@
-"""A document, its readings and the tasks that claim it, on SQLite, PostgreSQL and MariaDB."""
+"""A document, its readings and the tasks that claim it, on SQLite, PostgreSQL, MariaDB and MySQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.rows import TaskInfo
 from airflow_deepseek_ocr.store.store import Store
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow, RegionRow
-from tests.integration.conftest import Connect, database_connection
+from tests.integration.conftest import SERVERS, Connect, database_connection
 from tests.integration.store.documents import (
     CONN_ID,
     LONG,
@@ -27,7 +27,7 @@ from tests.integration.store.documents import (
 from tests.servers.database import Database
 
 
-@pytest.fixture(params=["sqlite", "postgres", "mariadb"])
+@pytest.fixture(params=["sqlite", *SERVERS])
 def connection(request: pytest.FixtureRequest, connect: Connect, tmp_path: Path) -> str:
     if request.param == "sqlite":
         connect(CONN_ID, {"conn_type": "sqlite", "host": str(tmp_path / "results.db")})

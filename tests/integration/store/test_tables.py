@@ -23,7 +23,7 @@ from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.migrate import VERSION_TABLE
 from airflow_deepseek_ocr.store.store import Store
 from airflow_deepseek_ocr.store.tables import Base, PageRow
-from tests.integration.conftest import Connect, database_connection
+from tests.integration.conftest import SERVERS, Connect, database_connection
 from tests.integration.store.documents import (
     CONN_ID,
     RECIPE,
@@ -70,7 +70,7 @@ def test_tables_of_a_newer_version_are_left_alone(connection: str, store: Store)
             database.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{head}'"))
 
 
-@pytest.mark.parametrize("kind", ["postgres", "mariadb"])
+@pytest.mark.parametrize("kind", SERVERS)
 def test_a_database_that_is_away(
     kind: str, request: pytest.FixtureRequest, connect: Connect
 ) -> None:

@@ -1,0 +1,72 @@
+"""A disk that can be filled up."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from .process import ServerUnavailable, find_program
+
+_BLOCK = bytes(1 << 16)
+
+
+class Disk:
+    """A small file system of its own.
+
+    :ivar path: where it is mounted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._filler = path / ".filler"
+
+    def fill(self) -> None:
+        """Take all the space there is; files that are there keep theirs."""
+        with self._filler.open("ab", buffering=0) as file:
+            for size in (len(_BLOCK), 512):
+                self._append(file.fileno(), _BLOCK[:size])
+
+    def free(self) -> None:
+        """Give the space back."""
+        self._filler.unlink(missing_ok=True)
+
+    @staticmethod
+    def _append(file: int, block: bytes) -> None:
+        try:
+            while os.write(file, block) == len(block):
+                pass
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+
+
+@contextmanager
+def small_disk(mebibytes: int) -> Iterator[Disk]:
+    """A file system in memory of that size, for this host's users to write to.
+
+    Raises ServerUnavailable where this process may not mount one.
+    """
+    mount, umount = find_program("mount", "mount"), find_program("umount", "mount")
+    # Not below a folder that only root may enter: servers run as users of their own.
+    with tempfile.TemporaryDirectory(prefix="disk-", dir="/tmp") as folder:
+        Path(folder).chmod(0o711)
+        path = Path(folder) / "mounted"
+        path.mkdir()
+        options = f"size={mebibytes}m,mode=1777"
+        command = [mount, "-t", "tmpfs", "-o", options, "tmpfs", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            raise ServerUnavailable(
+                f"a disk that can be filled needs the right to mount one, as root has it outside "
+                f"containers: {done.stderr.strip()}"
+            )
+        try:
+            yield Disk(path)
+        finally:
+            # Lazily: a process that dies may not be gone yet.
+            subprocess.run([umount, "--lazy", str(path)], check=True, timeout=60)
