@@ -45,6 +45,8 @@ class Capabilities:
     :param pages: pages it reads at once; None if it does not say.
     :param max_body_bytes: largest request; None if it does not say.
     :param version: of this package, on a server of ours; None on others.
+    :param device: where a server of ours reads, such as ``cuda:0``; None on others.
+    :param dtype: its number format, likewise.
     :param ignores_end: it was started so that its texts have their greatest length; see
         :class:`~airflow_deepseek_ocr.ocr.decoding.Decoding`.
     """
@@ -59,6 +61,8 @@ class Capabilities:
     pages: int | None = None
     max_body_bytes: int | None = None
     version: str | None = None
+    device: str | None = None
+    dtype: str | None = None
     ignores_end: bool = False
 
     @classmethod
@@ -80,6 +84,8 @@ class Capabilities:
             pages=_number(own.get("pages")),
             max_body_bytes=_number(own.get("max_body_bytes")),
             version=own.get("version"),
+            device=own.get("device"),
+            dtype=own.get("dtype"),
             ignores_end=bool(own.get("ignores_end", False)),
         )
 

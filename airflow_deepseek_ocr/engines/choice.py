@@ -128,6 +128,9 @@ def _http_engine(
         pages=settings.batch_size,
         table_cells=cells or PUBLISHED_TABLE_CELLS,
         patience=Patience(page_s=settings.page_timeout),
+        # What a server at a host does is its own affair.
+        device="auto" if settings.host else settings.device,
+        dtype="auto" if settings.host else settings.dtype,
     )
 
 

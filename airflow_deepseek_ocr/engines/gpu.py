@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -32,6 +33,28 @@ class Gpu:
 def has_gpu() -> bool:
     """Whether there is an NVIDIA GPU, by its device file (of the Windows host under WSL)."""
     return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+
+
+def host_device(name: str) -> str:
+    """The device of the host that a setting means here: the same name for the same device.
+
+    A GPU is named by its number or id among all of the host, as ``CUDA_VISIBLE_DEVICES`` names those
+    that this process may use. ``auto`` is the first one, or the CPU where there is none.
+
+    :param name: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; another one stays as it is.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    kind, _, number = name.partition(":")
+    if name == "auto":
+        usable = has_gpu() and visible not in ("", "-1")
+        kind, number = ("cuda", "0") if usable else ("cpu", "")
+    if kind != "cuda" or not (number or "0").isdigit():
+        return kind if name == "auto" else name
+    index = int(number or 0)
+    ids = None if visible is None else [each.strip() for each in visible.split(",")]
+    if ids is None:
+        return f"cuda:{index}"
+    return f"cuda:{ids[index]}" if index < len(ids) else name
 
 
 def driver_and_gpus() -> tuple[str, list[Gpu]]:

@@ -45,6 +45,7 @@ from airflow_deepseek_ocr.engines.server_check import (
     ask_capabilities,
     ask_modes,
     prove_guard,
+    require_device,
     require_forced,
 )
 from airflow_deepseek_ocr.errors import (
@@ -89,6 +90,8 @@ class HttpEngine:
     :param pages: most pages in flight; by what the server says if None.
     :param table_cells: ids of tokens that the guard lets repeat.
     :param patience: time-outs and tries.
+    :param device: where a server of this package must compute; ``auto`` for anywhere.
+    :param dtype: in which number format, likewise.
     """
 
     def __init__(
@@ -101,10 +104,13 @@ class HttpEngine:
         pages: int | None = None,
         table_cells: tuple[int, ...] = PUBLISHED_TABLE_CELLS,
         patience: Patience | None = None,
+        device: str = "auto",
+        dtype: str = "auto",
     ) -> None:
         self._find, self._model, self._revision = find, model, revision
         self._decoding, self._pages = decoding or Decoding(), pages
         self._table_cells, self._patience = table_cells, patience or Patience()
+        self._device, self._dtype = device, dtype
         self._met: tuple[Endpoint, Capabilities] | None = None
 
     def capabilities(self) -> Capabilities:
@@ -183,6 +189,7 @@ class HttpEngine:
             with endpoint.client(self._patience.timeout) as client:
                 capabilities = ask_capabilities(client, endpoint, self._model, self._revision)
                 capabilities = ask_modes(client, endpoint, capabilities)
+                require_device(capabilities, self._device, self._dtype)
                 if self._decoding.forced:
                     require_forced(capabilities)
                 if self._decoding.ngram_size:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
+
+from airflow_deepseek_ocr.engines.gpu import host_device
 
 
 @dataclass(frozen=True)
@@ -35,20 +36,20 @@ class LocalServer:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What must be the same for two tasks to share a server."""
+        """What must be the same for two tasks to share a server; a device as the host has it."""
         return (
             self.kind,
             self.folder.resolve(),
             self.model,
             self.revision,
-            self.device,
+            host_device(self.device),
             self.dtype,
         )
 
     @property
     def key(self) -> str:
-        """A short name for its identity. GPUs that a process does not see it cannot share."""
-        values = [*map(str, self.identity), os.environ.get("CUDA_VISIBLE_DEVICES")]
+        """A short name for its identity."""
+        values = list(map(str, self.identity))
         return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
     @property

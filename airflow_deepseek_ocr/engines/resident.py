@@ -30,6 +30,14 @@ class ResidentPlan(LocalServer):
     kind = "resident"
 
     @property
+    def identity(self) -> tuple[object, ...]:
+        """See :class:`LocalServer`; a type that is written out is the same as the device's usual one."""
+        *common, device, dtype = super().identity
+        if dtype == "auto":
+            dtype = "float32" if device == "cpu" else "bfloat16"
+        return (*common, device, dtype)
+
+    @property
     def description(self) -> str:
         """See :class:`~airflow_deepseek_ocr.engines.keeper.ServerPlan`."""
         return f"{self.name} on {self.device} ({self.dtype})"
@@ -45,6 +53,8 @@ class ResidentPlan(LocalServer):
                     raise MissingExtraError(name, "transformers")
         command = [
             self.python or sys.executable,
+            # Nothing is imported from the folder it is started in.
+            "-P",
             "-m",
             "airflow_deepseek_ocr.cli",
             "serve",

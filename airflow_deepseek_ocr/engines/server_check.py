@@ -93,6 +93,29 @@ def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabiliti
     return replace(capabilities, modes=tuple(RESOLUTIONS), max_tiles=MAX_TILES)
 
 
+def require_device(capabilities: Capabilities, device: str, dtype: str) -> None:
+    """Raise if a server that tasks share computes elsewhere, or in another format, than this one asks for.
+
+    Where ``auto`` leads depends on the server's torch: on a host with a GPU, a torch that was built without
+    CUDA computes on the CPU.
+
+    :param capabilities: what the server says.
+    :param device: as the connection has it.
+    :param dtype: likewise.
+    :raises ConfigurationError: ``server_device``.
+    """
+    asked = {device.partition(":")[0], dtype} - {"auto"}
+    has = {(capabilities.device or "").partition(":")[0], capabilities.dtype}
+    if None in has or "" in has or asked <= has:
+        return
+    raise ConfigurationError(
+        "server_device",
+        f"The server of this host computes on {capabilities.device} in {capabilities.dtype}, the connection "
+        f"asks for {device} and {dtype}. Does the server's torch find the GPU? Then stop the server "
+        "(airflow-deepseek-ocr stop --all), or let the connection say auto.",
+    )
+
+
 def require_forced(capabilities: Capabilities) -> None:
     """Raise unless texts can be as long as they are asked for, whatever the model writes.
 

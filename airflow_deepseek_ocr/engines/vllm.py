@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_deepseek_ocr.engines.chat import PUBLISHED_TABLE_CELLS
+from airflow_deepseek_ocr.engines.gpu import host_device
 from airflow_deepseek_ocr.engines.keeper import Launch, Place
 from airflow_deepseek_ocr.engines.local_server import LocalServer
 from airflow_deepseek_ocr.errors import ConfigurationError
@@ -60,7 +61,7 @@ class VllmPlan(LocalServer):
                 "connection", f"The connection's vLLM command or options: {error}."
             ) from error
         command = [
-            *(sys.executable, "-m", "airflow_deepseek_ocr.engines.vllm_watch"),
+            *(sys.executable, "-P", "-m", "airflow_deepseek_ocr.engines.vllm_watch"),
             *("--record", str(place.folder / f"{place.key}.json")),
             *("--secret-file", str(place.secret_file)),
             *("--url", url),
@@ -76,8 +77,9 @@ class VllmPlan(LocalServer):
             *(("--max-num-seqs", str(self.batch_size)) if self.batch_size else ()),
             *options,
         ]
-        _, colon, number = self.device.partition(":")
-        return Launch(command, url, None, {"CUDA_VISIBLE_DEVICES": number} if colon else {})
+        one = self.device.startswith("cuda:")
+        number = host_device(self.device).partition(":")[2]
+        return Launch(command, url, None, {"CUDA_VISIBLE_DEVICES": number} if one else {})
 
 
 def table_cells(folder: Path) -> tuple[int, ...]:

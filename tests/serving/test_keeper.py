@@ -19,8 +19,9 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr import __version__, cli
+from airflow_deepseek_ocr.engines import gpu
 from airflow_deepseek_ocr.engines.http_engine import HttpEngine
-from airflow_deepseek_ocr.engines.keeper import Keeper, kill_session
+from airflow_deepseek_ocr.engines.keeper import Keeper, Place, kill_session
 from airflow_deepseek_ocr.engines.records import (
     FOLDER_VARIABLE,
     ServerRecord,
@@ -28,6 +29,7 @@ from airflow_deepseek_ocr.engines.records import (
     servers_folder,
 )
 from airflow_deepseek_ocr.engines.resident import ResidentPlan
+from airflow_deepseek_ocr.engines.vllm import VllmPlan
 from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.engine import PageRequest
 from tests.conftest import TINY_MODEL
@@ -257,16 +259,71 @@ def test_records_that_cannot_be_read_are_none(tmp_path: Path) -> None:
         assert load_record(tmp_path, "k") is None
 
 
-def test_what_one_process_may_not_share(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_one_process_may_not_share() -> None:
     """Other GPUs, weights or types are other servers; idle time and Python are not."""
     keys = {PLAN.key}
     for change in ({"device": "cuda:1"}, {"dtype": "float16"}, {"revision": "b"}, {"model": "m"}):
         keys.add(replace(PLAN, **change).key)
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
-    keys.add(PLAN.key)
-    assert len(keys) == 6
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert len(keys) == 5
     assert replace(PLAN, idle_s=1, python="/p", batch_size=9).key == PLAN.key
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("auto", None), ("cuda:0", None)),
+        (("auto", None), ("cuda", "0")),
+        (("cuda:1", None), ("auto", "1,0")),
+        (("cuda:1", "GPU-a, GPU-b"), ("cuda", "GPU-b")),
+        (("auto", ""), ("cpu", None)),
+        (("auto", "-1"), ("cpu", "0")),
+    ],
+)
+def test_a_gpu_has_one_server_however_it_is_named(
+    monkeypatch: pytest.MonkeyPatch, one: tuple[str, str | None], other: tuple[str, str | None]
+) -> None:
+    monkeypatch.setattr(gpu, "has_gpu", lambda: True)
+
+    def key(device: str, visible: str | None, dtype: str = "auto") -> str:
+        if visible is None:
+            monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+        else:
+            monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+        return replace(PLAN, device=device, dtype=dtype).key
+
+    assert key(*one) == key(*other)
+    assert key(*one, "bfloat16") == key(*other, "bfloat16") != key(*one, "float16")
+    assert key(*one) == key(*one, "float32" if other[0] == "cpu" else "bfloat16")
+    assert key("cuda:7", None) != key(*one)
+
+
+def test_files_beside_the_server_are_not_its_own(tmp_path: Path) -> None:
+    """Whatever lies in the folder it is started in, by the names of what it imports."""
+    for name in ("json.py", "httpx.py", "airflow_deepseek_ocr.py"):
+        (tmp_path / name).write_text("raise SystemExit('a stranger was imported')")
+    place = Place(tmp_path / "s", tmp_path / "secret", tmp_path, "k")
+    vllm = VllmPlan(TINY_MODEL, "v", "", "auto", "auto", None, 60)
+    for command in (PLAN.launch(place).command, vllm.launch(place).command):
+        program = [*command[: list(command).index("-m") + 2], "--help"]
+        done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        without = [word for word in program if word != "-P"]
+        done = subprocess.run(without, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert "a stranger was imported" in done.stderr
+
+
+def test_the_threads_that_the_environment_names_are_taken(started: ServerRecord) -> None:
+    assert "2 pages at once, 1 threads of the CPU" in Path(started.log_file).read_text()
+
+
+def test_a_shared_server_that_computes_elsewhere_is_refused(servers: Path) -> None:
+    """It says so itself: only its torch knows what auto is."""
+    engine = HttpEngine(lambda: find(servers), model="tiny", device="cpu", dtype="float32")
+    assert (engine.capabilities().device, engine.capabilities().dtype) == ("cpu", "float32")
+    for wrong in ({"device": "cuda:0"}, {"dtype": "bfloat16"}):
+        with pytest.raises(ConfigurationError, match="computes on cpu in float32") as caught:
+            HttpEngine(lambda: find(servers), model="tiny", **wrong).capabilities()
+        assert caught.value.code == "server_device"
 
 
 def test_a_missing_extra_is_named(servers: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,8 +66,9 @@ def gone(pid: int, timeout_s: float = 8) -> bool:
 
 
 def test_it_is_started_as_the_model_needs_it_and_stopped(
-    servers: Path, notes: Callable[[], dict[str, Any]]
+    servers: Path, notes: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
     server = plan("v1", options="--gpu-memory-utilization 0.5")
     (reading,) = engine_for(servers, server).read([PAGE])
     assert reading.text == TEXT
@@ -86,7 +87,7 @@ def test_it_is_started_as_the_model_needs_it_and_stopped(
     assert "--no-enable-prefix-caching" in arguments
     secret = Path(record.secret_file).read_text().strip()
     child = psutil.Process(notes()["pid"])
-    assert child.environ()["CUDA_VISIBLE_DEVICES"] == "1"
+    assert child.environ()["CUDA_VISIBLE_DEVICES"] == "5"  # the second of those that are visible
     for process in (child, psutil.Process(record.pid)):
         assert secret not in " ".join(process.cmdline())
     stop_server(record, servers)

@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import torch
+
 from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.engines.chat import Capabilities, own_capabilities
+from airflow_deepseek_ocr.engines.cores import server_threads
 from airflow_deepseek_ocr.engines.serve.metrics import Metrics
 from airflow_deepseek_ocr.engines.serve.pages import Pages
 from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
@@ -79,6 +82,9 @@ class Service:
     def _load(self) -> None:
         model = self._model
         try:
+            threads = server_threads()
+            if threads is not None:
+                torch.set_num_threads(threads)
             engine = TransformersEngine(
                 model.folder,
                 device=model.device,
@@ -104,10 +110,17 @@ class Service:
             pages=slots,
             max_body_bytes=self.max_body_bytes,
             version=__version__,
+            device=engine.device,
+            dtype=str(engine.dtype).removeprefix("torch."),
         )
         self.state = "ready"
         self.metrics.ready.set(1)
-        log.info("Ready on %s: %d pages at once", engine.device, slots)
+        log.info(
+            "Ready on %s: %d pages at once, %d threads of the CPU's",
+            engine.device,
+            slots,
+            torch.get_num_threads(),
+        )
 
     def _broken(self) -> None:
         self.capabilities, self.state = None, "broken"
