@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -33,6 +34,7 @@ from airflow_deepseek_ocr.engines.vllm import VllmPlan
 from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.engine import PageRequest
 from tests.conftest import TINY_MODEL
+from tests.serving.another_user import as_another_user
 
 PLAN = ResidentPlan(TINY_MODEL, "tiny", "", "cpu", "auto", 2, idle_s=120)
 
@@ -266,6 +268,44 @@ def test_what_one_process_may_not_share() -> None:
         keys.add(replace(PLAN, **change).key)
     assert len(keys) == 5
     assert replace(PLAN, idle_s=1, python="/p", batch_size=9).key == PLAN.key
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_reaches_neither_server_nor_secret(
+    started: ServerRecord, servers: Path
+) -> None:
+    """Nor may another user's task be made to use it; also where the folder were open."""
+    secret = started.endpoint.secret
+
+    def connect() -> str:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(started.socket))
+            return "connected"
+
+    actions = {
+        "connect": connect,
+        "secret": Path(started.secret_file).read_text,
+        "log": Path(started.log_file).read_text,
+        "record": (servers / f"{started.key}.json").read_text,
+        "their task": lambda: str(servers_folder()),
+    }
+    modes = {folder: folder.stat().st_mode for folder in (servers, *servers.parents[:2])}
+    closed = as_another_user(actions)
+    try:
+        for folder in modes:
+            folder.chmod(0o755)
+        opened = as_another_user(actions)
+    finally:
+        for folder, mode in modes.items():
+            folder.chmod(mode)
+    for said in (closed, opened):
+        for name in ("connect", "secret", "log"):
+            assert said[name].startswith("PermissionError"), (name, said)
+        assert str(secret) not in str(said)
+    assert closed["record"].startswith("PermissionError")
+    assert closed["their task"].startswith(("ConfigurationError", "PermissionError"))
+    assert opened["their task"].startswith("ConfigurationError"), opened
+    assert find(servers) == started.endpoint
 
 
 @pytest.mark.parametrize(

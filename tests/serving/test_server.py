@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import shutil
 import socket
 import stat
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from PIL import Image
 
@@ -22,10 +26,12 @@ from airflow_deepseek_ocr.engines.chat import PUBLISHED_TABLE_CELLS, chat_reques
 from airflow_deepseek_ocr.engines.http_engine import HttpEngine
 from airflow_deepseek_ocr.engines.http_session import Patience
 from airflow_deepseek_ocr.engines.secret import read_secret
+from airflow_deepseek_ocr.engines.serve.connections import HEAD_TIMEOUT_S
 from airflow_deepseek_ocr.errors import ConfigurationError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import PageRequest
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
+from tests.serving.another_user import as_another_user
 from tests.serving.conftest import MAX_BODY_MB, MAX_PENDING, MODEL, Server, start_server
 
 CHAT = "/v1/chat/completions"
@@ -270,6 +276,99 @@ def test_bytes_that_are_no_http(server: Server) -> None:
             assert b"secret" not in answer
     with server.client() as client:
         assert client.get("/health/ready").status_code == 200
+
+
+def connect(server: Server) -> socket.socket:
+    port = int(server.endpoint.url.rpartition(":")[2])
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
+def test_another_user_is_not_let_in(server: Server, tmp_path: Path) -> None:
+    """On the loopback everybody may connect; the secret's file is not theirs to read."""
+    secret = tmp_path / "secret"
+    shutil.copy(server.process.cwd / "secret", secret)
+    shutil.copymode(server.process.cwd / "secret", secret)
+    port = int(server.endpoint.url.rpartition(":")[2])
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)  # only the file's own mode is left
+
+    def get(bearer: str) -> str:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            head = f"GET /v1/models HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{bearer}\r\n"
+            connection.sendall(head.encode())
+            return b"".join(iter(partial(connection.recv, 1000), b"")).decode()
+
+    pid = process_of(server).pid
+    said = as_another_user(
+        {
+            "read": lambda: secret.read_text(),
+            "environment": lambda: Path(f"/proc/{pid}/environ").read_text(),
+            "memory": lambda: Path(f"/proc/{pid}/mem").read_bytes().hex(),
+            "nothing": lambda: get(""),
+            "guessed": lambda: get("Authorization: Bearer guessed\r\n"),
+            "command": lambda: Path(f"/proc/{pid}/cmdline").read_text(),
+        }
+    )
+    for name in ("read", "environment", "memory"):
+        assert said[name].startswith("PermissionError"), said
+    for name in ("nothing", "guessed"):
+        assert said[name].startswith("HTTP/1.1 401"), said
+    assert "serve" in said["command"]
+    assert str(server.endpoint.secret) not in str(said)
+
+
+def process_of(server: Server) -> psutil.Process:
+    port = int(server.endpoint.url.rpartition(":")[2])
+    (found,) = (
+        each
+        for each in psutil.net_connections("tcp4")
+        if each.status == psutil.CONN_LISTEN and each.laddr.port == port
+    )
+    return psutil.Process(found.pid)
+
+
+def test_a_gibibyte_is_not_kept(server: Server) -> None:
+    """With the secret and without, announced and in chunks: refused at once, the rest thrown away."""
+    process = process_of(server)
+    before, block = process.memory_info().rss, b"x" * (1 << 20)
+    secret = f"Authorization: Bearer {server.endpoint.secret}\r\n"
+    post = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\n"
+    for who, status in ((secret, b"413"), ("", b"401")):
+        for length in (f"Content-Length: {1 << 30}", "Transfer-Encoding: chunked"):
+            with connect(server) as connection:
+                connection.sendall(f"{post}{who}{length}\r\n\r\n".encode())
+                for _ in range(1 << 10):
+                    chunked = b"100000\r\n" + block + b"\r\n"
+                    connection.sendall(chunked if "chunked" in length else block)
+                assert connection.recv(1000).startswith(b"HTTP/1.1 " + status)
+            assert process.memory_info().rss - before < 32 << 20
+    with server.client() as client:
+        assert client.get("/health/ready").status_code == 200
+
+
+def test_connections_that_say_nothing_are_closed(server: Server, table: Image.Image) -> None:
+    """A port scanner: open connections, half a head, and a body that never comes."""
+    started = time.monotonic()
+    post = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nContent-Length: {1 << 30}\r\n"
+    said = [b"", b"GET", post.encode(), f"{post}\r\n".encode()]
+    with ExitStack() as stack:
+        scans = [stack.enter_context(connect(server)) for _ in range(300)]
+        for number, scan in enumerate(scans):
+            scan.sendall(said[number % 4])
+        requests = [PageRequest(key, table, "free", "tiny", 5) for key in range(4)]
+        readings = list(engine_for(server).read(requests))
+        assert [reading.error for reading in readings] == [None] * 4
+        kept = stack.enter_context(connect(server))
+        kept.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /health/live HTT")
+        for _ in range(5):  # one that says a little now and then has no more time
+            time.sleep(1)
+            scans[1].sendall(b"G")
+        ends = [b"".join(iter(partial(scan.recv, 1000), b"")) for scan in (*scans, kept)]
+    assert time.monotonic() - started < HEAD_TIMEOUT_S + 10
+    assert all(end.startswith(b"HTTP/1.1 401") for end in ends[3:300:4])
+    assert ends[-1].startswith(b"HTTP/1.1 200")
+    assert {ends[number] for number in range(300) if number % 4 != 3} == {b""}
 
 
 def test_a_client_that_vanishes_leaves_nothing_behind(server: Server, invoice: Image.Image) -> None:

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from airflow_deepseek_ocr.engines.records import BROKEN
 from airflow_deepseek_ocr.engines.serve.app import make_app
+from airflow_deepseek_ocr.engines.serve.connections import ImpatientProtocol, allow_many
 from airflow_deepseek_ocr.engines.serve.service import Service
 from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
 
@@ -100,7 +101,7 @@ def run(
     config = uvicorn.Config(
         app,
         # Its way with requests that are refused before they were read is the one tested here.
-        http="h11",
+        http=ImpatientProtocol,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -110,6 +111,7 @@ def run(
     # uvicorn raises the signal again when it has drained; the process then still has to clean up.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
+    allow_many()
     with listen.open() as bound:
         log.info("Listening on %s", listen.socket_path or f"{LOOPBACK}:{bound.getsockname()[1]}")
         try:
