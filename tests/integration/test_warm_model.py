@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 import sqlalchemy
@@ -139,6 +140,42 @@ def test_a_server_outlives_the_tasks_that_use_it(tmp_path: Path) -> None:
             assert first.process() is not None
         # Scheduler and executor were ended with SIGTERM.
         warm.await_idle_end(first, IDLE_S["LocalExecutor"])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_server_outlives_a_task_that_is_marked_failed(tmp_path: Path) -> None:
+    """In the UI, while the task that started the server runs: Airflow ends the task's process."""
+    pid_file = tmp_path / "pid"
+    settings = {"KILLED_TASK_PID": str(pid_file), "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2"}
+    with warm_model(tmp_path, "LocalExecutor", settings) as warm, standalone(warm.instance):
+        warm.await_dags()
+        warm.instance.command("dags", "trigger", "killed_task", "--run-id", "marked")
+        task = int(wait_for(lambda: pid_file.exists() and pid_file.read_text(), "the task"))
+        first = warm.server()
+        assert psutil.Process(task).is_running()
+        mark_failed(warm.instance, "killed_task", "marked", "wait_to_be_killed")
+        wait_for(lambda: not psutil.pid_exists(task), "Airflow ends the task")
+        states = "SELECT state FROM task_instance WHERE task_id = 'wait_to_be_killed'"
+        assert warm.query(states) == ["failed"]
+        assert first.process() is not None
+        warm.run(2)
+        assert warm.server().pid == first.pid
+        logs = warm.task_logs()
+        assert logs.count("Started a server") == 1
+        assert str(first.endpoint.secret) not in logs
+
+
+def mark_failed(instance: Airflow, dag_id: str, run_id: str, task_id: str) -> None:
+    """As the UI does it when a user marks a task instance as failed."""
+    with httpx.Client(base_url=instance.url, timeout=30, trust_env=False) as client:
+        token = client.get("/auth/token").raise_for_status().json()["access_token"]
+        answer = client.patch(
+            f"/api/v2/dags/{dag_id}/dagRuns/{run_id}/taskInstances/{task_id}/-1",
+            json={"new_state": "failed"},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+    assert answer.status_code == 200, answer.text
 
 
 @pytest.mark.slow
