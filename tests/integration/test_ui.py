@@ -23,7 +23,7 @@ from airflow_deepseek_ocr.connection import FIELDS
 from tests.conftest import ROOT, TINY_MODEL
 from tests.servers.airflow import Airflow, airflow, aws_connection, standalone
 from tests.servers.moto_s3 import moto_s3
-from tests.servers.process import wait_until
+from tests.servers.process import free_port, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -115,11 +115,34 @@ def test_a_connection_filled_in_in_the_ui_reads_documents(
             screenshot(browser, "dag-run")
 
 
-def _fill_in_connection(browser: webdriver.Chrome, instance: Airflow) -> None:
+def test_a_test_of_a_server_that_is_not_there_says_what_to_do(browser: webdriver.Chrome) -> None:
+    port = free_port()
+    with airflow({}) as instance, standalone(instance):
+        _begin_connection(browser, instance, "no_server")
+        enter(find(browser, "//input[@name='host']"), "127.0.0.1")
+        enter(find(browser, "//input[@name='port']"), str(port))
+        enter(find(browser, "//input[@name='password']"), "a-secret-of-the-server")
+        click(browser, "//*[@role='dialog']//button[contains(., 'Save')]")
+        find(browser, "//*[contains(text(), 'no_server')]")
+        click(browser, "//button[contains(@aria-label, 'Test Connection')]")
+        find(browser, "//*[contains(text(), 'Test Connection Failed')]")
+        said = find(
+            browser, f"//*[contains(text(), 'No connection to http://127.0.0.1:{port}')]"
+        ).text
+        screenshot(browser, "connection-test-failed")
+        assert "Is the server running, and are host and port of the connection right?" in said
+        assert "a-secret-of-the-server" not in browser.page_source
+
+
+def _begin_connection(browser: webdriver.Chrome, instance: Airflow, name: str) -> None:
     browser.get(f"{instance.url}/connections")
     click(browser, "//button[contains(., 'Add Connection')]")
-    enter(find(browser, "//input[@name='connection_id']"), "deepseek_ocr_default")
+    enter(find(browser, "//input[@name='connection_id']"), name)
     _choose(browser, "//*[@role='dialog']//input[@role='combobox']", "DeepSeek-OCR")
+
+
+def _fill_in_connection(browser: webdriver.Chrome, instance: Airflow) -> None:
+    _begin_connection(browser, instance, "deepseek_ocr_default")
     enter(find(browser, "//input[@name='port']"), "1")  # without one the Test button is refused
     _open_extra_fields(browser)
     screenshot(browser, "connection-form-empty")
