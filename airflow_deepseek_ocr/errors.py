@@ -7,6 +7,11 @@ with status ``failed``; a :class:`ConfigurationError` stays until somebody chang
 
 from __future__ import annotations
 
+import errno
+
+#: What the kernel says where there is no space, or none left of a quota.
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+
 
 class DeepSeekOCRError(Exception):
     """Base of all errors of this package.
@@ -34,6 +39,23 @@ class ConfigurationError(DeepSeekOCRError):
 
 class UnavailableError(DeepSeekOCRError):
     """Something outside is missing or out of reach; nothing is wrong with the document itself."""
+
+
+def local_disk(what: str, error: OSError) -> UnavailableError:
+    """The error of a file that cannot be written on this host, most often for lack of space.
+
+    :param what: what cannot be done, with the path; the beginning of a sentence.
+    :param error: why.
+    """
+    mend = "Free disk space" if is_full(error) else "Check the folder and its permissions"
+    return UnavailableError(
+        "local_disk", f"{what}: {error.strerror or error}. {mend} on this host, and try again."
+    )
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a disk of this host is full, or a quota on it used up."""
+    return isinstance(error, OSError) and error.errno in _NO_SPACE
 
 
 class MissingExtraError(ConfigurationError):

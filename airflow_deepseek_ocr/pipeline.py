@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.errors import DeepSeekOCRError, local_disk
 from airflow_deepseek_ocr.ocr.documents import Document, Limits, Page
 from airflow_deepseek_ocr.ocr.drawing import Drawer
 from airflow_deepseek_ocr.ocr.engine import Engine, Progress
@@ -120,15 +120,13 @@ class Pipeline:
         """Read the documents; each ends in a row, read or not, unless another task is reading it.
 
         :param progress: called every few seconds.
-        :raises UnavailableError: the database or the model is out of reach.
+        :raises UnavailableError: the database or the model is out of reach; ``local_disk`` if there
+            can be no temporary folder.
         :raises ConfigurationError: the model's settings are wrong. In both cases the documents not
             read have a row that says so, as far as their version is known and the database answers.
         """
         self._summary, self._open, self._taken, self._held = Summary(), [], set(), {}
-        with (
-            tempfile.TemporaryDirectory(prefix="deepseek-ocr-") as folder,
-            self._ledger.kept(),
-        ):
+        with _temporary_folder() as folder, self._ledger.kept():
             target = Path(folder) / "document"
             self._read(deque(dict.fromkeys(refs)), target, progress)
             self._read_what_others_leave(target, progress)
@@ -230,9 +228,8 @@ class Pipeline:
         try:
             return self._sources.fetch(reading.ref, target, wanted) is not None
         except OSError as error:
-            raise UnavailableError(
-                "local_disk",
-                f"{reading.ref.uri} cannot be copied to {target.parent}: {error}. Free disk space.",
+            raise local_disk(
+                f"{reading.ref.uri} cannot be copied to {target.parent}", error
             ) from error
 
     def _claim(self, ref: DocumentRef) -> Lease | None:
@@ -327,3 +324,10 @@ class Pipeline:
         for ref in waiting:
             if ref.version and (lease := self._claim(ref)) is not None:
                 self._fail(_Reading(ref, lease), error, retryable=True)
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="deepseek-ocr-")
+    except OSError as error:
+        raise local_disk("A temporary folder cannot be made", error) from error

@@ -23,7 +23,12 @@ from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
 from airflow_deepseek_ocr.engines.records import ServerRecord, load_record
 from airflow_deepseek_ocr.engines.secret import create_secret
-from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.errors import (
+    ConfigurationError,
+    DeepSeekOCRError,
+    UnavailableError,
+    local_disk,
+)
 
 log = logging.getLogger(__name__)
 
@@ -111,13 +116,19 @@ class Keeper:
         """Where the server answers; it is started if there is none, and waited for until it is ready.
 
         :raises UnavailableError: ``server_start_timeout``; ``server_crashes`` if it ended by itself
-            too often; or what it said itself when it could not load the model.
+            too often; ``local_disk`` if it cannot be written down; or what it said itself when it could
+            not load the model.
         :raises ConfigurationError: likewise.
         """
         deadline = time.monotonic() + self._start_timeout_s
         while True:
-            with self._lock(deadline):
-                record = self._running() or self._start()
+            try:
+                with self._lock(deadline):
+                    record = self._running() or self._start()
+            except OSError as error:
+                raise local_disk(
+                    f"A server cannot be written down in {self._folder}", error
+                ) from error
             endpoint = self._wait(record, deadline)
             if endpoint is not None:
                 return endpoint
@@ -182,7 +193,13 @@ class Keeper:
             log_file=str(log_file),
             crashes=crashes,
         )
-        record.save(self._folder)
+        try:
+            record.save(self._folder)
+        except OSError:
+            # Nobody would find it, and it would keep the device's memory.
+            kill_session(record)
+            place.secret_file.unlink(missing_ok=True)
+            raise
         log.info("Started a server for %s (process %d)", plan.description, record.pid)
         return record
 

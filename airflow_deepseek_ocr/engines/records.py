@@ -17,7 +17,13 @@ import psutil
 
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
 from airflow_deepseek_ocr.engines.secret import read_secret
-from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.errors import (
+    ConfigurationError,
+    DeepSeekOCRError,
+    UnavailableError,
+    is_full,
+    local_disk,
+)
 
 #: Names another folder for the records, such as one that two containers share.
 FOLDER_VARIABLE = "DEEPSEEK_OCR_SERVERS"
@@ -34,6 +40,7 @@ def servers_folder() -> Path:
     It is on the host's own disk: a home folder may be shared by hosts, which share no servers.
 
     :raises ConfigurationError: ``servers_folder`` if others own it or may write to it.
+    :raises UnavailableError: ``local_disk`` if there is no space for it.
     """
     name = f"airflow-deepseek-ocr-{os.geteuid()}"
     folder = Path(os.environ.get(FOLDER_VARIABLE) or Path(tempfile.gettempdir()) / name)
@@ -41,6 +48,8 @@ def servers_folder() -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()
     except OSError as error:
+        if is_full(error):
+            raise local_disk(f"{folder} cannot be made", error) from error
         raise ConfigurationError(
             "servers_folder", f"{folder} cannot be made: {error.strerror}. Set {FOLDER_VARIABLE}."
         ) from error
@@ -154,11 +163,18 @@ class ServerRecord:
         return replace(self, failure=Failure.of(error))
 
     def save(self, folder: Path) -> None:
-        """Write it, whole or not at all."""
+        """Write it, whole or not at all.
+
+        :raises OSError: it cannot be written.
+        """
         path = folder / f"{self.key}.json"
         partial = path.with_suffix(f".{os.getpid()}.partial")
-        partial.write_text(json.dumps(asdict(self)))
-        partial.replace(path)
+        try:
+            partial.write_text(json.dumps(asdict(self)))
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
 
     def remove(self, folder: Path) -> None:
         """Forget the server, and what only it had."""

@@ -7,7 +7,12 @@ import secrets
 import stat
 from pathlib import Path
 
-from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
+from airflow_deepseek_ocr.errors import (
+    ConfigurationError,
+    UnavailableError,
+    is_full,
+    local_disk,
+)
 
 _BYTES = 32
 
@@ -15,7 +20,8 @@ _BYTES = 32
 def create_secret(path: Path) -> str:
     """A new secret, in a new file with mode 0600.
 
-    :raises UnavailableError: ``server_secret`` if the file cannot be written, or is there already.
+    :raises UnavailableError: ``server_secret`` if the file cannot be written, or is there already;
+        ``local_disk`` if there is no space for it.
     """
     secret = secrets.token_urlsafe(_BYTES)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -23,6 +29,9 @@ def create_secret(path: Path) -> str:
         with os.fdopen(os.open(path, flags, 0o600), "w") as file:
             file.write(secret + "\n")
     except OSError as error:
+        if is_full(error):
+            path.unlink(missing_ok=True)
+            raise local_disk(f"The secret cannot be written to {path}", error) from error
         raise UnavailableError(
             "server_secret", f"The secret cannot be written to {path}: {error.strerror}."
         ) from error

@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from airflow_deepseek_ocr.errors import UnavailableError
+from airflow_deepseek_ocr.errors import UnavailableError, local_disk
 from airflow_deepseek_ocr.model.files import PATTERNS
 from airflow_deepseek_ocr.sources.s3 import clear_s3_errors, split_uri
 
@@ -50,13 +50,13 @@ def fetch_mirror(
     it another prefix or revision.
 
     :raises UnavailableError: ``model_unavailable`` if it cannot be fetched; ``model_incomplete`` if
-        it holds no model, or a file arrives changed.
+        it holds no model, or a file arrives changed; ``local_disk`` if it cannot be written.
     """
     folder = mirror_folder(uri, revision, cache_dir)
     if is_fetched(folder):
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f"{folder.name}.lock"), timeout=_LOCK_TIMEOUT_S):
             if not is_fetched(folder):
                 client = s3_client() if s3_client else default_client()
@@ -67,6 +67,8 @@ def fetch_mirror(
             "model_unavailable",
             f"Another process has been fetching {uri} for an hour; look for it.",
         ) from None
+    except OSError as error:
+        raise local_disk(f"{uri} cannot be copied to {folder}", error) from error
     return folder
 
 

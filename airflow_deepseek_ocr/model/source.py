@@ -8,7 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
+from airflow_deepseek_ocr.errors import (
+    ConfigurationError,
+    UnavailableError,
+    is_full,
+    local_disk,
+)
 from airflow_deepseek_ocr.model.files import PATTERNS, check_model_folder
 
 log = logging.getLogger(__name__)
@@ -136,6 +141,8 @@ def _fetch_from_hub(model: str, revision: str, cache_dir: Path, token: str | Non
     try:
         return Path(snapshot_download(model, token=token or None, **_where(revision, cache_dir)))
     except (HfHubHTTPError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise local_disk(f"{model} cannot be written to {cache_dir}", error) from error
         raise UnavailableError(
             "model_unavailable",
             f"{model} at {revision} is not in the cache {cache_dir} and cannot be fetched "

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from airflow_deepseek_ocr.errors import DocumentError, UnavailableError
+from airflow_deepseek_ocr.errors import DocumentError, UnavailableError, is_full
 from airflow_deepseek_ocr.ocr.documents import Limits
 from airflow_deepseek_ocr.ocr.identity import DocumentRef
 from airflow_deepseek_ocr.sources.source import Wanted
@@ -32,6 +32,7 @@ class FileSource:
 
         :raises DocumentError: ``missing_file``, ``overwritten``, ``empty_file``, ``too_many_bytes``.
         :raises UnavailableError: ``access_denied``, ``storage_unavailable``, ``changing_file``.
+        :raises OSError: the disk that ``target`` is on is full.
         """
         if ref.version and not wanted(ref):
             return None
@@ -47,6 +48,8 @@ class FileSource:
                 "access_denied", f"{ref.uri}: this user may not read it; change its permissions."
             ) from None
         except OSError as error:
+            if is_full(error):
+                raise  # of the copy's disk, not of the storage
             raise UnavailableError(
                 "storage_unavailable", f"{ref.uri}: {error}; try again later."
             ) from None

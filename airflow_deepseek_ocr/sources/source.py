@@ -25,6 +25,7 @@ class Source(Protocol):
         :return: the document with its version, or None if it is not wanted.
         :raises DocumentError: the document is gone, was overwritten, is empty or too large.
         :raises UnavailableError: the storage does not answer, or not to us.
+        :raises OSError: ``target`` cannot be written.
         """
         ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,8 @@ _TRIES = 5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 #: A task that is stopped inside a transaction would keep others from the rows it has locked.
 _IDLE_TRANSACTION_S = 30
+#: PostgreSQL's SQLSTATE disk_full; MySQL's and MariaDB's ER_DISK_FULL and ER_RECORD_FILE_FULL.
+_DISK_FULL, _MYSQL_FULL = "53100", (1021, 1114)
 
 _T = TypeVar("_T")
 
@@ -58,7 +61,7 @@ class Database:
         :param work: may run several times, also after it was committed: the answer to a commit can
             be lost with the connection.
         :param patient: False to give up at the first error.
-        :raises UnavailableError: ``database_unavailable``.
+        :raises UnavailableError: ``database_unavailable``, ``database_full``.
         """
         deadline = time.monotonic() + self._patience_s
         tries, pause = 1, _FIRST_PAUSE_S
@@ -86,19 +89,34 @@ class Database:
     def clear_errors(self) -> Iterator[None]:
         """The database's errors as ours, without values and passwords.
 
-        :raises UnavailableError: ``database_unavailable``.
+        :raises UnavailableError: ``database_unavailable``, ``database_full``.
         """
         try:
             yield
         except (SQLAlchemyError, self._driver_error) as error:
             url = self.engine.url.render_as_string(hide_password=True)
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+            if _is_full(cause):
+                raise UnavailableError(
+                    "database_full",
+                    f"The results database {url} has no space left ({type(cause).__name__}: {cause}). "
+                    "Free disk space where its data is, and try again: what is stored stays.",
+                ) from None
             raise UnavailableError(
                 "database_unavailable",
                 f"The results database {url} does not answer as expected: "
                 f"{type(cause).__name__}: {cause}. Check the connection and that its user may create "
                 "and change tables.",
             ) from None
+
+
+def _is_full(error: BaseException) -> bool:
+    """Whether the disk below the database is full, in any driver's words."""
+    return (
+        _DISK_FULL in (getattr(error, "sqlstate", None), getattr(error, "pgcode", None))
+        or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+        or error.args[:1] in [(number,) for number in _MYSQL_FULL]
+    )
 
 
 def _may_pass(error: Exception) -> bool:

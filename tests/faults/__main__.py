@@ -9,13 +9,17 @@ from pathlib import Path
 
 from tests.conftest import TINY_MODEL
 from tests.faults.campaign import Campaign, Plan, Report
-from tests.faults.servers import DATABASES, bucket, results
+from tests.faults.servers import DATABASES, bucket, results, workers_disk
 
 
 def run(plan: Plan, database: str, folder: Path) -> Report:
     """Run a plan against servers of its own."""
-    with bucket() as objects, results(database, folder) as rows:
-        return Campaign(plan, objects, rows, folder, TINY_MODEL).run()
+    with (
+        bucket() as objects,
+        results(database, folder) as rows,
+        workers_disk() as disk,
+    ):
+        return Campaign(plan, objects, rows, folder, TINY_MODEL, disk).run()
 
 
 def table(plan: Plan, database: str, report: Report) -> str:
@@ -24,16 +28,18 @@ def table(plan: Plan, database: str, report: Report) -> str:
     lines = [
         ("database", database),
         ("seed", plan.seed),
-        ("engine", "scripted" if plan.page_s is not None else "small checkpoint"),
+        ("model", "scripted" if plan.page_s is not None else "small checkpoint"),
         ("faults", sum(report.faults.values())),
         *((f"- {name}", number) for name, number in sorted(report.faults.items())),
+        ("pages in flight when their server was killed", report.struck_pages),
         ("documents, with all versions", f"{plan.documents}, {report.versions}"),
         ("tries of tasks", report.tries["started"]),
         *((f"- {name}", n) for name, n in sorted(report.tries.items()) if name != "started"),
         ("rows: documents", ", ".join(f"{n} {s}" for s, n in sorted(found.documents.items()))),
         ("rows: pages, regions", f"{found.pages}, {found.regions}"),
-        ("pages read, of them once more", f"{found.reads}, {found.reads_again}"),
+        ("pages given to the model, of them once more", f"{found.reads}, {found.reads_again}"),
         ("- by tasks that had lost their lease", found.reads_after_loss),
+        ("pages read by the model", found.model_reads),
         ("pages read though stored", len(found.read_though_stored)),
         ("lost", len(found.lost)),
         ("doubled", len(found.doubled)),

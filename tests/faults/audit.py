@@ -53,6 +53,7 @@ class Findings:
     reads: int = 0
     reads_again: int = 0
     reads_after_loss: int = 0
+    model_reads: int = 0
 
     @property
     def broken(self) -> dict[str, list[str]]:
@@ -61,13 +62,15 @@ class Findings:
         return {name: found for name in promises if (found := getattr(self, name))}
 
 
-def audit(url: str, current: Iterable[Version], older: Iterable[Version], diary: Path) -> Findings:
+def audit(
+    url: str, current: Iterable[Version], older: Iterable[Version], diary: Path | None
+) -> Findings:
     """Compare what was uploaded with the rows.
 
     :param url: SQLAlchemy's, of the results database.
     :param current: the versions that are in the bucket.
     :param older: those that were overwritten; each may have been read or not.
-    :param diary: the scripted engine's.
+    :param diary: of what was read and stored; None if there is none.
     """
     findings = Findings()
     engine = create_engine(url)
@@ -76,7 +79,8 @@ def audit(url: str, current: Iterable[Version], older: Iterable[Version], diary:
             _rows(session, findings, dict.fromkeys(current, True) | dict.fromkeys(older, False))
     finally:
         engine.dispose()
-    _diary(diary, findings)
+    if diary is not None:
+        _diary(diary, findings)
     return findings
 
 
@@ -162,6 +166,9 @@ def _diary(path: Path, findings: Findings) -> None:
         when, what, reader, page = line.split(" ", 3)
         if what == "stored":
             stored.setdefault(page, float(when))
+            continue
+        if what == "model":
+            findings.model_reads += 1
             continue
         document, version, _ = page.split(" ")
         if reader not in (known := readers[document, version]):

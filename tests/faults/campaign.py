@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import sys
 import threading
 import time
@@ -13,16 +14,27 @@ from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM, Signals
 from typing import Any
 
+import httpx
+
+from airflow_deepseek_ocr.engines.keeper import kill_session
+from airflow_deepseek_ocr.engines.records import ServerRecord, all_records
+from airflow_deepseek_ocr.errors import DeepSeekOCRError
 from tests.faults.audit import Findings, Version, audit
-from tests.faults.crew import Crew, Ended, environment
+from tests.faults.crew import Crew, Ended, environment, servers_folder
 from tests.faults.documents import make_pdf
+from tests.faults.model_server import starter
 from tests.faults.servers import BUCKET, Bucket, Results, ResultsFile, ResultsServer
 from tests.faults.worker import OK, RETRY
+from tests.servers.disk import Disk
 
 _TICK_S, _LOOK_S = 0.05, 3.0
 _RETRIES = 2
 #: Seconds in which everything must have ended after the last fault.
 _QUIET_TIMEOUT_S = 180.0
+#: Seconds in which a full disk must be in somebody's way, or it was no fault.
+_HIT_S = 6.0
+#: What programs say of a full disk, databases in their own words.
+_FULL = re.compile(r"No space left on device|disk is full|The table '.*' is full|[Ee]rror 28\b")
 
 
 @dataclass(frozen=True)
@@ -33,7 +45,7 @@ class Plan:
     :param seed: of all random choices; moments still depend on the host's speed.
     :param documents: in the bucket at the beginning; overwriting adds versions.
     :param pages: most pages of a document.
-    :param page_s: seconds a page takes, or None for the small checkpoint.
+    :param page_s: seconds a page takes a task, or None for the small checkpoint.
     :param lines: mean number of pages read and pages stored between two faults.
     :param pause_s: most seconds between two faults, whether or not anything is read.
     :param lease_s: seconds a lease lasts.
@@ -60,6 +72,7 @@ class Report:
     faults: Counter[str] = field(default_factory=Counter)
     tries: Counter[str] = field(default_factory=Counter)
     versions: int = 0
+    struck_pages: int = 0
     seconds: float = 0.0
     findings: Findings = field(default_factory=Findings)
 
@@ -74,14 +87,34 @@ class _Task:
 
 
 class Campaign:
-    """Runs a plan against servers that run already."""
+    """Runs a plan against servers that run already.
+
+    :param folder: for logs and results.
+    :param model: the small checkpoint's folder.
+    :param disk: for workers' temporary files, if there can be one that is filled up.
+    """
 
     def __init__(
-        self, plan: Plan, bucket: Bucket, results: Results, folder: Path, model: Path
+        self,
+        plan: Plan,
+        bucket: Bucket,
+        results: Results,
+        folder: Path,
+        model: Path,
+        disk: Disk | None = None,
     ) -> None:
         self._plan, self._bucket, self._results, self._folder = plan, bucket, results, folder
         self._random = random.Random(plan.seed)
-        self._crew = Crew(folder, environment(bucket, results, folder, model))
+        self._diary = None if plan.page_s is None else folder / "diary"
+        server = None
+        if self._diary is not None and plan.page_s is not None:
+            server = starter(folder, self._diary, plan.page_s / plan.tasks)
+        temporary = disk.path if disk else folder
+        self._servers = servers_folder(temporary)
+        self._crew = Crew(
+            folder,
+            environment(bucket, results, folder, model, server=server, temporary=temporary),
+        )
         self._versions: dict[int, list[Version]] = {}
         self._waiting: list[_Task] = []
         self._running: dict[int, _Task | None] = {}
@@ -89,6 +122,8 @@ class Campaign:
         self._delivered: deque[list[list[dict[str, Any]]]] = deque(maxlen=8)
         self._later: list[tuple[float, Callable[[], None]]] = []
         self._away: dict[str, threading.Thread] = {}
+        #: Faults under way of which it is not known yet whether they hit anything.
+        self._uncertain = 0
         self._jobs = self._runs = 0
         self._next_look = 0.0
         self._report = Report()
@@ -99,6 +134,7 @@ class Campaign:
             "task stopped past its lease": (40, self._stop_task),
             "sensor killed": (40, self._kill_sensor),
             "worker killed with its tasks": (15, self._kill_worker),
+            "model server killed": (50, self._kill_server),
             "object overwritten": (220, self._overwrite),
             "event delivered again": (60, self._deliver_again),
             "S3 connections cut": (60, lambda: self._cut(self._bucket, 120_000)),
@@ -109,6 +145,10 @@ class Campaign:
             self._faults["database server killed"] = (15, lambda: self._take_away("db", results))
         elif isinstance(results, ResultsFile):
             self._faults["database locked"] = (80, lambda: self._lock(results))
+        if disk:
+            self._add_full_disk("workers' disk filled up", 25, disk, lambda: "")
+        if results.disk:
+            self._add_full_disk("database's disk filled up", 20, results.disk, results.log)
 
     def run(self) -> Report:
         """Fill the bucket, read it, and audit.
@@ -125,12 +165,14 @@ class Campaign:
             for thread in self._away.values():
                 thread.join(60)
             self._crew.stop()
+            for record in all_records(self._servers):
+                kill_session(record)
         report = self._report
         report.seconds = time.monotonic() - started
         report.versions = sum(map(len, self._versions.values()))
         current = [versions[-1] for versions in self._versions.values()]
         older = [version for versions in self._versions.values() for version in versions[:-1]]
-        report.findings = audit(self._results.url, current, older, self._folder / "diary")
+        report.findings = audit(self._results.url, current, older, self._diary)
         return report
 
     def _strike(self, deadline: float) -> None:
@@ -141,7 +183,8 @@ class Campaign:
             now = time.monotonic()
             if now > deadline:
                 raise TimeoutError(f"not all faults happened; so far {self._report.faults}")
-            if lines >= next_line or now >= latest:
+            room = sum(self._report.faults.values()) + self._uncertain < self._plan.faults
+            if room and (lines >= next_line or now >= latest):
                 next_line = lines + self._random.expovariate(1 / self._plan.lines)
                 latest = now + self._plan.pause_s
                 name = self._random.choices(
@@ -149,14 +192,19 @@ class Campaign:
                 )[0]
                 # Where there is nothing to strike, the next moment brings another fault.
                 if self._faults[name][1]():
-                    self._report.faults[name] += 1
-                    self._note(name)
+                    self._count(name)
             self._tick()
             lines = self._lines()
 
+    def _count(self, name: str) -> None:
+        self._report.faults[name] += 1
+        self._note(name)
+
     def _lines(self) -> int:
-        diary = self._folder / "diary"
-        return diary.read_bytes().count(b"\n") if diary.exists() else 0
+        if self._diary is None or not self._diary.exists():
+            return 0
+        lines = self._diary.read_bytes()
+        return lines.count(b" read ") + lines.count(b" stored ")
 
     def _come_to_rest(self) -> None:
         """Let everything end; the sensor must find nothing any more."""
@@ -226,8 +274,8 @@ class Campaign:
             documents=task.documents,
             lease_s=self._plan.lease_s,
             wait_s=20,
-            page_s=self._plan.page_s,
-            diary=str(self._folder / "diary"),
+            page_s=None,
+            diary=self._diary and str(self._diary),
             task={
                 "dag_id": "campaign",
                 "run_id": task.run_id,
@@ -297,6 +345,66 @@ class Campaign:
         self._crew.start()
         return True
 
+    def _kill_server(self) -> bool:
+        """Kill the model's server with pages in flight."""
+        for record in all_records(self._servers):
+            process = record.process()
+            pages = self._pages_in_flight(record)
+            if process is None or not pages:
+                continue
+            kill_session(record)
+            self._report.struck_pages += pages
+            self._note(f"server {record.pid} had {pages} pages")
+            return True
+        return False
+
+    @staticmethod
+    def _pages_in_flight(record: ServerRecord) -> int:
+        try:
+            with record.endpoint.client(httpx.Timeout(2)) as client:
+                figures = client.get("/metrics").text
+        except (httpx.TransportError, DeepSeekOCRError):
+            return 0
+        found = re.search(r"^deepseek_ocr_pages_pending (\d+)", figures, re.MULTILINE)
+        return int(found[1]) if found else 0
+
+    def _add_full_disk(
+        self, name: str, weight: int, disk: Disk, server_log: Callable[[], str]
+    ) -> None:
+        self._faults[name] = weight, lambda: self._fill_up(name, disk, server_log)
+
+    def _fill_up(self, name: str, disk: Disk, server_log: Callable[[], str]) -> bool:
+        """Fill a disk until somebody complains, and a while longer; counted if somebody did."""
+        if {"disk", "db"} & self._away.keys() or self._any_task() is None:
+            return False
+        pause = self._random.uniform(0, 2)
+        before = self._complaints(server_log)
+
+        def away() -> None:
+            try:
+                deadline, hit = time.monotonic() + _HIT_S, False
+                while time.monotonic() < deadline:
+                    disk.fill()  # again: others give space back meanwhile
+                    if not hit and self._complaints(server_log) > before:
+                        hit, deadline = True, time.monotonic() + pause
+                    time.sleep(_TICK_S)
+            finally:
+                disk.free()
+            self._results.recover()
+            if hit:
+                self._count(name)
+            self._uncertain -= 1
+
+        self._uncertain += 1
+        self._in_background("disk", away)
+        return False
+
+    def _complaints(self, server_log: Callable[[], str]) -> int:
+        """How often full disks were complained of."""
+        recent = range(max(0, self._jobs - 60), self._jobs + 1)
+        texts = [self._crew.log(job) for job in recent] + [server_log()]
+        return sum(len(_FULL.findall(text)) for text in texts)
+
     def _overwrite(self) -> bool:
         if "s3" in self._away:
             return False
@@ -324,7 +432,7 @@ class Campaign:
         return True
 
     def _take_away(self, name: str, server: Bucket | ResultsServer) -> bool:
-        if name in self._away:
+        if name in self._away or (name == "db" and "disk" in self._away):
             return False
         pause = self._random.uniform(0, 2)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from airflow_deepseek_ocr.engines.records import FOLDER_VARIABLE
 from tests.faults.servers import Bucket, Results
 
 _START_TIMEOUT_S = 120
@@ -139,10 +140,32 @@ class Crew:
         return self._folder / f"{job}.json"
 
 
-def environment(bucket: Bucket, results: Results, folder: Path, model: Path) -> dict[str, str]:
-    """Of a worker's processes: connections, and an Airflow home in ``folder``."""
+def servers_folder(temporary: Path) -> Path:
+    """Where servers are written down. A short path: it is part of that of their sockets."""
+    path = temporary / "s"
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path
+
+
+def environment(
+    bucket: Bucket,
+    results: Results,
+    folder: Path,
+    model: Path,
+    *,
+    server: Path | None = None,
+    temporary: Path | None = None,
+) -> dict[str, str]:
+    """Of a worker's processes: connections, and an Airflow home in ``folder``.
+
+    :param server: program that starts the model's server in place of Python; Python if None.
+    :param temporary: folder for temporary files, and for what is written down about servers;
+        ``folder`` if None.
+    """
     extra = {"model": str(model), "resolution": "tiny", "max_output_length": 40}
-    extra |= {"engine": "in_process", "reread": "none"}
+    extra |= {"engine": "resident", "reread": "none", "batch_size": 3, "idle_seconds": 60}
+    if server is not None:
+        extra["server_python"] = str(server)
     connections = {
         "AWS_DEFAULT": bucket.connection(),
         "DEEPSEEK_OCR_DB": results.connection,
@@ -152,7 +175,10 @@ def environment(bucket: Bucket, results: Results, folder: Path, model: Path) -> 
     home.mkdir()
     env = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # workers are started many times
+    temporary = temporary or folder
     return env | {
+        "TMPDIR": str(temporary),
+        FOLDER_VARIABLE: str(servers_folder(temporary)),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AWS_MAX_ATTEMPTS": "2",  # boto3 would wait out most of what is done to S3 here

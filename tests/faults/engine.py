@@ -1,15 +1,21 @@
-"""An engine with a script instead of a model: quick, the same every time, and it keeps a diary."""
+"""An engine with a script instead of a model: quick, the same every time; and diaries of who read what."""
 
 from __future__ import annotations
 
 import os
 import random
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
-from airflow_deepseek_ocr.engines.ahead import Ahead
-from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest, Progress
+from airflow_deepseek_ocr.engines.ahead import Ahead, Stoppable
+from airflow_deepseek_ocr.ocr.engine import (
+    Engine,
+    FinishReason,
+    PageReading,
+    PageRequest,
+    Progress,
+)
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from tests.faults.documents import PageId, page_id
 
@@ -35,10 +41,15 @@ class ScriptedEngine:
     """Reads pages of :mod:`tests.faults.documents`.
 
     :param seconds: time a page takes.
+    :param what: what the diary calls a page that is taken in hand.
+    :param at_once: pages in hand at once.
     """
 
-    def __init__(self, diary: Diary, seconds: float) -> None:
-        self._diary, self._seconds = diary, seconds
+    def __init__(
+        self, diary: Diary, seconds: float, what: str = "read", at_once: int = AT_ONCE
+    ) -> None:
+        self._diary, self._seconds, self._what = diary, seconds, what
+        self._at_once = at_once
 
     def modes(self) -> tuple[str, ...]:
         return tuple(RESOLUTIONS)
@@ -49,12 +60,12 @@ class ScriptedEngine:
         order, in_hand = random.Random(os.getpid()), []
         with Ahead(requests, lambda request: request, AHEAD) as ahead:
             while True:
-                while len(in_hand) < AT_ONCE and not ahead.over:
+                while len(in_hand) < self._at_once and not ahead.over:
                     request = ahead.take(wait=not in_hand)
                     if request is None:
                         break
                     page = page_id(request.image)
-                    self._diary.write("read", page)
+                    self._diary.write(self._what, page)
                     in_hand.append((request, page))
                 if not in_hand:
                     return
@@ -63,3 +74,37 @@ class ScriptedEngine:
                 yield PageReading(request.key, page.text(), FinishReason.STOP, 73, 60, 0.1)
 
     def close(self) -> None: ...
+
+
+class _HandedOut:
+    """Pages, each written down when it is drawn."""
+
+    def __init__(self, requests: Iterable[PageRequest], diary: Diary) -> None:
+        self._requests, self._diary = requests, diary
+
+    def __iter__(self) -> Iterator[PageRequest]:
+        for request in self._requests:
+            self._diary.write("read", page_id(request.image))
+            yield request
+
+    def stop(self) -> None:
+        if isinstance(self._requests, Stoppable):
+            self._requests.stop()
+
+
+class WatchedEngine:
+    """Another engine, with a diary of the pages that it is given."""
+
+    def __init__(self, engine: Engine, diary: Diary) -> None:
+        self._engine, self._diary = engine, diary
+
+    def modes(self) -> tuple[str, ...]:
+        return self._engine.modes()
+
+    def read(
+        self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
+    ) -> Generator[PageReading, None, None]:
+        return self._engine.read(_HandedOut(requests, self._diary), progress)
+
+    def close(self) -> None:
+        self._engine.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,14 +17,24 @@ import botocore.config
 from tests.faults.proxy import Proxy, proxy
 from tests.servers.airflow import aws_connection
 from tests.servers.database import Database
+from tests.servers.disk import Disk, small_disk
 from tests.servers.mariadb import mariadb
 from tests.servers.moto_s3 import ACCESS_KEY, REGION, SECRET_KEY, moto_process, start_moto
 from tests.servers.mysql import mysql
 from tests.servers.postgres import postgres
-from tests.servers.process import LOOPBACK, Process, data_folder, free_port
+from tests.servers.process import (
+    LOOPBACK,
+    Process,
+    ServerUnavailable,
+    data_folder,
+    free_port,
+)
 from tests.servers.s3 import S3Server
 
 BUCKET = "documents"
+#: Sizes of the disks that are filled up, in MiB: what is there at the start, and room for a campaign.
+_DISKS = {"postgres": 128, "mariadb": 384, "mysql": 512, "sqlite": 48}
+_WORKERS_DISK = 16
 _SERVERS = {"postgres": postgres, "mariadb": mariadb, "mysql": mysql}
 DATABASES = (*_SERVERS, "sqlite")
 
@@ -71,16 +82,26 @@ class Bucket:
 
 
 class Results:
-    """The results database."""
+    """The results database.
 
-    def __init__(self, connection: dict[str, Any], url: str) -> None:
-        self.connection, self.url = connection, url
+    :param disk: what it is on, if it can be filled up.
+    """
+
+    def __init__(self, connection: dict[str, Any], url: str, disk: Disk | None) -> None:
+        self.connection, self.url, self.disk = connection, url, disk
+
+    def log(self) -> str:
+        """What the server has written."""
+        return ""
+
+    def recover(self) -> None:
+        """Wait until it answers, and bring back a server that gave up by itself."""
 
 
 class ResultsServer(Results):
     """A results database that can be taken away."""
 
-    def __init__(self, server: Database, front: Proxy) -> None:
+    def __init__(self, server: Database, front: Proxy, disk: Disk | None = None) -> None:
         self._server, self.proxy = server, front
         super().__init__(
             {
@@ -92,6 +113,7 @@ class ResultsServer(Results):
                 "schema": server.name,
             },
             server.sqlalchemy_url,
+            disk,
         )
 
     def kill(self) -> None:
@@ -102,13 +124,21 @@ class ResultsServer(Results):
         """Bring it back."""
         self._server.start()
 
+    def log(self) -> str:
+        """See :meth:`Results.log`."""
+        return self._server.log()
+
+    def recover(self) -> None:
+        """See :meth:`Results.recover`."""
+        self._server.recover()
+
 
 class ResultsFile(Results):
     """A SQLite file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk | None = None) -> None:
         self._path = path
-        super().__init__({"conn_type": "sqlite", "host": str(path)}, f"sqlite:///{path}")
+        super().__init__({"conn_type": "sqlite", "host": str(path)}, f"sqlite:///{path}", disk)
 
     def lock(self, seconds: float) -> None:
         """Keep everybody from writing."""
@@ -133,8 +163,29 @@ def bucket() -> Iterator[Bucket]:
 @contextmanager
 def results(kind: str, folder: Path) -> Iterator[Results]:
     """A running results database; ``kind`` is one of :data:`DATABASES`."""
-    if kind == "sqlite":
-        yield ResultsFile(folder / "results.db")
-        return
-    with _SERVERS[kind]() as server, proxy(server.port) as front:
-        yield ResultsServer(server, front)
+    with maybe_disk(_DISKS[kind]) as disk:
+        where = disk.path if disk else None
+        if kind == "sqlite":
+            yield ResultsFile((where or folder) / "results.db", disk)
+            return
+        with _SERVERS[kind](where) as server, proxy(server.port) as front:
+            yield ResultsServer(server, front, disk)
+
+
+@contextmanager
+def workers_disk() -> Iterator[Disk | None]:
+    """A disk for workers' temporary files, where there can be one."""
+    with maybe_disk(_WORKERS_DISK) as disk:
+        yield disk
+
+
+@contextmanager
+def maybe_disk(mebibytes: int) -> Iterator[Disk | None]:
+    """A disk that can be filled up, or None and a word about it."""
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(small_disk(mebibytes))
+        except ServerUnavailable as error:
+            print(f"No disk is filled up here: {error}", file=sys.stderr)
+            disk = None
+        yield disk

@@ -67,6 +67,11 @@ _MODULES = (
     "airflow.providers.postgres.hooks.postgres",
     "airflow.providers.sqlite.hooks.sqlite",
     "airflow.sdk.execution_time.task_runner",
+    "airflow_deepseek_ocr.engines.choice",
+    "airflow_deepseek_ocr.engines.http_engine",
+    "airflow_deepseek_ocr.engines.keeper",
+    "airflow_deepseek_ocr.engines.resident",
+    "airflow_deepseek_ocr.model.source",
     "airflow_deepseek_ocr.operators.deepseek_ocr",
     "airflow_deepseek_ocr.pipeline",
     "airflow_deepseek_ocr.sensors.s3",
@@ -129,9 +134,11 @@ def _run(job: dict[str, Any]) -> int:
 
 
 def _read(job: dict[str, Any]) -> Any:
+    from airflow_deepseek_ocr.engines import keeper
     from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
     from tests.faults.documents import DPI
 
+    keeper._MOST_CRASHES = sys.maxsize  # here they are no defect of the server's
     operator = DeepSeekOCROperator(
         task_id="read",
         documents=job["documents"],
@@ -140,25 +147,31 @@ def _read(job: dict[str, Any]) -> Any:
         lease=timedelta(seconds=job["lease_s"]),
         wait_for_others=timedelta(seconds=job["wait_s"]),
     )
-    if job["page_s"] is not None:
-        _script(operator, Path(job["diary"]), job["page_s"])
+    if job["diary"] is not None:
+        _watch(operator, Path(job["diary"]), job["page_s"])
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())  # as Airflow's task process does
     return operator.execute({"ti": SimpleNamespace(**job["task"])})
 
 
-def _script(operator: Any, diary_file: Path, page_s: float) -> None:
-    """Replace the model by the script, and write down what is stored."""
+def _watch(operator: Any, diary_file: Path, page_s: float | None) -> None:
+    """Write down which pages are read and stored.
+
+    :param page_s: seconds a page takes in a script that replaces the engine; None for the engine that
+        the connection means.
+    """
     from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
     from airflow_deepseek_ocr.store.leases import Lease
     from airflow_deepseek_ocr.store.ledger import Ledger
-    from tests.faults.engine import Diary, ScriptedEngine
+    from tests.faults.engine import Diary, ScriptedEngine, WatchedEngine
 
     diary = Diary(diary_file)
     write_page = Ledger.write_page
 
-    class ScriptedHook(DeepSeekOCRHook):
+    class WatchedHook(DeepSeekOCRHook):
         def get_conn(self) -> Any:
-            return ScriptedEngine(diary, page_s)
+            if page_s is not None:
+                return ScriptedEngine(diary, page_s)
+            return WatchedEngine(super().get_conn(), diary)
 
     def written_down(self: Ledger, lease: Lease, page: Any) -> None:
         write_page(self, lease, page)
@@ -167,7 +180,7 @@ def _script(operator: Any, diary_file: Path, page_s: float) -> None:
             diary.write("stored", numbers)
 
     Ledger.write_page = written_down  # type: ignore[method-assign]
-    operator.__dict__["hook"] = ScriptedHook()
+    operator.__dict__["hook"] = WatchedHook()
 
 
 def _numbers(text: str) -> Any:

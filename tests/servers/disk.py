@@ -7,8 +7,10 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+
+import pytest
 
 from .process import ServerUnavailable, find_program
 
@@ -25,11 +27,16 @@ class Disk:
         self.path = path
         self._filler = path / ".filler"
 
-    def fill(self) -> None:
-        """Take all the space there is; files that are there keep theirs."""
+    def fill(self, leave: int = 0) -> None:
+        """Take the space there is; files that are there keep theirs.
+
+        :param leave: bytes to leave; space is given out in pieces of 4 KiB.
+        """
         with self._filler.open("ab", buffering=0) as file:
             for size in (len(_BLOCK), 512):
                 self._append(file.fileno(), _BLOCK[:size])
+            if leave:
+                os.ftruncate(file.fileno(), os.fstat(file.fileno()).st_size - leave)
 
     def free(self) -> None:
         """Give the space back."""
@@ -70,3 +77,14 @@ def small_disk(mebibytes: int) -> Iterator[Disk]:
         finally:
             # Lazily: a process that dies may not be gone yet.
             subprocess.run([umount, "--lazy", str(path)], check=True, timeout=60)
+
+
+@contextmanager
+def small_disk_or_skip(mebibytes: int) -> Iterator[Disk]:
+    """The same for a test, which is skipped where there can be none."""
+    with ExitStack() as stack:
+        try:
+            disk = stack.enter_context(small_disk(mebibytes))
+        except ServerUnavailable as error:
+            pytest.skip(str(error))
+        yield disk

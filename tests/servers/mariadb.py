@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from .database import Database
 from .process import LOOPBACK, Process, data_folder, find_program, free_port, run_tool, unprivileged
@@ -14,8 +15,10 @@ PACKAGES = "mariadb-server"
 
 
 @contextmanager
-def mariadb() -> Iterator[Database]:
+def mariadb(disk: Path | None = None) -> Iterator[Database]:
     """A MariaDB server with one utf8mb4 database, of the server's default collation.
+
+    :param disk: folder for its data, which everybody may write to; a temporary one if None.
 
     Raises ServerUnavailable where MariaDB is not installed, and RuntimeError, TimeoutError or
     subprocess.TimeoutExpired where it does not start.
@@ -25,7 +28,7 @@ def mariadb() -> Iterator[Database]:
     user = unprivileged("mysql")
     with data_folder(user) as folder:
         password, port = secrets.token_hex(16), free_port()
-        data = folder / "data"
+        data = (disk or folder) / "data"
         # At its start a server deletes the temporary tables in this folder, also those of others.
         tmpdir = f"--tmpdir={folder}"
         run_tool(

@@ -18,8 +18,11 @@ USER = NAME = "ocr"
 
 
 @contextmanager
-def postgres() -> Iterator[Database]:
+def postgres(disk: Path | None = None) -> Iterator[Database]:
     """A PostgreSQL server with one database.
+
+    :param disk: folder for its data, which everybody may write to; a temporary one if None. There its
+        log of transactions is in small pieces, so that it needs space as often as its tables do.
 
     Raises ServerUnavailable where PostgreSQL is not installed, and RuntimeError, TimeoutError or
     subprocess.TimeoutExpired where it does not start.
@@ -33,7 +36,7 @@ def postgres() -> Iterator[Database]:
     user = unprivileged("postgres")
     with data_folder(user) as folder:
         password, port = secrets.token_hex(16), free_port()
-        data, password_file = folder / "data", folder / "password"
+        data, password_file = (disk or folder) / "data", folder / "password"
         password_file.write_text(password)
         password_file.chmod(
             0o644
@@ -48,6 +51,7 @@ def postgres() -> Iterator[Database]:
                 "--encoding=UTF8",
                 "--locale=C.UTF-8",
                 "--no-sync",
+                *(["--wal-segsize=1"] if disk else []),
             ],
             folder,
             user,
@@ -58,6 +62,8 @@ def postgres() -> Iterator[Database]:
             "unix_socket_directories": "",  # the limit on a socket's path may be below the folder's
             "fsync": "off",
         }
+        if disk:
+            settings |= {"min_wal_size": "2MB", "max_wal_size": "8MB"}
         process = Process(
             [server, "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())],
             folder,

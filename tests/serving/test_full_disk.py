@@ -1,0 +1,43 @@
+"""A full disk where servers are written down."""
+
+from __future__ import annotations
+
+import psutil
+import pytest
+
+from airflow_deepseek_ocr.engines.keeper import Keeper, Launch, Place
+from airflow_deepseek_ocr.engines.records import FOLDER_VARIABLE, servers_folder
+from airflow_deepseek_ocr.errors import UnavailableError
+from tests.servers.disk import small_disk_or_skip
+
+#: Bytes of which space is given out.
+BLOCK = 4096
+
+
+class Sleeper:
+    """A server that does nothing: it is to be written down, not asked."""
+
+    kind, key, description = "resident", "sleeper", "nothing"
+
+    def launch(self, place: Place) -> Launch:
+        return Launch(["sleep", "60"], "http://nowhere", place.socket, {})
+
+
+@pytest.mark.parametrize("left", [0, BLOCK])
+def test_a_server_that_cannot_be_written_down_is_not_left_behind(
+    left: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_disk_or_skip(8) as disk:
+        monkeypatch.setenv(FOLDER_VARIABLE, str(disk.path / "servers"))
+        keeper = Keeper(Sleeper(), servers_folder(), 5.0)
+        before = set(psutil.Process().children())
+        # One block is enough for the secret, and then the server runs already.
+        disk.fill(leave=left)
+        with pytest.raises(UnavailableError, match="Free disk space") as caught:
+            keeper.find()
+        assert caught.value.code == "local_disk"
+        psutil.wait_procs(started := set(psutil.Process().children()) - before, 5)
+        assert len(started) == (1 if left else 0)
+        assert not any(each.is_running() and each.status() != "zombie" for each in started)
+        kept = {path.suffix for path in servers_folder().iterdir()}
+        assert kept <= {".lock", ".log"}
