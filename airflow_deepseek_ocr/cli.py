@@ -118,7 +118,12 @@ def _add_serve(commands: Any, model: argparse.ArgumentParser) -> None:
     serve.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     serve.add_argument("--dtype", default="auto", choices=DTYPES)
     serve.add_argument("--batch-size", type=int, help="most pages read at once")
-    serve.add_argument("--max-pending", type=int, help="pages accepted at once; the next get 429")
+    serve.add_argument(
+        "--max-pending-tokens",
+        type=int,
+        help="tokens of image, prompt and text, as estimated, of the pages accepted at once; the next "
+        "get 429",
+    )
     serve.add_argument("--max-body-mb", type=int, default=128, help="largest request, in MiB")
     serve.add_argument("--idle-seconds", type=float, help="leave when nobody asks for so long")
     serve.add_argument(
@@ -204,7 +209,7 @@ def _serve(options: argparse.Namespace) -> int:
         run(
             lambda on_end: Service(
                 model,
-                max_pending=options.max_pending,
+                max_pending_tokens=options.max_pending_tokens,
                 max_body_bytes=options.max_body_mb << 20,
                 on_end=on_end,
             ),

@@ -19,6 +19,8 @@ from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, RESOLUTIONS
 
 #: Key of this package's own fields, in a model's card and in an answer.
 OWN = "deepseek_ocr"
+#: Names who sends a page, such as a task: a server of ours serves all callers alike.
+CALLER_HEADER = "X-DeepSeek-OCR-Caller"
 #: Tiles that vLLM cuts a page into at most (``MAX_CROPS`` in its processor for DeepSeek-OCR).
 VLLM_MAX_TILES = 6
 #: The distribution with our plugin for vLLM, and the option without which vLLM (0.32) takes no

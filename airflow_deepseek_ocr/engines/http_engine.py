@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import secrets
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
@@ -17,6 +18,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type
 from airflow_deepseek_ocr.engines.ahead import Ahead
 from airflow_deepseek_ocr.engines.background import Background
 from airflow_deepseek_ocr.engines.chat import (
+    CALLER_HEADER,
     END_OF_TEXT,
     OWN,
     PUBLISHED_TABLE_CELLS,
@@ -62,9 +64,12 @@ log = logging.getLogger(__name__)
 
 #: Pages in flight where neither the connection nor the server says how many.
 DEFAULT_PAGES = 32
-#: Pages sent for each that a server of ours reads at once: the next ones are prepared meanwhile.
-_PAGES_PER_SLOT = 2
-_MOST_PAGES = 512
+#: Pages in flight beyond those that a server of ours reads at once: the next ones are on their way and
+#: prepared meanwhile. At least as many as it prepares ahead.
+_PAGES_AHEAD = 32
+#: Pages that are ready to be sent; one is made ready in a fraction of the time that a page takes, and each
+#: takes 20 MB.
+_ENCODED = 8
 _POLL_S = 0.05
 _PROGRESS_EVERY_S = 5.0
 #: Tokens of a prompt besides the image and its line: the first one, and a line end.
@@ -111,6 +116,7 @@ class HttpEngine:
         self._decoding, self._pages = decoding or Decoding(), pages
         self._table_cells, self._patience = table_cells, patience or Patience()
         self._device, self._dtype = device, dtype
+        self._caller = secrets.token_hex(8)
         self._met: tuple[Endpoint, Capabilities] | None = None
 
     def capabilities(self) -> Capabilities:
@@ -143,7 +149,9 @@ class HttpEngine:
         with (
             Background() as background,
             self._session(background, endpoint, bound) as session,
-            Ahead(requests, lambda each: self._encode(each, session), bound=bound) as pages,
+            Ahead(
+                requests, lambda each: self._encode(each, session), min(bound, _ENCODED)
+            ) as pages,
             _cancelled_at_the_end(in_flight),
         ):
             while True:
@@ -180,7 +188,7 @@ class HttpEngine:
             return self._pages
         if capabilities.pages is None:
             return DEFAULT_PAGES
-        return min(_PAGES_PER_SLOT * capabilities.pages, _MOST_PAGES)
+        return capabilities.pages + min(capabilities.pages, _PAGES_AHEAD)
 
     def _meet(self) -> tuple[Endpoint, Capabilities]:
         """Find the server; a server that is not the one of the last time is asked what it can do."""
@@ -252,7 +260,10 @@ class HttpEngine:
         endpoint, started = session.endpoint, time.monotonic()
         try:
             async with session.client.stream(
-                "POST", "/v1/chat/completions", json=self._body(page)
+                "POST",
+                "/v1/chat/completions",
+                json=self._body(page),
+                headers={CALLER_HEADER: self._caller},
             ) as response:
                 content = await content_of(response)
         except httpx.ConnectError as error:

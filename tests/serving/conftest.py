@@ -15,6 +15,7 @@ from PIL import Image
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
 from airflow_deepseek_ocr.engines.records import FOLDER_VARIABLE, all_records, servers_folder
 from airflow_deepseek_ocr.engines.secret import read_secret
+from airflow_deepseek_ocr.engines.serve.places import PAGE_TOKENS
 from airflow_deepseek_ocr.ocr.documents import open_document
 from airflow_deepseek_ocr.ocr.engine import PageRequest
 from tests.conftest import ROOT, TINY_MODEL
@@ -23,6 +24,7 @@ from tests.servers.process import LOOPBACK, Process, free_port, wait_until
 START_TIMEOUT_S = 120
 #: What the server calls the checkpoint.
 MODEL = "tiny"
+#: Pages of which nothing is known yet.
 MAX_PENDING = 6
 MAX_BODY_MB = 4
 
@@ -93,7 +95,7 @@ def start_server(folder: Path, *options: object) -> Server:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     running = start_server(
         tmp_path_factory.mktemp("server"),
-        *("--max-pending", MAX_PENDING, "--max-body-mb", MAX_BODY_MB),
+        *("--max-pending-tokens", MAX_PENDING * PAGE_TOKENS, "--max-body-mb", MAX_BODY_MB),
     )
     yield running
     running.process.stop()

@@ -87,10 +87,10 @@ def test_many_callers_share_the_model_and_wait_for_places(
     texts: dict[int, list[str]] = {}
 
     def call(number: int) -> None:
-        engine = engine_for(server, pages=4)
-        requests = [PageRequest(key, table, "free", "tiny", 8) for key in range(4)]
+        engine = engine_for(server, pages=8)
+        requests = [PageRequest(key, table, "free", "tiny", 8) for key in range(8)]
         readings = list(engine.read(requests))
-        assert sorted(reading.key for reading in readings) == list(range(4))  # type: ignore[type-var]
+        assert sorted(reading.key for reading in readings) == list(range(8))  # type: ignore[type-var]
         texts[number] = [reading.text for reading in readings]
 
     before = server.metric('deepseek_ocr_responses_total{status="429"}')
@@ -102,6 +102,32 @@ def test_many_callers_share_the_model_and_wait_for_places(
     assert len(texts) == 4
     assert len({text for each in texts.values() for text in each}) == 1
     assert server.metric('deepseek_ocr_responses_total{status="429"}') > before
+
+
+def test_one_page_does_not_wait_for_those_of_another_caller(
+    server: Server, table: Image.Image
+) -> None:
+    """Of forty pages of another's only those that the engine has drawn already are read before it."""
+    ended: list[float] = []
+
+    def many() -> None:
+        requests = [PageRequest(key, table, "free", "tiny", 30) for key in range(40)]
+        for reading in engine_for(server, pages=30).read(requests):
+            assert reading.error is None
+            ended.append(time.monotonic())
+
+    caller = threading.Thread(target=many)
+    caller.start()
+    wait_for(lambda: len(ended) >= 4)
+    began = time.monotonic()
+    (reading,) = engine_for(server).read([PageRequest(1, table, "free", "tiny", 30)])
+    read = time.monotonic()
+    caller.join(60)
+    assert reading.error is None
+    assert len(ended) == 40
+    between = sum(began <= each <= read for each in ended)
+    # Four are being read and four are drawn when it comes; four run beside it.
+    assert between <= 16, ended
 
 
 def test_the_metrics_say_what_the_time_goes_into(server: Server, table: Image.Image) -> None:
@@ -409,9 +435,12 @@ def test_a_full_server_says_when_to_come_again(server: Server, invoice: Image.Im
             answer = client.post(CHAT, json=request)
             assert answer.status_code == 429
             assert int(answer.headers["Retry-After"]) >= 1
-        (reading,) = engine_for(server, patience=Patience(full_s=0.1)).read(
-            [PageRequest(1, invoice, "free", "tiny", 3)]
-        )
+        page = [PageRequest(1, invoice, "free", "tiny", 3)]
+        engine = engine_for(server, patience=Patience(full_s=0.1))
+        (reading,) = engine.read(page)
+        assert reading.error is None  # another caller, who has less than a share
+        engine._caller = ""
+        (reading,) = engine.read(page)
         assert reading.error is not None
         assert reading.error.code == "server_full"
     finally:

@@ -15,7 +15,8 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_deepseek_ocr.engines.chat import OWN, Capabilities
+from airflow_deepseek_ocr.engines.chat import CALLER_HEADER, OWN, Capabilities
+from airflow_deepseek_ocr.engines.serve.places import Place
 from airflow_deepseek_ocr.engines.serve.requests import ParsedPage, RequestError, parse_page
 from airflow_deepseek_ocr.engines.serve.service import Service
 from airflow_deepseek_ocr.ocr.engine import PageReading, PageRequest
@@ -25,6 +26,7 @@ from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION
 _OPEN = frozenset({"/health/live", "/health/ready"})
 _BODY_TIMEOUT_S = 120.0
 _RETRY_AFTER_S = 1
+_LONGEST_CALLER = 64
 #: nginx's status for a client that closed the connection; it is counted, never sent.
 _CLIENT_GONE = 499
 
@@ -77,8 +79,9 @@ def make_app(service: Service, secret: str) -> FastAPI:
 
 async def _chat(service: Service, request: Request) -> JSONResponse:
     capabilities = _require_ready(service)
-    with service.place() as free:
-        if not free:
+    caller = request.headers.get(CALLER_HEADER, "")[:_LONGEST_CALLER]
+    with service.place(caller) as place:
+        if place is None:
             return _error(
                 429, "server_full", "As many pages wait as the server takes; try again later."
             )
@@ -86,7 +89,8 @@ async def _chat(service: Service, request: Request) -> JSONResponse:
         body = await _body(request, service.max_body_bytes)
         page = await run_in_threadpool(parse_page, body, capabilities, DEFAULT_RESOLUTION)
         del body
-        reading = await _unless_gone(request, _read(service, page))
+        service.weigh(place, page)
+        reading = await _unless_gone(request, _read(service, page, place))
         if reading is None:
             return _gone()
         service.metrics.count(page.resolution, reading, time.monotonic() - started)
@@ -103,13 +107,13 @@ def _require_ready(service: Service) -> Capabilities:
     return service.capabilities
 
 
-async def _read(service: Service, page: ParsedPage) -> PageReading:
+async def _read(service: Service, page: ParsedPage, place: Place) -> PageReading:
     def request(key: int, cancelled: Callable[[], bool]) -> PageRequest:
         return PageRequest(
             key, page.image, page.prompt, page.resolution, page.max_tokens, cancelled, page.guard
         )
 
-    return await service.pages.read(request)
+    return await service.pages.read(request, place.caller, place.tokens)
 
 
 async def _body(request: Request, limit: int) -> bytes:

@@ -29,6 +29,11 @@ class Metrics:
             "Pages accepted and not answered yet",
             registry=self._registry,
         )
+        self.pending_tokens = Gauge(
+            "deepseek_ocr_tokens_pending",
+            "Tokens that those pages are estimated to take",
+            registry=self._registry,
+        )
         self._pages = Counter(
             "deepseek_ocr_pages",
             "Pages by resolution mode and end: stop, length, or an error's code",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 
+from airflow_deepseek_ocr.engines.serve.fair_queue import FairQueue
+from airflow_deepseek_ocr.engines.serve.places import PAGE_TOKENS
 from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
 from airflow_deepseek_ocr.errors import UnavailableError
 from airflow_deepseek_ocr.ocr.engine import PageReading, PageRequest
@@ -19,6 +20,8 @@ log = logging.getLogger(__name__)
 
 _START_TIMEOUT_S = 600.0
 _STOP_TIMEOUT_S = 60.0
+#: Pages drawn ahead of those that are being read: two groups of the vision tower's.
+_PREPARED = 16
 
 
 @dataclass(eq=False)
@@ -39,23 +42,64 @@ class _Waiting:
 
 
 class _Source:
-    """Pages as they come; ends when it is stopped."""
+    """Pages in the order in which they are to be read, a few more than are read at once.
 
-    def __init__(self) -> None:
+    What the engine has drawn it reads in that order: a page that comes later waits for all of it.
+
+    :param most: pages drawn that have no reading yet.
+    """
+
+    def __init__(self, most: int) -> None:
         self.drawn = threading.Event()
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._most, self._open = most, 0
+        self._queue: FairQueue[_Waiting] = FairQueue()
+        self._changed = threading.Condition()
+        self._finishing = self._stopped = False
 
-    def put(self, waiting: _Waiting) -> None:
-        self._queue.put(waiting)
+    def put(self, waiting: _Waiting, caller: str, tokens: int) -> None:
+        with self._changed:
+            self._queue.put(waiting, caller, tokens)
+            self._changed.notify()
+
+    def answered(self) -> None:
+        """There is a reading of one of the pages drawn."""
+        with self._changed:
+            self._open -= 1
+            self._changed.notify()
+
+    def finish(self) -> None:
+        """End when all pages that are there are drawn."""
+        with self._changed:
+            self._finishing = True
+            self._changed.notify()
 
     def stop(self) -> None:
-        self._queue.put(None)
+        """End at once: nobody draws any more."""
+        with self._changed:
+            self._stopped = True
+            self._changed.notify()
 
     def __iter__(self) -> Iterator[PageRequest]:
         self.drawn.set()
-        while (waiting := self._queue.get()) is not None:
-            if not waiting.cancelled.is_set():
-                yield waiting.request
+        while (waiting := self._next()) is not None:
+            yield waiting.request
+
+    def _next(self) -> _Waiting | None:
+        with self._changed:
+            while True:
+                self._changed.wait_for(
+                    lambda: (
+                        self._stopped
+                        or (self._finishing and not self._queue)
+                        or (self._queue and self._open < self._most)
+                    )
+                )
+                if self._stopped or not self._queue:
+                    return None
+                waiting = self._queue.get()
+                if not waiting.cancelled.is_set():
+                    self._open += 1
+                    return waiting
 
 
 class Pages:
@@ -63,11 +107,14 @@ class Pages:
 
     :param engine: what reads; used in a thread of this object's alone.
     :param on_broken: called from that thread when the engine cannot read any more.
+    :param at_once: pages that the engine reads at once.
     """
 
-    def __init__(self, engine: TransformersEngine, on_broken: Callable[[], None]) -> None:
+    def __init__(
+        self, engine: TransformersEngine, on_broken: Callable[[], None], at_once: int
+    ) -> None:
         self._engine, self._on_broken = engine, on_broken
-        self._source = _Source()
+        self._source = _Source(at_once + min(at_once, _PREPARED))
         self._waiting: dict[int, _Waiting] = {}
         self._keys = count()
         self._error: Exception | None = None
@@ -86,21 +133,28 @@ class Pages:
 
     def stop(self) -> None:
         """Let the pages that are there be read, then end."""
-        self._source.stop()
+        self._source.finish()
         if self._thread.is_alive():
             self._thread.join(_STOP_TIMEOUT_S)
 
-    async def read(self, make: Callable[[int, Callable[[], bool]], PageRequest]) -> PageReading:
+    async def read(
+        self,
+        make: Callable[[int, Callable[[], bool]], PageRequest],
+        caller: str = "",
+        tokens: int = PAGE_TOKENS,
+    ) -> PageReading:
         """The reading of a page; cancelling this coroutine gives the page up.
 
         :param make: the request, from its key and from what says whether it is cancelled.
+        :param caller: whose page it is: each has the same share of the engine.
+        :param tokens: that the page is estimated to take.
         """
         loop = asyncio.get_running_loop()
         gone = threading.Event()
         key = next(self._keys)
         waiting = _Waiting(make(key, gone.is_set), loop, loop.create_future(), gone)
         self._waiting[key] = waiting
-        self._source.put(waiting)
+        self._source.put(waiting, caller, tokens)
         try:
             return await waiting.reading
         finally:
@@ -127,6 +181,7 @@ class Pages:
 
     def _deliver(self, readings: Iterable[PageReading]) -> None:
         for reading in readings:
+            self._source.answered()
             waiting = self._waiting.get(reading.key)  # type: ignore[call-overload]
             if waiting is not None:
                 waiting.give(reading)

@@ -17,14 +17,23 @@ from airflow_deepseek_ocr.engines.chat import Capabilities, own_capabilities
 from airflow_deepseek_ocr.engines.cores import server_threads
 from airflow_deepseek_ocr.engines.serve.metrics import Metrics
 from airflow_deepseek_ocr.engines.serve.pages import Pages
+from airflow_deepseek_ocr.engines.serve.places import (
+    PAGE_TOKENS,
+    Place,
+    Places,
+    estimated_tokens,
+)
+from airflow_deepseek_ocr.engines.serve.requests import ParsedPage
 from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 
 log = logging.getLogger(__name__)
 
-#: Pages that may wait for each that is being read: the next ones are prepared meanwhile, and a caller
-#: whose page waits longer had better know.
-_WAITING_PER_SLOT = 4
+#: Pages accepted for each that is read at once: the next ones are prepared meanwhile, and a caller whose
+#: page would wait longer had better know.
+_ACCEPTED_PER_SLOT = 2
+#: And at least so many: a few callers of a server that reads four at once.
+_LEAST_ACCEPTED = 32
 #: Largest request, in bytes: a page of 30 megapixels without compression, in base64.
 MAX_BODY_BYTES = 128 << 20
 
@@ -52,7 +61,8 @@ class Service:
     """The engine and who uses it.
 
     :param model: what to serve.
-    :param max_pending: pages accepted at once; four for each the engine reads at once if None.
+    :param max_pending_tokens: estimated tokens of the pages accepted at once; those of twice as many pages
+        as the engine reads at once if None.
     :param max_body_bytes: largest request.
     :param on_end: called when the engine failed to load or to go on, from another thread.
     """
@@ -61,7 +71,7 @@ class Service:
         self,
         model: Model,
         *,
-        max_pending: int | None = None,
+        max_pending_tokens: int | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
         on_end: Callable[[], None],
     ) -> None:
@@ -71,8 +81,9 @@ class Service:
         self.failure: Exception | None = None
         self.state = "loading"
         self.pages: Pages
-        self._model, self._max_pending, self._on_end = model, max_pending, on_end
-        self._pending = 0
+        self._model, self._on_end = model, on_end
+        self._max_pending_tokens = max_pending_tokens
+        self._places = Places(0)
         self._last_used = time.monotonic()
 
     def load(self) -> None:
@@ -94,13 +105,14 @@ class Service:
             )
             slots = engine.plan().slots
             self.metrics.watch_device(engine.clock.seconds)
-            self.pages = Pages(engine, self._broken)
+            self.pages = Pages(engine, self._broken, slots)
             self.pages.start()
         except Exception as error:
             self.failure, self.state = error, "failed"
             self._on_end()
             return
-        self._max_pending = self._max_pending or slots * (1 + _WAITING_PER_SLOT)
+        usual = max(_ACCEPTED_PER_SLOT * slots, _LEAST_ACCEPTED) * PAGE_TOKENS
+        self._places = Places(self._max_pending_tokens or usual)
         self.touch()
         self.capabilities = own_capabilities(
             model.name,
@@ -140,21 +152,30 @@ class Service:
     @property
     def idle_s(self) -> float:
         """Seconds since somebody used the server; 0 while it loads or pages are being read."""
-        if self._pending or self.state == "loading":
+        if self._places.pages or self.state == "loading":
             return 0.0
         return time.monotonic() - self._last_used
 
     @contextmanager
-    def place(self) -> Iterator[bool]:
-        """A place among the pages accepted, if there is one; for the event loop's thread."""
-        if self._pending >= (self._max_pending or 1):
-            yield False
-            return
-        self._pending += 1
-        self.metrics.pending.set(self._pending)
+    def place(self, caller: str) -> Iterator[Place | None]:
+        """A place among the pages accepted, if there is one; for the event loop's thread.
+
+        :param caller: whose page it is for.
+        """
         try:
-            yield True
+            with self._places.place(caller) as place:
+                self._count()
+                yield place
         finally:
-            self._pending -= 1
-            self.metrics.pending.set(self._pending)
+            self._count()
             self.touch()
+
+    def weigh(self, place: Place, page: ParsedPage) -> None:
+        """Note what the page in that place is estimated to take, now that it is there."""
+        if self.capabilities is not None:
+            place.tokens = estimated_tokens(page, self.capabilities)
+            self._count()
+
+    def _count(self) -> None:
+        self.metrics.pending.set(self._places.pages)
+        self.metrics.pending_tokens.set(self._places.tokens)
