@@ -39,8 +39,11 @@ log = logging.getLogger(__name__)
 
 #: How long to wait for documents that other tasks are reading.
 DEFAULT_WAIT = timedelta(minutes=10)
-#: Seconds between two looks at them, at most; a short lease is looked at more often.
-_LOOK_S = 5.0
+#: Seconds until the first look at them, and between two at most: a look asks storage and database about
+#: each. A short lease is looked at more often.
+_FIRST_LOOK_S, _LOOK_S = 0.25, 5.0
+#: By how much looks become rarer while nothing happens.
+_RARER = 1.5
 
 
 @dataclass(eq=False)
@@ -168,13 +171,21 @@ class Pipeline:
         if self._wait is None:
             return
         deadline = time.monotonic() + self._wait.total_seconds()
-        pause = min(_LOOK_S, self._lease.total_seconds() / 4)
+        longest = min(_LOOK_S, self._lease.total_seconds() / 4)
+        pause, before = min(_FIRST_LOOK_S, longest), 0
         while self._held and (left := deadline - time.monotonic()) > 0:
-            log.info("Waiting for %d documents that other tasks are reading.", len(self._held))
+            if len(self._held) != before:
+                log.info("Waiting for %d documents that other tasks are reading.", len(self._held))
             time.sleep(min(pause, left))
-            held = deque(ref for ref, _ in self._held.values())
+            held, before = deque(ref for ref, _ in self._held.values()), len(self._held)
             self._held.clear()
+            started = time.monotonic()
             self._read(held, target, progress)
+            if len(self._held) < before:
+                pause = min(_FIRST_LOOK_S, longest)
+            else:
+                # Looking at many takes a while: no more than half of the time is spent with it.
+                pause = min(max(_RARER * pause, time.monotonic() - started), longest)
 
     def _pages(
         self, waiting: deque[DocumentRef], target: Path, drawer: Drawer

@@ -111,6 +111,30 @@ def test_what_another_task_is_reading_is_waited_for(
     assert engine.pages == (3 if ends == "dies" else 2)
 
 
+def test_what_another_task_has_read_is_noticed_soon(
+    client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
+) -> None:
+    """Four tasks that read one document, one after the other, do not wait five seconds for each."""
+    (ref,) = refs_of(client, bucket, "a.tiff")
+    other = Ledger(store.database, RECIPE, A)
+    lease = other.claim(ref)
+    assert isinstance(lease, Lease)
+    ended: list[float] = []
+
+    def finish() -> None:
+        for number in (1, 2):
+            other.write_page(lease, PageResult(number, PageStatus.OK, "small"))
+        other.complete(lease, media_type="image/tiff", page_count=2, pages=2)
+        ended.append(time.monotonic())
+
+    timer = Timer(1, finish)
+    timer.start()
+    summary = pipeline(task=B).run([ref])
+    timer.join()
+    assert summary.documents == {"skipped": 1}
+    assert time.monotonic() - ended[0] < 2
+
+
 def test_what_another_task_is_reading_may_be_left_to_it(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
 ) -> None:
