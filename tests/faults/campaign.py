@@ -33,6 +33,8 @@ _RETRIES = 2
 _QUIET_TIMEOUT_S = 180.0
 #: Seconds in which a full disk must be in somebody's way, or it was no fault.
 _HIT_S = 6.0
+#: How often a fault is of a kind that did not happen yet, as long as there is one.
+_NEW = 0.7
 #: What programs say of a full disk, databases in their own words.
 _FULL = re.compile(r"No space left on device|disk is full|The table '.*' is full|[Ee]rror 28\b")
 
@@ -45,7 +47,7 @@ class Plan:
     :param seed: of all random choices; moments still depend on the host's speed.
     :param documents: in the bucket at the beginning; overwriting adds versions.
     :param pages: most pages of a document.
-    :param page_s: seconds a page takes a task, or None for the small checkpoint.
+    :param page_s: seconds a page takes the model's server, or None for the small checkpoint.
     :param lines: mean number of pages read and pages stored between two faults.
     :param pause_s: most seconds between two faults, whether or not anything is read.
     :param lease_s: seconds a lease lasts.
@@ -108,7 +110,7 @@ class Campaign:
         self._diary = None if plan.page_s is None else folder / "diary"
         server = None
         if self._diary is not None and plan.page_s is not None:
-            server = starter(folder, self._diary, plan.page_s / plan.tasks)
+            server = starter(folder, self._diary, plan.page_s)
         temporary = disk.path if disk else folder
         self._servers = servers_folder(temporary)
         self._crew = Crew(
@@ -124,6 +126,7 @@ class Campaign:
         self._away: dict[str, threading.Thread] = {}
         #: Faults under way of which it is not known yet whether they hit anything.
         self._uncertain = 0
+        self._counting = threading.Lock()
         self._jobs = self._runs = 0
         self._next_look = 0.0
         self._report = Report()
@@ -148,7 +151,7 @@ class Campaign:
         if disk:
             self._add_full_disk("workers' disk filled up", 25, disk, lambda: "")
         if results.disk:
-            self._add_full_disk("database's disk filled up", 20, results.disk, results.log)
+            self._add_full_disk("database's disk filled up", 30, results.disk, results.log)
 
     def run(self) -> Report:
         """Fill the bucket, read it, and audit.
@@ -183,21 +186,30 @@ class Campaign:
             now = time.monotonic()
             if now > deadline:
                 raise TimeoutError(f"not all faults happened; so far {self._report.faults}")
-            room = sum(self._report.faults.values()) + self._uncertain < self._plan.faults
+            with self._counting:
+                faults = sum(self._report.faults.values()) + self._uncertain
+            room = faults < self._plan.faults
             if room and (lines >= next_line or now >= latest):
                 next_line = lines + self._random.expovariate(1 / self._plan.lines)
                 latest = now + self._plan.pause_s
-                name = self._random.choices(
-                    list(self._faults), [weight for weight, _ in self._faults.values()]
-                )[0]
+                name = self._choice()
                 # Where there is nothing to strike, the next moment brings another fault.
                 if self._faults[name][1]():
                     self._count(name)
             self._tick()
             lines = self._lines()
 
+    def _choice(self) -> str:
+        """A kind of fault: mostly one that did not happen yet, so that short campaigns have them too."""
+        new = [name for name in self._faults if name not in self._report.faults]
+        if new and self._random.random() < _NEW:
+            return self._random.choice(new)
+        weights = [weight for weight, _ in self._faults.values()]
+        return self._random.choices(list(self._faults), weights)[0]
+
     def _count(self, name: str) -> None:
-        self._report.faults[name] += 1
+        with self._counting:
+            self._report.faults[name] += 1
         self._note(name)
 
     def _lines(self) -> int:
@@ -346,11 +358,24 @@ class Campaign:
         return True
 
     def _kill_server(self) -> bool:
-        """Kill the model's server with pages in flight."""
+        """Kill the model's server as soon as it has pages in flight; counted if it comes to that."""
+        if "model" in self._away or self._any_task() is None:
+            return False
+
+        def away() -> bool:
+            deadline = time.monotonic() + _HIT_S
+            while time.monotonic() < deadline:
+                if self._kill_busy_server():
+                    return True
+                time.sleep(_TICK_S / 2)
+            return False
+
+        self._in_background_if_it_hits("model", "model server killed", away)
+        return False
+
+    def _kill_busy_server(self) -> bool:
         for record in all_records(self._servers):
-            process = record.process()
-            pages = self._pages_in_flight(record)
-            if process is None or not pages:
+            if record.process() is None or not (pages := self._pages_in_flight(record)):
                 continue
             kill_session(record)
             self._report.struck_pages += pages
@@ -380,7 +405,7 @@ class Campaign:
         pause = self._random.uniform(0, 2)
         before = self._complaints(server_log)
 
-        def away() -> None:
+        def away() -> bool:
             try:
                 deadline, hit = time.monotonic() + _HIT_S, False
                 while time.monotonic() < deadline:
@@ -391,12 +416,9 @@ class Campaign:
             finally:
                 disk.free()
             self._results.recover()
-            if hit:
-                self._count(name)
-            self._uncertain -= 1
+            return hit
 
-        self._uncertain += 1
-        self._in_background("disk", away)
+        self._in_background_if_it_hits("disk", name, away)
         return False
 
     def _complaints(self, server_log: Callable[[], str]) -> int:
@@ -454,6 +476,21 @@ class Campaign:
         self._away[name] = threading.Thread(target=work, daemon=True)
         self._away[name].start()
         return True
+
+    def _in_background_if_it_hits(self, key: str, name: str, work: Callable[[], bool]) -> None:
+        """The same, for what is only counted if ``work`` returns that it hit something."""
+
+        def count() -> None:
+            try:
+                if work():
+                    self._count(name)
+            finally:
+                with self._counting:
+                    self._uncertain -= 1
+
+        with self._counting:
+            self._uncertain += 1
+        self._in_background(key, count)
 
     def _hit(self, number: Signals) -> int | None:
         job = self._any_task()

@@ -11,26 +11,29 @@ from sqlalchemy import create_engine, text
 from airflow_deepseek_ocr.store.migrate import upgrade
 from tests.faults.__main__ import run, table
 from tests.faults.audit import Findings, Version, audit
-from tests.faults.campaign import Plan
+from tests.faults.campaign import Plan, Report
 from tests.faults.documents import PageId, make_pdf
 
 pytestmark = pytest.mark.timeout(600)
 
 
-def campaign(plan: Plan, database: str, folder: Path) -> None:
+def campaign(plan: Plan, database: str, folder: Path) -> Report:
     report = run(plan, database, folder)
     print(table(plan, database, report))
     assert report.findings.broken == {}
     assert sum(report.faults.values()) == plan.faults
     assert report.findings.documents["done"] >= plan.documents
+    return report
 
 
 def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
-    campaign(Plan(faults=25, seed=1, documents=8, pages=8, pause_s=1.5), "postgres", tmp_path)
+    plan = Plan(faults=25, seed=1, documents=8, pages=8, pause_s=1.5)
+    report = campaign(plan, "postgres", tmp_path)
+    assert report.struck_pages >= report.faults["model server killed"] > 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("database", ["postgres", "mariadb", "sqlite"])
+@pytest.mark.parametrize("database", ["postgres", "mariadb", "mysql", "sqlite"])
 def test_nothing_is_lost_or_doubled_on_any_database(database: str, tmp_path: Path) -> None:
     campaign(Plan(faults=150, seed=2, documents=40), database, tmp_path)
 
