@@ -114,6 +114,7 @@ class Pipeline:
         self._open: list[_Reading] = []
         self._taken: set[str] = set()
         self._held: dict[str, tuple[DocumentRef, str]] = {}
+        self._told: dict[str, str] = {}
         # An engine draws pages in a thread of its own, where documents may fail as well.
         self._lock = threading.RLock()
 
@@ -128,7 +129,8 @@ class Pipeline:
         :raises ConfigurationError: the model's settings are wrong. In both cases the documents not
             read have a row that says so, as far as their version is known and the database answers.
         """
-        self._summary, self._open, self._taken, self._held = Summary(), [], set(), {}
+        self._summary, self._open, self._taken = Summary(), [], set()
+        self._held, self._told = {}, {}
         with _temporary_folder() as folder, self._ledger.kept():
             target = Path(folder) / "document"
             self._read(deque(dict.fromkeys(refs)), target, progress)
@@ -250,7 +252,9 @@ class Pipeline:
             claimed = None if known else self._ledger.claim(ref, overwrite=self._overwrite)
             if isinstance(claimed, Held):
                 self._held[ref.version_key] = ref, claimed.owner
-                log.info("%s is being read by %s.", ref.uri, claimed.owner)
+                if self._told.get(ref.version_key) != claimed.owner:
+                    self._told[ref.version_key] = claimed.owner
+                    log.info("%s is being read by %s.", ref.uri, claimed.owner)
                 return None
             self._taken.add(ref.version_key)
             if isinstance(claimed, Lease):
