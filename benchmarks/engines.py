@@ -281,6 +281,8 @@ def _read_all(
         warm_up_s = time.perf_counter() - started
         texts = [max(1, round(length * job.share)) for length in lengths(job.pages)]
         pages = list(requests(job.pages, mode, texts))
+        # What the device waits for is known when it has something to do again.
+        list(engine.read(requests(1, mode, [1])))
         before = clock() if clock else {}
         started, first_s, readings = time.perf_counter(), 0.0, []
         for reading in engine.read(pages):

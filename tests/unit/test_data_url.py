@@ -32,7 +32,9 @@ def gray_but_for_a_pixel() -> Image.Image:
 def test_no_pixel_is_changed(make: Callable[[], Image.Image], local: bool) -> None:
     image = make()
     got = _image(data_url(image, local=local))
-    assert (got.mode, got.size, got.tobytes()) == ("RGB", SIZE, image.tobytes())
+    assert got.mode == ("L" if make is gray else "RGB")
+    got = got.convert("RGB")
+    assert (got.size, got.tobytes()) == (SIZE, image.tobytes())
 
 
 def test_a_page_without_colour_takes_a_third() -> None:

@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 
 from airflow_deepseek_ocr.engines.serve.fair_queue import FairQueue
@@ -82,7 +82,8 @@ class _Source:
     def __iter__(self) -> Iterator[PageRequest]:
         self.drawn.set()
         while (waiting := self._next()) is not None:
-            yield waiting.request
+            request, image = waiting.request, waiting.request.image
+            yield request if image.mode == "RGB" else replace(request, image=image.convert("RGB"))
 
     def _next(self) -> _Waiting | None:
         with self._changed:
