@@ -88,13 +88,19 @@ class ForcedPlan(ResidentPlan):
 
 @dataclass
 class Figures:
-    """Takes what a way has to tell, in whatever process it runs."""
+    """Takes what a way has to tell, in its own process: at once, as the next mode may never end.
 
-    lines: list[dict[str, Any]] = field(default_factory=list)
+    :param bench: prints figures and notes them.
+    """
+
+    bench: Bench
+    rows: list[dict[str, Any]] = field(default_factory=list)
 
     def tell(self, part: str, **figures: Any) -> None:
-        """Note figures."""
-        self.lines.append({"part": part} | figures)
+        """Print figures, and keep them for the table."""
+        self.bench.tell(part, **figures)
+        if "pages_per_s" in figures:
+            self.rows.append(figures)
 
 
 def main() -> int:
@@ -136,15 +142,11 @@ def main() -> int:
         bench.tell("setting", **_elsewhere(_prepare, job))
         for way in options.ways.split(","):
             try:
-                lines = _elsewhere(_measure, way, job, options.verbose)
+                rows += _elsewhere(_measure, way, job, options.out, options.verbose)
             except Exception:
                 # The other ways' figures are worth having.
                 traceback.print_exc()
                 failed += 1
-                continue
-            for line in lines:
-                bench.tell(**line)
-            rows += [line for line in lines if "pages_per_s" in line]
     print(_table(rows))
     return 1 if failed else 0
 
@@ -173,12 +175,12 @@ def _prepare(job: Job) -> dict[str, Any]:
     }
 
 
-def _measure(way: str, job: Job, verbose: bool) -> list[dict[str, Any]]:
+def _measure(way: str, job: Job, out: Path, verbose: bool) -> list[dict[str, Any]]:
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    figures = Figures()
+    figures = Figures(Bench(job.model, job.pages, job.batch_size, out))
     WAYS[way](job, figures.tell)
-    return figures.lines
+    return figures.rows
 
 
 def in_process(job: Job, tell: Tell) -> None:
