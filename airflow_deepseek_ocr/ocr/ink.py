@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,8 @@ _EDGE = 32
 #: outlines of shapes show few.
 _WINDOW = 160
 _EDGES_IN_WINDOW = 6
+#: Rows and columns of the map of a page.
+MAP_SIZE = 100
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,13 @@ class Ink:
         paper, rules and smooth pictures have not. Printed characters of 6 to 60 pixels have 10 to 60
         each; drawn pictures without text had up to 612, empty pages with lines none.
     :param edges: all edges in pixel rows; none on blank paper.
+    :param places: where they are: their number in each field of the page, (:data:`MAP_SIZE`,
+        :data:`MAP_SIZE`), rows from the top; None for images that are too small for it.
     """
 
     strokes: int
     edges: int
+    places: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 def measure_ink(image: Image.Image) -> Ink | None:
@@ -54,4 +59,12 @@ def measure_ink(image: Image.Image) -> Ink | None:
         edges |= towards[:, 1:] & ~towards[:, :-1]
     padded = np.pad(edges, ((0, 0), (0, -edges.shape[1] % _WINDOW)))
     counts = padded.reshape(len(edges), -1, _WINDOW).sum(axis=2, dtype=np.int64)
-    return Ink(int(counts[counts >= _EDGES_IN_WINDOW].sum()), int(counts.sum()))
+    return Ink(int(counts[counts >= _EDGES_IN_WINDOW].sum()), int(counts.sum()), _places(edges))
+
+
+def _places(edges: np.ndarray) -> np.ndarray | None:
+    if min(edges.shape) < MAP_SIZE:
+        return None
+    rows, columns = (np.arange(MAP_SIZE) * length // MAP_SIZE for length in edges.shape)
+    in_rows = np.add.reduceat(edges, rows, axis=0, dtype=np.int32)
+    return np.add.reduceat(in_rows, columns, axis=1)

@@ -1,7 +1,8 @@
 """Is this reading degenerate? Named flags, and one score out of them.
 
-Nothing here knows what stands on the page: a fluent text that the model invented looks like any other.
-Only the page's own text layer tells it apart (:mod:`airflow_deepseek_ocr.ocr.text_layer`).
+Nothing here knows what stands on the page. A fluent text that the model invented is told apart by the page's
+own text layer (:mod:`airflow_deepseek_ocr.ocr.text_layer`), or where it is said to stand where there is no
+print; otherwise it looks like any other.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.ocr.engine import FinishReason
 from airflow_deepseek_ocr.ocr.grounding import parse
@@ -21,6 +23,9 @@ from airflow_deepseek_ocr.ocr.scripts import count_mixed_words, count_scripts, i
 from airflow_deepseek_ocr.ocr.tables import Tables, find_tables, rows_repeated_at_end
 from airflow_deepseek_ocr.ocr.text_layer import Agreement
 from airflow_deepseek_ocr.ocr.verdict import THRESHOLDS, Flag, Thresholds, Verdict, verdict
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ def judge(evidence: Evidence, thresholds: Thresholds = THRESHOLDS) -> Verdict:
         *_of_tables(tables, thresholds),
         *_of_boxes(regions, evidence, thresholds),
         *_of_page(body, regions, evidence, thresholds),
+        *_of_places(regions, evidence, thresholds),
         *_of_markup(evidence.text, body, regions, grounded=prompt.grounded),
         *_of_characters(body, evidence.scripts, thresholds),
         *_of_ratio(evidence, thresholds),
@@ -193,6 +199,41 @@ def _of_page(
     ):
         return {Flag.NO_TEXT}
     return set()
+
+
+def _of_places(regions: Sequence[Region], evidence: Evidence, limits: Thresholds) -> set[Flag]:
+    """Whether much of the text is said to stand where there is no print."""
+    places = evidence.ink.places if evidence.ink else None
+    if places is None or not get_prompt(evidence.prompt).whole_page:
+        return set()
+    boxed = [(region, _letters(region.text)) for region in regions if region.boxes]
+    all_letters = sum(letters for _, letters in boxed)
+    off = sum(
+        letters
+        for region, letters in boxed
+        if letters and _edges_in(region, places) < limits.off_print_edges * letters
+    )
+    return {Flag.TEXT_OFF_PRINT} if off > limits.off_print * all_letters else set()
+
+
+_TAG = re.compile(r"<[^<>]{1,200}>")
+
+
+def _letters(text: str) -> int:
+    """Letters and digits that are printed, HTML's tags left out."""
+    return sum(map(str.isalnum, _TAG.sub(" ", text)))
+
+
+def _edges_in(region: Region, places: np.ndarray) -> int:
+    """Edges in the region's boxes, with the fields around them: boxes are not drawn to the pixel."""
+    fields = len(places) / (MAX_COORDINATE + 1)
+    found = 0
+    for box in region.boxes:
+        x1, y1, x2, y2 = (min(len(places), max(0, int(each * fields))) for each in box.normalized)
+        rows = slice(max(0, min(y1, y2) - 1), max(y1, y2) + 2)
+        columns = slice(max(0, min(x1, x2) - 1), max(x1, x2) + 2)
+        found += int(places[rows, columns].sum())
+    return found
 
 
 _PICTURES = frozenset({"image", "figure"})

@@ -17,6 +17,7 @@ _REASONS: dict[Flag, str] = {
     Flag.BOX_INVERTED: "The model wrote boxes whose corners are the wrong way round. ",
     Flag.BOXES_ALIKE: "The model put many regions into one place. ",
     Flag.BOX_CROWDED: "The model wrote more text into a box than could be seen there. ",
+    Flag.TEXT_OFF_PRINT: "The model wrote text where there is no print on the page. ",
     Flag.TEXT_ON_BLANK: "The model wrote text, but the page is blank. ",
     Flag.NO_TEXT: "There is print on the page, but the model wrote no text. ",
     Flag.RAGGED_TABLE: "The rows of a table have different numbers of cells. ",

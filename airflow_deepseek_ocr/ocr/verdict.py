@@ -21,6 +21,7 @@ class Flag(StrEnum):
     BOX_INVERTED = "box_inverted"  #: boxes whose corners are the wrong way round
     BOXES_ALIKE = "boxes_alike"  #: many regions in one place
     BOX_CROWDED = "box_crowded"  #: more text in a box than could be seen there
+    TEXT_OFF_PRINT = "text_off_print"  #: text in boxes where there is no print
     TEXT_ON_BLANK = "text_on_blank"  #: text, but no print on the page
     NO_TEXT = "no_text"  #: print on the page, but no text
     RAGGED_TABLE = "ragged_table"  #: rows of different widths
@@ -47,6 +48,7 @@ WEIGHTS: Mapping[Flag, float] = {
     Flag.BOX_INVERTED: 0.6,
     Flag.BOXES_ALIKE: 0.6,
     Flag.BOX_CROWDED: 0.6,
+    Flag.TEXT_OFF_PRINT: 0.6,
     Flag.TEXT_ON_BLANK: 0.7,
     Flag.NO_TEXT: 0.7,
     Flag.RAGGED_TABLE: 0.55,
@@ -94,6 +96,9 @@ class Thresholds:
     :param crowded: characters to a vision token within a box: four times the cliff at 4 characters
         to a token.
     :param blank_strokes: a page with fewer strokes is blank; drawn text of 8 characters has 360.
+    :param off_print: share of the letters and digits that stand in boxes with ...
+    :param off_print_edges: ... fewer edges than this for each of them; print has 6 and more. Measured
+        with drawn pages, see ``docs/quality.md``.
     :param blank_characters: letters so large that they have no strokes are at most so many; on a page
         without any edge there are none.
     :param inked_strokes: a page with so many strokes has text; drawn pictures had up to 612.
@@ -132,6 +137,8 @@ class Thresholds:
     boxes_alike_least: int = 4
     crowded: float = 320.0
     blank_strokes: int = 40
+    off_print: float = 0.1
+    off_print_edges: float = 2.0
     blank_characters: int = 30
     inked_strokes: int = 1000
     strokes_per_character: float = 1000.0

@@ -211,6 +211,27 @@ def test_text_on_a_blank_page_and_none_on_a_printed_one() -> None:
     assert flags("", "locate:Total", ink=printed) == set()
 
 
+def test_text_where_there_is_no_print() -> None:
+    upper_half = ink(drawn("\n".join([PROSE[:80]] * 18)))
+    right = region(PROSE, "[20, 20, 980, 480]")
+    assert flags(right, "markdown", ink=upper_half) == set()
+    invented = region(PROSE, "[20, 600, 980, 900]")
+    assert flags(invented, "markdown", ink=upper_half) == {Flag.TEXT_OFF_PRINT}
+    # A page number too faint to be seen is a small part of the text, a picture's box holds none.
+    faint, picture = region("7", "[480, 960, 520, 980]"), region("", "[0, 600, 999, 900]", "image")
+    assert flags(right + faint + picture, "markdown", ink=upper_half) == set()
+    # Tags are not printed, and boxes may be a little off.
+    table = region(
+        "<table>" + "<tr><td>4711</td></tr>" * 3 + "</table>", "[20, 20, 80, 40]", "table"
+    )
+    assert Flag.TEXT_OFF_PRINT not in flags(table, "markdown", ink=upper_half)
+    assert flags(region(PROSE, "[20, 505, 980, 515]"), "markdown", ink=ink(drawn("x" * 60))) == {
+        Flag.TEXT_OFF_PRINT
+    }
+    wrong = region(PROSE, "[980, 2000, -5, 5000]")
+    assert Flag.TEXT_OFF_PRINT not in flags(wrong, "locate:x", ink=upper_half)
+
+
 def test_a_page_of_few_huge_letters_is_not_blank() -> None:
     huge = ink(drawn("EXIT", 230))
     assert huge.strokes < Thresholds().blank_strokes < huge.edges
