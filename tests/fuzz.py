@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -23,7 +24,7 @@ from airflow_deepseek_ocr.ocr.engine import FinishReason
 from airflow_deepseek_ocr.ocr.exports.overlay import draw_regions
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
 from airflow_deepseek_ocr.ocr.grounding import parse
-from airflow_deepseek_ocr.ocr.ink import Ink
+from airflow_deepseek_ocr.ocr.ink import MAP_SIZE, Ink
 from airflow_deepseek_ocr.ocr.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality import Evidence, judge
@@ -36,6 +37,7 @@ from tests.recorded.measure import load
 #: Texts in the default tests, and seconds that a text of a page's length may take at most.
 SMALL, SLOWEST_S = 150, 2.0
 #: What boxes are drawn on, and for how many regions, since it takes longer than all the rest.
+_UPPER_HALF = Ink(90_000, 99_000, np.repeat([[20], [0]], MAP_SIZE // 2, 0).repeat(MAP_SIZE, 1))
 _PAPER, _MOST_DRAWN = Image.new("RGB", (640, 480)), 20
 
 PROMPTS = ("free", "markdown", "ocr", "locate:Total", "figure", "describe")
@@ -134,7 +136,7 @@ def _random_reading(rng: random.Random, recorded: list[dict[str, Any]]) -> dict[
         "finish_reason": rng.choice([*FinishReason, None]),
         "vision_tokens": rng.choice((0, 73, 111, 273)),
         "text_tokens": rng.randint(0, 9000),
-        "ink": rng.choice((None, Ink(0, 0), Ink(0, 900), Ink(90_000, 99_000))),
+        "ink": rng.choice((None, Ink(0, 0), Ink(0, 900), Ink(90_000, 99_000), _UPPER_HALF)),
         "layer": rng.choice((None, None, rng.choice(recorded)["text"][:300], "".join(parts[:3]))),
     }
 
