@@ -3,7 +3,8 @@
 Parts (``--parts``): ceilings of the card; the published way (a page at a time, experts in a loop);
 transformers' ``generate()`` with left padding; chunks of the vision tower; a step of the decoder; a page
 alone; many pages in gundam and in base mode, whose texts have 100 to 2,000 tokens, 800 on average; texts
-in bfloat16 against those of pages read one by one; from the start of a process to its first token.
+in bfloat16 against those of pages read one by one; memory over ten thousand pages; from the start of a
+process to its first token.
 Figures go to standard output and as JSON lines to ``--out``.
 """
 
@@ -15,15 +16,17 @@ import functools
 import json
 import logging
 import os
+import random
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import torch
 import transformers
 
@@ -34,7 +37,15 @@ from airflow_deepseek_ocr.ocr.engine import PageRequest
 from benchmarks.bench import Bench, median_seconds
 from benchmarks.full_size import ROOT, build
 from benchmarks.other_ways import generate, published
-from benchmarks.workload import LONGEST, MEAN, draw_pages, lengths, prepared, requests
+from benchmarks.workload import (
+    GUNDAM_PROMPT,
+    LONGEST,
+    MEAN,
+    draw_pages,
+    lengths,
+    prepared,
+    requests,
+)
 
 
 def main() -> int:
@@ -110,30 +121,42 @@ def vision(bench: Bench) -> None:
 def step(bench: Bench) -> None:
     """A step of all slots, each in the middle of its text."""
     engine = bench.engine(compiled=True)
-    started = time.perf_counter()
     kept = engine._take_slots()
     slots = kept.slots
-    torch.cuda.synchronize()
-    bench.tell(
-        "slots", count=slots.count, fast=slots.is_fast, seconds=time.perf_counter() - started
-    )
-    for position in (300, 700, 1300, 1700):
-        if not slots.provide(dict.fromkeys(range(slots.count), position + 128)):
-            raise RuntimeError("the cache is too small for this part")
-        slots._position.fill_(position)
-        slots._done.fill_(False)
-        slots._budget.fill_(LONGEST)
-        slots._written.fill_(1)
-        seconds = median_seconds(lambda: slots.step(slots.length), 20)
+    for count in slots._levels:
+        started = time.perf_counter()
+        slots.step(slots.length, count)
+        torch.cuda.synchronize()
         bench.tell(
-            "step",
-            slots=slots.count,
-            columns=position,
-            milliseconds=1000 * seconds,
-            tokens_per_s=slots.count / seconds,
+            "first step", slots=count, fast=slots.is_fast, seconds=time.perf_counter() - started
         )
+        for name, positions in _positions(count):
+            if not slots.provide(dict(enumerate(each + 128 for each in positions))):
+                raise RuntimeError("the cache is too small for this part")
+            slots._position[:count] = torch.tensor(positions, device="cuda")
+            slots._done.fill_(False)
+            slots._budget.fill_(LONGEST)
+            slots._written.fill_(1)
+            seconds = median_seconds(functools.partial(slots.step, slots.length, count), 20)
+            bench.tell(
+                "step",
+                slots=count,
+                columns=name,
+                milliseconds=1000 * seconds,
+                tokens_per_s=count / seconds,
+            )
     slots.leave(range(slots.count))
     engine._kept = kept
+
+
+def _positions(count: int) -> Iterator[tuple[str, list[int]]]:
+    """Columns of each slot: all alike, and as pages of all lengths have them in gundam mode."""
+    for position in (300, 700, 1300, 1700):
+        yield str(position), [position] * count
+    chance = random.Random(3)
+    spread = [GUNDAM_PROMPT + chance.randrange(length) for length in lengths(count)]
+    yield f"{sum(spread) // count}, spread", spread
+    yield f"{sum(spread) // count}", [sum(spread) // count] * count
 
 
 def alone(bench: Bench) -> None:
@@ -189,7 +212,7 @@ def _read_many(bench: Bench, engine: TransformersEngine, mode: str) -> None:
         shares=as_shares(spent),
         waiting=spent.get(WAITING, 0.0) / sum(spent.values()),
         gib_reserved=[each / 2**30 for each in (memory[1], torch.cuda.memory_reserved())],
-        rss_gib=[memory[0], _rss()],
+        most_rss_gib=[memory[0], _rss()],
     )
 
 
@@ -201,37 +224,58 @@ def _rss() -> float:
 def texts(bench: Bench) -> None:
     """The small checkpoint's texts of pages read together, against those of pages read one by one."""
     bench.close()
-    folder = ROOT / "models" / "deepseek-ocr-tiny"
-    pages = draw_pages(16)
-    for dtype in ("float32", "bfloat16"):
-        for compiled in (False, True):
-            decoding = Decoding(max_output_length=100)
-            engine = TransformersEngine(
-                folder,
-                device="cuda",
-                dtype=dtype,
-                batch_size=16,
-                decoding=decoding,
-                compiled=compiled,
-            )
-            asked = [
-                PageRequest(number, page.crop((0, 0, 620, 700)), "free", "small")
-                for number, page in enumerate(pages)
-            ]
-            single = {each.key: next(iter(engine.read([each]))).text for each in asked}
-            together = {reading.key: reading for reading in engine.read(asked)}
-            equal = sum(together[key].text == text for key, text in single.items())
-            tokens = sum(reading.text_tokens for reading in together.values())
-            bench.tell(
-                "texts",
-                dtype=dtype,
-                compiled=compiled,
-                pages=len(pages),
-                equal=equal,
-                tokens=tokens,
-                errors=[str(reading.error) for reading in together.values() if reading.error][:1],
-            )
-            engine.close()
+    # Without compiling a page by itself takes long.
+    for dtype, compiled, count in (
+        ("float32", False, 16),
+        ("bfloat16", False, 16),
+        ("bfloat16", True, 128),
+    ):
+        engine = TransformersEngine(
+            ROOT / "models" / "deepseek-ocr-tiny",
+            device="cuda",
+            dtype=dtype,
+            batch_size=32,
+            decoding=Decoding(max_output_length=200),
+            compiled=compiled,
+        )
+        asked = [
+            PageRequest(number, page.crop((0, 0, 620, 700)), "free", "small")
+            for number, page in enumerate(draw_pages(count))
+        ]
+        single = {each.key: next(iter(engine.read([each]))).text for each in asked}
+        together = {reading.key: reading for reading in engine.read(asked)}
+        readings = together.values()
+        bench.tell(
+            "texts",
+            dtype=dtype,
+            compiled=compiled,
+            pages=count,
+            equal=sum(together[key].text == text for key, text in single.items()),
+            tokens=sum(reading.text_tokens for reading in readings),
+            errors=[str(reading.error) for reading in readings if reading.error][:1],
+        )
+        engine.close()
+
+
+def flat(bench: Bench) -> None:
+    """Memory after a thousand pages and after ten thousand; short texts in base mode."""
+    engine = bench.engine(compiled=True)
+    chance = random.Random(2)
+    for pages in (1_000, 9_000):
+        started = time.perf_counter()
+        texts = [chance.randrange(8, 64) for _ in range(pages)]
+        errors = sum(
+            reading.error is not None for reading in engine.read(requests(pages, "base", texts))
+        )
+        bench.tell(
+            "memory",
+            pages=pages,
+            errors=errors,
+            pages_per_s=pages / (time.perf_counter() - started),
+            gib_allocated=torch.cuda.memory_allocated() / 2**30,
+            gib_reserved=torch.cuda.memory_reserved() / 2**30,
+            rss_gib=psutil.Process().memory_info().rss / 2**30,
+        )
 
 
 def start(bench: Bench) -> None:
@@ -268,6 +312,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "alone": alone,
     "many": many,
     "texts": texts,
+    "flat": flat,
     "start": start,
 }
 

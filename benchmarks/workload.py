@@ -14,6 +14,8 @@ from airflow_deepseek_ocr.ocr.engine import PageRequest
 #: An A4 page at 150 dots an inch, in pixels: 2 x 3 tiles in gundam mode.
 PAGE = (1240, 1754)
 SHORTEST, LONGEST, MEAN = 100, 2000, 800
+#: Tokens of such a page's prompt in gundam mode.
+GUNDAM_PROMPT = 910
 
 
 def draw_pages(count: int) -> list[Image.Image]:

@@ -216,7 +216,7 @@ class ContinuousBatch:
                 for _ in range(self._steps):
                     longest = max(len(page.prompt_ids) + page.steps for page in running.values())
                     columns = longest + -longest % _COLUMNS
-                    self._slots.step(min(columns, self._slots.length))
+                    self._slots.step(min(columns, self._slots.length), 1 + max(running))
                     for page in running.values():
                         page.steps += 1
             finished = [

@@ -136,20 +136,25 @@ class KeyValueCache:
         columns = self._find(rows[:, None], places[None]).flatten()
         return [PrefillCache(keys, values, columns) for keys, values in self._layers]
 
-    def step(self, seen: torch.Tensor | None) -> list[StepCache]:
-        """Each layer's, for a token of each slot at its position.
+    def step(self, slots: int, seen: torch.Tensor | None) -> list[StepCache]:
+        """Each layer's, for a token of each of the first slots at its position.
 
+        :param slots: how many.
         :param seen: (columns,) those of its own that each slot looks at; None leaves it to the mask.
         """
-        rows = torch.arange(len(self.table), device=self.table.device)
+        rows = torch.arange(slots, device=self.table.device)
         where = None if seen is None else self._find(rows[:, None], seen[None])
-        return [StepCache(keys, values, self._column, where) for keys, values in self._layers]
+        column = self._column[:slots]
+        return [StepCache(keys, values, column, where) for keys, values in self._layers]
 
-    def follow(self) -> None:
-        """Let the steps write where the position is now."""
-        place = (self._position // BLOCK)[:, None]
-        block = self.table.gather(1, place)[:, 0]
-        self._column.copy_(block * BLOCK + self._position % BLOCK)
+    def follow(self, rows: torch.Tensor) -> None:
+        """Let the steps write where the position is now.
+
+        :param rows: (slots,) the slots whose tokens come in, in the order of the tokens.
+        """
+        position = self._position[rows]
+        block = self.table[rows, position // BLOCK]
+        self._column[: len(rows)].copy_(block * BLOCK + position % BLOCK)
 
     def _find(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
         """Where columns of slots are kept."""
@@ -159,27 +164,35 @@ class KeyValueCache:
 class VisibleBlocks:
     """Which columns each slot's token sees, for the fused kernel: it reads no other blocks.
 
+    The kernel begins with the first rows, so the longest stand first: one that comes last would keep the
+    others' places on the GPU empty until it is done.
+
     :param cache: knows which blocks are whose.
-    :param position: (slots,) the column that each slot writes; it stays where it is.
+    :param position: (slots,) the column that each of the first slots writes; it stays where it is.
     """
 
     def __init__(self, cache: KeyValueCache, position: torch.Tensor) -> None:
-        self._table, self._position = cache.table, position
-        place, table = cache.place, cache.table[:, None, None]
-        self._full = torch.zeros_like(table[..., 0])
+        self._table, self._position = cache.table[: len(position)], position
+        #: (slots,) which slot stands in which row.
+        self.rows = torch.arange(len(position), device=position.device)
+        rows, sorted_position, place = self.rows, torch.zeros_like(position), cache.place
+        self._sorted = sorted_position
+        self._seen = torch.zeros_like(self._table)[:, None, None]
         # The last block is the only one that is seen in part.
-        self._last = torch.zeros_like(table)
+        self._last = torch.zeros_like(self._seen)
+        self._full = torch.zeros_like(self._seen[..., 0])
 
         def sees(
-            slot: torch.Tensor, head: torch.Tensor, query: torch.Tensor, column: torch.Tensor
+            row: torch.Tensor, head: torch.Tensor, query: torch.Tensor, column: torch.Tensor
         ) -> torch.Tensor:
-            return place[slot, column // BLOCK] * BLOCK + column % BLOCK <= position[slot]
+            own_column = place[rows[row], column // BLOCK] * BLOCK + column % BLOCK
+            return own_column <= sorted_position[row]
 
         self.mask = BlockMask.from_kv_blocks(
             torch.ones_like(self._full),
             self._last,
             self._full,
-            table,
+            self._seen,
             BLOCK_SIZE=BLOCK,
             mask_mod=sees,
             seq_lengths=(1, place.shape[1] * BLOCK),
@@ -187,9 +200,12 @@ class VisibleBlocks:
 
     def follow(self) -> None:
         """Show what is seen from where the position is now."""
-        place = self._position // BLOCK
+        self.rows.copy_(self._position.argsort(descending=True))
+        self._sorted.copy_(self._position[self.rows])
+        place = self._sorted // BLOCK
         self._full.copy_(place[:, None, None])
-        self._last[:, 0, 0, 0] = self._table.gather(1, place[:, None])[:, 0]
+        self._seen[:, 0, 0] = self._table[self.rows]
+        self._last[:, 0, 0, 0] = self._table[self.rows, place]
 
 
 def use_fused_attention(config: Any) -> None:

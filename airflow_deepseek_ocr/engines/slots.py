@@ -30,6 +30,9 @@ from airflow_deepseek_ocr.ocr.decoding import MOST_WINDOW, Decoding, Guard
 
 log = logging.getLogger(__name__)
 
+#: Numbers of slots whose steps are compiled and captured by themselves, besides that of all slots.
+_LEVELS = (8, 64)
+
 
 @dataclass(frozen=True)
 class Text:
@@ -98,12 +101,15 @@ class Slots:
         )
         self._window = self._before - 1 - torch.arange(widest, device=device)
         self._beside = BesideStream(device)
-        self._fast_step = self._make_fast_step(compiler) if compiler and compiler.works else None
+        self._compiler = compiler
+        # Where few pages are written, a step of few slots is several times faster.
+        self._levels = [*(level for level in _LEVELS if level < count), count]
+        self._fast_steps: dict[int, Callable[[], None]] = {}
 
     @property
     def is_fast(self) -> bool:
-        """Whether its steps are compiled."""
-        return self._fast_step is not None
+        """Whether its steps so far were compiled."""
+        return bool(self._fast_steps)
 
     @property
     def free_blocks(self) -> int:
@@ -160,61 +166,80 @@ class Slots:
         self._write(rows, self._head(last).argmax(-1))
 
     @torch.inference_mode()
-    def step(self, columns: int) -> None:
+    def step(self, columns: int, slots: int) -> None:
         """Write a token in each slot that is not done and has a block for it; nothing waits.
 
         :param columns: of each slot that are looked at: more than any prompt and text.
+        :param slots: how many of the first are in use.
         """
-        if self._fast_step is not None:
-            self._fast_step()
-        else:
-            seen = self._columns[:columns]
-            mask = (seen <= self._position[:, None])[:, None, None]
-            self._step(mask, self._cache.step(seen), _call)
+        count = next(level for level in self._levels if level >= slots)
+        if self._compiler is not None and self._compiler.works:
+            if count in self._fast_steps:
+                self._fast_steps[count]()
+                return
+            if self._begin_fast_steps(count, self._compiler):
+                return
+        seen = self._columns[:columns]
+        mask = (seen <= self._position[:count, None])[:, None, None]
+        self._step(self._rows[:count], mask, self._cache.step(count, seen), _call)
 
-    def _make_fast_step(self, compiler: LayerCompiler) -> Callable[[], None] | None:
-        """A compiled step, on a GPU captured as well; None if that turns out to be impossible."""
-        visible = VisibleBlocks(self._cache, self._position)
-        caches = self._cache.step(None)
+    def _begin_fast_steps(self, count: int, compiler: LayerCompiler) -> bool:
+        """Do the first compiled step of so many slots; False, and nothing, if that is impossible."""
         use_fused_attention(self._decoder.config)
+        visible = VisibleBlocks(self._cache, self._position[:count])
+        caches = self._cache.step(count, None)
 
         def step() -> None:
             visible.follow()
-            self._step(visible.mask, caches, compiler)
+            self._step(visible.rows, visible.mask, caches, compiler)
 
-        with torch.inference_mode():
-            try:
-                # All slots are done: their steps change nothing.
-                step()
-            except torch.OutOfMemoryError:
-                raise
-            except Exception as error:
-                compiler.give_up(error)
-                return None
-            # Other types' experts are computed in a loop that asks the device, and after a capture that
-            # failed torch's allocator is not in order any more.
-            if not self._rows.is_cuda or self._head.weight.dtype != torch.bfloat16:
-                return step
-            try:
-                return Replayed(step, self._rows.device)
-            except torch.OutOfMemoryError:
-                raise
-            except Exception as error:
-                log.warning("Steps are launched kernel by kernel, which takes longer: %s", error)
-                return step
+        try:
+            # What fails here has written nothing but columns that are written again.
+            step()
+        except (torch.OutOfMemoryError, torch.AcceleratorError):
+            raise
+        except Exception as error:
+            compiler.give_up(error)
+            return False
+        self._fast_steps[count] = self._captured(step)
+        return True
 
-    def _step(self, mask: Any, caches: Sequence[Any], call: Callable[..., torch.Tensor]) -> None:
-        self._cache.follow()
-        embeddings = self._decoder.embed_tokens(self._last)[:, None]
-        states = self._run(embeddings, self._position[:, None], mask, caches, call)
-        logits = self._head(states[:, 0])
-        recent = self._text.gather(1, self._written[:, None] + self._window)
+    def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
+        # Other types' experts are computed in a loop that asks the device, and after a capture that
+        # failed torch's allocator is not in order any more.
+        if not self._rows.is_cuda or self._head.weight.dtype != torch.bfloat16:
+            return step
+        try:
+            return Replayed(step, self._rows.device)
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            log.warning("Steps are launched kernel by kernel, which takes longer: %s", error)
+            return step
+
+    def _step(
+        self,
+        rows: torch.Tensor,
+        mask: Any,
+        caches: Sequence[Any],
+        call: Callable[..., torch.Tensor],
+    ) -> None:
+        """A token of each of the first slots.
+
+        :param rows: (slots,) the order in which the layers have them.
+        """
+        count = len(rows)
+        self._cache.follow(rows)
+        embeddings = self._decoder.embed_tokens(self._last[rows])[:, None]
+        states = self._run(embeddings, self._position[rows, None], mask, caches, call)
+        logits = self._head(torch.empty_like(states[:, 0]).index_copy_(0, rows, states[:, 0]))
+        recent = self._text[:count].gather(1, self._written[:count, None] + self._window)
         banned = self._guard.banned(recent, logits.shape[1])
         tokens = logits.masked_fill(banned, float("-inf")).argmax(-1)
         self._guard.wrote(recent, tokens)
         # Slots that are done look at one column, and need no more of the GPU's time.
-        self._position.add_(1).mul_(~self._done)
-        self._write(self._rows, tokens)
+        self._position[:count].add_(1).mul_(~self._done[:count])
+        self._write(self._rows[:count], tokens)
 
     def _run(
         self,

@@ -50,14 +50,14 @@ class NgramGuard:
     def banned(self, recent: torch.Tensor, vocabulary: int) -> torch.Tensor:
         """Tokens that would complete an n-gram which the window holds already.
 
-        :param recent: (rows, widest): each row's latest tokens, the last one first; ``NO_TOKEN``
-            where fewer were generated.
+        :param recent: (rows, widest): the latest tokens of the first rows, the last one first;
+            ``NO_TOKEN`` where fewer were generated.
         :param vocabulary: number of token ids.
         :returns: (rows, vocabulary) of bool.
         """
-        before = self._sizes - 1
-        repeats = (self._repeated >= before) & (before >= 0)
-        repeats &= self._distances + before <= self._windows
+        before = self._sizes[: len(recent)] - 1
+        repeats = (self._repeated[: len(recent)] >= before) & (before >= 0)
+        repeats &= self._distances + before <= self._windows[: len(recent)]
         repeats &= (recent != NO_TOKEN) & ~torch.isin(recent, self._exempt)
         # A column beyond the vocabulary takes the hits of n-grams that do not repeat, because scatter
         # leaves it open which of several writes to one place wins.
@@ -71,5 +71,4 @@ class NgramGuard:
         :param recent: as :meth:`banned` had it.
         :param tokens: (rows,) of any row; those of a text that has ended do no harm.
         """
-        self._repeated += 1
-        self._repeated *= recent == tokens[:, None]
+        self._repeated[: len(recent)].add_(1).mul_(recent == tokens[:, None])

@@ -155,12 +155,12 @@ def test_pages_that_were_being_written_when_a_step_failed_are_read_again(
     expected = {reading.key: reading.text for reading in engine.read(pages(6))}
     step, failed = Slots.step, False
 
-    def failing(self: Slots, columns: int) -> None:
+    def failing(self: Slots, columns: int, slots: int) -> None:
         nonlocal failed
         if not failed and int((~self._done).sum()) >= 3:
             failed = True
             raise torch.OutOfMemoryError("CUDA out of memory") if memory else RuntimeError("lost")
-        step(self, columns)
+        step(self, columns, slots)
 
     monkeypatch.setattr(Slots, "step", failing)
     readings = {reading.key: reading for reading in engine.read(pages(6))}
@@ -171,7 +171,7 @@ def test_pages_that_were_being_written_when_a_step_failed_are_read_again(
 def test_a_page_that_fails_every_step_alone_has_an_error(
     engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(self: Slots, columns: int) -> None:
+    def failing(self: Slots, columns: int, slots: int) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
     monkeypatch.setattr(Slots, "step", failing)
@@ -210,7 +210,7 @@ def test_a_cancelled_page_leaves_and_the_others_are_read(
     def counting(self: Slots, columns: int) -> None:
         nonlocal steps
         steps += 1
-        step(self, columns)
+        step(self, columns, slots)
 
     monkeypatch.setattr(Slots, "step", counting)
     requests = pages(6)
@@ -270,7 +270,7 @@ def test_a_page_enters_while_others_are_being_written(
     def counting(self: Slots, columns: int) -> None:
         nonlocal steps
         steps += 1
-        step(self, columns)
+        step(self, columns, slots)
 
     def noting(self: Slots, slots: Sequence[int], *rest: Any) -> None:
         entered.extend((steps, slot) for slot in slots)
