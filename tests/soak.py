@@ -102,6 +102,7 @@ def soak(
                 lease_s=60,
                 wait_s=60,
                 page_s=None,
+                diary=None,
                 task={
                     "dag_id": "soak",
                     "run_id": "once",

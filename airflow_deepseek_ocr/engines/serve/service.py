@@ -107,24 +107,24 @@ class Service:
             self.metrics.watch_device(engine.clock.seconds)
             self.pages = Pages(engine, self._broken, slots)
             self.pages.start()
+            usual = max(_ACCEPTED_PER_SLOT * slots, _LEAST_ACCEPTED) * PAGE_TOKENS
+            self._places = Places(self._max_pending_tokens or usual)
+            self.touch()
+            self.capabilities = own_capabilities(
+                model.name,
+                model.revision,
+                engine.decoding,
+                context_length=engine.page_length,
+                pages=slots,
+                max_body_bytes=self.max_body_bytes,
+                version=__version__,
+                device=engine.device,
+                dtype=str(engine.dtype).removeprefix("torch."),
+            )
         except Exception as error:
             self.failure, self.state = error, "failed"
             self._on_end()
             return
-        usual = max(_ACCEPTED_PER_SLOT * slots, _LEAST_ACCEPTED) * PAGE_TOKENS
-        self._places = Places(self._max_pending_tokens or usual)
-        self.touch()
-        self.capabilities = own_capabilities(
-            model.name,
-            model.revision,
-            engine.decoding,
-            context_length=engine.page_length,
-            pages=slots,
-            max_body_bytes=self.max_body_bytes,
-            version=__version__,
-            device=engine.device,
-            dtype=str(engine.dtype).removeprefix("torch."),
-        )
         self.state = "ready"
         self.metrics.ready.set(1)
         log.info(
