@@ -239,8 +239,8 @@ def texts(bench: Bench) -> None:
             compiled=compiled,
         )
         asked = [
-            PageRequest(number, page.crop((0, 0, 620, 700)), "free", "small")
-            for number, page in enumerate(draw_pages(count))
+            PageRequest(number, page.crop((60, 60, 700, 500)), "free", "small")
+            for number, page in enumerate(draw_pages(count, words=5))
         ]
         single = {each.key: next(iter(engine.read([each]))).text for each in asked}
         together = {reading.key: reading for reading in engine.read(asked)}

@@ -13,20 +13,35 @@ from airflow_deepseek_ocr.ocr.engine import PageRequest
 
 #: An A4 page at 150 dots an inch, in pixels: 2 x 3 tiles in gundam mode.
 PAGE = (1240, 1754)
+_WORDS = """
+account address amount approved balance because before between building business certain children
+company contract country customer date delivery different discount document during evening every
+example family following general government important increase interest invoice large letter little
+market material matter meeting member minister moment money month morning nothing number office order
+other paid people percent period person place please point possible present price problem product
+public question quantity rather reason receipt report result school second service several should
+simple social something south special state still street summer supply system table telephone their
+thing think thousand three through today together total town travel under united value village water
+week which without work world would write year young
+"""
 SHORTEST, LONGEST, MEAN = 100, 2000, 800
 #: Tokens of such a page's prompt in gundam mode.
 GUNDAM_PROMPT = 910
 
 
-def draw_pages(count: int) -> list[Image.Image]:
-    """Pages full of print, each another."""
-    chance, pages = random.Random(0), []
+def draw_pages(count: int, words: int = 9) -> list[Image.Image]:
+    """Pages full of print, each another.
+
+    :param count: how many.
+    :param words: on each line.
+    """
+    chance, pages, vocabulary = random.Random(0), [], _WORDS.split()
     for _ in range(count):
         page = Image.new("RGB", PAGE, "white")
         pen = ImageDraw.Draw(page)
-        for row in range(60):
-            words = ("".join(chance.choices("abcdefghijklmnopqrst", k=8)) for _ in range(9))
-            pen.text((90, 80 + row * 27), " ".join(words), fill="black", font_size=20)
+        for row in range(52):
+            line = " ".join(chance.choices(vocabulary, k=words))
+            pen.text((90, 80 + row * 31), line, fill="black", font_size=22)
         pages.append(page)
     return pages
 

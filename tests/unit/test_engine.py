@@ -207,7 +207,7 @@ def test_a_cancelled_page_leaves_and_the_others_are_read(
 ) -> None:
     steps, step = 0, Slots.step
 
-    def counting(self: Slots, columns: int) -> None:
+    def counting(self: Slots, columns: int, slots: int) -> None:
         nonlocal steps
         steps += 1
         step(self, columns, slots)
@@ -267,7 +267,7 @@ def test_a_page_enters_while_others_are_being_written(
     entered: list[tuple[int, int]] = []
     enter, step, steps = Slots.enter, Slots.step, 0
 
-    def counting(self: Slots, columns: int) -> None:
+    def counting(self: Slots, columns: int, slots: int) -> None:
         nonlocal steps
         steps += 1
         step(self, columns, slots)
