@@ -194,15 +194,18 @@ class Campaign:
                 latest = now + self._plan.pause_s
                 name = self._choice()
                 # Where there is nothing to strike, the next moment brings another fault.
+                under_way = self._uncertain
                 if self._faults[name][1]():
                     self._count(name)
+                elif self._uncertain == under_way:
+                    latest = now
             self._tick()
             lines = self._lines()
 
     def _choice(self) -> str:
         """A kind of fault: mostly one that did not happen yet, so that short campaigns have them too."""
         new = [name for name in self._faults if name not in self._report.faults]
-        if new and self._random.random() < _NEW:
+        if new and self._any_task() is not None and self._random.random() < _NEW:
             return self._random.choice(new)
         weights = [weight for weight, _ in self._faults.values()]
         return self._random.choices(list(self._faults), weights)[0]
