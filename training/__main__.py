@@ -152,6 +152,7 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
+    from training import density
     from training.evaluate import EvaluationSet, as_table, evaluate
 
     sets = [
@@ -163,6 +164,9 @@ def _evaluate(options: argparse.Namespace) -> int:
         figures += evaluate(options.checkpoint, options.assets, [each])
         print(json.dumps(figures[-1].as_dict()), flush=True)
     print(as_table(figures))
+    print()
+    densities = [(f"{each.mode} {each.prompt}", each.by_density) for each in figures]
+    print(density.as_table([row for row in densities if row[1]]))
     if options.out:
         rows = [each.as_dict() for each in figures]
         options.out.write_text(json.dumps(rows, indent=2) + "\n")

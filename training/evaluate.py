@@ -17,9 +17,11 @@ from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageReque
 from airflow_deepseek_ocr.ocr.grounding import parse
 from airflow_deepseek_ocr.ocr.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
+from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from airflow_deepseek_ocr.ocr.results import Region
 from training.batches import BatchMaker
 from training.curriculum import LONGEST_ANSWER, STAGES
+from training.density import Band, ReadPage, bands, characters_per_token
 from training.page import Page
 from training.targets import choose_prompt, target
 
@@ -76,6 +78,8 @@ class Figures:
     :param without_end: share of pages without an end token.
     :param refused: share of pages without text that were answered with nothing; None where there
         are none.
+    :param by_density: the character error of pages that are printed more and more densely; empty where
+        ``character_error`` is None.
     """
 
     mode: str
@@ -87,6 +91,7 @@ class Figures:
     tables_right: float | None
     without_end: float
     refused: float | None = None
+    by_density: tuple[Band, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """For a log or a report; figures rounded to four digits."""
@@ -161,11 +166,13 @@ def _kind(rng: random.Random, prompt: str) -> str:
 def _measure(
     each: EvaluationSet, engine: TransformersEngine, pages: list[tuple[Page, str]]
 ) -> Figures:
+    resolution = get_resolution(each.mode)
     requests = (
         PageRequest(number, page.image.convert("RGB"), prompt, each.mode)
         for number, (page, prompt) in enumerate(pages)
     )
-    errors, lengths, overlaps, tables, endless, refused = [], [], [], [], 0, 0
+    pages_read: list[ReadPage] = []
+    overlaps, tables, endless, refused = [], [], 0, 0
     for reading in engine.read(requests):
         page, prompt = pages[int(str(reading.key))]
         _raise_failure(reading)
@@ -175,22 +182,29 @@ def _measure(
             _answer(reading.text, page, prompt),
         )
         refused += not reading.text.strip()
-        errors.append(Levenshtein.distance(truth.text, read.text))
-        lengths.append(max(1, len(truth.text)))
+        pages_read.append(
+            ReadPage(
+                characters_per_token(page, resolution),
+                Levenshtein.distance(truth.text, read.text),
+                max(1, len(truth.text)),
+            )
+        )
         overlaps += _overlaps(truth.regions, read.regions)
         tables += _tables_right(truth.text, read.text)
-    shares = sorted(error / length for error, length in zip(errors, lengths, strict=True))
+    shares = sorted(page.errors / page.characters for page in pages_read)
+    error = sum(page.errors for page in pages_read) / sum(page.characters for page in pages_read)
     reads_text = each.prompt not in _NO_TEXT_TO_READ
     return Figures(
         mode=each.mode,
         prompt=each.prompt,
         pages=len(pages),
-        character_error=sum(errors) / sum(lengths) if reads_text else None,
+        character_error=error if reads_text else None,
         median_error=shares[len(shares) // 2] if reads_text else None,
         box_overlap=_mean(overlaps),
         tables_right=_mean([float(right) for right in tables]),
         without_end=endless / len(pages),
         refused=refused / len(pages) if each.prompt == REFUSE else None,
+        by_density=bands(pages_read) if reads_text else (),
     )
 
 

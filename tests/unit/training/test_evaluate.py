@@ -11,7 +11,10 @@ from PIL import Image
 from airflow_deepseek_ocr.errors import UnavailableError
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest
 from airflow_deepseek_ocr.ocr.grounding import parse
+from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from training.batches import BatchMaker
+from training.density import as_table as as_density_table
+from training.density import characters_per_token
 from training.evaluate import (
     REFUSE,
     EvaluationSet,
@@ -24,7 +27,7 @@ from training.evaluate import (
     as_table,
     held_out_pages,
 )
-from training.page import Block, Line, Page
+from training.page import Block, Glyph, Line, Page
 
 
 class Reader:
@@ -145,3 +148,26 @@ def test_held_out_pages_are_always_the_same(assets: Path) -> None:
     each = EvaluationSet("small", "free", 4)
     pages, again = (list(held_out_pages(BatchMaker(assets, "heldout"), each)) for _ in range(2))
     assert [page.blocks for page, _ in pages] == [page.blocks for page, _ in again]
+
+
+def test_errors_are_told_by_how_densely_a_page_is_printed() -> None:
+    """In small mode a page of 100 pixels is seen at 6.4 times its size: a token sees ten pixels of it."""
+    sparse, dense = page("ab"), page("abcdefgh")
+    sparse.glyphs += [Glyph("a", 5, 5), Glyph("b", 15, 5)]
+    dense.glyphs += [Glyph(letter, 5, 5) for letter in "abcdefgh"]
+    figures = measure("free", Reader("ab", "abcd"), sparse, dense)
+    assert [(band.most, band.pages, band.character_error) for band in figures.by_density] == [
+        (3.0, 1, 0.0),
+        (float("inf"), 1, 0.5),
+    ]
+    table = as_density_table([("small free", figures.by_density)]).splitlines()
+    assert table[0].endswith("| 6 to 8 | 8 and more |")
+    assert table[2] == "| small free | 0.0% (1) |  |  |  |  | 50.0% (1) |"
+
+
+def test_in_tiles_the_tiles_tokens_count() -> None:
+    wide = Page(Image.new("L", (1280, 640), 255), "list")
+    wide.glyphs += [Glyph("a", 10, 10), Glyph("b", 30, 30), Glyph("c", 1270, 10)]
+    assert characters_per_token(wide, get_resolution("gundam")) == 1.5
+    assert characters_per_token(wide, get_resolution("small")) == 1.5
+    assert characters_per_token(Page(wide.image, "blank"), get_resolution("small")) == 0.0
