@@ -24,7 +24,7 @@ DOCUMENTS = ROOT / "demo" / "documents"
 RECIPE = Recipe("model", "r1", "markdown", "small", "", 72, 100, 30, 90, text_layer="off")
 LIMITS = Limits(max_pages=50, max_bytes=1_000_000)
 MARKDOWN = "# This page was read just as it should be"
-TEXT = f"<|ref|>title<|/ref|><|det|>[[0, 0, 99, 99]]<|/det|>\n{MARKDOWN}"
+TEXT = f"<|ref|>title<|/ref|><|det|>[[0, 0, 999, 999]]<|/det|>\n{MARKDOWN}"
 
 
 class FakeEngine:
