@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type
@@ -19,19 +17,21 @@ from airflow_deepseek_ocr.engines.ahead import Ahead
 from airflow_deepseek_ocr.engines.background import Background
 from airflow_deepseek_ocr.engines.chat import (
     CALLER_HEADER,
-    END_OF_TEXT,
-    OWN,
     PUBLISHED_TABLE_CELLS,
     Capabilities,
-    chat_request,
 )
-from airflow_deepseek_ocr.engines.data_url import data_url
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
 from airflow_deepseek_ocr.engines.http_answers import (
     content_of,
     retry_after,
     said_in,
     unreachable,
+)
+from airflow_deepseek_ocr.engines.http_page import (
+    EncodedPage,
+    encode,
+    reading_of,
+    request_body,
 )
 from airflow_deepseek_ocr.engines.http_session import (
     BrokenError,
@@ -57,8 +57,7 @@ from airflow_deepseek_ocr.errors import (
     UnavailableError,
 )
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest, Progress
-from airflow_deepseek_ocr.ocr.prompts import prompt_line
+from airflow_deepseek_ocr.ocr.engine import PageReading, PageRequest, Progress
 
 log = logging.getLogger(__name__)
 
@@ -72,16 +71,6 @@ _PAGES_AHEAD = 32
 _ENCODED = 8
 _POLL_S = 0.05
 _PROGRESS_EVERY_S = 5.0
-#: Tokens of a prompt besides the image and its line: the first one, and a line end.
-_PROMPT_EXTRA = 8
-
-
-@dataclass(frozen=True)
-class _Page:
-    request: PageRequest
-    image_url: str
-    line: str
-    size: tuple[int, int]
 
 
 class HttpEngine:
@@ -150,7 +139,9 @@ class HttpEngine:
             Background() as background,
             self._session(background, endpoint, bound) as session,
             Ahead(
-                requests, lambda each: self._encode(each, session), min(bound, _ENCODED)
+                requests,
+                lambda each: encode(each, self._capabilities_now(), session.endpoint),
+                min(bound, _ENCODED),
             ) as pages,
             _cancelled_at_the_end(in_flight),
         ):
@@ -219,21 +210,12 @@ class HttpEngine:
         finally:
             background.finish(session.close())
 
-    def _encode(self, request: PageRequest, session: Session) -> _Page:
-        """In the thread that draws pages: most of the work this side has with a page."""
-        capabilities = self._capabilities_now()
-        capabilities.require(request.prompt, request.resolution)
-        image_url = data_url(
-            request.image, local=session.endpoint.local, limit=capabilities.max_body_bytes
-        )
-        return _Page(request, image_url, prompt_line(request.prompt), request.image.size)
-
     def _capabilities_now(self) -> Capabilities:
         if self._met is None:
             raise RuntimeError("read() meets the server first")
         return self._met[1]
 
-    async def _read_page(self, session: Session, page: _Page) -> PageReading:
+    async def _read_page(self, session: Session, page: EncodedPage) -> PageReading:
         """A reading, whatever happens to this page alone.
 
         :raises DeepSeekOCRError: what concerns all pages: no server, wrong secret.
@@ -256,13 +238,15 @@ class HttpEngine:
             return PageReading(page.request.key, error=error.error)
         raise AssertionError("tenacity ends with an answer or an error")
 
-    async def _try(self, session: Session, page: _Page) -> PageReading:
+    async def _try(self, session: Session, page: EncodedPage) -> PageReading:
         endpoint, started = session.endpoint, time.monotonic()
         try:
             async with session.client.stream(
                 "POST",
                 "/v1/chat/completions",
-                json=self._body(page),
+                json=request_body(
+                    page, self._capabilities_now(), self._decoding, self._table_cells
+                ),
                 headers={CALLER_HEADER: self._caller},
             ) as response:
                 content = await content_of(response)
@@ -290,14 +274,14 @@ class HttpEngine:
                 )
             ) from None
         if response.status_code == httpx.codes.OK:
-            return self._reading(page, content, time.monotonic() - started)
+            return reading_of(page, content, time.monotonic() - started, self._capabilities_now())
         return await self._refused(session, endpoint, page, response, content)
 
     async def _refused(
         self,
         session: Session,
         endpoint: Endpoint,
-        page: _Page,
+        page: EncodedPage,
         response: httpx.Response,
         content: bytes,
     ) -> PageReading:
@@ -341,60 +325,6 @@ class HttpEngine:
         return PageReading(
             key, error=UnavailableError("server_refused", f"The server refused this page: {said}")
         )
-
-    def _body(self, page: _Page) -> dict[str, Any]:
-        capabilities, request, decoding = (
-            self._capabilities_now(),
-            page.request,
-            self._decoding,
-        )
-        most = min(
-            decoding.max_output_length, request.max_output_length or decoding.max_output_length
-        )
-        guard = request.guard or decoding
-        if capabilities.context_length is not None and capabilities.version is None:
-            # vLLM refuses what exceeds its context; a line has at most a token for each byte.
-            prompt = capabilities.vision_tokens(request.resolution, *page.size)
-            prompt += len(page.line.encode()) + _PROMPT_EXTRA
-            most = max(1, min(most, capabilities.context_length - prompt))
-        return chat_request(
-            model=capabilities.model,
-            image_url=page.image_url,
-            line=page.line,
-            resolution=request.resolution if len(capabilities.modes) > 1 else None,
-            max_tokens=most,
-            guard=(guard.ngram_size, guard.ngram_window),
-            table_cells=self._table_cells,
-            ignore_eos=decoding.forced,
-        )
-
-    def _reading(self, page: _Page, content: bytes, seconds: float) -> PageReading:
-        request = page.request
-        try:
-            answer = httpx.Response(200, content=content).json()
-            choice, usage = answer["choices"][0], answer.get("usage") or {}
-            details, own = usage.get("prompt_tokens_details") or {}, answer.get(OWN) or {}
-            vision = details.get("image_tokens")
-            if vision is None:
-                vision = self._capabilities_now().vision_tokens(request.resolution, *page.size)
-            return PageReading(
-                key=request.key,
-                text=str(choice["message"]["content"] or "").removesuffix(END_OF_TEXT),
-                finish_reason=FinishReason(choice["finish_reason"]),
-                vision_tokens=int(vision),
-                prompt_tokens=int(usage.get("prompt_tokens", 0)),
-                text_tokens=int(usage.get("completion_tokens", 0)),
-                seconds=float(own.get("seconds", seconds)),
-            )
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-            return PageReading(
-                request.key,
-                error=UnavailableError(
-                    "server_answer",
-                    f"The server's answer is no chat completion ({type(error).__name__}). Is it an "
-                    "OpenAI-compatible server with DeepSeek-OCR?",
-                ),
-            )
 
 
 @contextmanager
