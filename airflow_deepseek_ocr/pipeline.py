@@ -34,6 +34,7 @@ from airflow_deepseek_ocr.store.ledger import DEFAULT_LEASE, Ledger, failure
 from airflow_deepseek_ocr.store.rows import TaskInfo
 from airflow_deepseek_ocr.store.store import Store
 from airflow_deepseek_ocr.summary import Summary
+from airflow_deepseek_ocr.temporary import temporary_folder
 
 log = logging.getLogger(__name__)
 
@@ -342,7 +343,8 @@ class Pipeline:
 
 
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    parent = temporary_folder()
     try:
-        return tempfile.TemporaryDirectory(prefix="deepseek-ocr-")
+        return tempfile.TemporaryDirectory(prefix="deepseek-ocr-", dir=parent)
     except OSError as error:
-        raise local_disk("A temporary folder cannot be made", error) from error
+        raise local_disk(f"A temporary folder cannot be made in {parent}", error) from error

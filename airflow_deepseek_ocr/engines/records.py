@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -24,6 +23,7 @@ from airflow_deepseek_ocr.errors import (
     is_full,
     local_disk,
 )
+from airflow_deepseek_ocr.temporary import temporary_folder
 
 #: Names another folder for the records, such as one that two containers share.
 FOLDER_VARIABLE = "DEEPSEEK_OCR_SERVERS"
@@ -43,7 +43,7 @@ def servers_folder() -> Path:
     :raises UnavailableError: ``local_disk`` if there is no space for it.
     """
     name = f"airflow-deepseek-ocr-{os.geteuid()}"
-    folder = Path(os.environ.get(FOLDER_VARIABLE) or Path(tempfile.gettempdir()) / name)
+    folder = Path(os.environ.get(FOLDER_VARIABLE) or temporary_folder() / name)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import psutil
 import pytest
 
@@ -41,3 +43,17 @@ def test_a_server_that_cannot_be_written_down_is_not_left_behind(
         assert not any(each.is_running() and each.status() != "zombie" for each in started)
         kept = {path.suffix for path in servers_folder().iterdir()}
         assert kept <= {".lock", ".log"}
+
+
+def test_servers_of_a_full_disk_are_looked_for_where_they_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On another disk they would be started a second time."""
+    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    with small_disk_or_skip(8) as disk:
+        monkeypatch.setenv("TMPDIR", str(disk.path))
+        before = servers_folder()
+        disk.fill()
+        # A task that has not looked for a temporary folder before.
+        monkeypatch.setattr(tempfile, "tempdir", None)
+        assert servers_folder() == before == disk.path / before.name

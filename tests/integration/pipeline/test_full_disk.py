@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ def test_documents_wait_for_space_to_be_copied_to(
     source = ROOT / "demo" / "documents" / "letter.tiff"
     client.upload_file(str(source), bucket, source.name)
     uri = f"s3://{bucket}/{source.name}" if scheme == "s3" else source.as_uri()
-    monkeypatch.setattr(tempfile, "tempdir", str(disk.path))
+    monkeypatch.setenv("TMPDIR", str(disk.path))
     disk.fill()
     summary = pipeline().run([DocumentRef.of(uri)])
     assert rows(store) == {source.name: ("failed", "local_disk", True)}
@@ -56,8 +55,8 @@ def test_without_a_temporary_folder_nothing_is_claimed(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(UnavailableError, match="temporary folder") as caught:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "gone"))
+    with pytest.raises(UnavailableError, match="gone") as caught:
         pipeline().run([DocumentRef.of("file:///a.pdf")])
     assert caught.value.code == "local_disk"
     assert rows(store) == {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -246,7 +245,7 @@ def test_nothing_is_left_behind(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
     client.upload_file(str(DOCUMENTS / "letter.tiff"), bucket, "a.tiff")
     pipeline().run([DocumentRef(f"s3://{bucket}/a.tiff")])
 
