@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.errors import MissingExtraError, UnavailableError
+from airflow_deepseek_ocr.errors import ConfigurationError, MissingExtraError, UnavailableError
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,32 @@ def host_device(name: str) -> str:
     that this process may use. ``auto`` is the first one, or the CPU where there is none.
 
     :param name: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; another one stays as it is.
+    :raises ConfigurationError: ``device`` if the variable names no such GPU.
     """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    ids = None if visible is None else _ids(visible)
     kind, _, number = name.partition(":")
     if name == "auto":
-        usable = has_gpu() and visible not in ("", "-1")
+        usable = has_gpu() and ids != []
         kind, number = ("cuda", "0") if usable else ("cpu", "")
     if kind != "cuda" or not (number or "0").isdigit():
         return kind if name == "auto" else name
     index = int(number or 0)
-    ids = None if visible is None else [each.strip() for each in visible.split(",")]
     if ids is None:
         return f"cuda:{index}"
-    return f"cuda:{ids[index]}" if index < len(ids) else name
+    if index >= len(ids):
+        raise ConfigurationError(
+            "device",
+            f"Device {name!r} is none of this process's GPUs: CUDA_VISIBLE_DEVICES is {visible!r}, which "
+            f"names {len(ids)}, counted from cuda:0. Set the connection's device to one of them or to "
+            "auto, or change the variable.",
+        )
+    return f"cuda:{ids[index]}"
+
+
+def _ids(visible: str) -> list[str]:
+    # CUDA takes none from the first on that can be no GPU.
+    return list(takewhile(lambda each: each not in ("", "-1"), map(str.strip, visible.split(","))))
 
 
 def driver_and_gpus() -> tuple[str, list[Gpu]]:

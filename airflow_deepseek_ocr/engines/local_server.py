@@ -36,7 +36,10 @@ class LocalServer:
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What must be the same for two tasks to share a server; a device as the host has it."""
+        """What must be the same for two tasks to share a server; a device as the host has it.
+
+        :raises ConfigurationError: ``device`` if it is none that this process sees.
+        """
         return (
             self.kind,
             self.folder.resolve(),

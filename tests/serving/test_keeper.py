@@ -317,6 +317,7 @@ def test_another_user_reaches_neither_server_nor_secret(
         (("cuda:1", "GPU-a, GPU-b"), ("cuda", "GPU-b")),
         (("auto", ""), ("cpu", None)),
         (("auto", "-1"), ("cpu", "0")),
+        (("auto", " -1"), ("cpu", "0")),
     ],
 )
 def test_a_gpu_has_one_server_however_it_is_named(
@@ -335,6 +336,22 @@ def test_a_gpu_has_one_server_however_it_is_named(
     assert key(*one, "bfloat16") == key(*other, "bfloat16") != key(*one, "float16")
     assert key(*one) == key(*one, "float32" if other[0] == "cpu" else "bfloat16")
     assert key("cuda:7", None) != key(*one)
+
+
+@pytest.mark.parametrize(
+    ("device", "visible"),
+    [("cuda:2", "0,1"), ("cuda:1", "GPU-a"), ("cuda:1", "0,-1,1"), ("cuda:0", ""), ("cuda", "-1")],
+)
+def test_a_gpu_that_the_process_does_not_see_is_no_other(
+    device: str, visible: str, servers: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    vllm = VllmPlan(TINY_MODEL, "v", "", device, "auto", None, 60)
+    message = f"{device}'.*CUDA_VISIBLE_DEVICES is '{visible}'"
+    for look in (lambda: find(servers, replace(PLAN, device=device)), lambda: vllm.key):
+        with pytest.raises(ConfigurationError, match=message) as caught:
+            look()
+        assert caught.value.code == "device"
 
 
 def test_files_beside_the_server_are_not_its_own(tmp_path: Path) -> None:

@@ -141,6 +141,22 @@ def test_gpus_that_a_process_does_not_see(
     assert levels(all_checks(settings()))["gpu"] is Level.FAILURE
 
 
+def test_a_device_that_is_hidden_is_a_line_not_a_traceback(
+    gpu: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu([H100, H100])
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    for engine in ("resident", "vllm"):
+        hidden = settings(device="cuda:1", engine=engine, vllm_command="sh")
+        failed = {
+            check.name: check.message
+            for check in all_checks(hidden)
+            if check.level is Level.FAILURE
+        }
+        assert failed.keys() == {"server", "gpu"}
+        assert "CUDA_VISIBLE_DEVICES is '1'" in failed["server"]
+
+
 def test_weights_that_are_cut_short(tmp_path: Path) -> None:
     for path in TINY_MODEL.iterdir():
         (tmp_path / path.name).write_bytes(
