@@ -54,6 +54,7 @@ class ContinuousBatch:
     :param ahead: how often ``steps`` tokens more are asked for before the device must have answered a
         look: 1 keeps a GPU at work meanwhile, and costs each page so many steps in vain.
     :param clock: told what the device does when.
+    :param on_begun_anew: called when a page makes room for the others and will begin anew.
     """
 
     def __init__(
@@ -67,10 +68,11 @@ class ContinuousBatch:
         steps: int,
         ahead: int,
         clock: PhaseClock,
+        on_begun_anew: Callable[[], None],
     ) -> None:
         self._slots, self._embed, self._decode = slots, embed, decode
         self._most_tokens, self._steps, self._ahead = most_tokens, steps, ahead
-        self._clock = clock
+        self._clock, self._on_begun_anew = clock, on_begun_anew
         self.vision_pages, self._most_vision_pages = vision_pages, vision_pages
         self._usable = slots.count
         self._calm = 0
@@ -205,13 +207,14 @@ class ContinuousBatch:
             yield from self._enter(group[half:])
             return
         for page in group:
-            page.steps, page.seconds = 1, (time.monotonic() - started) / len(group)
+            page.steps = 1
+            page.seconds += (time.monotonic() - started) / len(group)
         self._pages.running.update(taken)
 
     def _write(self) -> Iterator[PageReading]:
         running, started = self._pages.running, time.monotonic()
-        self._make_room()
         try:
+            self._make_room()
             with self._clock.phase("decode"):
                 for _ in range(self._steps):
                     longest = max(len(page.prompt_ids) + page.steps for page in running.values())
@@ -251,7 +254,7 @@ class ContinuousBatch:
             }
         ):
             slot, page = running.popitem()
-            log.debug("No room in the key-value cache; page %s begins anew.", page.key)
+            self._on_begun_anew()
             self._slots.leave([slot])
             for _, then in self._pages.looks:
                 then.pop(slot, None)

@@ -55,8 +55,9 @@ class Slots:
     :param length: most columns of a slot in the cache: prompt and text of a page, in tokens.
     :param blocks: of the cache; None for as many as all slots can fill.
     :param decoding: how text is generated.
-    :param compiler: compiles the decoder's layers; None for none. Where that fails, or the step cannot
-        be captured, it says so and steps are run kernel by kernel.
+    :param compiler: compiles the decoder's layers, here and now; None for none. Where that fails, or the
+        step cannot be captured, it says so and steps are run kernel by kernel.
+    :raises torch.OutOfMemoryError: the cache, or a step of all slots, does not fit.
     """
 
     def __init__(
@@ -101,14 +102,18 @@ class Slots:
         )
         self._window = self._before - 1 - torch.arange(widest, device=device)
         self._beside = BesideStream(device)
-        self._compiler = compiler
         # Where few pages are written, a step of few slots is several times faster.
         self._levels = [*(level for level in _LEVELS if level < count), count]
         self._fast_steps: dict[int, Callable[[], None]] = {}
+        # Before any page has come: those that are being written would wait for the compiler, and with
+        # them in the cache there would be no way back from too little memory.
+        for level in reversed(self._levels):
+            if compiler is not None and compiler.works:
+                self._prepare_fast_step(level, compiler)
 
     @property
     def is_fast(self) -> bool:
-        """Whether its steps so far were compiled."""
+        """Whether its steps are compiled."""
         return bool(self._fast_steps)
 
     @property
@@ -173,18 +178,16 @@ class Slots:
         :param slots: how many of the first are in use.
         """
         count = next(level for level in self._levels if level >= slots)
-        if self._compiler is not None and self._compiler.works:
-            if count in self._fast_steps:
-                self._fast_steps[count]()
-                return
-            if self._begin_fast_steps(count, self._compiler):
-                return
+        if count in self._fast_steps:
+            self._fast_steps[count]()
+            return
         seen = self._columns[:columns]
         mask = (seen <= self._position[:count, None])[:, None, None]
         self._step(self._rows[:count], mask, self._cache.step(count, seen), _call)
 
-    def _begin_fast_steps(self, count: int, compiler: LayerCompiler) -> bool:
-        """Do the first compiled step of so many slots; False, and nothing, if that is impossible."""
+    @torch.inference_mode()
+    def _prepare_fast_step(self, count: int, compiler: LayerCompiler) -> None:
+        """Compile and capture the step of so many slots, if that is possible."""
         use_fused_attention(self._decoder.config)
         visible = VisibleBlocks(self._cache, self._position[:count])
         caches = self._cache.step(count, None)
@@ -194,15 +197,13 @@ class Slots:
             self._step(visible.rows, visible.mask, caches, compiler)
 
         try:
-            # What fails here has written nothing but columns that are written again.
-            step()
+            step()  # All slots are done, and write to nowhere.
         except (torch.OutOfMemoryError, torch.AcceleratorError):
             raise
         except Exception as error:
             compiler.give_up(error)
-            return False
+            return
         self._fast_steps[count] = self._captured(step)
-        return True
 
     def _captured(self, step: Callable[[], None]) -> Callable[[], None]:
         # Other types' experts are computed in a loop that asks the device, and after a capture that

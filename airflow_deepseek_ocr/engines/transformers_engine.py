@@ -93,6 +93,8 @@ class TransformersEngine:
         self._tokens = SpecialTokens.of(self._tokenizer)
         self._embed = PromptEmbedder(self._model, self._tokens)
         self.clock = PhaseClock(self._model.device)
+        #: Pages that made room in the key-value cache for others and were begun anew.
+        self.begun_anew = 0
         self._compiler: LayerCompiler | None = None
         if self._on_gpu if compiled is None else compiled:
             use_compiler_cache()
@@ -119,8 +121,9 @@ class TransformersEngine:
             steps=_STEPS_GPU if self._on_gpu else _STEPS_CPU,
             ahead=1 if self._on_gpu else 0,
             clock=self.clock,
+            on_begun_anew=self._count_begun_anew,
         )
-        before = self.clock.seconds()
+        before, anew = self.clock.seconds(), self.begun_anew
         workers = min(_MOST_PREPARING, os.cpu_count() or 1) if self._on_gpu else 1
         with Ahead(requests, self._prepare, bound=2 * kept.vision_pages, workers=workers) as pages:
             try:
@@ -133,7 +136,15 @@ class TransformersEngine:
             phase: seconds - before.get(phase, 0.0)
             for phase, seconds in self.clock.seconds().items()
         }
-        log.info("The %s's time: %s", "GPU" if self._on_gpu else "CPU", as_shares(spent))
+        log.info(
+            "The %s's time: %s; %d pages were begun anew for want of memory",
+            "GPU" if self._on_gpu else "CPU",
+            as_shares(spent),
+            self.begun_anew - anew,
+        )
+
+    def _count_begun_anew(self) -> None:
+        self.begun_anew += 1
 
     def close(self) -> None:
         """See :meth:`airflow_deepseek_ocr.ocr.engine.Engine.close`."""

@@ -138,6 +138,7 @@ def test_the_metrics_say_what_the_time_goes_into(server: Server, table: Image.Im
     before = [server.metric(name) for name in names]
     list(engine_for(server).read([PageRequest(1, table, "free", "tiny", 8)]))
     assert all(server.metric(name) > old for name, old in zip(names, before, strict=True))
+    assert server.metric("deepseek_ocr_pages_begun_anew_total") == 0
 
 
 def test_what_the_server_says_of_itself(server: Server) -> None:

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from airflow_deepseek_ocr.engines import transformers_engine
+from airflow_deepseek_ocr.engines.slots import Slots
 from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
 from airflow_deepseek_ocr.model.compiled import LayerCompiler
 from airflow_deepseek_ocr.ocr.decoding import Decoding
@@ -105,6 +106,38 @@ def test_slots_are_kept_for_the_next_call(
     monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=5))
     list(engine.read(requests[:1]))
     assert len(made) == 3
+
+
+def test_steps_are_compiled_before_the_first_page_enters(
+    monkeypatch: pytest.MonkeyPatch, requests: list[PageRequest]
+) -> None:
+    compiled = 0
+
+    def backend(graph: Any, example: Any) -> Any:
+        nonlocal compiled
+        compiled += 1
+        return graph.forward
+
+    engine = with_backend(monkeypatch, backend)
+    slots = engine._take_slots().slots
+    assert slots.is_fast
+    assert compiled == 2
+
+
+def test_too_little_memory_for_a_step_of_all_slots_makes_fewer(
+    monkeypatch: pytest.MonkeyPatch, requests: list[PageRequest], expected: dict[Any, str]
+) -> None:
+    step = Slots._step
+
+    def failing(self: Slots, rows: torch.Tensor, *others: Any) -> None:
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        step(self, rows, *others)
+
+    monkeypatch.setattr(Slots, "_step", failing)
+    engine = with_backend(monkeypatch, "eager")
+    assert engine._take_slots().slots.count == 2
+    assert {reading.key: reading.text for reading in engine.read(requests)} == expected
 
 
 @pytest.mark.slow

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ import torch
 from PIL import Image, ImageDraw
 
 from airflow_deepseek_ocr.engines import continuous, local
+from airflow_deepseek_ocr.engines.continuous import ContinuousBatch
 from airflow_deepseek_ocr.engines.embedding import PreparedPage, PromptEmbedder
 from airflow_deepseek_ocr.engines.local import LocalEngineKey, get_local_engine
 from airflow_deepseek_ocr.engines.slots import Slots
@@ -18,7 +19,7 @@ from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
 from airflow_deepseek_ocr.errors import ConfigurationError
 from airflow_deepseek_ocr.ocr.decoding import Decoding, Guard
 from airflow_deepseek_ocr.ocr.documents import open_document
-from airflow_deepseek_ocr.ocr.engine import FinishReason, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest, Progress
 from tests.conftest import ROOT, TINY_MODEL
 
 DOCUMENTS = ROOT / "demo" / "documents"
@@ -166,6 +167,54 @@ def test_pages_that_were_being_written_when_a_step_failed_are_read_again(
     readings = {reading.key: reading for reading in engine.read(pages(6))}
     assert failed
     assert {key: reading.text for key, reading in readings.items()} == expected
+
+
+def test_pages_are_read_again_when_finding_room_for_them_failed(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=20))
+    expected = {reading.key: reading.text for reading in engine.read(pages(6))}
+    provide, calls = Slots.provide, 0
+
+    def failing(self: Slots, columns: Mapping[int, int]) -> bool:
+        nonlocal calls
+        calls += 1
+        if calls == 9:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return provide(self, columns)
+
+    monkeypatch.setattr(Slots, "provide", failing)
+    readings = {reading.key: reading.text for reading in engine.read(pages(6))}
+    assert calls > 9
+    assert readings == expected
+
+
+def test_a_page_that_made_room_is_counted_and_keeps_its_time(
+    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=20))
+    expected = {reading.key: reading.text for reading in engine.read(pages(2))}
+    before, provide, calls = engine.begun_anew, Slots.provide, 0
+
+    def full_once(self: Slots, columns: Mapping[int, int]) -> bool:
+        nonlocal calls
+        both = len(columns) == 2
+        calls += both
+        return not (both and calls == 3) and provide(self, columns)
+
+    enter = ContinuousBatch._enter
+
+    def slow(self: ContinuousBatch, group: list[PreparedPage]) -> Iterator[PageReading]:
+        for page in group:
+            page.seconds += 100.0
+        yield from enter(self, group)
+
+    monkeypatch.setattr(Slots, "provide", full_once)
+    monkeypatch.setattr(ContinuousBatch, "_enter", slow)
+    readings = {reading.key: reading for reading in engine.read(pages(2))}
+    assert engine.begun_anew == before + 1
+    assert {key: reading.text for key, reading in readings.items()} == expected
+    assert sorted(reading.seconds // 100 for reading in readings.values()) == [1, 2]
 
 
 def test_a_page_that_fails_every_step_alone_has_an_error(

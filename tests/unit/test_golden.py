@@ -175,6 +175,7 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
         steps=chance.choice([1, 4]),
         ahead=seed % 2,
         clock=PhaseClock(torch.device("cpu")),
+        on_begun_anew=lambda: None,
     )
     order = chance.sample(sorted(cases), len(cases))
     pages = [

@@ -54,12 +54,15 @@ class Metrics:
             "deepseek_ocr_ready", "1 when the model is loaded", registry=self._registry
         )
 
-    def watch_device(self, seconds: Callable[[], dict[str, float]]) -> None:
-        """Show what the device's time goes into.
+    def watch_engine(
+        self, seconds: Callable[[], dict[str, float]], begun_anew: Callable[[], int]
+    ) -> None:
+        """Show what the device's time goes into, and how often a page was begun in vain.
 
         :param seconds: gives the seconds so far by phase.
+        :param begun_anew: gives the pages so far that made room in the key-value cache for others.
         """
-        self._registry.register(_DeviceSeconds(seconds))
+        self._registry.register(_EngineFigures(seconds, begun_anew))
 
     def count(self, resolution: str, reading: PageReading, seconds: float) -> None:
         """Add a page that was read, or failed.
@@ -79,9 +82,11 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class _DeviceSeconds(Collector):
-    def __init__(self, seconds: Callable[[], dict[str, float]]) -> None:
-        self._seconds = seconds
+class _EngineFigures(Collector):
+    def __init__(
+        self, seconds: Callable[[], dict[str, float]], begun_anew: Callable[[], int]
+    ) -> None:
+        self._seconds, self._begun_anew = seconds, begun_anew
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         family = CounterMetricFamily(
@@ -92,3 +97,8 @@ class _DeviceSeconds(Collector):
         for phase, seconds in self._seconds().items():
             family.add_metric([phase], seconds)
         yield family
+        yield CounterMetricFamily(
+            "deepseek_ocr_pages_begun_anew",
+            "Pages that made room in the key-value cache for others and were begun anew",
+            value=self._begun_anew(),
+        )

@@ -104,7 +104,7 @@ class Service:
                 decoding=model.decoding,
             )
             slots = engine.plan().slots
-            self.metrics.watch_device(engine.clock.seconds)
+            self.metrics.watch_engine(engine.clock.seconds, lambda: engine.begun_anew)
             self.pages = Pages(engine, self._broken, slots)
             self.pages.start()
             usual = max(_ACCEPTED_PER_SLOT * slots, _LEAST_ACCEPTED) * PAGE_TOKENS
