@@ -51,6 +51,21 @@ def test_who_was_away_has_saved_nothing() -> None:
     assert 4 <= drawn(queue, 10).count("b") <= 6
 
 
+def test_what_is_taken_out_costs_nothing() -> None:
+    queue: FairQueue[str] = FairQueue()
+    gone = [f"gone {number}" for number in range(100)]
+    for each in gone:
+        queue.put(each, "a", 1000)
+    for each in gone:
+        queue.remove(each, "a")
+    queue.remove("never there", "a")
+    queue.put("a", "a", 1000)
+    for _ in range(10):
+        queue.put("b", "b", 1000)
+    assert "a" in drawn(queue, 2)
+    assert len(queue) == 9
+
+
 @given(
     st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 5000), st.booleans()), max_size=60)
 )

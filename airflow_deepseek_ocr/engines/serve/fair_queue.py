@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
-from itertools import count
+from collections import deque
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -12,18 +11,18 @@ Item = TypeVar("Item")
 class FairQueue(Generic[Item]):
     """Start-time fair queueing (Goyal, Vin and Cheng, 1996): each caller's share is counted in tokens.
 
-    An item begins, in virtual time, when the caller's last one ends, or now if that is past; the one that
-    begins first is next. A caller's items keep their order. Not safe for threads by itself.
+    A caller's next item begins, in virtual time, when its last one ends, or now if that is past; the one
+    that begins first is next. A caller's items keep their order, and only those that are taken count. Not
+    safe for threads by itself.
     """
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Item]] = []
-        self._ends: dict[str, float] = {}
+        self._waiting: dict[str, deque[tuple[Item, int]]] = {}
+        self._begins: dict[str, float] = {}
         self._now = 0.0
-        self._order = count()
 
     def __len__(self) -> int:
-        return len(self._heap)
+        return sum(map(len, self._waiting.values()))
 
     def put(self, item: Item, caller: str, tokens: int) -> None:
         """Add an item.
@@ -32,15 +31,40 @@ class FairQueue(Generic[Item]):
         :param caller: whose it is.
         :param tokens: what it costs.
         """
-        begin = max(self._now, self._ends.get(caller, 0.0))
-        self._ends[caller] = begin + tokens
-        heapq.heappush(self._heap, (begin, next(self._order), item))
+        if caller not in self._waiting:
+            self._begins[caller] = max(self._now, self._begins.get(caller, 0.0))
+        self._waiting.setdefault(caller, deque()).append((item, tokens))
 
     def get(self) -> Item:
         """The next item.
 
-        :raises IndexError: there is none.
+        :raises ValueError: there is none.
         """
-        self._now, _, item = heapq.heappop(self._heap)
-        self._ends = {caller: end for caller, end in self._ends.items() if end > self._now}
+        caller = min(self._waiting, key=self._begins.__getitem__)
+        item, tokens = self._waiting[caller].popleft()
+        self._now = self._begins[caller]
+        self._begins[caller] += tokens
+        self._drop_if_empty(caller)
+        self._begins = {
+            who: begin
+            for who, begin in self._begins.items()
+            if who in self._waiting or begin > self._now
+        }
         return item
+
+    def remove(self, item: Item, caller: str) -> None:
+        """Take an item out that nobody waits for any more, if it is still here.
+
+        :param item: what was put, compared by identity.
+        :param caller: whose it is.
+        """
+        queue = self._waiting.get(caller, deque())
+        for number, (each, _) in enumerate(queue):
+            if each is item:
+                del queue[number]
+                self._drop_if_empty(caller)
+                return
+
+    def _drop_if_empty(self, caller: str) -> None:
+        if not self._waiting[caller]:
+            del self._waiting[caller]

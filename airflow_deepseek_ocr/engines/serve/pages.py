@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -56,10 +56,18 @@ class _Source:
         self._changed = threading.Condition()
         self._finishing = self._stopped = False
 
-    def put(self, waiting: _Waiting, caller: str, tokens: int) -> None:
+    def put(self, waiting: _Waiting, caller: str, tokens: int) -> bool:
+        """Whether the page may still be drawn."""
         with self._changed:
-            self._queue.put(waiting, caller, tokens)
-            self._changed.notify()
+            if not self._stopped:
+                self._queue.put(waiting, caller, tokens)
+                self._changed.notify()
+            return not self._stopped
+
+    def forget(self, waiting: _Waiting, caller: str) -> None:
+        """Nobody waits for this page any more, if it was not drawn yet."""
+        with self._changed:
+            self._queue.remove(waiting, caller)
 
     def answered(self) -> None:
         """There is a reading of one of the pages drawn."""
@@ -155,11 +163,13 @@ class Pages:
         key = next(self._keys)
         waiting = _Waiting(make(key, gone.is_set), loop, loop.create_future(), gone)
         self._waiting[key] = waiting
-        self._source.put(waiting, caller, tokens)
         try:
+            if not self._source.put(waiting, caller, tokens):
+                return _unread(key)
             return await waiting.reading
         finally:
             gone.set()
+            self._source.forget(waiting, caller)
             self._waiting.pop(key, None)
 
     def _run(self) -> None:
@@ -169,15 +179,11 @@ class Pages:
         except Exception as error:
             log.exception("The engine ended.")
             self._error = error
-            for waiting in list(self._waiting.values()):
-                waiting.give(
-                    PageReading(
-                        waiting.request.key,
-                        error=UnavailableError("server_broken", "The server's engine ended."),
-                    )
-                )
             self._on_broken()
         finally:
+            self._source.stop()
+            for waiting in list(self._waiting.values()):
+                waiting.give(_unread(waiting.request.key))
             self._source.drawn.set()
 
     def _deliver(self, readings: Iterable[PageReading]) -> None:
@@ -189,3 +195,7 @@ class Pages:
             code = reading.error.code if reading.error else ""
             if code == "engine_error" and not self._engine.works():
                 raise UnavailableError(code, "The device does not compute any more.")
+
+
+def _unread(key: Hashable) -> PageReading:
+    return PageReading(key, error=UnavailableError("server_broken", "The server's engine ended."))
