@@ -175,12 +175,27 @@ class Keeper:
                 "servers_folder", f"The path {place.socket} is too long for a Unix socket."
             )
         create_secret(place.secret_file)
+        with contextlib.ExitStack() as undo:
+            # Nobody would find what is not written down, and a server would keep the device's memory.
+            undo.callback(place.secret_file.unlink, missing_ok=True)
+            record = self._launch(place, crashes, undo)
+            record.save(self._folder)
+            undo.pop_all()
+        log.info("Started a server for %s (process %d)", plan.description, record.pid)
+        return record
+
+    def _launch(
+        self, place: Place, crashes: list[float], undo: contextlib.ExitStack
+    ) -> ServerRecord:
+        plan = self._plan
         launch = plan.launch(place)
         log_file = self._folder / f"{plan.key}.log"
         with contextlib.suppress(FileNotFoundError):
             log_file.replace(log_file.with_suffix(".previous.log"))
         process = _start_detached(launch, log_file)
-        record = ServerRecord(
+        # Its number is nobody else's as long as this process has it as an object.
+        undo.callback(lambda: _kill_group(process.pid))
+        return ServerRecord(
             key=plan.key,
             kind=plan.kind,
             description=plan.description,
@@ -193,15 +208,6 @@ class Keeper:
             log_file=str(log_file),
             crashes=crashes,
         )
-        try:
-            record.save(self._folder)
-        except OSError:
-            # Nobody would find it, and it would keep the device's memory.
-            kill_session(record)
-            place.secret_file.unlink(missing_ok=True)
-            raise
-        log.info("Started a server for %s (process %d)", plan.description, record.pid)
-        return record
 
     def _crashes(self) -> list[float]:
         """When servers of this plan crashed; the one written down last has.
@@ -287,8 +293,12 @@ def kill_session(record: ServerRecord) -> None:
     Records outlive servers and reboots: a group whose number others have by now is left alone.
     """
     if record.group_is_its_own():
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(record.pid, signal.SIGKILL)
+        _kill_group(record.pid)
+
+
+def _kill_group(number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(number, signal.SIGKILL)
 
 
 def log_tail(path: Path) -> str:

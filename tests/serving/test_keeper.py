@@ -20,7 +20,9 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr import __version__, cli
+from airflow_deepseek_ocr.connection import Settings
 from airflow_deepseek_ocr.engines import gpu
+from airflow_deepseek_ocr.engines.choice import server_plan
 from airflow_deepseek_ocr.engines.http_engine import HttpEngine
 from airflow_deepseek_ocr.engines.keeper import Keeper, Place, kill_session
 from airflow_deepseek_ocr.engines.records import (
@@ -190,6 +192,37 @@ def test_a_program_that_is_not_there(servers: Path) -> None:
     with pytest.raises(ConfigurationError, match="/nowhere/python") as caught:
         find(servers, plan)
     assert caught.value.code == "server_command"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"vllm_options": "'"}, {"vllm_command": "'"}, {"server_python": "/nowhere/python"}]
+)
+def test_what_cannot_be_started_leaves_no_secret(wrong: dict[str, str], tmp_path: Path) -> None:
+    settings = Settings.of(wrong)
+    chosen = "resident" if settings.server_python else "vllm"
+    with pytest.raises(ConfigurationError):
+        Keeper(server_plan(settings, chosen, TINY_MODEL), tmp_path, 5).find()
+    assert list(tmp_path.glob("*.secret")) == []
+
+
+def test_a_starter_that_is_told_to_stop_leaves_no_server_that_nobody_finds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "python"
+    slow.write_text("#!/bin/sh\nexec sleep 100\n")
+    slow.chmod(0o755)
+    started = []
+
+    def save(record: ServerRecord, folder: Path) -> None:
+        started.append(psutil.Process(record.pid))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ServerRecord, "save", save)
+    with pytest.raises(KeyboardInterrupt):
+        find(tmp_path, replace(PLAN, python=str(slow)))
+    ended, left = psutil.wait_procs(started, 5)
+    assert (len(ended), left) == (1, [])
+    assert list(tmp_path.glob("*.secret")) == []
 
 
 def test_a_server_that_takes_too_long_can_be_stopped(
