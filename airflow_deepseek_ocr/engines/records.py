@@ -4,6 +4,7 @@ user's own."""
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
 from collections.abc import Iterator
@@ -24,6 +25,8 @@ from airflow_deepseek_ocr.errors import (
     local_disk,
 )
 from airflow_deepseek_ocr.temporary import temporary_folder
+
+log = logging.getLogger(__name__)
 
 #: Names another folder for the records, such as one that two containers share.
 FOLDER_VARIABLE = "DEEPSEEK_OCR_SERVERS"
@@ -216,11 +219,19 @@ def note_end(path: Path | None) -> Iterator[None]:
     except DeepSeekOCRError as error:
         record = _own_record(path)
         if record is not None:
-            record.with_failure(error).save(path.parent)
+            _note_failure(record.with_failure(error), path.parent)
         raise
     record = _own_record(path)
     if record is not None:
         record.remove(path.parent)
+
+
+def _note_failure(record: ServerRecord, folder: Path) -> None:
+    try:
+        record.save(folder)
+    except OSError as error:
+        # The server's log is to end with its own error.
+        log.warning("Why the server ended cannot be written down in %s: %s", folder, error)
 
 
 def _own_record(path: Path) -> ServerRecord | None:

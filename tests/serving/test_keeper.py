@@ -29,6 +29,7 @@ from airflow_deepseek_ocr.engines.records import (
     FOLDER_VARIABLE,
     ServerRecord,
     load_record,
+    note_end,
     servers_folder,
 )
 from airflow_deepseek_ocr.engines.resident import ResidentPlan
@@ -292,6 +293,17 @@ def test_records_that_cannot_be_read_are_none(tmp_path: Path) -> None:
     for text in ("", "[]", "{}", json.dumps({"key": "k"})):
         (tmp_path / "k.json").write_text(text)
         assert load_record(tmp_path, "k") is None
+
+
+def test_why_a_server_ended_is_told_where_it_cannot_be_written_down(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    record = ServerRecord("k", "resident", "", "1", os.getpid(), 0.0, "", None, "", "")
+    record.save(tmp_path)
+    (tmp_path / f"k.{os.getpid()}.partial").mkdir()
+    with pytest.raises(UnavailableError, match="the model is gone"), note_end(tmp_path / "k.json"):
+        raise UnavailableError("model_missing", "the model is gone")
+    assert f"cannot be written down in {tmp_path}" in caplog.text
 
 
 def test_what_one_process_may_not_share() -> None:
