@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.errors import DeepSeekOCRError, local_disk
+from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError, local_disk
 from airflow_deepseek_ocr.ocr.documents import Document, Limits, Page
 from airflow_deepseek_ocr.ocr.drawing import Drawer
 from airflow_deepseek_ocr.ocr.engine import Engine, Progress
@@ -242,9 +242,10 @@ class Pipeline:
         try:
             return self._sources.fetch(reading.ref, target, wanted) is not None
         except OSError as error:
-            raise local_disk(
-                f"{reading.ref.uri} cannot be copied to {target.parent}", error
-            ) from error
+            # A client's traceback may hold its request.
+            raise UnavailableError(
+                "storage_unavailable", f"{reading.ref.uri}: {error}; try again later."
+            ) from None
 
     def _claim(self, ref: DocumentRef) -> Lease | None:
         with self._lock:

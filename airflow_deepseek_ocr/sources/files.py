@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from airflow_deepseek_ocr.errors import DocumentError, UnavailableError, is_full
+from airflow_deepseek_ocr.errors import DocumentError, UnavailableError
 from airflow_deepseek_ocr.ocr.documents import Limits
 from airflow_deepseek_ocr.ocr.identity import DocumentRef
-from airflow_deepseek_ocr.sources.source import Wanted
+from airflow_deepseek_ocr.sources.source import Wanted, write_copy
 
 _COPY_CHUNK = 1 << 20
 
@@ -31,8 +32,8 @@ class FileSource:
         """See :meth:`airflow_deepseek_ocr.sources.source.Source.fetch`.
 
         :raises DocumentError: ``missing_file``, ``overwritten``, ``empty_file``, ``too_many_bytes``.
-        :raises UnavailableError: ``access_denied``, ``storage_unavailable``, ``changing_file``.
-        :raises OSError: the disk that ``target`` is on is full.
+        :raises UnavailableError: ``access_denied``, ``changing_file``, ``local_disk``.
+        :raises OSError: reading fails in another way.
         """
         if ref.version and not wanted(ref):
             return None
@@ -46,12 +47,6 @@ class FileSource:
         except PermissionError:
             raise UnavailableError(
                 "access_denied", f"{ref.uri}: this user may not read it; change its permissions."
-            ) from None
-        except OSError as error:
-            if is_full(error):
-                raise  # of the copy's disk, not of the storage
-            raise UnavailableError(
-                "storage_unavailable", f"{ref.uri}: {error}; try again later."
             ) from None
         if ref.version and found.version != ref.version:
             raise DocumentError(
@@ -93,16 +88,21 @@ def copy_hashed(source: BinaryIO, target: Path, ref: DocumentRef, limits: Limits
     """Copy an open file, and take a hash of its content for its version.
 
     :raises DocumentError: ``empty_file``, ``too_many_bytes``.
-    :raises UnavailableError: ``changing_file`` if a local file was written to meanwhile.
+    :raises UnavailableError: ``changing_file`` if a local file was written to meanwhile;
+        ``local_disk``.
     """
     digest, size = hashlib.sha256(), 0
     before = _state(source)
-    with target.open("wb") as file:
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal size
         while chunk := source.read(_COPY_CHUNK):
             size += len(chunk)
             limits.check_bytes(size)  # while copying: not every store tells the size beforehand
             digest.update(chunk)
-            file.write(chunk)
+            yield chunk
+
+    write_copy(ref.uri, chunks(), target)
     if _state(source) != before:
         raise UnavailableError(
             "changing_file",

@@ -19,7 +19,7 @@ from airflow_deepseek_ocr.errors import (
 )
 from airflow_deepseek_ocr.ocr.documents import Limits
 from airflow_deepseek_ocr.ocr.identity import DocumentRef
-from airflow_deepseek_ocr.sources.source import Wanted
+from airflow_deepseek_ocr.sources.source import Wanted, write_copy
 
 _COPY_CHUNK = 1 << 20
 
@@ -116,7 +116,9 @@ class S3Source:
         """See :meth:`airflow_deepseek_ocr.sources.source.Source.fetch`.
 
         :raises DocumentError: ``missing_key``, ``overwritten``, ``empty_file``, ``too_many_bytes``.
-        :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
+        :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``,
+            ``local_disk``.
+        :raises OSError: the client fails in another way, such as at a file with its credentials.
         """
         if ref.version and not wanted(ref):
             return None
@@ -141,9 +143,7 @@ class S3Source:
                 if not ref.version and not wanted(found):
                     return None
                 self._limits.check_bytes(response["ContentLength"])
-                with target.open("wb") as file:
-                    for chunk in body.iter_chunks(_COPY_CHUNK):
-                        file.write(chunk)
+                write_copy(ref.uri, body.iter_chunks(_COPY_CHUNK), target)
         return found
 
 

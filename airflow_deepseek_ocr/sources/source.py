@@ -1,12 +1,13 @@
-"""The protocol of a source, and the choice of one by a URI's scheme."""
+"""The protocol of a source, the choice of one by a URI's scheme, and the copy they make."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from airflow_deepseek_ocr.errors import DocumentError
+from airflow_deepseek_ocr.errors import DocumentError, local_disk
 from airflow_deepseek_ocr.ocr.identity import DocumentRef
 
 #: Whether a version is to be read; asked as soon as the version is known.
@@ -24,8 +25,9 @@ class Source(Protocol):
         :param wanted: asked before the content is fetched, where the version is known by then.
         :return: the document with its version, or None if it is not wanted.
         :raises DocumentError: the document is gone, was overwritten, is empty or too large.
-        :raises UnavailableError: the storage does not answer, or not to us.
-        :raises OSError: ``target`` cannot be written.
+        :raises UnavailableError: the storage does not answer, or not to us; ``local_disk`` if
+            ``target`` cannot be written.
+        :raises OSError: the storage fails in another way.
         """
         ...
 
@@ -60,3 +62,29 @@ class Sources:
                 )
             self._made[scheme] = factory()
         return self._made[scheme].fetch(ref, target, wanted)
+
+
+def write_copy(uri: str, chunks: Iterable[bytes], target: Path) -> None:
+    """Write a document's content to a file of this host.
+
+    :param uri: the document's.
+    :param chunks: its content; what goes wrong with it is not this host's fault, and raised as it is.
+    :raises UnavailableError: ``local_disk`` if ``target`` cannot be written.
+    """
+    with _local_errors(uri, target):
+        file = target.open("wb")
+    try:
+        for chunk in chunks:
+            with _local_errors(uri, target):
+                file.write(chunk)
+    finally:
+        with _local_errors(uri, target):
+            file.close()
+
+
+@contextmanager
+def _local_errors(uri: str, target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise local_disk(f"{uri} cannot be copied to {target.parent}", error) from error

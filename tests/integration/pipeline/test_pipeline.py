@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
@@ -235,6 +237,57 @@ def test_files_and_other_storage(
     )
     assert found is not None
     assert (found.version, target.read_bytes()) == (version, content)
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EROFS, errno.EIO, errno.ETIMEDOUT])
+@pytest.mark.parametrize("scheme", ["s3", "file"])
+def test_a_copy_that_cannot_be_written_is_not_the_storages_fault(
+    scheme: str,
+    number: int,
+    client: Any,
+    bucket: str,
+    pipeline: Callable[..., Pipeline],
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client.upload_file(str(DOCUMENTS / "table.png"), bucket, "table.png")
+    folder = f"s3://{bucket}" if scheme == "s3" else DOCUMENTS.as_uri()
+    usual = Path.open
+
+    def fail(path: Path, mode: str = "r", *rest: Any) -> Any:
+        if mode == "wb":
+            raise OSError(number, os.strerror(number), str(path))
+        return usual(path, mode, *rest)
+
+    monkeypatch.setattr(Path, "open", fail)
+    summary = pipeline().run([DocumentRef(f"{folder}/table.png")])
+    assert rows(store) == {"table.png": ("failed", "local_disk", True)}
+    assert len(summary.retryable) == 1
+
+
+def test_storage_that_cannot_be_read_is_not_this_hosts_fault(
+    bucket: str, pipeline: Callable[..., Pipeline], store: Store
+) -> None:
+    class Torn(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell():
+                raise OSError(errno.ENOSPC, "no room for what the storage's client keeps")
+            return super().read(10)
+
+    class Files(FileSource):
+        def _open(self, uri: str) -> Any:
+            return Torn(bytes(20))
+
+    class NoCredentials:
+        def get_object(self, **_: Any) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied", "/run/token")
+
+    sources = Sources(
+        {"file": lambda: Files(LIMITS), "s3": lambda: S3Source(NoCredentials(), LIMITS)}
+    )
+    ref = DocumentRef(f"s3://{bucket}/b.png", "v", None, "v")
+    pipeline(sources=sources).run([DocumentRef("file:///a.png"), ref])
+    assert rows(store) == dict.fromkeys(("a.png", "b.png"), ("failed", "storage_unavailable", True))
 
 
 def test_a_file_that_is_written_to_while_it_is_read_is_no_version(tmp_path: Path) -> None:
