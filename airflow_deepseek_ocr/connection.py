@@ -3,6 +3,7 @@ hook and the command line."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,6 +48,7 @@ class ConnectionField:
     :param default: what is meant where nothing is entered.
     :param enum: the values there are, if they are few.
     :param minimum: smallest number allowed.
+    :param pattern: regular expression of the values there are, which the description lists.
     """
 
     name: str
@@ -56,6 +58,7 @@ class ConnectionField:
     default: str | int | None = None
     enum: tuple[str, ...] = ()
     minimum: int | None = None
+    pattern: str | None = None
 
 
 FIELDS = (
@@ -90,7 +93,13 @@ FIELDS = (
         "AWS connection for s3:// models",
         "Airflow connection that may read the mirror; the worker's own AWS credentials by default",
     ),
-    ConnectionField("device", "Device", "auto, cpu, cuda or cuda:N", default="auto"),
+    ConnectionField(
+        "device",
+        "Device",
+        "auto, cpu, cuda or cuda:N",
+        default="auto",
+        pattern=r"auto|cpu|cuda(:[0-9]+)?",
+    ),
     ConnectionField(
         "dtype",
         "Number format",
@@ -327,6 +336,8 @@ def _checked(each: ConnectionField, value: Any) -> Any:
     text = str(value).strip()
     if each.enum and text not in each.enum:
         raise _wrong(each, value, f"one of {', '.join(each.enum)}")
+    if each.pattern and not re.fullmatch(each.pattern, text):
+        raise _wrong(each, value, each.description)
     return text
 
 

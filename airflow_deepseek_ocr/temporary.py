@@ -10,4 +10,4 @@ def temporary_folder() -> Path:
     """``TMPDIR``, or ``/tmp``; it may be full, or not be there."""
     # tempfile.gettempdir() writes to it first, and turns to another disk where that fails: while this
     # one is full, tasks would keep servers and documents where the tasks before them did not.
-    return Path(os.environ.get("TMPDIR") or "/tmp").absolute()  # noqa: S108
+    return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108

@@ -46,7 +46,8 @@ def servers_folder() -> Path:
     :raises UnavailableError: ``local_disk`` if there is no space for it.
     """
     name = f"airflow-deepseek-ocr-{os.geteuid()}"
-    folder = Path(os.environ.get(FOLDER_VARIABLE) or temporary_folder() / name)
+    # Servers run in another folder than the tasks that start them.
+    folder = Path(os.environ.get(FOLDER_VARIABLE) or temporary_folder() / name).absolute()
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.lstat()
@@ -223,7 +224,7 @@ def note_end(path: Path | None) -> Iterator[None]:
         raise
     record = _own_record(path)
     if record is not None:
-        record.remove(path.parent)
+        _forget(record, path.parent)
 
 
 def _note_failure(record: ServerRecord, folder: Path) -> None:
@@ -232,6 +233,14 @@ def _note_failure(record: ServerRecord, folder: Path) -> None:
     except OSError as error:
         # The server's log is to end with its own error.
         log.warning("Why the server ended cannot be written down in %s: %s", folder, error)
+
+
+def _forget(record: ServerRecord, folder: Path) -> None:
+    try:
+        record.remove(folder)
+    except OSError as error:
+        # Who looks for the server sees that its process is gone.
+        log.warning("The server's record cannot be removed from %s: %s", folder, error)
 
 
 def _own_record(path: Path) -> ServerRecord | None:

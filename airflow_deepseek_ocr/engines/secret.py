@@ -29,8 +29,9 @@ def create_secret(path: Path) -> str:
         with os.fdopen(os.open(path, flags, 0o600), "w") as file:
             file.write(secret + "\n")
     except OSError as error:
-        if is_full(error):
+        if not isinstance(error, FileExistsError):
             path.unlink(missing_ok=True)
+        if is_full(error):
             raise local_disk(f"The secret cannot be written to {path}", error) from error
         raise UnavailableError(
             "server_secret", f"The secret cannot be written to {path}: {error.strerror}."

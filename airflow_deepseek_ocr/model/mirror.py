@@ -6,8 +6,7 @@ import fnmatch
 import hashlib
 import json
 import logging
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -16,6 +15,7 @@ from filelock import FileLock, Timeout
 from airflow_deepseek_ocr.errors import UnavailableError, local_disk
 from airflow_deepseek_ocr.model.files import PATTERNS
 from airflow_deepseek_ocr.sources.s3 import clear_s3_errors, split_uri
+from airflow_deepseek_ocr.sources.source import write_copy
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +105,13 @@ def _fetch_file(client: Any, bucket: str, entry: dict[str, Any], target: Path) -
     response = client.get_object(**where, IfMatch=entry["ETag"])
     temporary = target.with_name(f"{target.name}.part")
     checksum = _MultipartMd5(head["ContentLength"] if "-" in entry["ETag"] else None)
-    with temporary.open("wb") as file:
+
+    def chunks() -> Iterator[bytes]:
         for chunk in response["Body"].iter_chunks(_CHUNK):
-            file.write(chunk)
             checksum.update(chunk)
-        file.flush()
-        os.fsync(file.fileno())
+            yield chunk
+
+    write_copy(f"s3://{bucket}/{entry['Key']}", chunks(), temporary, lasting=True)
     etag = entry["ETag"].strip('"')
     if temporary.stat().st_size != entry["Size"] or (
         _etag_is_md5(head) and checksum.etag() != etag

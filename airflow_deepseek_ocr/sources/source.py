@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,11 +65,12 @@ class Sources:
         return self._made[scheme].fetch(ref, target, wanted)
 
 
-def write_copy(uri: str, chunks: Iterable[bytes], target: Path) -> None:
+def write_copy(uri: str, chunks: Iterable[bytes], target: Path, *, lasting: bool = False) -> None:
     """Write a document's content to a file of this host.
 
     :param uri: the document's.
     :param chunks: its content; what goes wrong with it is not this host's fault, and raised as it is.
+    :param lasting: whether it must outlast a crash of the host.
     :raises UnavailableError: ``local_disk`` if ``target`` cannot be written.
     """
     with _local_errors(uri, target):
@@ -77,6 +79,10 @@ def write_copy(uri: str, chunks: Iterable[bytes], target: Path) -> None:
         for chunk in chunks:
             with _local_errors(uri, target):
                 file.write(chunk)
+        if lasting:
+            with _local_errors(uri, target):
+                file.flush()
+                os.fsync(file.fileno())
     finally:
         with _local_errors(uri, target):
             file.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -33,6 +34,7 @@ from airflow_deepseek_ocr.engines.records import (
     servers_folder,
 )
 from airflow_deepseek_ocr.engines.resident import ResidentPlan
+from airflow_deepseek_ocr.engines.secret import create_secret
 from airflow_deepseek_ocr.engines.vllm import VllmPlan
 from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.engine import PageRequest
@@ -287,6 +289,9 @@ def test_a_folder_that_others_may_enter_is_refused(
             servers_folder()
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "new"))
     assert servers_folder().stat().st_mode & 0o777 == 0o700
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(FOLDER_VARIABLE, "new")
+    assert servers_folder() == tmp_path / "new"
 
 
 def test_records_that_cannot_be_read_are_none(tmp_path: Path) -> None:
@@ -304,6 +309,35 @@ def test_why_a_server_ended_is_told_where_it_cannot_be_written_down(
     with pytest.raises(UnavailableError, match="the model is gone"), note_end(tmp_path / "k.json"):
         raise UnavailableError("model_missing", "the model is gone")
     assert f"cannot be written down in {tmp_path}" in caplog.text
+
+
+def test_a_secret_that_cannot_be_written_may_be_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(descriptor: int, mode: str) -> None:
+        os.close(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    path = tmp_path / "k.secret"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdopen", failing)
+        with pytest.raises(UnavailableError, match="cannot be written"):
+            create_secret(path)
+    secret = create_secret(path)
+    with pytest.raises(UnavailableError, match="File exists"):
+        create_secret(path)
+    assert path.read_text() == secret + "\n"
+
+
+def test_a_server_that_was_told_to_end_ends_well_where_its_record_stays(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "secret").mkdir()
+    secret = str(tmp_path / "secret")
+    ServerRecord("k", "resident", "", "1", os.getpid(), 0.0, "", None, secret, "").save(tmp_path)
+    with note_end(tmp_path / "k.json"):
+        pass
+    assert f"cannot be removed from {tmp_path}" in caplog.text
 
 
 def test_what_one_process_may_not_share() -> None:

@@ -85,7 +85,15 @@ def test_empty_fields_take_their_defaults() -> None:
 
 @pytest.mark.parametrize(
     "extra",
-    [{"dtype": "int4"}, {"resolution": "huge"}, {"batch_size": 0}, {"max_output_length": "x"}],
+    [
+        {"dtype": "int4"},
+        {"resolution": "huge"},
+        {"batch_size": 0},
+        {"max_output_length": "x"},
+        {"device": "gpu"},
+        {"device": "cuda:x"},
+        {"device": "cuda:0,1"},
+    ],
 )
 def test_wrong_fields_are_named(extra: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError, match=next(iter(extra))):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,6 +172,20 @@ def test_a_mirror_that_arrives_changed_is_refused(client: Any, mirror: str, tmp_
 
     with pytest.raises(UnavailableError, match="arrived changed"):
         fetch_model(mirror, cache_dir=tmp_path, s3_client=Flipping)
+
+
+def test_a_cache_that_answers_too_late_is_not_taken_for_s3(
+    client: Any, mirror: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a network file system may."""
+
+    def too_late(descriptor: int) -> None:
+        raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
+
+    monkeypatch.setattr(os, "fsync", too_late)
+    with pytest.raises(UnavailableError) as caught:
+        fetch_model(mirror, cache_dir=tmp_path, s3_client=lambda: client)
+    assert caught.value.code == "local_disk"
 
 
 @pytest.mark.parametrize(
