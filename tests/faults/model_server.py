@@ -29,7 +29,7 @@ class ScriptedModel(ScriptedEngine):
     def __init__(self, *_: Any, **__: Any) -> None:
         diary, seconds = Path(os.environ["FAULTS_DIARY"]), float(os.environ["FAULTS_PAGE_S"])
         super().__init__(Diary(diary), seconds, "model", SLOTS)
-        self.clock = SimpleNamespace(seconds=dict)
+        self.clock, self.begun_anew = SimpleNamespace(seconds=dict), 0
 
     def plan(self) -> Any:
         return SimpleNamespace(slots=SLOTS)
