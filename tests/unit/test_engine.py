@@ -305,7 +305,10 @@ def test_progress_is_told(engine: TransformersEngine, monkeypatch: pytest.Monkey
     told: list[Progress] = []
     list(engine.read(pages(6), told.append))
     assert max(each.pages_in_flight for each in told) == 4
-    assert told[-1].pages_done >= 5
+    done = [each.pages_done for each in told]
+    assert done == sorted(done)
+    # Two pages entered slots that others had left; how many end last, and together, is left open.
+    assert 2 <= done[-1] == 6 - told[-1].pages_in_flight
     assert told[0].tokens < max(each.tokens for each in told)
 
 
