@@ -22,7 +22,7 @@ def test_a_cpu_takes_few_pages_or_as_many_as_told() -> None:
 
 @pytest.mark.parametrize(
     ("free", "slots", "vision_pages"),
-    [(1, 6, 1), (4, 29, 3), (16, 117, 8), (40, 256, 8), (130, 256, 8)],
+    [(1, 6, 1), (4, 29, 3), (16, 117, 8), (40, 292, 8), (130, 384, 8)],
 )
 def test_a_gpu_takes_what_its_memory_holds(free: int, slots: int, vision_pages: int) -> None:
     fits = capacity(free * GIB, COLUMN, ROW, None)
