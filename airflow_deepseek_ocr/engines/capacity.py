@@ -23,6 +23,9 @@ _RESERVE, _LEAST_RESERVE = 0.25, 400_000_000
 #: Columns of the cache that a page holds at a time: a gundam prompt of 930 tokens and half of a text of
 #: 800, and a third more, since pages do not end evenly.
 _COLUMNS_PER_PAGE = 1792
+#: Numbers in the keys of one layer that 32 bits can count. With more of them, as a card of 141 GB has room
+#: for, torch 2.11 writes a kernel of flex attention that triton refuses to compile (64 bits here, 32 there).
+_MOST_NUMBERS = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,14 @@ class Capacity:
 
 
 def capacity(
-    free_bytes: int | None, column_bytes: int, row_blocks: int, limit: int | None
+    free_bytes: int | None, column_bytes: int, key_size: int, row_blocks: int, limit: int | None
 ) -> Capacity:
     """What fits.
 
     :param free_bytes: the GPU's free memory with the model loaded; None on a CPU, which gives memory
         when it is written to.
     :param column_bytes: what a token takes in the key-value cache.
+    :param key_size: numbers in a token's keys of one layer.
     :param row_blocks: blocks of the longest page: there are never fewer.
     :param limit: most pages at once, as the user set it; None leaves it open.
     """
@@ -54,7 +58,9 @@ def capacity(
         slots = limit or CPU_SLOTS
         return Capacity(slots, min(slots, CPU_SLOTS))
     reserve = max(_LEAST_RESERVE, int(free_bytes * _RESERVE))
-    blocks = max(row_blocks, (free_bytes - reserve) // (BLOCK * column_bytes))
+    # The cache has one block more, which belongs to nobody.
+    countable = _MOST_NUMBERS // (BLOCK * key_size) - 1
+    blocks = max(row_blocks, min((free_bytes - reserve) // (BLOCK * column_bytes), countable))
     slots = max(1, min(blocks // (_COLUMNS_PER_PAGE // BLOCK), limit or MOST_SLOTS))
     pages = max(1, min(reserve // _VISION_BYTES_PER_PAGE, MOST_PAGES_IN_VISION, slots))
     return Capacity(slots, pages, min(blocks, slots * row_blocks))

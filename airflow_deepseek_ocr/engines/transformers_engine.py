@@ -173,10 +173,12 @@ class TransformersEngine:
     def plan(self) -> Capacity:
         """How many pages :meth:`read` would work on at once, by the memory that is free now."""
         text = self._model.config.text_config
-        keys_and_values = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim
-        column_bytes = keys_and_values * self.dtype.itemsize
+        key_size = text.num_key_value_heads * text.head_dim
+        column_bytes = 2 * text.num_hidden_layers * key_size * self.dtype.itemsize
         free = torch.cuda.mem_get_info(self.device)[0] if self._on_gpu else None
-        return capacity(free, column_bytes, count_blocks(self.page_length), self.batch_size)
+        return capacity(
+            free, column_bytes, key_size, count_blocks(self.page_length), self.batch_size
+        )
 
     def works(self) -> bool:
         """Whether the device still computes; after some faults a GPU refuses its process for good."""
