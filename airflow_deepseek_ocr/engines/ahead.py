@@ -43,6 +43,7 @@ class Ahead(Generic[Item, Made]):
         of the source.
     :param bound: results that may wait.
     :param workers: items that are worked on at once.
+    :param on_ready: called in another thread whenever :meth:`take` may have something new to give.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class Ahead(Generic[Item, Made]):
         work: Callable[[Item], Made],
         bound: int,
         workers: int = 1,
+        on_ready: Callable[[], None] | None = None,
     ) -> None:
         self._source, self._work, self._workers = source, work, workers
+        self._on_ready = on_ready or (lambda: None)
         self._results: queue.Queue[Future[Made] | _End] = queue.Queue(max(1, bound))
         self._next: Future[Made] | _End | None = None
         self._stop = threading.Event()
@@ -123,5 +126,9 @@ class Ahead(Generic[Item, Made]):
                 self._results.put(result, timeout=_POLL_S)
             except queue.Full:
                 continue
+            if isinstance(result, Future):
+                result.add_done_callback(lambda _: self._on_ready())
+            else:
+                self._on_ready()
             return True
         return False

@@ -6,9 +6,9 @@ import logging
 import queue
 import secrets
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type
@@ -20,6 +20,7 @@ from airflow_deepseek_ocr.engines.chat import (
     PUBLISHED_TABLE_CELLS,
     Capabilities,
 )
+from airflow_deepseek_ocr.engines.cores import usable_cores
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
 from airflow_deepseek_ocr.engines.http_answers import (
     content_of,
@@ -69,6 +70,8 @@ _PAGES_AHEAD = 32
 #: Pages that are ready to be sent; one is made ready in a fraction of the time that a page takes, and each
 #: takes 20 MB.
 _ENCODED = 8
+#: Pages that are made ready at once: compressing works outside Python's lock.
+_MOST_ENCODING = 4
 _POLL_S = 0.05
 _PROGRESS_EVERY_S = 5.0
 
@@ -132,9 +135,11 @@ class HttpEngine:
         """
         endpoint, capabilities = self._meet()
         bound = self._bound(capabilities)
-        done: queue.SimpleQueue[Future[PageReading]] = queue.SimpleQueue()
+        # None: a page is ready to be sent.
+        events: queue.SimpleQueue[Future[PageReading] | None] = queue.SimpleQueue()
         in_flight: dict[Future[PageReading], PageRequest] = {}
-        finished, told = 0, time.monotonic()
+        finished, looked = 0, time.monotonic()
+        told = looked
         with (
             Background() as background,
             self._session(background, endpoint, bound) as session,
@@ -142,6 +147,8 @@ class HttpEngine:
                 requests,
                 lambda each: encode(each, self._capabilities_now(), session.endpoint),
                 min(bound, _ENCODED),
+                min(_MOST_ENCODING, usable_cores()),
+                on_ready=lambda: events.put(None),
             ) as pages,
             _cancelled_at_the_end(in_flight),
         ):
@@ -152,21 +159,22 @@ class HttpEngine:
                         break
                     future = background.start(self._read_page(session, page))
                     in_flight[future] = page.request
-                    future.add_done_callback(done.put)
+                    future.add_done_callback(events.put)
                 if not in_flight:
                     if pages.over:
                         return
                     continue
-                try:
-                    future = done.get(timeout=_POLL_S)
-                except queue.Empty:
+                with suppress(queue.Empty):
+                    ended = events.get(timeout=_POLL_S)
+                    if ended is not None:
+                        request = in_flight.pop(ended)
+                        finished += 1
+                        yield _result(ended, request)
+                if time.monotonic() - looked >= _POLL_S:
+                    looked = time.monotonic()
                     for each, request in in_flight.items():
                         if request.cancelled():
                             each.cancel()
-                else:
-                    request = in_flight.pop(future)
-                    finished += 1
-                    yield _result(future, request)
                 if progress and time.monotonic() - told >= _PROGRESS_EVERY_S:
                     told = time.monotonic()
                     progress(Progress(finished, len(in_flight), 0))
@@ -239,15 +247,24 @@ class HttpEngine:
         raise AssertionError("tenacity ends with an answer or an error")
 
     async def _try(self, session: Session, page: EncodedPage) -> PageReading:
+        async with session.turn() as sent:
+            return await self._ask(session, page, sent)
+
+    async def _ask(
+        self, session: Session, page: EncodedPage, sent: Callable[[], None]
+    ) -> PageReading:
         endpoint, started = session.endpoint, time.monotonic()
+        parts = request_body(page, self._capabilities_now(), self._decoding, self._table_cells)
         try:
             async with session.client.stream(
                 "POST",
                 "/v1/chat/completions",
-                json=request_body(
-                    page, self._capabilities_now(), self._decoding, self._table_cells
-                ),
-                headers={CALLER_HEADER: self._caller},
+                content=_and_then(parts, sent),
+                headers={
+                    CALLER_HEADER: self._caller,
+                    "Content-Type": "application/json",
+                    "Content-Length": str(sum(map(len, parts))),
+                },
             ) as response:
                 content = await content_of(response)
         except httpx.ConnectError as error:
@@ -325,6 +342,12 @@ class HttpEngine:
         return PageReading(
             key, error=UnavailableError("server_refused", f"The server refused this page: {said}")
         )
+
+
+async def _and_then(parts: Iterable[bytes], call: Callable[[], None]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+    call()
 
 
 @contextmanager

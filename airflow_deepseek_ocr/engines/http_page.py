@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 
@@ -15,6 +15,8 @@ from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 
+#: Where the image belongs in a request that was written without one. Quotes inside of texts are escaped.
+_NO_IMAGE = '"url":""'
 #: Tokens of a prompt besides the image and its line: the first one, and a line end.
 _PROMPT_EXTRA = 8
 
@@ -24,13 +26,13 @@ class EncodedPage:
     """A page that is ready to be sent.
 
     :param request: what is to be read, and how.
-    :param image_url: the image as a data URL.
+    :param image_url: the image as a data URL, in ASCII.
     :param line: the prompt's line.
     :param size: width and height of the image in pixels.
     """
 
     request: PageRequest
-    image_url: str
+    image_url: bytes
     line: str
     size: tuple[int, int]
 
@@ -42,7 +44,7 @@ def encode(request: PageRequest, capabilities: Capabilities, endpoint: Endpoint)
     """
     capabilities.require(request.prompt, request.resolution)
     image_url = data_url(request.image, local=endpoint.local, limit=capabilities.max_body_bytes)
-    return EncodedPage(request, image_url, prompt_line(request.prompt), request.image.size)
+    return EncodedPage(request, image_url.encode(), prompt_line(request.prompt), request.image.size)
 
 
 def request_body(
@@ -50,8 +52,10 @@ def request_body(
     capabilities: Capabilities,
     decoding: Decoding,
     table_cells: tuple[int, ...],
-) -> dict[str, Any]:
-    """The chat completion to ask for.
+) -> tuple[bytes, ...]:
+    """The chat completion to ask for, in pieces to be sent one after the other.
+
+    The image is not copied: it has megabytes, and all pages' requests are written in one thread.
 
     :param page: the page.
     :param capabilities: what the server can do.
@@ -66,9 +70,9 @@ def request_body(
         prompt = capabilities.vision_tokens(request.resolution, *page.size)
         prompt += len(page.line.encode()) + _PROMPT_EXTRA
         most = max(1, min(most, capabilities.context_length - prompt))
-    return chat_request(
+    body = chat_request(
         model=capabilities.model,
-        image_url=page.image_url,
+        image_url="",
         line=page.line,
         resolution=request.resolution if len(capabilities.modes) > 1 else None,
         max_tokens=most,
@@ -76,6 +80,8 @@ def request_body(
         table_cells=table_cells,
         ignore_eos=decoding.forced,
     )
+    before, _, after = json.dumps(body, separators=(",", ":")).partition(_NO_IMAGE)
+    return (before + _NO_IMAGE[:-1]).encode(), page.image_url, ('"' + after).encode()
 
 
 def reading_of(

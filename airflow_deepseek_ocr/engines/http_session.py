@@ -15,6 +15,12 @@ from airflow_deepseek_ocr.engines.background import in_thread
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
 from airflow_deepseek_ocr.errors import UnavailableError
 
+#: Pages that are on their way to the server at once. Hundreds that share the way all arrive late; a server
+#: that has the first ones whole can begin with them.
+_SENT_AT_ONCE = 8
+#: Seconds after which others are sent beside a page that is still on its way, for the server may not take it.
+_LONGEST_TURN_S = 10.0
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -118,6 +124,7 @@ class Session:
     _clients: list[httpx.AsyncClient] = field(default_factory=list)
     _renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
     _alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _sending: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_SENT_AT_ONCE))
 
     def __post_init__(self) -> None:
         self._use(self.endpoint)
@@ -161,3 +168,22 @@ class Session:
             return
         async with self._alone:
             yield
+
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[Callable[[], None]]:
+        """A turn to send a page; it is to be told when the page is sent, and its answer waited for."""
+        await self._sending.acquire()
+        over = False
+
+        def end() -> None:
+            nonlocal over
+            if not over:
+                over = True
+                self._sending.release()
+
+        late = asyncio.get_running_loop().call_later(_LONGEST_TURN_S, end)
+        try:
+            yield end
+        finally:
+            late.cancel()
+            end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import pickle
 import subprocess
@@ -10,9 +11,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 
+from airflow_deepseek_ocr.engines import http_engine, http_session
 from airflow_deepseek_ocr.engines.chat import OWN, own_capabilities
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
 from airflow_deepseek_ocr.engines.http_engine import HttpEngine
@@ -255,6 +258,90 @@ def test_pages_in_flight_are_bounded_and_drawn_as_they_are_sent(faults: Faults) 
     assert (done, faults.most_in_flight) == (12, 3)
 
 
+def test_a_page_is_sent_as_soon_as_it_is_ready(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether or not there is news of those that were sent."""
+    monkeypatch.setattr(http_engine, "_POLL_S", 30.0)
+    faults.script = {prompt_line("ocr"): ["hang"] * 5}
+
+    def requests() -> Iterator[PageRequest]:
+        for number in range(5):
+            yield page("ocr")
+            deadline = time.monotonic() + 5
+            while len(faults.pages) <= number:
+                assert time.monotonic() < deadline, "it waits for an answer"
+                time.sleep(0.01)
+        faults.over.set()
+
+    assert len(list(engine_for(faults, pages=8).read(requests()))) == 5
+
+
+class Way(httpx.AsyncBaseTransport):
+    """To a server that answers when all pages have come, one of which breaks off at first.
+
+    :param pages: all.
+    :param stuck: it takes the first ones only when it has the others.
+    """
+
+    def __init__(self, pages: int, stuck: int = 0) -> None:
+        self._all, self._broken, self._stuck = pages, False, stuck
+        self.sending = self.most_sending = self.sent = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.sending += 1
+        self.most_sending = max(self.sending, self.most_sending)
+        body = b""
+        stuck, self._stuck = self._stuck > 0, self._stuck - 1
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        async for part in request.stream:
+            body += part
+            await asyncio.sleep(0.005)
+            while stuck and self.sent < self._all - 2:
+                await asyncio.sleep(0.005)
+            if not self._broken and self.sent == 1:
+                self._broken = True
+                self.sending -= 1
+                raise httpx.WriteError("broken")
+        self.sending -= 1
+        self.sent += 1
+        assert len(body) == int(request.headers["Content-Length"])
+        while self.sent < self._all:
+            await asyncio.sleep(0.005)
+        choice = {"message": {"content": TEXT}, "finish_reason": "stop"}
+        return httpx.Response(200, json={"choices": [choice]})
+
+    def lead_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            Endpoint,
+            "async_client",
+            lambda endpoint, *_: httpx.AsyncClient(transport=self, base_url=endpoint.url),
+        )
+
+
+def test_few_pages_are_on_their_way_at_once_and_many_in_flight(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after one has broken off: its turn is over."""
+    monkeypatch.setattr(http_session, "_SENT_AT_ONCE", 2)
+    way = Way(20)
+    way.lead_there(monkeypatch)
+    readings = list(engine_for(faults, pages=20).read([page("free")] * 20))
+    assert [reading.text for reading in readings] == [TEXT] * 20
+    assert (way.most_sending, way.sent) == (2, 20)
+
+
+def test_pages_that_the_server_does_not_take_hold_no_others_up_for_long(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_session, "_SENT_AT_ONCE", 2)
+    monkeypatch.setattr(http_session, "_LONGEST_TURN_S", 0.1)
+    way = Way(9, stuck=2)
+    way.lead_there(monkeypatch)
+    readings = list(engine_for(faults, pages=9).read([page("free")] * 9))
+    assert [reading.text for reading in readings] == [TEXT] * 9
+
+
 def test_closing_early_cancels(faults: Faults) -> None:
     faults.script = {prompt_line("ocr"): ["hang"] * 99}
     readings = engine_for(faults, pages=4).read(page(prompt) for prompt in ("free", *["ocr"] * 50))
@@ -303,8 +390,6 @@ def test_what_the_source_raises_reaches_the_caller(faults: Faults) -> None:
 
 
 def test_progress_is_told(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
-    from airflow_deepseek_ocr.engines import http_engine
-
     monkeypatch.setattr(http_engine, "_PROGRESS_EVERY_S", 0.0)
     faults.script = {prompt_line("free"): ["slow"] * 4}
     told: list[Progress] = []

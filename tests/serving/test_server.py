@@ -83,12 +83,13 @@ def test_texts_are_those_of_the_in_process_engine(
 def test_many_callers_share_the_model_and_wait_for_places(
     server: Server, table: Image.Image
 ) -> None:
-    """Four callers with more pages in flight than the server takes: all are read, none twice."""
+    """Four callers with more pages in flight than the server takes, each of 475 tokens as far as it knows:
+    all are read, none twice."""
     texts: dict[int, list[str]] = {}
 
     def call(number: int) -> None:
         engine = engine_for(server, pages=8)
-        requests = [PageRequest(key, table, "free", "tiny", 8) for key in range(8)]
+        requests = [PageRequest(key, table, "free", "tiny", 400) for key in range(8)]
         readings = list(engine.read(requests))
         assert sorted(reading.key for reading in readings) == list(range(8))  # type: ignore[type-var]
         texts[number] = [reading.text for reading in readings]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Iterator
@@ -132,3 +133,22 @@ def test_leaving_early_stops_the_thread() -> None:
     assert not thread.is_alive()
     numbers.close()  # type: ignore[attr-defined]  # would raise while the thread runs the generator
     assert ended.is_set()
+
+
+def test_it_tells_when_there_is_something_to_take() -> None:
+    told: queue.SimpleQueue[None] = queue.SimpleQueue()
+    gates = [threading.Event() for _ in range(3)]
+
+    def work(number: int) -> int:
+        assert gates[number].wait(10)
+        return number
+
+    with Ahead(range(3), work, bound=3, on_ready=lambda: told.put(None)) as ahead:
+        for number, gate in enumerate(gates):
+            assert ahead.take(wait=False) is None
+            gate.set()
+            while (taken := ahead.take(wait=False)) is None:
+                told.get(timeout=10)  # once too often is no harm
+            assert taken == number
+        while ahead.take(wait=False) is None and not ahead.over:
+            told.get(timeout=10)
