@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 import httpx
 
+#: Seconds that a connection is kept without a request: fewer than servers keep it (uvicorn's, vLLM's too: 5).
+#: A page that is sent when the server is about to close it seems to break the server.
+_KEPT_S = 2.0
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -43,7 +46,11 @@ class Endpoint:
 
         :param connections: kept open, and most that are open at once.
         """
-        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        limits = httpx.Limits(
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=_KEPT_S,
+        )
         uds = str(self.socket_path) if self.socket_path else None
         transport = httpx.AsyncHTTPTransport(uds=uds, limits=limits, verify=False) if uds else None
         return httpx.AsyncClient(transport=transport, limits=limits, **self._options(timeout))

@@ -37,6 +37,7 @@ class Faults:
     #: Paths that need no secret, with what they answer as text.
     open_paths: dict[str, Callable[[BaseHTTPRequestHandler], str]] = field(default_factory=dict)
     requests: list[dict[str, Any]] = field(default_factory=list)
+    connections: int = 0
     in_flight: int = 0
     most_in_flight: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -69,6 +70,7 @@ def fault_server(faults: Faults, port: int = 0) -> Iterator[Faults]:
         def setup(self) -> None:
             super().setup()
             connections.append(self.connection)
+            faults.connections = len(connections)
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -15,6 +15,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from airflow_deepseek_ocr.engines import endpoint as endpoint_module
 from airflow_deepseek_ocr.engines import http_engine, http_session
 from airflow_deepseek_ocr.engines.chat import OWN, own_capabilities
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
@@ -340,6 +341,26 @@ def test_pages_that_the_server_does_not_take_hold_no_others_up_for_long(
     way.lead_there(monkeypatch)
     readings = list(engine_for(faults, pages=9).read([page("free")] * 9))
     assert [reading.text for reading in readings] == [TEXT] * 9
+
+
+def test_a_connection_that_the_server_may_be_about_to_close_is_not_used(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_module, "_KEPT_S", 0.5)
+    before = 0
+
+    def requests() -> Iterator[PageRequest]:
+        nonlocal before
+        yield page("free")
+        time.sleep(0.2)
+        before = faults.connections
+        yield page("free")
+        time.sleep(1.5)
+        assert faults.connections == before
+        yield page("free")
+
+    assert len(list(engine_for(faults, pages=1).read(requests()))) == 3
+    assert faults.connections == before + 1
 
 
 def test_closing_early_cancels(faults: Faults) -> None:
