@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from airflow_deepseek_ocr.engines.data_url import data_url
 from airflow_deepseek_ocr.engines.serve.requests import _image
@@ -27,14 +27,21 @@ def gray_but_for_a_pixel() -> Image.Image:
     return image
 
 
-@pytest.mark.parametrize("make", [coloured, gray, gray_but_for_a_pixel])
+def drawn() -> Image.Image:
+    image = Image.new("RGB", (600, 800), "white")
+    for line in range(20):
+        ImageDraw.Draw(image).text((20, 20 + 38 * line), "Printed by a program. " * 3, "black")
+    return image
+
+
+@pytest.mark.parametrize("make", [coloured, gray, gray_but_for_a_pixel, drawn])
 @pytest.mark.parametrize("local", [True, False])
 def test_no_pixel_is_changed(make: Callable[[], Image.Image], local: bool) -> None:
     image = make()
     got = _image(data_url(image, local=local))
-    assert got.mode == ("L" if make is gray else "RGB")
+    assert got.mode == ("L" if make in (gray, drawn) else "RGB")
     got = got.convert("RGB")
-    assert (got.size, got.tobytes()) == (SIZE, image.tobytes())
+    assert (got.size, got.tobytes()) == (image.size, image.tobytes())
 
 
 def test_a_page_without_colour_takes_a_third() -> None:
@@ -43,6 +50,15 @@ def test_a_page_without_colour_takes_a_third() -> None:
 
 
 def test_what_the_server_does_not_take_as_it_is_is_compressed() -> None:
-    white = Image.new("RGB", (1000, 1000), "white")
-    assert data_url(white, local=True).startswith("data:image/bmp;")
-    assert data_url(white, local=True, limit=1_000_000).startswith("data:image/png;")
+    assert data_url(gray(), local=True).startswith("data:image/bmp;")
+    assert data_url(gray(), local=True, limit=3000).startswith("data:image/png;")
+
+
+def test_on_the_same_host_only_what_shrinks_is_compressed() -> None:
+    page = drawn()
+    url = data_url(page, local=True)
+    assert url.startswith("data:image/png;")
+    assert len(url) < page.width * page.height / 4
+    scan = Image.effect_noise(page.size, 20).convert("RGB")
+    assert data_url(scan, local=True).startswith("data:image/bmp;")
+    assert data_url(scan.crop((0, 0, 1, 1)), local=True)
