@@ -61,6 +61,7 @@ class Job:
     :param device: see :class:`ResidentPlan`, like ``dtype`` and ``batch_size``.
     :param command: the program vllm.
     :param options: further ones of ``vllm serve``.
+    :param scanned: pages with grain, not as a program draws them.
     """
 
     model: Path
@@ -72,6 +73,7 @@ class Job:
     batch_size: int | None
     command: str
     options: str
+    scanned: bool
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,9 @@ def main() -> int:
     parser.add_argument("--modes", default="gundam,base")
     parser.add_argument("--pages", type=int, default=400, help="read in each mode")
     parser.add_argument("--share", type=float, default=1.0, help="of the texts' usual lengths")
+    parser.add_argument(
+        "--scanned", action="store_true", help="pages with a scanner's grain, which compress badly"
+    )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
     parser.add_argument("--batch-size", type=int, help="most pages at once; default: what fits")
@@ -137,6 +142,7 @@ def main() -> int:
             options.batch_size,
             options.vllm_command,
             options.vllm_options,
+            options.scanned,
         )
         bench = Bench(job.model, options.pages, options.batch_size, options.out)
         bench.tell("setting", **_elsewhere(_prepare, job))
@@ -172,6 +178,7 @@ def _prepare(job: Job) -> dict[str, Any]:
         "weights": sum(each.stat().st_size for each in job.model.glob("*.safetensors")),
         "pages": job.pages,
         "share": job.share,
+        "scanned": job.scanned,
     }
 
 
@@ -282,7 +289,7 @@ def _read_all(
         list(engine.read(requests(warm_up, mode, [_WARM_UP_TOKENS] * warm_up)))
         warm_up_s = time.perf_counter() - started
         texts = [max(1, round(length * job.share)) for length in lengths(job.pages)]
-        pages = list(requests(job.pages, mode, texts))
+        pages = list(requests(job.pages, mode, texts, scanned=job.scanned))
         # What the device waits for is known when it has something to do again.
         list(engine.read(requests(1, mode, [1])))
         before = clock() if clock else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 from PIL import Image, ImageDraw
 
 from airflow_deepseek_ocr.engines.embedding import PreparedPage
@@ -29,11 +30,16 @@ SHORTEST, LONGEST, MEAN = 100, 2000, 800
 GUNDAM_PROMPT = 910
 
 
-def draw_pages(count: int, words: int = 9) -> list[Image.Image]:
+#: Standard deviation of a scanner's noise, of 255.
+_GRAIN = 8.0
+
+
+def draw_pages(count: int, words: int = 9, *, scanned: bool = False) -> list[Image.Image]:
     """Pages full of print, each another.
 
     :param count: how many.
     :param words: on each line.
+    :param scanned: in colour and with grain, so that they can hardly be compressed.
     """
     chance, pages, vocabulary = random.Random(0), [], _WORDS.split()
     for _ in range(count):
@@ -42,8 +48,14 @@ def draw_pages(count: int, words: int = 9) -> list[Image.Image]:
         for row in range(52):
             line = " ".join(chance.choices(vocabulary, k=words))
             pen.text((90, 80 + row * 31), line, fill="black", font_size=22)
-        pages.append(page)
+        pages.append(_with_grain(page, len(pages)) if scanned else page)
     return pages
+
+
+def _with_grain(page: Image.Image, seed: int) -> Image.Image:
+    pixels = np.asarray(page, dtype=np.float32)
+    grain = np.random.default_rng(seed).normal(0, _GRAIN, pixels.shape)
+    return Image.fromarray((pixels + grain).clip(0, 255).astype(np.uint8))
 
 
 def lengths(count: int) -> list[int]:
@@ -60,9 +72,11 @@ def lengths(count: int) -> list[int]:
     ]
 
 
-def requests(count: int, mode: str, texts: Sequence[int]) -> Iterator[PageRequest]:
-    """Requests for pages of these lengths."""
-    pages = draw_pages(min(count, 16))
+def requests(
+    count: int, mode: str, texts: Sequence[int], *, scanned: bool = False
+) -> Iterator[PageRequest]:
+    """Requests for pages of these lengths; see :func:`draw_pages`."""
+    pages = draw_pages(min(count, 16), scanned=scanned)
     for number in range(count):
         yield PageRequest(
             number, pages[number % len(pages)], "markdown", mode, max_output_length=texts[number]
