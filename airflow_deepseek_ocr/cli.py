@@ -184,6 +184,7 @@ def _fetch(settings: Settings) -> Path:
 
 
 def _serve(options: argparse.Namespace) -> int:
+    from airflow_deepseek_ocr.engines.page_files import page_folder
     from airflow_deepseek_ocr.engines.records import note_end
     from airflow_deepseek_ocr.engines.secret import create_secret, read_secret
 
@@ -211,6 +212,7 @@ def _serve(options: argparse.Namespace) -> int:
                 model,
                 max_pending_tokens=options.max_pending_tokens,
                 max_body_bytes=options.max_body_mb << 20,
+                page_folder=page_folder(options.socket) if options.socket else None,
                 on_end=on_end,
             ),
             secret=secret,

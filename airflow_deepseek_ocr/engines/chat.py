@@ -21,6 +21,8 @@ from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, RESOLUTIONS
 OWN = "deepseek_ocr"
 #: Names who sends a page, such as a task: a server of ours serves all callers alike.
 CALLER_HEADER = "X-DeepSeek-OCR-Caller"
+#: Code of the answer to a page whose file is not there.
+NO_PAGE_FILE = "page_file"
 #: Tiles that vLLM cuts a page into at most (``MAX_CROPS`` in its processor for DeepSeek-OCR).
 VLLM_MAX_TILES = 6
 #: The distribution with our plugin for vLLM, and the option without which vLLM (0.32) takes no
@@ -51,6 +53,7 @@ class Capabilities:
     :param dtype: its number format, likewise.
     :param ignores_end: it was started so that its texts have their greatest length; see
         :class:`~airflow_deepseek_ocr.ocr.decoding.Decoding`.
+    :param page_folder: where a server of ours on this host takes pages as files; None on others.
     """
 
     model: str
@@ -66,6 +69,7 @@ class Capabilities:
     device: str | None = None
     dtype: str | None = None
     ignores_end: bool = False
+    page_folder: str | None = None
 
     @classmethod
     def of_card(cls, card: Mapping[str, Any]) -> Capabilities:
@@ -89,6 +93,7 @@ class Capabilities:
             device=own.get("device"),
             dtype=own.get("dtype"),
             ignores_end=bool(own.get("ignores_end", False)),
+            page_folder=own.get("page_folder"),
         )
 
     def card(self) -> dict[str, Any]:
@@ -162,7 +167,7 @@ def chat_request(
     """The body of a request for one page.
 
     :param model: the name the server serves the model by.
-    :param image_url: the page as a data URL.
+    :param image_url: the page as a data URL, or of its file.
     :param line: the line behind the image.
     :param resolution: resolution mode; None for servers that know one only.
     :param max_tokens: most tokens to write.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
 from typing import TYPE_CHECKING
+
+from airflow_deepseek_ocr.engines.page_images import saved, without_colour
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -30,21 +31,12 @@ def data_url(image: Image.Image, *, local: bool, limit: int | None = None) -> st
     :param local: the server is on this host.
     :param limit: largest request it takes, in bytes; None for any.
     """
-    image = _without_colour(image)
+    image = without_colour(image)
     size = image.width * image.height * len(image.getbands())
     raw = local and (limit is None or size * _BASE64 < limit) and not _shrinks(image)
-    content = _saved(image, raw=raw)
+    content = saved(image, raw=raw)
     kind = "bmp" if raw else "png"
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
-
-
-def _saved(image: Image.Image, *, raw: bool) -> memoryview:
-    buffer = io.BytesIO()
-    if raw:
-        image.save(buffer, "BMP")
-    else:
-        image.save(buffer, "PNG", compress_level=1)
-    return buffer.getbuffer()
 
 
 def _shrinks(image: Image.Image) -> bool:
@@ -52,15 +44,4 @@ def _shrinks(image: Image.Image) -> bool:
     lines = max(1, image.height // _SAMPLE)
     top = (image.height - lines) // 2
     sample = image.crop((0, top, image.width, top + lines))
-    return len(_saved(sample, raw=False)) < _WORTH_IT * len(sample.tobytes())
-
-
-def _without_colour(image: Image.Image) -> Image.Image:
-    """One channel, if all three are the same; else the image."""
-    from PIL import ImageChops
-
-    if image.mode != "RGB":
-        return image
-    red, green, blue = image.split()
-    same = all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
-    return red if same else image
+    return len(saved(sample, raw=False)) < _WORTH_IT * len(sample.tobytes())

@@ -6,7 +6,7 @@ import logging
 import queue
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 
@@ -17,6 +17,7 @@ from airflow_deepseek_ocr.engines.ahead import Ahead
 from airflow_deepseek_ocr.engines.background import Background
 from airflow_deepseek_ocr.engines.chat import (
     CALLER_HEADER,
+    NO_PAGE_FILE,
     PUBLISHED_TABLE_CELLS,
     Capabilities,
 )
@@ -30,6 +31,7 @@ from airflow_deepseek_ocr.engines.http_answers import (
 )
 from airflow_deepseek_ocr.engines.http_page import (
     EncodedPage,
+    Images,
     encode,
     reading_of,
     request_body,
@@ -109,6 +111,7 @@ class HttpEngine:
         self._table_cells, self._patience = table_cells, patience or Patience()
         self._device, self._dtype = device, dtype
         self._caller = secrets.token_hex(8)
+        self._images = Images()
         self._met: tuple[Endpoint, Capabilities] | None = None
 
     def capabilities(self) -> Capabilities:
@@ -253,8 +256,20 @@ class HttpEngine:
     async def _ask(
         self, session: Session, page: EncodedPage, sent: Callable[[], None]
     ) -> PageReading:
-        endpoint, started = session.endpoint, time.monotonic()
-        parts = request_body(page, self._capabilities_now(), self._decoding, self._table_cells)
+        endpoint, capabilities = session.endpoint, self._capabilities_now()
+        async with self._images.url(page, capabilities, endpoint) as url:
+            parts = request_body(page, url, capabilities, self._decoding, self._table_cells)
+            return await self._answer(session, endpoint, page, parts, sent)
+
+    async def _answer(
+        self,
+        session: Session,
+        endpoint: Endpoint,
+        page: EncodedPage,
+        parts: Sequence[bytes],
+        sent: Callable[[], None],
+    ) -> PageReading:
+        started = time.monotonic()
         try:
             async with session.client.stream(
                 "POST",
@@ -339,9 +354,11 @@ class HttpEngine:
                     "server's limit.",
                 ),
             )
-        return PageReading(
-            key, error=UnavailableError("server_refused", f"The server refused this page: {said}")
-        )
+        refused = UnavailableError("server_refused", f"The server refused this page: {said}")
+        if code == NO_PAGE_FILE:
+            # It lay there for longer than the server keeps what nobody asks for.
+            raise TryAgainError(refused)
+        return PageReading(key, error=refused)
 
 
 async def _and_then(parts: Iterable[bytes], call: Callable[[], None]) -> AsyncIterator[bytes]:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
 
+from airflow_deepseek_ocr.engines.background import in_thread
 from airflow_deepseek_ocr.engines.chat import END_OF_TEXT, OWN, Capabilities, chat_request
 from airflow_deepseek_ocr.engines.data_url import data_url
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
+from airflow_deepseek_ocr.engines.page_files import page_file, page_folder
 from airflow_deepseek_ocr.errors import UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
+
+log = logging.getLogger(__name__)
 
 #: Where the image belongs in a request that was written without one. Quotes inside of texts are escaped.
 _NO_IMAGE = '"url":""'
@@ -26,13 +33,13 @@ class EncodedPage:
     """A page that is ready to be sent.
 
     :param request: what is to be read, and how.
-    :param image_url: the image as a data URL, in ASCII.
+    :param image_url: the image as a data URL, in ASCII; None if it goes as a file.
     :param line: the prompt's line.
     :param size: width and height of the image in pixels.
     """
 
     request: PageRequest
-    image_url: bytes
+    image_url: bytes | None
     line: str
     size: tuple[int, int]
 
@@ -43,12 +50,68 @@ def encode(request: PageRequest, capabilities: Capabilities, endpoint: Endpoint)
     :raises ConfigurationError: ``server_mode``, ``server_prompt``: the server cannot read so.
     """
     capabilities.require(request.prompt, request.resolution)
-    image_url = data_url(request.image, local=endpoint.local, limit=capabilities.max_body_bytes)
-    return EncodedPage(request, image_url.encode(), prompt_line(request.prompt), request.image.size)
+    as_file = capabilities.page_folder is not None and endpoint.socket_path is not None
+    url = None if as_file else _data_url(request, capabilities, endpoint)
+    return EncodedPage(request, url, prompt_line(request.prompt), request.image.size)
+
+
+def _data_url(request: PageRequest, capabilities: Capabilities, endpoint: Endpoint) -> bytes:
+    url = data_url(request.image, local=endpoint.local, limit=capabilities.max_body_bytes)
+    return url.encode()
+
+
+class Images:
+    """How pages' images go to servers: as files where that is possible, else within the requests."""
+
+    def __init__(self) -> None:
+        self._warned = False
+
+    @asynccontextmanager
+    async def url(
+        self, page: EncodedPage, capabilities: Capabilities, endpoint: Endpoint
+    ) -> AsyncIterator[bytes]:
+        """The image's URL, in ASCII; what it names is there as long as the context is open.
+
+        :param page: the page.
+        :param capabilities: what the server can do.
+        :param endpoint: where it is; it need not be the one that the page was made ready for.
+        """
+        async with AsyncExitStack() as stack:
+            url = page.image_url or await self._file(stack, page, capabilities, endpoint)
+            if url is None:
+                url = await in_thread(lambda: _data_url(page.request, capabilities, endpoint))
+            yield url
+
+    async def _file(
+        self,
+        stack: AsyncExitStack,
+        page: EncodedPage,
+        capabilities: Capabilities,
+        endpoint: Endpoint,
+    ) -> bytes | None:
+        socket, theirs = endpoint.socket_path, capabilities.page_folder
+        if socket is None or theirs is None:
+            return None
+        file = page_file(page.request.image, socket, theirs, capabilities.max_body_bytes)
+        try:
+            return (await stack.enter_async_context(file)).encode()
+        except FileNotFoundError:
+            return None  # with the server, which the request will find out
+        except OSError as error:
+            if not self._warned:
+                self._warned = True
+                log.warning(
+                    "Pages go to the server within requests, which is slower: nothing can be written to "
+                    "%s (%s).",
+                    page_folder(socket),
+                    error.strerror or error,
+                )
+            return None
 
 
 def request_body(
     page: EncodedPage,
+    image_url: bytes,
     capabilities: Capabilities,
     decoding: Decoding,
     table_cells: tuple[int, ...],
@@ -58,6 +121,7 @@ def request_body(
     The image is not copied: it has megabytes, and all pages' requests are written in one thread.
 
     :param page: the page.
+    :param image_url: of its image.
     :param capabilities: what the server can do.
     :param decoding: how text is generated where the page's request says nothing of it.
     :param table_cells: ids of tokens that the guard lets repeat.
@@ -81,7 +145,7 @@ def request_body(
         ignore_eos=decoding.forced,
     )
     before, _, after = json.dumps(body, separators=(",", ":")).partition(_NO_IMAGE)
-    return (before + _NO_IMAGE[:-1]).encode(), page.image_url, ('"' + after).encode()
+    return (before + _NO_IMAGE[:-1]).encode(), image_url, ('"' + after).encode()
 
 
 def reading_of(

@@ -13,7 +13,15 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.records import FOLDER_VARIABLE, all_records, servers_folder
+from airflow_deepseek_ocr.engines.keeper import Keeper
+from airflow_deepseek_ocr.engines.records import (
+    FOLDER_VARIABLE,
+    ServerRecord,
+    all_records,
+    load_record,
+    servers_folder,
+)
+from airflow_deepseek_ocr.engines.resident import ResidentPlan
 from airflow_deepseek_ocr.engines.secret import read_secret
 from airflow_deepseek_ocr.engines.serve.places import PAGE_TOKENS
 from airflow_deepseek_ocr.ocr.documents import open_document
@@ -24,6 +32,8 @@ from tests.servers.process import LOOPBACK, Process, free_port, wait_until
 START_TIMEOUT_S = 120
 #: What the server calls the checkpoint.
 MODEL = "tiny"
+#: A server as tasks start it.
+PLAN = ResidentPlan(TINY_MODEL, MODEL, "", "cpu", "auto", 2, idle_s=120)
 #: Pages of which nothing is known yet.
 MAX_PENDING = 6
 MAX_BODY_MB = 4
@@ -51,6 +61,20 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         if process := record.process():
             process.kill()
     del os.environ[FOLDER_VARIABLE]
+
+
+def record_of(servers: Path, plan: ResidentPlan = PLAN) -> ServerRecord:
+    """What is written down of that server."""
+    record = load_record(servers, plan.key)
+    assert record is not None
+    return record
+
+
+@pytest.fixture
+def started(servers: Path) -> ServerRecord:
+    """A server that is ready; the same one as long as no test ends it."""
+    Keeper(PLAN, servers, START_TIMEOUT_S).find()
+    return record_of(servers)
 
 
 @dataclass(frozen=True)

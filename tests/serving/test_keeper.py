@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from airflow_deepseek_ocr.engines import gpu
 from airflow_deepseek_ocr.engines.choice import server_plan
 from airflow_deepseek_ocr.engines.http_engine import HttpEngine
 from airflow_deepseek_ocr.engines.keeper import Keeper, Place, kill_session
+from airflow_deepseek_ocr.engines.page_files import page_folder
 from airflow_deepseek_ocr.engines.records import (
     FOLDER_VARIABLE,
     ServerRecord,
@@ -40,8 +40,7 @@ from airflow_deepseek_ocr.errors import ConfigurationError, DeepSeekOCRError, Un
 from airflow_deepseek_ocr.ocr.engine import PageRequest
 from tests.conftest import TINY_MODEL
 from tests.serving.another_user import as_another_user
-
-PLAN = ResidentPlan(TINY_MODEL, "tiny", "", "cpu", "auto", 2, idle_s=120)
+from tests.serving.conftest import PLAN, record_of
 
 #: What a task does, for a process that may be killed; it tells when the server is ready, and sleeps.
 STARTER = f"""
@@ -57,12 +56,6 @@ time.sleep(600)
 """
 
 
-def record_of(servers: Path, plan: ResidentPlan = PLAN) -> ServerRecord:
-    record = load_record(servers, plan.key)
-    assert record is not None
-    return record
-
-
 def find(servers: Path, plan: ResidentPlan = PLAN, timeout_s: float = 120) -> Any:
     return Keeper(plan, servers, timeout_s).find()
 
@@ -72,13 +65,6 @@ def wait_until_gone(record: ServerRecord, timeout_s: float) -> None:
     while record.process() is not None:
         assert time.monotonic() < deadline, "it did not leave"
         time.sleep(0.05)
-
-
-@pytest.fixture
-def started(servers: Path) -> Iterator[ServerRecord]:
-    """A server that is ready; the same one as long as no test ends it."""
-    find(servers)
-    yield record_of(servers)
 
 
 def test_two_starters_share_a_server_that_outlives_their_kill(servers: Path) -> None:
@@ -138,6 +124,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_document_is_replaced(
     assert len(record.crashes) == 1
     assert f"process {started.pid}) ended without being told to" in caplog.text
     assert not Path(str(started.socket)).exists()
+    assert not page_folder(Path(str(started.socket))).exists()
     assert not Path(started.secret_file).exists()
 
 

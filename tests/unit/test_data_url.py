@@ -8,7 +8,7 @@ import pytest
 from PIL import Image, ImageDraw
 
 from airflow_deepseek_ocr.engines.data_url import data_url
-from airflow_deepseek_ocr.engines.serve.requests import _image
+from airflow_deepseek_ocr.engines.serve.requests import _content_of, _image
 
 SIZE = (61, 47)  # rows of a BMP are padded to four bytes
 
@@ -38,7 +38,7 @@ def drawn() -> Image.Image:
 @pytest.mark.parametrize("local", [True, False])
 def test_no_pixel_is_changed(make: Callable[[], Image.Image], local: bool) -> None:
     image = make()
-    got = _image(data_url(image, local=local))
+    got = _image(_content_of(data_url(image, local=local), None))
     assert got.mode == ("L" if make in (gray, drawn) else "RGB")
     got = got.convert("RGB")
     assert (got.size, got.tobytes()) == (image.size, image.tobytes())

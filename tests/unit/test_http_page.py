@@ -19,7 +19,8 @@ def test_the_image_is_put_into_the_request_where_it_belongs(name: str) -> None:
     server = Capabilities(name, version="1")
     request = PageRequest(1, Image.effect_noise((40, 30), 90), f"locate:{name}", "gundam")
     page = encode(request, server, Endpoint("http://127.0.0.1:1"))
-    parts = request_body(page, server, Decoding(), PUBLISHED_TABLE_CELLS)
+    assert page.image_url is not None
+    parts = request_body(page, page.image_url, server, Decoding(), PUBLISHED_TABLE_CELLS)
     assert any(part is page.image_url for part in parts), "it is not copied"
     assert json.loads(b"".join(parts)) == chat_request(
         model=name,

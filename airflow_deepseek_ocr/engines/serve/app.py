@@ -87,7 +87,9 @@ async def _chat(service: Service, request: Request) -> JSONResponse:
             )
         started = time.monotonic()
         body = await _body(request, service.max_body_bytes)
-        page = await run_in_threadpool(parse_page, body, capabilities, DEFAULT_RESOLUTION)
+        page = await run_in_threadpool(
+            parse_page, body, capabilities, DEFAULT_RESOLUTION, service.page_files
+        )
         del body
         service.weigh(place, page)
         reading = await _unless_gone(request, _read(service, page, place))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -11,7 +10,8 @@ from typing import Any, Literal
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
-from airflow_deepseek_ocr.engines.chat import Capabilities, prompt_of_line
+from airflow_deepseek_ocr.engines.chat import NO_PAGE_FILE, Capabilities, prompt_of_line
+from airflow_deepseek_ocr.engines.serve.page_files import PageFiles
 from airflow_deepseek_ocr.errors import ConfigurationError
 from airflow_deepseek_ocr.ocr.decoding import Guard
 from airflow_deepseek_ocr.ocr.documents import Limits
@@ -86,12 +86,15 @@ class _Body(BaseModel):
     vllm_xargs: _Guard | None = None
 
 
-def parse_page(raw: bytes, server: Capabilities, default_resolution: str) -> ParsedPage:
+def parse_page(
+    raw: bytes, server: Capabilities, default_resolution: str, files: PageFiles | None = None
+) -> ParsedPage:
     """The page that a request's body asks for.
 
     :param raw: the body.
     :param server: what the server can do.
     :param default_resolution: the mode of requests that name none.
+    :param files: where pages may be, if they need not be in the request.
     :raises RequestError: 400 or 404, saying what is wrong.
     """
     try:
@@ -111,9 +114,9 @@ def parse_page(raw: bytes, server: Capabilities, default_resolution: str) -> Par
         raise _refused(
             "server_mode", f"Modes in mm_processor_kwargs.resolution: {', '.join(server.modes)}."
         )
-    line, url = _content(body.messages[0].content)
+    line, url = _line_and_url(body.messages[0].content)
     return ParsedPage(
-        image=_image(url),
+        image=_image(_content_of(url, files)),
         prompt=_prompt(line),
         resolution=resolution,
         max_tokens=body.max_completion_tokens or body.max_tokens,
@@ -137,7 +140,7 @@ def _guard(asked: _Guard | None, server: Capabilities) -> Guard | None:
         ) from None
 
 
-def _content(parts: list[_Part]) -> tuple[str, str]:
+def _line_and_url(parts: list[_Part]) -> tuple[str, str]:
     lines = [part.text for part in parts if part.type == "text" and part.text]
     urls = [part.image_url.url for part in parts if part.type == "image_url" and part.image_url]
     if len(lines) != 1 or len(urls) != 1:
@@ -160,15 +163,27 @@ def _prompt(line: str) -> str:
     return name
 
 
-def _image(url: str) -> Image.Image:
+def _content_of(url: str, files: PageFiles | None) -> bytes:
+    if files is not None and url.startswith("file:"):
+        content = files.take(url)
+        if content is None:
+            raise _refused(NO_PAGE_FILE, "There is no such file among the pages handed over.")
+        return content
     head, comma, data = url.partition(",")
     if not (comma and head.startswith("data:image/") and head.endswith(";base64")):
         raise _refused(
             "bad_image", "image_url must be data:image/...;base64,...; addresses are not fetched."
         )
+    try:
+        return base64.b64decode(data, validate=True)
+    except ValueError as error:
+        raise _refused("bad_image", "What follows base64, is not base64.") from error
+
+
+def _image(content: bytes) -> Image.Image:
     limit = Limits().max_pixels
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(data, validate=True)), formats=_FORMATS)
+        image = Image.open(io.BytesIO(content), formats=_FORMATS)
         if image.width * image.height > limit:
             raise _refused("bad_image", f"The image has more than {limit:,} pixels.")
         if image.mode != "L":
@@ -177,13 +192,7 @@ def _image(url: str) -> Image.Image:
         return image
     except RequestError:
         raise
-    except (
-        binascii.Error,
-        Image.DecompressionBombError,
-        OSError,
-        ValueError,
-        SyntaxError,
-    ) as error:
+    except (Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise _refused(
             "bad_image", f"The image is not one of {', '.join(_FORMATS)}, or damaged."
         ) from error

@@ -16,6 +16,7 @@ from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.engines.chat import Capabilities, own_capabilities
 from airflow_deepseek_ocr.engines.cores import server_threads
 from airflow_deepseek_ocr.engines.serve.metrics import Metrics
+from airflow_deepseek_ocr.engines.serve.page_files import PageFiles
 from airflow_deepseek_ocr.engines.serve.pages import Pages
 from airflow_deepseek_ocr.engines.serve.places import (
     PAGE_TOKENS,
@@ -63,7 +64,9 @@ class Service:
     :param model: what to serve.
     :param max_pending_tokens: estimated tokens of the pages accepted at once; those of twice as many pages
         as the engine reads at once if None.
-    :param max_body_bytes: largest request.
+    :param max_body_bytes: largest request, and largest file of a page.
+    :param page_folder: to be made for pages that callers on this host hand over as files; None if they
+        may not.
     :param on_end: called when the engine failed to load or to go on, from another thread.
     """
 
@@ -73,10 +76,12 @@ class Service:
         *,
         max_pending_tokens: int | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
+        page_folder: Path | None = None,
         on_end: Callable[[], None],
     ) -> None:
         self.metrics = Metrics()
         self.max_body_bytes = max_body_bytes
+        self.page_files = PageFiles(page_folder, max_body_bytes) if page_folder else None
         self.capabilities: Capabilities | None = None
         self.failure: Exception | None = None
         self.state = "loading"
@@ -93,6 +98,8 @@ class Service:
     def _load(self) -> None:
         model = self._model
         try:
+            if self.page_files:
+                self.page_files.open()
             threads = server_threads()
             if threads is not None:
                 torch.set_num_threads(threads)
@@ -120,6 +127,7 @@ class Service:
                 version=__version__,
                 device=engine.device,
                 dtype=str(engine.dtype).removeprefix("torch."),
+                page_folder=str(self.page_files.folder) if self.page_files else None,
             )
         except Exception as error:
             self.failure, self.state = error, "failed"
@@ -141,9 +149,11 @@ class Service:
         self._on_end()
 
     def close(self) -> None:
-        """Let the engine's thread end."""
+        """Let the engine's thread end, and remove what was handed over."""
         if self.capabilities is not None:
             self.pages.stop()
+        if self.page_files:
+            self.page_files.close()
 
     def touch(self) -> None:
         """Somebody uses the server."""
