@@ -14,6 +14,7 @@ import logging
 import multiprocessing
 import os
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -33,6 +34,7 @@ from airflow_deepseek_ocr.engines.local_server import LocalServer
 from airflow_deepseek_ocr.engines.phases import WAITING
 from airflow_deepseek_ocr.engines.records import load_record
 from airflow_deepseek_ocr.engines.resident import ResidentPlan
+from airflow_deepseek_ocr.engines.serve.run import LOOPBACK
 from airflow_deepseek_ocr.engines.vllm import VllmPlan
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import Engine
@@ -88,6 +90,21 @@ class ForcedPlan(ResidentPlan):
         )
 
 
+@dataclass(frozen=True)
+class PortPlan(ForcedPlan):
+    """The same on a port of the loopback, as one that is started by hand: pages go within requests."""
+
+    def launch(self, place: Place) -> Launch:
+        """See :class:`ResidentPlan`."""
+        launch = super().launch(place)
+        with socket.create_server((LOOPBACK, 0)) as free:
+            port = free.getsockname()[1]
+        command = list(launch.command)
+        at = command.index("--socket")
+        command[at : at + 2] = ["--port", str(port)]
+        return Launch(command, f"http://{LOOPBACK}:{port}", None, launch.environment)
+
+
 @dataclass
 class Figures:
     """Takes what a way has to tell, in its own process: at once, as the next mode may never end.
@@ -111,7 +128,7 @@ def main() -> int:
     parser.add_argument(
         "--model", type=Path, help="folder of a model; made with random weights if not there"
     )
-    parser.add_argument("--ways", default=",".join(WAYS), help=f"of {', '.join(WAYS)}")
+    parser.add_argument("--ways", default="in_process,resident,vllm", help=f"of {', '.join(WAYS)}")
     parser.add_argument("--modes", default="gundam,base")
     parser.add_argument("--pages", type=int, default=400, help="read in each mode")
     parser.add_argument("--share", type=float, default=1.0, help="of the texts' usual lengths")
@@ -208,15 +225,24 @@ def in_process(job: Job, tell: Tell) -> None:
 
 
 def resident(job: Job, tell: Tell) -> None:
-    """The resident server, through its Unix socket."""
-    plan = ForcedPlan(
+    """The resident server, through its Unix socket and files beside it."""
+    _resident(ForcedPlan, "resident", job, tell)
+
+
+def port(job: Job, tell: Tell) -> None:
+    """The resident server, through a port of the loopback."""
+    _resident(PortPlan, "port", job, tell)
+
+
+def _resident(kind: type[ForcedPlan], way: str, job: Job, tell: Tell) -> None:
+    plan = kind(
         job.model, _NAME, "", job.device, job.dtype, job.batch_size, idle_s=round(START_TIMEOUT_S)
     )
     with _server(plan) as (keeper, ready):
         engine = HttpEngine(
             keeper.find, model=_NAME, decoding=Decoding(forced=True), patience=Patience()
         )
-        _read_all(engine, "resident", job, tell, lambda: _device_seconds(keeper), ready_s=ready)
+        _read_all(engine, way, job, tell, lambda: _device_seconds(keeper), ready_s=ready)
 
 
 def vllm(job: Job, tell: Tell) -> None:
@@ -355,6 +381,7 @@ def _shown(value: Any) -> str:
 WAYS: dict[str, Callable[[Job, Tell], None]] = {
     "in_process": in_process,
     "resident": resident,
+    "port": port,
     "vllm": vllm,
 }
 
