@@ -1,7 +1,7 @@
 """Pages handed over to a server on the same host as files, in a folder beside its Unix socket.
 
 The bytes of a page in a request are encoded, split, joined and decoded again, most of it in the lock of
-the interpreter that keeps the device at work: a server that read 17 drawn pages a second read 7 scans.
+the interpreter that keeps the device at work: an H200 read half as many scans so (``benchmarks/``).
 """
 
 from __future__ import annotations
