@@ -124,7 +124,9 @@ def _add_serve(commands: Any, model: argparse.ArgumentParser) -> None:
         help="tokens of image, prompt and text, as estimated, of the pages accepted at once; the next "
         "get 429",
     )
-    serve.add_argument("--max-body-mb", type=int, default=128, help="largest request, in MiB")
+    serve.add_argument(
+        "--max-body-mb", type=int, default=128, help="largest request or page, in MiB"
+    )
     serve.add_argument("--idle-seconds", type=float, help="leave when nobody asks for so long")
     serve.add_argument(
         "--ignore-end",

@@ -81,10 +81,10 @@ async def in_thread(function: Callable[[], Result]) -> Result:
     def run() -> None:
         try:
             result = function()
-        except Exception as error:
+        except BaseException as error:
             tell(future.set_exception, error)
         else:
             tell(future.set_result, result)
 
-    threading.Thread(target=run, name="http-find", daemon=True).start()
+    threading.Thread(target=run, name="http-blocking", daemon=True).start()
     return await future

@@ -47,13 +47,14 @@ class Capabilities:
     :param max_tiles: tiles that gundam cuts a page into at most.
     :param context_length: tokens a page may take, its prompt included; None if it does not say.
     :param pages: pages it reads at once; None if it does not say.
-    :param max_body_bytes: largest request; None if it does not say.
+    :param max_body_bytes: largest request, and largest file of a page; None if it does not say.
     :param version: of this package, on a server of ours; None on others.
     :param device: where a server of ours reads, such as ``cuda:0``; None on others.
     :param dtype: its number format, likewise.
     :param ignores_end: it was started so that its texts have their greatest length; see
         :class:`~airflow_deepseek_ocr.ocr.decoding.Decoding`.
-    :param page_folder: where a server of ours on this host takes pages as files; None on others.
+    :param page_folder: URL of the folder where a server of ours on this host takes pages as files; None on
+        others.
     """
 
     model: str

@@ -6,9 +6,9 @@ import logging
 import queue
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type
@@ -39,6 +39,7 @@ from airflow_deepseek_ocr.engines.http_page import (
 from airflow_deepseek_ocr.engines.http_session import (
     BrokenError,
     FullError,
+    NoFileError,
     Patience,
     Session,
     Trouble,
@@ -242,45 +243,47 @@ class HttpEngine:
             async for attempt in retrying:
                 with attempt:
                     async with session.alone(trouble.broken > 0):
-                        return await self._try(session, page)
+                        return await self._try(session, page, files=trouble.files)
         except UnreachableError as error:
             raise error.error from None
         except TryAgainError as error:
             return PageReading(page.request.key, error=error.error)
         raise AssertionError("tenacity ends with an answer or an error")
 
-    async def _try(self, session: Session, page: EncodedPage) -> PageReading:
+    async def _try(self, session: Session, page: EncodedPage, *, files: bool) -> PageReading:
         async with session.turn() as sent:
-            return await self._ask(session, page, sent)
-
-    async def _ask(
-        self, session: Session, page: EncodedPage, sent: Callable[[], None]
-    ) -> PageReading:
-        endpoint, capabilities = session.endpoint, self._capabilities_now()
-        async with self._images.url(page, capabilities, endpoint) as url:
-            parts = request_body(page, url, capabilities, self._decoding, self._table_cells)
-            return await self._answer(session, endpoint, page, parts, sent)
+            # The server may be replaced while a file is written for it.
+            endpoint, client, capabilities = (
+                session.endpoint,
+                session.client,
+                self._capabilities_now(),
+            )
+            async with self._images.sent(page, capabilities, endpoint, sent, files=files) as image:
+                parts = request_body(
+                    page, image.url, capabilities, self._decoding, self._table_cells
+                )
+                answer = client.stream(
+                    "POST",
+                    "/v1/chat/completions",
+                    content=_and_then(parts, image.on_sent),
+                    headers={
+                        CALLER_HEADER: self._caller,
+                        "Content-Type": "application/json",
+                        "Content-Length": str(sum(map(len, parts))),
+                    },
+                )
+                return await self._answer(session, endpoint, page, answer)
 
     async def _answer(
         self,
         session: Session,
         endpoint: Endpoint,
         page: EncodedPage,
-        parts: Sequence[bytes],
-        sent: Callable[[], None],
+        answer: AbstractAsyncContextManager[httpx.Response],
     ) -> PageReading:
         started = time.monotonic()
         try:
-            async with session.client.stream(
-                "POST",
-                "/v1/chat/completions",
-                content=_and_then(parts, sent),
-                headers={
-                    CALLER_HEADER: self._caller,
-                    "Content-Type": "application/json",
-                    "Content-Length": str(sum(map(len, parts))),
-                },
-            ) as response:
+            async with answer as response:
                 content = await content_of(response)
         except httpx.ConnectError as error:
             await session.renew(endpoint)
@@ -356,8 +359,7 @@ class HttpEngine:
             )
         refused = UnavailableError("server_refused", f"The server refused this page: {said}")
         if code == NO_PAGE_FILE:
-            # It lay there for longer than the server keeps what nobody asks for.
-            raise TryAgainError(refused)
+            raise NoFileError(refused)
         return PageReading(key, error=refused)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from airflow_deepseek_ocr.engines.background import in_thread
 from airflow_deepseek_ocr.engines.chat import END_OF_TEXT, OWN, Capabilities, chat_request
 from airflow_deepseek_ocr.engines.data_url import data_url
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.page_files import page_file, page_folder
+from airflow_deepseek_ocr.engines.page_files import PageTooLargeError, page_file, page_folder
 from airflow_deepseek_ocr.errors import UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest
@@ -22,6 +23,8 @@ from airflow_deepseek_ocr.ocr.prompts import prompt_line
 
 log = logging.getLogger(__name__)
 
+#: Seconds for which no file is tried after one could not be written.
+_NO_FILES_S = 60.0
 #: Where the image belongs in a request that was written without one. Quotes inside of texts are escaped.
 _NO_IMAGE = '"url":""'
 #: Tokens of a prompt besides the image and its line: the first one, and a line end.
@@ -45,7 +48,7 @@ class EncodedPage:
 
 
 def encode(request: PageRequest, capabilities: Capabilities, endpoint: Endpoint) -> EncodedPage:
-    """Make a page ready to be sent: most of the work this side has with it.
+    """Make a page ready to be sent: its image, unless it goes as a file, which is written when it goes.
 
     :raises ConfigurationError: ``server_mode``, ``server_prompt``: the server cannot read so.
     """
@@ -60,27 +63,52 @@ def _data_url(request: PageRequest, capabilities: Capabilities, endpoint: Endpoi
     return url.encode()
 
 
+@dataclass(frozen=True)
+class SentImage:
+    """How an image goes to a server.
+
+    :param url: of the image, in ASCII.
+    :param on_sent: to be called when the request is sent.
+    """
+
+    url: bytes
+    on_sent: Callable[[], None]
+
+
 class Images:
     """How pages' images go to servers: as files where that is possible, else within the requests."""
 
     def __init__(self) -> None:
-        self._warned = False
+        self._no_files_until = 0.0
 
     @asynccontextmanager
-    async def url(
-        self, page: EncodedPage, capabilities: Capabilities, endpoint: Endpoint
-    ) -> AsyncIterator[bytes]:
-        """The image's URL, in ASCII; what it names is there as long as the context is open.
+    async def sent(
+        self,
+        page: EncodedPage,
+        capabilities: Capabilities,
+        endpoint: Endpoint,
+        on_sent: Callable[[], None],
+        *,
+        files: bool = True,
+    ) -> AsyncIterator[SentImage]:
+        """What to send for the image; a file is there as long as the context is open.
 
         :param page: the page.
         :param capabilities: what the server can do.
         :param endpoint: where it is; it need not be the one that the page was made ready for.
+        :param on_sent: called when the server has what it needs of the page.
+        :param files: whether it may go as a file.
         """
         async with AsyncExitStack() as stack:
-            url = page.image_url or await self._file(stack, page, capabilities, endpoint)
+            url = page.image_url
+            if url is None and files:
+                file = await self._file(stack, page, capabilities, endpoint, on_sent)
+                if file is not None:
+                    yield SentImage(file, lambda: None)
+                    return
             if url is None:
                 url = await in_thread(lambda: _data_url(page.request, capabilities, endpoint))
-            yield url
+            yield SentImage(url, on_sent)
 
     async def _file(
         self,
@@ -88,25 +116,32 @@ class Images:
         page: EncodedPage,
         capabilities: Capabilities,
         endpoint: Endpoint,
+        on_taken: Callable[[], None],
     ) -> bytes | None:
         socket, theirs = endpoint.socket_path, capabilities.page_folder
-        if socket is None or theirs is None:
+        if socket is None or theirs is None or time.monotonic() < self._no_files_until:
             return None
-        file = page_file(page.request.image, socket, theirs, capabilities.max_body_bytes)
+        folder, limit = page_folder(socket), capabilities.max_body_bytes
+        file = page_file(page.request.image, folder, limit=limit, on_taken=on_taken)
         try:
-            return (await stack.enter_async_context(file)).encode()
-        except FileNotFoundError:
-            return None  # with the server, which the request will find out
+            name = await stack.enter_async_context(file)
+        except PageTooLargeError:
+            return None  # which the server will say, as to everybody
         except OSError as error:
-            if not self._warned:
-                self._warned = True
+            # With a server that is gone its folder is; the request will find that out.
+            there = not isinstance(error, FileNotFoundError) or socket.exists()
+            # Others were being written at the same time.
+            if there and time.monotonic() >= self._no_files_until:
+                self._no_files_until = time.monotonic() + _NO_FILES_S
                 log.warning(
-                    "Pages go to the server within requests, which is slower: nothing can be written to "
-                    "%s (%s).",
-                    page_folder(socket),
+                    "For the next %.0f s pages go to the server within requests, which is slower: nothing "
+                    "can be written to %s (%s).",
+                    _NO_FILES_S,
+                    folder,
                     error.strerror or error,
                 )
             return None
+        return f"{theirs}/{name}".encode()
 
 
 def request_body(

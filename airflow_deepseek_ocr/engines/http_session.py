@@ -63,6 +63,10 @@ class BrokenError(TryAgainError):
     """The connection broke while the page was being read."""
 
 
+class NoFileError(TryAgainError):
+    """The server did not find the page's file."""
+
+
 class UnreachableError(TryAgainError):
     """There was no connection."""
 
@@ -72,17 +76,20 @@ class Trouble:
     """How often a page's tries failed, and of what.
 
     :param patience: how often they may.
+    :param files: whether the page may go as a file.
     """
 
     patience: Patience
     broken: int = 0
     others: int = 0
+    files: bool = True
 
     def too_much(self, state: RetryCallState) -> bool:
         """Note the try that failed; whether it was one too many, as tenacity asks it."""
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, FullError):
             return (state.seconds_since_start or 0) > self.patience.full_s
+        self.files = self.files and not isinstance(error, NoFileError)
         if isinstance(error, BrokenError):
             self.broken += 1
         else:

@@ -13,7 +13,7 @@ def saved(image: Image.Image, *, raw: bool) -> memoryview:
     """The image as a file.
 
     :param image: RGB, or one channel.
-    :param raw: as BMP, which takes 1 ms, and as many bytes as the image has; else as PNG, compressed as
+    :param raw: as BMP, which takes some ms, and as many bytes as the image has; else as PNG, compressed as
         fast as it can be.
     """
     buffer = io.BytesIO()

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from typing import Any
 import psutil
 
 from airflow_deepseek_ocr.engines.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.page_files import page_folder
+from airflow_deepseek_ocr.engines.page_files import remove_page_folder
 from airflow_deepseek_ocr.engines.secret import read_secret
 from airflow_deepseek_ocr.errors import (
     ConfigurationError,
@@ -188,7 +187,7 @@ class ServerRecord:
             path.unlink(missing_ok=True)
         if self.socket:
             Path(self.socket).unlink(missing_ok=True)
-            shutil.rmtree(page_folder(Path(self.socket)), ignore_errors=True)
+            remove_page_folder(Path(self.socket))
 
 
 def load_record(folder: Path, key: str) -> ServerRecord | None:

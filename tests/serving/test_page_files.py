@@ -48,7 +48,7 @@ def test_pages_go_to_a_server_on_this_host_as_files(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expected = texts(TransformersEngine(TINY_MODEL, device="cpu").read(scans))
-    monkeypatch.setattr(http_page, "_data_url", lambda *_: pytest.fail("not in the request"))
+    monkeypatch.setattr(http_page, "_data_url", lambda *_: 1 / 0)
     engine = HttpEngine(Keeper(PLAN, servers, 120).find, model="tiny")
     assert texts(engine.read(scans)) == expected
     folder = page_folder(Path(str(started.socket)))
@@ -77,7 +77,7 @@ def test_where_no_file_can_be_written_pages_go_within_requests(
     assert f"{folder} (No space left" in said[0]
 
 
-def test_a_file_that_is_gone_is_written_again(
+def test_a_page_whose_file_is_gone_goes_within_the_request(
     started: ServerRecord,
     servers: Path,
     scans: list[PageRequest],
@@ -85,16 +85,11 @@ def test_a_file_that_is_gone_is_written_again(
 ) -> None:
     engine = HttpEngine(Keeper(PLAN, servers, 120).find, model="tiny")
     expected = texts(engine.read(scans))
-    write, calls = page_files._write, []
-
-    def swept_the_first_time(image: Image.Image, path: Path, limit: int | None) -> None:
-        calls.append(path)
-        if len(calls) > len(scans):
-            write(image, path, limit)
-
-    monkeypatch.setattr(page_files, "_write", swept_the_first_time)
+    made, make = [], http_page._data_url
+    monkeypatch.setattr(page_files, "_write", lambda *_: None)
+    monkeypatch.setattr(http_page, "_data_url", lambda *page: made.append(page) or make(*page))
     assert texts(engine.read(scans)) == expected
-    assert len(calls) == 2 * len(scans)
+    assert len(made) == len(scans)
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", "SECRET", "FOLDER/../SECRET"])

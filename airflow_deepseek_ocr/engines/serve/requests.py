@@ -11,6 +11,7 @@ from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
 from airflow_deepseek_ocr.engines.chat import NO_PAGE_FILE, Capabilities, prompt_of_line
+from airflow_deepseek_ocr.engines.page_files import PageTooLargeError
 from airflow_deepseek_ocr.engines.serve.page_files import PageFiles
 from airflow_deepseek_ocr.errors import ConfigurationError
 from airflow_deepseek_ocr.ocr.decoding import Guard
@@ -95,7 +96,7 @@ def parse_page(
     :param server: what the server can do.
     :param default_resolution: the mode of requests that name none.
     :param files: where pages may be, if they need not be in the request.
-    :raises RequestError: 400 or 404, saying what is wrong.
+    :raises RequestError: 400, 404 or 413, saying what is wrong.
     """
     try:
         body = _Body.model_validate_json(raw)
@@ -165,7 +166,12 @@ def _prompt(line: str) -> str:
 
 def _content_of(url: str, files: PageFiles | None) -> bytes:
     if files is not None and url.startswith("file:"):
-        content = files.take(url)
+        try:
+            content = files.take(url)
+        except PageTooLargeError:
+            raise RequestError(
+                413, "request_too_large", "The page's file is larger than the server takes."
+            ) from None
         if content is None:
             raise _refused(NO_PAGE_FILE, "There is no such file among the pages handed over.")
         return content

@@ -128,6 +128,8 @@ async def _leave_when_idle(
 ) -> None:
     while idle_s is None or service.idle_s < idle_s:
         await asyncio.sleep(_TICK_S)
+        if service.page_files:
+            service.page_files.sweep()
     log.info("Nobody asked for %g s; leaving", idle_s)
     leave()
 

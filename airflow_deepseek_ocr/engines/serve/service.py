@@ -127,7 +127,7 @@ class Service:
                 version=__version__,
                 device=engine.device,
                 dtype=str(engine.dtype).removeprefix("torch."),
-                page_folder=str(self.page_files.folder) if self.page_files else None,
+                page_folder=self.page_files.url if self.page_files else None,
             )
         except Exception as error:
             self.failure, self.state = error, "failed"
