@@ -85,10 +85,12 @@ def _write(image: Image.Image, path: Path, limit: int | None, given_up: threadin
         content = saved(image, raw=False)
         if len(content) > limit:
             raise PageTooLargeError
-    with path.open("xb") as file:
-        file.write(content)
-    if given_up.is_set():
-        _remove(path)
+    try:
+        with path.open("xb") as file:
+            file.write(content)
+    finally:
+        if given_up.is_set():
+            _remove(path)
 
 
 def _remove(path: Path) -> None:
