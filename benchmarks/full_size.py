@@ -28,6 +28,8 @@ TEXT = {
     "num_key_value_heads": 10,
     "vocab_size": VOCABULARY,
 }
+#: Likewise of what leads from the encoders to the decoder; vLLM reads them, transformers does not.
+PROJECTOR = {"input_dim": 2048, "n_embed": TEXT["hidden_size"]}
 _IMAGE_TOKEN = 3
 
 
@@ -47,6 +49,9 @@ def build(folder: Path, device: str = "cuda") -> Path:
     published = json.loads((ROOT / "tests" / "golden" / "config.json").read_text())
     published.pop("tiny_vision")
     published["language_config"] |= TEXT
+    published["projector_config"] |= PROJECTOR
+    # It is there twice.
+    published |= TEXT
     torch.manual_seed(0)
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.bfloat16)

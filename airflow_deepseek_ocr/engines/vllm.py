@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import socket
 import sys
@@ -24,6 +25,9 @@ _FLAGS = (
     "--no-enable-prefix-caching",
     *("--mm-processor-cache-gb", "0"),
 )
+#: From 0.30 on, vLLM runs models with its model runner V2 unless told otherwise, and that one does not
+#: start with this guard (``vllm/v1/worker/gpu/sample/logits_processor/loader.py``).
+_MODEL_RUNNER = {"VLLM_USE_V2_MODEL_RUNNER": "0"}
 
 
 @dataclass(frozen=True)
@@ -77,9 +81,11 @@ class VllmPlan(LocalServer):
             *(("--max-num-seqs", str(self.batch_size)) if self.batch_size else ()),
             *options,
         ]
-        one = self.device.startswith("cuda:")
-        number = host_device(self.device).partition(":")[2]
-        return Launch(command, url, None, {"CUDA_VISIBLE_DEVICES": number} if one else {})
+        # A worker that sets the variable knows a vLLM that this project does not.
+        environment = {name: os.environ.get(name, value) for name, value in _MODEL_RUNNER.items()}
+        if self.device.startswith("cuda:"):
+            environment["CUDA_VISIBLE_DEVICES"] = host_device(self.device).partition(":")[2]
+        return Launch(command, url, None, environment)
 
 
 def table_cells(folder: Path) -> tuple[int, ...]:

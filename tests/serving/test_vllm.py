@@ -88,6 +88,7 @@ def test_it_is_started_as_the_model_needs_it_and_stopped(
     secret = Path(record.secret_file).read_text().strip()
     child = psutil.Process(notes()["pid"])
     assert child.environ()["CUDA_VISIBLE_DEVICES"] == "5"  # the second of those that are visible
+    assert child.environ()["VLLM_USE_V2_MODEL_RUNNER"] == "0"
     for process in (child, psutil.Process(record.pid)):
         assert secret not in " ".join(process.cmdline())
     stop_server(record, servers)
