@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from transformers import UnlimitedOcrForConditionalGeneration
 
 from airflow_deepseek_ocr.model.config import translate_config
@@ -30,6 +31,9 @@ TEXT = {
 }
 #: Likewise of what leads from the encoders to the decoder; vLLM reads them, transformers does not.
 PROJECTOR = {"input_dim": 2048, "n_embed": TEXT["hidden_size"]}
+#: Published with the rest, computes nothing, and vLLM asks for it; shape in channels and pixels.
+_UNUSED = "model.vision_model.embeddings.patch_embedding.weight"
+_UNUSED_SHAPE = (1024, 3, 14, 14)
 _IMAGE_TOKEN = 3
 
 
@@ -63,6 +67,7 @@ def build(folder: Path, device: str = "cuda") -> Path:
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.02)
     model.to(torch.bfloat16).save_pretrained(folder, max_shard_size="3GB")
+    _add_unused(folder)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(_SMALL / name, folder)
     # save_pretrained wrote the native configuration.
@@ -71,3 +76,15 @@ def build(folder: Path, device: str = "cuda") -> Path:
     if device != "cpu":
         torch.cuda.empty_cache()
     return folder
+
+
+def _add_unused(folder: Path) -> None:
+    index = folder / "model.safetensors.index.json"
+    names = json.loads(index.read_text())
+    names["weight_map"][_UNUSED] = "model-unused.safetensors"
+    save_file(
+        {_UNUSED: torch.zeros(_UNUSED_SHAPE, dtype=torch.bfloat16)},
+        folder / names["weight_map"][_UNUSED],
+        metadata={"format": "pt"},
+    )
+    index.write_text(json.dumps(names))
