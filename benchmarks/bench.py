@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from benchmarks.workload import LONGEST
 

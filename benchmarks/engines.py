@@ -26,18 +26,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.engines.choice import START_TIMEOUT_S
-from airflow_deepseek_ocr.engines.http_engine import HttpEngine
-from airflow_deepseek_ocr.engines.http_session import Patience
-from airflow_deepseek_ocr.engines.keeper import Keeper, Launch, Place, log_tail, stop_server
-from airflow_deepseek_ocr.engines.local_server import LocalServer
-from airflow_deepseek_ocr.engines.phases import WAITING
-from airflow_deepseek_ocr.engines.records import load_record
-from airflow_deepseek_ocr.engines.resident import ResidentPlan
-from airflow_deepseek_ocr.engines.serve.run import LOOPBACK
-from airflow_deepseek_ocr.engines.vllm import VllmPlan
+from airflow_deepseek_ocr.engines.factory import START_TIMEOUT_S
+from airflow_deepseek_ocr.engines.http.engine import HttpEngine
+from airflow_deepseek_ocr.engines.http.session import Patience
+from airflow_deepseek_ocr.engines.in_process.device_timing import WAITING
+from airflow_deepseek_ocr.engines.supervisor.registry import load_record
+from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentPlan
+from airflow_deepseek_ocr.engines.supervisor.server_identity import LocalServer
+from airflow_deepseek_ocr.engines.supervisor.supervisor import (
+    Keeper,
+    Launch,
+    Place,
+    log_tail,
+    stop_server,
+)
+from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmPlan
+from airflow_deepseek_ocr.model_server.main import LOOPBACK
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine import Engine
+from airflow_deepseek_ocr.ocr.engine_protocol import Engine
 from benchmarks.bench import Bench
 from benchmarks.full_size import ROOT, build
 from benchmarks.workload import lengths, requests
@@ -209,7 +215,7 @@ def _measure(way: str, job: Job, out: Path, verbose: bool) -> list[dict[str, Any
 
 def in_process(job: Job, tell: Tell) -> None:
     """The engine in this process."""
-    from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+    from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
 
     started = time.perf_counter()
     engine = TransformersEngine(

@@ -12,7 +12,7 @@ _STARTED = time.perf_counter()
 
 def main() -> None:
     """Print seconds as JSON: after the imports, with the model, with the first token."""
-    from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+    from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
     from airflow_deepseek_ocr.ocr.decoding import Decoding
     from benchmarks.workload import requests
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import UnlimitedOcrForConditionalGeneration
 
-from airflow_deepseek_ocr.model.config import translate_config
+from airflow_deepseek_ocr.model.deepseek_ocr.config import translate_config
 
 ROOT = Path(__file__).parents[1]
 _SMALL = ROOT / "models" / "deepseek-ocr-tiny"
@@ -50,7 +50,7 @@ def build(folder: Path, device: str = "cuda") -> Path:
     if (folder / "config.json").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    published = json.loads((ROOT / "tests" / "golden" / "config.json").read_text())
+    published = json.loads((ROOT / "tests" / "corpus" / "golden" / "config.json").read_text())
     published.pop("tiny_vision")
     published["language_config"] |= TEXT
     published["projector_config"] |= PROJECTOR

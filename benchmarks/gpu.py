@@ -30,10 +30,10 @@ import psutil
 import torch
 import transformers
 
-from airflow_deepseek_ocr.engines.phases import WAITING, as_shares
-from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.device_timing import WAITING, as_shares
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine import PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from benchmarks.bench import Bench, median_seconds
 from benchmarks.full_size import ROOT, build
 from benchmarks.other_ways import generate, published

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import torch
 
-from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
 from benchmarks.bench import Bench
 from benchmarks.workload import MEAN, lengths, prepared
 

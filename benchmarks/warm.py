@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace, folder: Path) -> list[float]:
                 sys.exit(f"The run failed:\n{log[-4000:]}")
             seconds.append(float(result.read_text()))
     finally:
-        run(environment, "airflow_deepseek_ocr.cli", "stop", "--all")
+        run(environment, "airflow_deepseek_ocr.cli.main", "stop", "--all")
     return seconds
 
 

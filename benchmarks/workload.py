@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from airflow_deepseek_ocr.engines.embedding import PreparedPage
-from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
-from airflow_deepseek_ocr.ocr.engine import PageRequest
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 
 #: An A4 page at 150 dots an inch, in pixels: 2 x 3 tiles in gundam mode.
 PAGE = (1240, 1754)

@@ -7,8 +7,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from airflow_deepseek_ocr.errors import DocumentError
-from airflow_deepseek_ocr.ocr.documents import open_document
+from airflow_deepseek_ocr.exceptions import DocumentError
+from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.exports.overlay import draw_boxes
 
 _COLUMNS = (

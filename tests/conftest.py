@@ -14,7 +14,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--golden",
         type=Path,
-        default=ROOT / "tests" / "golden",
+        default=ROOT / "tests" / "corpus" / "golden",
         metavar="DIR",
-        help="folder of vectors recorded from the original code, in the form of tests/golden",
+        help="folder of vectors recorded from the original code, in the form of tests/corpus/golden",
     )

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 from rapidfuzz.distance import Levenshtein
 
-from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest
-from airflow_deepseek_ocr.ocr.grounding import parse
-from airflow_deepseek_ocr.ocr.markdown import to_markdown
+from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.markup.grounding import parse
+from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from airflow_deepseek_ocr.ocr.results import Region

@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.ocr.resolution import PIXELS_PER_TOKEN, TILE_SIZE, Res
 from training.network import AMBIGUOUS, CELL_COLUMNS, CELL_ROWS, CHARACTERS
 from training.page import Page
 
-#: Grey of the padding, as in :data:`airflow_deepseek_ocr.model.image_processing.PADDING`.
+#: Grey of the padding, as in :data:`airflow_deepseek_ocr.model.deepseek_ocr.image_processing.PADDING`.
 _PADDING = 127
 #: How near the edge of a cell a character's place is not clear, in pixels of the view.
 _BLUR = 0.5
@@ -47,7 +47,7 @@ class Views:
 
 
 def global_view(page: Page, resolution: Resolution) -> View:
-    """The view as :func:`airflow_deepseek_ocr.model.image_processing.prepare` makes it, in grey."""
+    """The view as ``image_processing.prepare`` makes it, in grey."""
     size, (width, height) = resolution.size, page.image.size
     if not resolution.keep_aspect:
         image = page.image.resize((size, size))

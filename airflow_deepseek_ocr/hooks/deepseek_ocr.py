@@ -10,19 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_deepseek_ocr.connection import (
-    CONN_TYPE,
-    DEFAULT_CONN_ID,
-    FIELD_BEHAVIOUR,
-    HOOK_NAME,
-    Settings,
-    form_widgets,
-)
-from airflow_deepseek_ocr.errors import DeepSeekOCRError
+from airflow_deepseek_ocr.connection.fields import CONN_TYPE, DEFAULT_CONN_ID, HOOK_NAME
+from airflow_deepseek_ocr.connection.form import FIELD_BEHAVIOUR, form_widgets
+from airflow_deepseek_ocr.connection.settings import Settings
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 
 if TYPE_CHECKING:
-    from airflow_deepseek_ocr.engines.preflight import Check
-    from airflow_deepseek_ocr.ocr.engine import Engine
+    from airflow_deepseek_ocr.ocr.engine_protocol import Engine
+    from airflow_deepseek_ocr.preflight.check import Check
 
 _TEST_TIMEOUT_S = 4.5
 
@@ -76,7 +71,7 @@ class DeepSeekOCRHook(BaseHook):
         :raises ConfigurationError: ``model_name``, ``model_revision``.
         :raises UnavailableError: ``model_missing``, ``model_incomplete``, ``model_unavailable``.
         """
-        from airflow_deepseek_ocr.model.source import fetch_model
+        from airflow_deepseek_ocr.model.weights.source import fetch_model
 
         settings = self.settings
         return fetch_model(
@@ -94,7 +89,7 @@ class DeepSeekOCRHook(BaseHook):
         :raises ConfigurationError: a setting is wrong.
         :raises UnavailableError: the model is not to be had.
         """
-        from airflow_deepseek_ocr.engines.choice import make_engine
+        from airflow_deepseek_ocr.engines.factory import make_engine
 
         return make_engine(self.settings, self.fetch_model)
 
@@ -103,7 +98,8 @@ class DeepSeekOCRHook(BaseHook):
 
         Airflow calls this in its API server, which often is another host than the workers.
         """
-        from airflow_deepseek_ocr.engines.preflight import Level, quick_checks
+        from airflow_deepseek_ocr.preflight.check import Level
+        from airflow_deepseek_ocr.preflight.checks import quick_checks
 
         try:
             settings = self.settings
@@ -130,7 +126,7 @@ class DeepSeekOCRHook(BaseHook):
 
         :raises ConfigurationError: a setting is wrong.
         """
-        from airflow_deepseek_ocr.engines.preflight import all_checks
+        from airflow_deepseek_ocr.preflight.checks import all_checks
 
         checks = []
         for check in all_checks(self.settings, self._s3_client_maker):

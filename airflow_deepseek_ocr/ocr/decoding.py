@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_deepseek_ocr.errors import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError
 
 #: Shortest n-grams that one page's guard may ban: shorter ones repeat in texts as they should be.
 LEAST_NGRAM = 10

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_deepseek_ocr.errors import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError
 
 #: Side, in pixels, of a gundam tile.
 TILE_SIZE = 640

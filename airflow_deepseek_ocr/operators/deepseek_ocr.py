@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
 
-from airflow_deepseek_ocr.connection import DEFAULT_CONN_ID
+from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
+from airflow_deepseek_ocr.airflow_support.results_database import DEFAULT_DB_CONN_ID, open_store
+from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
-from airflow_deepseek_ocr.hooks.errors import airflow_errors
-from airflow_deepseek_ocr.hooks.results_store import DEFAULT_DB_CONN_ID, open_store
-from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI, Limits
-from airflow_deepseek_ocr.ocr.error_budget import DEFAULT_MAX_FAILED_PAGES, ErrorBudget
-from airflow_deepseek_ocr.ocr.identity import DocumentRef
+from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI, Limits
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.pipeline.error_budget import DEFAULT_MAX_FAILED_PAGES, ErrorBudget
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-    from airflow_deepseek_ocr.ocr.engine import Progress
-    from airflow_deepseek_ocr.pipeline import Pipeline
-    from airflow_deepseek_ocr.sources.source import Sources
+    from airflow_deepseek_ocr.ocr.engine_protocol import Progress
+    from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
+    from airflow_deepseek_ocr.sources.base import Sources
 
 _PROGRESS_EVERY_S = 30.0
 
@@ -161,7 +161,7 @@ class DeepSeekOCROperator(BaseOperator):
         :raises AirflowException: something outside the documents failed, or another task is still
             reading some of them; a retry reads the rest.
         """
-        from airflow_deepseek_ocr.pipeline import Pipeline
+        from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 
         with airflow_errors():
             recipe = self.hook.settings.recipe(
@@ -238,9 +238,9 @@ class DeepSeekOCROperator(BaseOperator):
             raise AirflowFailException(str(error)) from error
 
     def _sources(self, limits: Limits) -> Sources:
+        from airflow_deepseek_ocr.sources.base import Sources
         from airflow_deepseek_ocr.sources.files import FileSource, ObjectStorageSource
         from airflow_deepseek_ocr.sources.s3 import S3Source
-        from airflow_deepseek_ocr.sources.source import Sources
 
         return Sources(
             {
@@ -282,7 +282,7 @@ def _flatten(documents: Any) -> Iterator[Any]:
 
 
 def _task_info(context: Context) -> Any:
-    from airflow_deepseek_ocr.store.rows import TaskInfo
+    from airflow_deepseek_ocr.store.row_values import TaskInfo
 
     instance: Any = context.get("ti")
     return TaskInfo(

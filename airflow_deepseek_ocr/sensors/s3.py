@@ -15,11 +15,11 @@ from airflow.providers.common.compat.sdk import (
     conf,
 )
 
+from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
+from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
+from airflow_deepseek_ocr.airflow_support.results_database import DEFAULT_DB_CONN_ID
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
-from airflow_deepseek_ocr.hooks.errors import airflow_errors
-from airflow_deepseek_ocr.hooks.new_documents import NewDocuments
-from airflow_deepseek_ocr.hooks.results_store import DEFAULT_DB_CONN_ID
-from airflow_deepseek_ocr.ocr.documents import DEFAULT_DPI
+from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI
 from airflow_deepseek_ocr.sources.s3 import DEFAULT_SUFFIXES
 from airflow_deepseek_ocr.triggers.s3 import S3NewDocumentTrigger
 

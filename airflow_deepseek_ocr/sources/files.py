@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from airflow_deepseek_ocr.errors import DocumentError, UnavailableError
-from airflow_deepseek_ocr.ocr.documents import Limits
-from airflow_deepseek_ocr.ocr.identity import DocumentRef
-from airflow_deepseek_ocr.sources.source import Wanted, write_copy
+from airflow_deepseek_ocr.exceptions import DocumentError, UnavailableError
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.sources.base import Wanted, write_copy
 
 _COPY_CHUNK = 1 << 20
 
@@ -29,7 +29,7 @@ class FileSource:
         self._limits = limits
 
     def fetch(self, ref: DocumentRef, target: Path, wanted: Wanted) -> DocumentRef | None:
-        """See :meth:`airflow_deepseek_ocr.sources.source.Source.fetch`.
+        """See :meth:`airflow_deepseek_ocr.sources.base.Source.fetch`.
 
         :raises DocumentError: ``missing_file``, ``overwritten``, ``empty_file``, ``too_many_bytes``.
         :raises UnavailableError: ``access_denied``, ``changing_file``, ``local_disk``.

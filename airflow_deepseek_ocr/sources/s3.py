@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from airflow_deepseek_ocr.errors import (
+from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     DeepSeekOCRError,
     DocumentError,
     UnavailableError,
 )
-from airflow_deepseek_ocr.ocr.documents import Limits
-from airflow_deepseek_ocr.ocr.identity import DocumentRef
-from airflow_deepseek_ocr.sources.source import Wanted, write_copy
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.sources.base import Wanted, write_copy
 
 _COPY_CHUNK = 1 << 20
 
@@ -113,7 +113,7 @@ class S3Source:
         self._client, self._limits = client, limits
 
     def fetch(self, ref: DocumentRef, target: Path, wanted: Wanted) -> DocumentRef | None:
-        """See :meth:`airflow_deepseek_ocr.sources.source.Source.fetch`.
+        """See :meth:`airflow_deepseek_ocr.sources.base.Source.fetch`.
 
         :raises DocumentError: ``missing_key``, ``overwritten``, ``empty_file``, ``too_many_bytes``.
         :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``,

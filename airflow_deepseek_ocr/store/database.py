@@ -18,7 +18,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.errors import UnavailableError
+from airflow_deepseek_ocr.exceptions import UnavailableError
 
 #: Seconds for which a server may be away (a restart, a failover) before a transaction gives up.
 PATIENCE_S = 60.0

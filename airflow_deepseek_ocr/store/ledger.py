@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Row, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
-from airflow_deepseek_ocr.ocr.identity import DocumentRef, Recipe, document_key
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.fingerprint import Recipe, document_key
 from airflow_deepseek_ocr.ocr.results import (
     DocumentResult,
     DocumentStatus,
@@ -22,10 +23,10 @@ from airflow_deepseek_ocr.ocr.results import (
     PageStatus,
     status_of,
 )
-from airflow_deepseek_ocr.store.clock import DatabaseTime
 from airflow_deepseek_ocr.store.database import Database
+from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.leases import Held, Lease, LeaseLostError, Settled
-from airflow_deepseek_ocr.store.rows import (
+from airflow_deepseek_ocr.store.row_values import (
     TaskInfo,
     document_values,
     error_values,

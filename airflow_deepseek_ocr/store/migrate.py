@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_deepseek_ocr.errors import UnavailableError
+from airflow_deepseek_ocr.exceptions import UnavailableError
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory

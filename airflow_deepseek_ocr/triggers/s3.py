@@ -10,10 +10,10 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
-from airflow_deepseek_ocr.errors import DeepSeekOCRError, UnavailableError
-from airflow_deepseek_ocr.hooks.new_documents import NewDocuments
-from airflow_deepseek_ocr.hooks.results_store import DEFAULT_DB_CONN_ID
-from airflow_deepseek_ocr.ocr.identity import DocumentRef
+from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
+from airflow_deepseek_ocr.airflow_support.results_database import DEFAULT_DB_CONN_ID
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.sources.s3 import DEFAULT_SUFFIXES
 
 
@@ -25,7 +25,7 @@ class S3NewDocumentTrigger(BaseTrigger):
 
     :param poke_interval: seconds between two looks.
 
-    The other parameters are :class:`~airflow_deepseek_ocr.hooks.new_documents.NewDocuments`'.
+    The other parameters are :class:`~airflow_deepseek_ocr.airflow_support.new_documents.NewDocuments`'.
     """
 
     def __init__(self, *, poke_interval: float, **search: Any) -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from airflow_deepseek_ocr.errors import ConfigurationError
-from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, prepare
+from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import PIXEL_VALUES, prepare
 from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION, Resolution, get_resolution
 
 #: Of ``mm_processor_kwargs``: the mode's name.

@@ -15,8 +15,8 @@ with DAG("first_page", schedule=None, start_date=datetime(2026, 1, 1)):
 
     @task
     def read() -> None:
-        from airflow_deepseek_ocr.ocr.documents import open_document
-        from airflow_deepseek_ocr.ocr.engine import PageRequest
+        from airflow_deepseek_ocr.ocr.documents.open import open_document
+        from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 
         with open_document(Path(os.environ["FIRST_PAGE_DOCUMENT"])) as document:
             image = document.page(1).image

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding, Guard
-from airflow_deepseek_ocr.ocr.engine import PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from tests.conftest import TINY_MODEL
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(540)]

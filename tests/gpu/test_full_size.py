@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine import FinishReason, PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageRequest
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from benchmarks.full_size import build
 

@@ -16,13 +16,13 @@ os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 import boto3
 import pytest
 
-from tests.servers.airflow import aws_connection
-from tests.servers.database import Database
-from tests.servers.mariadb import mariadb
-from tests.servers.moto_s3 import moto_s3
-from tests.servers.mysql import mysql
-from tests.servers.postgres import postgres
-from tests.servers.s3 import S3Server
+from tests.support.servers.airflow import aws_connection
+from tests.support.servers.database import Database
+from tests.support.servers.mariadb import mariadb
+from tests.support.servers.moto_s3 import moto_s3
+from tests.support.servers.mysql import mysql
+from tests.support.servers.postgres import postgres
+from tests.support.servers.s3 import S3Server
 
 Connect = Callable[[str, dict[str, Any]], None]
 

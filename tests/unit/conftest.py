@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from tests.conftest import TINY_MODEL
 

@@ -23,7 +23,7 @@ IMPORT_ALL = f"""
 import json, sys, time
 {AIRFLOW_ITSELF}
 start = time.perf_counter()
-import airflow_deepseek_ocr.provider_info
+import airflow_deepseek_ocr.get_provider_info
 import airflow_deepseek_ocr.hooks.deepseek_ocr
 import airflow_deepseek_ocr.operators.deepseek_ocr
 import airflow_deepseek_ocr.sensors.s3
@@ -56,7 +56,7 @@ def test_the_core_works_without_airflow_and_torch() -> None:
     names = [
         f"airflow_deepseek_ocr.ocr.{path.stem}" for path in (PACKAGE / "ocr").glob("[a-z]*.py")
     ]
-    names += ["airflow_deepseek_ocr.cli", "airflow_deepseek_ocr.pipeline"]
+    names += ["airflow_deepseek_ocr.cli.main", "airflow_deepseek_ocr.pipeline.pipeline"]
     subprocess.run(
         [sys.executable, "-c", block + "\n".join(f"import {name}" for name in names)],
         check=True,
@@ -67,7 +67,7 @@ def test_the_core_works_without_airflow_and_torch() -> None:
 def test_without_torch_the_error_names_the_extra() -> None:
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "from airflow_deepseek_ocr.cli import main\n"
+        "from airflow_deepseek_ocr.cli.main import main\n"
         "sys.exit(main(['read', 'demo/documents/table.png', '--model', 'models/deepseek-ocr-tiny']))"
     )
     done = subprocess.run(

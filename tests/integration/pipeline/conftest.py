@@ -9,17 +9,13 @@ from typing import Any
 
 import pytest
 
-from airflow_deepseek_ocr.hooks.results_store import open_store
-from airflow_deepseek_ocr.pipeline import Pipeline
+from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
+from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource, ObjectStorageSource
 from airflow_deepseek_ocr.sources.s3 import S3Source
-from airflow_deepseek_ocr.sources.source import Sources
-from airflow_deepseek_ocr.store.store import Store
-from tests.integration.pipeline.fake_engine import (
-    LIMITS,
-    RECIPE,
-    FakeEngine,
-)
+from airflow_deepseek_ocr.store.results_store import Store
+from tests.support.fakes.batch_engine import LIMITS, RECIPE, FakeEngine
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from airflow_deepseek_ocr.errors import UnavailableError
-from airflow_deepseek_ocr.model.mirror import fetch_mirror
-from airflow_deepseek_ocr.ocr.identity import DocumentRef
-from airflow_deepseek_ocr.pipeline import Pipeline
-from airflow_deepseek_ocr.store.store import Store
+from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.model.weights.mirror import fetch_mirror
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
+from airflow_deepseek_ocr.store.results_store import Store
 from tests.conftest import ROOT, TINY_MODEL
-from tests.integration.pipeline.fake_engine import FakeEngine, rows
-from tests.servers.disk import Disk, small_disk_or_skip
+from tests.support.fakes.batch_engine import FakeEngine, rows
+from tests.support.servers.disk import Disk, small_disk_or_skip
 
 
 @pytest.fixture

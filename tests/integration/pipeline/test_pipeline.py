@@ -19,16 +19,16 @@ from reportlab.pdfgen.canvas import Canvas
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
-from airflow_deepseek_ocr.errors import ConfigurationError, UnavailableError
-from airflow_deepseek_ocr.ocr.identity import DocumentRef
-from airflow_deepseek_ocr.pipeline import Pipeline
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
+from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource, ObjectStorageSource
 from airflow_deepseek_ocr.sources.s3 import Listing, S3Source
-from airflow_deepseek_ocr.sources.source import Sources
-from airflow_deepseek_ocr.store.store import Store
+from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow
-from tests.integration.pipeline.fake_engine import (
+from tests.support.fakes.batch_engine import (
     DOCUMENTS,
     LIMITS,
     MARKDOWN,
@@ -37,7 +37,7 @@ from tests.integration.pipeline.fake_engine import (
     FakeEngine,
     rows,
 )
-from tests.unit.test_documents import blank_pdf, png_of_size
+from tests.unit.ocr.documents.test_open import blank_pdf, png_of_size
 
 
 def test_wrong_documents_get_a_reason_and_the_others_go_on(

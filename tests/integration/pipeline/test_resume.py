@@ -16,19 +16,19 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.discovery import Discovery
-from airflow_deepseek_ocr.errors import UnavailableError
-from airflow_deepseek_ocr.ocr.engine import PageRequest
-from airflow_deepseek_ocr.ocr.error_budget import ErrorBudget
-from airflow_deepseek_ocr.ocr.identity import DocumentRef
+from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
-from airflow_deepseek_ocr.pipeline import Pipeline
+from airflow_deepseek_ocr.pipeline.discovery import Discovery
+from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
+from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.s3 import Listing
 from airflow_deepseek_ocr.store.leases import Lease
 from airflow_deepseek_ocr.store.ledger import Ledger
-from airflow_deepseek_ocr.store.store import Store
+from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow
-from tests.integration.pipeline.fake_engine import (
+from tests.support.fakes.batch_engine import (
     DOCUMENTS,
     RECIPE,
     SHORT,

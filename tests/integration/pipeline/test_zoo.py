@@ -15,23 +15,23 @@ from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.engines.transformers_engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.documents import Limits
-from airflow_deepseek_ocr.ocr.engine import PageReading, PageRequest
-from airflow_deepseek_ocr.ocr.identity import DocumentRef
-from airflow_deepseek_ocr.pipeline import Pipeline
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest
+from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
+from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource
 from airflow_deepseek_ocr.sources.s3 import Listing
-from airflow_deepseek_ocr.sources.source import Sources
-from airflow_deepseek_ocr.store.store import Store
+from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow
 from tests.conftest import TINY_MODEL
-from tests.integration.pipeline.fake_engine import DOCUMENTS, RECIPE, FakeEngine
-from tests.zoo.all import ANIMALS
-from tests.zoo.animals import Outcome
-from tests.zoo.others import NAMES
-from tests.zoo.outputs import OUTPUTS
+from tests.corpus.documents.all import ANIMALS
+from tests.corpus.documents.animals import Outcome
+from tests.corpus.documents.others import NAMES
+from tests.corpus.documents.outputs import OUTPUTS
+from tests.support.fakes.batch_engine import DOCUMENTS, RECIPE, FakeEngine
 
 #: How wrong documents are read: quickly, and whatever the model writes is taken.
 _QUICKLY = replace(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.errors import UnavailableError
-from airflow_deepseek_ocr.ocr.engine import FinishReason, PageReading, PageRequest
-from airflow_deepseek_ocr.ocr.grounding import parse
+from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from training.batches import BatchMaker
 from training.density import as_table as as_density_table

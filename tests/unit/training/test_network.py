@@ -12,8 +12,12 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from airflow_deepseek_ocr.model.checkpoint import SpecialTokens, load_checkpoint, load_tokenizer
-from airflow_deepseek_ocr.model.image_processing import PIXEL_VALUES, prepare
+from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import (
+    SpecialTokens,
+    load_checkpoint,
+    load_tokenizer,
+)
+from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import PIXEL_VALUES, prepare
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from tests.conftest import ROOT, TINY_MODEL
 from training.batches import Batch, SeenPage, assemble
@@ -164,7 +168,7 @@ def test_the_auxiliary_head_has_a_class_for_each_cell(network: Network) -> None:
 
 
 def test_the_configuration_has_published_fields_alone(checkpoint: Path) -> None:
-    golden = json.loads((ROOT / "tests" / "golden" / "config.json").read_text())
+    golden = json.loads((ROOT / "tests" / "corpus" / "golden" / "config.json").read_text())
     for folder in (checkpoint, TINY_MODEL):
         config = json.loads((folder / "config.json").read_text())
         assert config.keys() <= golden.keys()

@@ -7,7 +7,7 @@ import random
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.ocr.grounding import parse
+from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from training.page import Block, Line, Page
 from training.targets import choose_prompt, target
 

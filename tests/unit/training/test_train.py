@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from airflow_deepseek_ocr.model.checkpoint import load_checkpoint
+from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import load_checkpoint
 from training import curriculum, train
 from training.__main__ import main
 from training.batches import BatchMaker

@@ -7,7 +7,7 @@ Revises:
 import sqlalchemy as sa
 from alembic import op
 
-from airflow_deepseek_ocr.store.tables import TABLE_OPTIONS, LongText, RowId, UtcDateTime
+from airflow_deepseek_ocr.store.column_types import TABLE_OPTIONS, LongText, RowId, UtcDateTime
 
 revision = "0001"
 down_revision = None

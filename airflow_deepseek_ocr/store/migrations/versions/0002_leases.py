@@ -7,7 +7,7 @@ Revises: 0001
 import sqlalchemy as sa
 from alembic import op
 
-from airflow_deepseek_ocr.store.tables import UtcDateTime
+from airflow_deepseek_ocr.store.column_types import UtcDateTime
 
 revision = "0002"
 down_revision = "0001"

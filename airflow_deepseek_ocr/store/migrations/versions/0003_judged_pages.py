@@ -7,7 +7,7 @@ Revises: 0002
 import sqlalchemy as sa
 from alembic import op
 
-from airflow_deepseek_ocr.store.tables import LongText
+from airflow_deepseek_ocr.store.column_types import LongText
 
 revision = "0003"
 down_revision = "0002"

@@ -1,0 +1,8 @@
+"""Lets ``python -m airflow_deepseek_ocr.cli.main`` run the command line."""
+
+import sys
+
+from airflow_deepseek_ocr.cli.main import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,57 @@
+"""The connection's form in Airflow's UI."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_deepseek_ocr.connection.fields import FIELDS
+
+#: The standard fields of the form. ``port`` is shown even where there is no host: the Test button of
+#: Airflow 3.3.2 sends a port of 0 for a saved connection that has none, and is refused.
+FIELD_BEHAVIOUR: dict[str, Any] = {
+    "hidden_fields": ["schema"],
+    "relabeling": {
+        "host": "Host of a server",
+        "login": "Login on the server",
+        "password": "Secret of the server, or access token of the hub",
+    },
+    "placeholders": {
+        "host": "empty: the model runs on the workers; else a host or https://... of a server",
+        "login": "only for basic authentication",
+        "password": "of a server; without a host: only for private hub models",
+        "port": "of the server; without a host not used: enter 1 to test",
+    },
+}
+
+
+def conn_fields() -> dict[str, dict[str, Any]]:
+    """The fields for the provider's metadata (``conn-fields``, Airflow 3.2 and later)."""
+    return {
+        each.name: {
+            "label": each.label,
+            "description": each.description,
+            "schema": {
+                "type": [each.type, "null"],
+                **({"default": each.default} if each.default is not None else {}),
+                **({"enum": list(each.enum)} if each.enum else {}),
+                **({"minimum": each.minimum} if each.minimum is not None else {}),
+            },
+        }
+        for each in FIELDS
+    }
+
+
+def form_widgets() -> dict[str, Any]:
+    """The fields as form widgets (Airflow 3.1, which has no ``conn-fields``)."""
+    from wtforms import IntegerField, StringField
+    from wtforms.validators import Optional, any_of
+
+    return {
+        each.name: (IntegerField if each.type == "integer" else StringField)(
+            each.label,
+            validators=[Optional(), *([any_of(list(each.enum))] if each.enum else [])],
+            description=each.description,
+            default=each.default,
+        )
+        for each in FIELDS
+    }

@@ -1,0 +1,78 @@
+"""Prompts and images of pages to what the decoder takes."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import UnlimitedOcrForConditionalGeneration
+
+from airflow_deepseek_ocr.engines.in_process.device_transfer import to_device
+from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens
+from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import PIXEL_VALUES, ImageViews
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+
+
+@dataclass
+class PreparedPage:
+    """A page on its way through the engine.
+
+    :param request: what was asked for; only pages of one mode go through the vision tower together.
+    :param views: its pixels.
+    :param prompt_ids: its prompt with a place for each vision token.
+    :param steps: steps since it entered, which is what it wrote unless it has ended.
+    :param seconds: its share of the time worked so far.
+    """
+
+    request: PageRequest
+    views: ImageViews
+    prompt_ids: list[int]
+    steps: int = 0
+    seconds: float = 0.0
+
+    @property
+    def key(self) -> Hashable:
+        """The request's."""
+        return self.request.key
+
+
+class PromptEmbedder:
+    """Runs the vision tower and puts its tokens into the prompts.
+
+    :param model: the loaded model.
+    :param tokens: ids of the special tokens.
+    """
+
+    def __init__(self, model: UnlimitedOcrForConditionalGeneration, tokens: SpecialTokens) -> None:
+        self._model, self._tokens = model, tokens
+        self._pixel_values = torch.from_numpy(PIXEL_VALUES).to(model.device, model.dtype)
+
+    @torch.inference_mode()
+    def __call__(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
+        """Embeddings (pages, longest prompt, hidden) of the prompts, padded on the right."""
+        length = max(len(page.prompt_ids) for page in pages)
+        padded = np.full((len(pages), length), self._tokens.pad)
+        for row, page in enumerate(pages):
+            padded[row, : len(page.prompt_ids)] = page.prompt_ids
+        ids = to_device(padded, self._model.device)
+        embeddings: torch.Tensor = self._model.get_input_embeddings()(ids)
+        features = torch.cat(self._vision_features(pages)).to(embeddings.dtype)
+        return embeddings.masked_scatter((ids == self._tokens.image)[..., None], features)
+
+    def _vision_features(self, pages: Sequence[PreparedPage]) -> list[torch.Tensor]:
+        """Features (vision tokens, hidden) of each page."""
+        tiles = np.concatenate([page.views.tiles for page in pages])
+        output = self._model.get_image_features(
+            pixel_values=self._to_input(np.stack([page.views.view for page in pages])),
+            pixel_values_local=self._to_input(tiles) if len(tiles) else None,
+            num_local_patches=[len(page.views.tiles) for page in pages],
+            patches_grid=[list(page.views.grid) for page in pages],
+        )
+        return list(output.pooler_output)
+
+    def _to_input(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """(n, height, width, 3) in 8 bits to (n, 3, height, width) in the model's type."""
+        return self._pixel_values[to_device(pixels, self._model.device).int()].permute(0, 3, 1, 2)

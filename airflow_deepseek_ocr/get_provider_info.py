@@ -1,0 +1,55 @@
+"""What Airflow learns about this package (entry point ``apache_airflow_provider``)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_deepseek_ocr import __version__
+from airflow_deepseek_ocr.connection.fields import CONN_TYPE, HOOK_NAME
+from airflow_deepseek_ocr.connection.form import FIELD_BEHAVIOUR, conn_fields
+
+_INTEGRATION = "DeepSeek-OCR"
+
+
+def get_provider_info() -> dict[str, Any]:
+    """The provider's metadata."""
+    return {
+        "package-name": "airflow-deepseek-ocr",
+        "name": "DeepSeek-OCR",
+        "description": "Documents in S3 become rows in a SQL database, read by DeepSeek-OCR.",
+        "versions": [__version__],
+        "integrations": [
+            {
+                "integration-name": _INTEGRATION,
+                "external-doc-url": "https://github.com/deepseek-ai/DeepSeek-OCR",
+                "tags": ["software"],
+            }
+        ],
+        "hooks": [_modules("airflow_deepseek_ocr.hooks.deepseek_ocr")],
+        "operators": [_modules("airflow_deepseek_ocr.operators.deepseek_ocr")],
+        "sensors": [_modules("airflow_deepseek_ocr.sensors.s3")],
+        "triggers": [_modules("airflow_deepseek_ocr.triggers.s3")],
+        "connection-types": [
+            {
+                "connection-type": CONN_TYPE,
+                "hook-class-name": "airflow_deepseek_ocr.hooks.deepseek_ocr.DeepSeekOCRHook",
+                "hook-name": HOOK_NAME,
+                "ui-field-behaviour": {
+                    "hidden-fields": FIELD_BEHAVIOUR["hidden_fields"],
+                    "relabeling": FIELD_BEHAVIOUR["relabeling"],
+                    "placeholders": FIELD_BEHAVIOUR["placeholders"],
+                },
+                "conn-fields": conn_fields(),
+            }
+        ],
+        "task-decorators": [
+            {
+                "name": "deepseek_ocr",
+                "class-name": "airflow_deepseek_ocr.decorators.deepseek_ocr.deepseek_ocr_task",
+            }
+        ],
+    }
+
+
+def _modules(name: str) -> dict[str, Any]:
+    return {"integration-name": _INTEGRATION, "python-modules": [name]}

@@ -1,0 +1,130 @@
+"""The published checkpoint, loaded into transformers' native classes without remote code."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
+from airflow_deepseek_ocr.model.deepseek_ocr.config import translate_config
+from airflow_deepseek_ocr.model.deepseek_ocr.sam_attention import fuse_sam_attention
+from airflow_deepseek_ocr.model.weights.files import CONFIG, TOKENIZER, check_model_folder
+
+if TYPE_CHECKING:
+    from transformers import UnlimitedOcrForConditionalGeneration
+
+#: The only tensor of the published checkpoint that the architecture has no use for: CLIP reads
+#: SAM's features, not pixels, so its own patch embedding is idle.
+_UNUSED_TENSOR = "patch_embedding"
+
+
+@dataclass(frozen=True)
+class SpecialTokens:
+    """Ids of the tokens with a meaning of their own, looked up by their published names."""
+
+    bos: int
+    eos: int
+    pad: int
+    image: int
+    table_cells: tuple[int, ...]
+
+    @classmethod
+    def of(cls, tokenizer: PreTrainedTokenizerFast) -> SpecialTokens:
+        """The ids in that tokenizer.
+
+        :raises ConfigurationError: ``model_tokenizer`` if one of them is missing.
+        """
+        vocabulary = tokenizer.get_vocab()
+        try:
+            return cls(
+                bos=vocabulary["<｜begin▁of▁sentence｜>"],
+                eos=vocabulary["<｜end▁of▁sentence｜>"],
+                pad=vocabulary["<｜▁pad▁｜>"],
+                image=vocabulary["<image>"],
+                table_cells=(vocabulary["<td>"], vocabulary["</td>"]),
+            )
+        except KeyError as error:
+            raise ConfigurationError(
+                "model_tokenizer",
+                f"{TOKENIZER} has no token {error}; it is not the tokenizer of DeepSeek-OCR.",
+            ) from error
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+    """The checkpoint's tokenizer.
+
+    ``AutoTokenizer`` would ask on the terminal whether remote code may run.
+    """
+    return PreTrainedTokenizerFast(
+        tokenizer_file=str(folder / TOKENIZER),
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def load_model(
+    folder: Path, image_token_id: int, device: str, dtype: torch.dtype
+) -> UnlimitedOcrForConditionalGeneration:
+    """The model of that folder, ready to generate.
+
+    :param folder: a complete folder in the published layout.
+    :param image_token_id: id of ``<image>``.
+    :param device: a torch device, such as ``cpu`` or ``cuda:0``.
+    :param dtype: type of the weights in memory.
+    :raises UnavailableError: ``model_incomplete`` if files or tensors are missing.
+    :raises ConfigurationError: ``model_config`` if the files belong to another architecture.
+    """
+    from transformers import UnlimitedOcrForConditionalGeneration
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    config = translate_config(json.loads((folder / CONFIG).read_text()), image_token_id)
+    model, report = UnlimitedOcrForConditionalGeneration.from_pretrained(
+        folder,
+        config=config,
+        dtype=dtype,  # before the move: in float32 the GPU would have to hold twice the weights
+        attn_implementation="sdpa",
+        experts_implementation="grouped_mm",
+        output_loading_info=True,
+        local_files_only=True,
+    )
+    _require_complete(folder, report)
+    fuse_sam_attention(model.model.vision_tower.sam_encoder)
+    return model.eval().to(device)
+
+
+def _require_complete(folder: Path, report: dict[str, object]) -> None:
+    faults = {
+        kind: sorted(str(name) for name in names if _UNUSED_TENSOR not in str(name))
+        for kind, names in report.items()
+        if names and hasattr(names, "__iter__")
+    }
+    faults = {kind: names for kind, names in faults.items() if names}
+    if faults:
+        summary = "; ".join(
+            f"{kind}: {len(names)}, such as {names[0]}" for kind, names in faults.items()
+        )
+        raise UnavailableError(
+            "model_incomplete",
+            f"The weights in {folder} do not fit the architecture ({summary}). "
+            "Fetch the model again with: airflow-deepseek-ocr pull MODEL",
+        )
+
+
+def load_checkpoint(
+    folder: Path, device: str, dtype: torch.dtype
+) -> tuple[UnlimitedOcrForConditionalGeneration, PreTrainedTokenizerFast]:
+    """Model and tokenizer of a folder, after checking that its files are whole.
+
+    :raises UnavailableError: ``model_missing``, ``model_incomplete``.
+    :raises ConfigurationError: ``model_config``, ``model_tokenizer``.
+    """
+    check_model_folder(folder)
+    tokenizer = load_tokenizer(folder)
+    image_token_id = SpecialTokens.of(tokenizer).image
+    return load_model(folder, image_token_id, device, dtype), tokenizer

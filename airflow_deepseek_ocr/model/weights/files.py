@@ -1,0 +1,81 @@
+"""Is a model folder whole? Answered from file names and headers, without torch or transformers."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+from airflow_deepseek_ocr.exceptions import UnavailableError
+
+CONFIG = "config.json"
+TOKENIZER = "tokenizer.json"
+INDEX = "model.safetensors.index.json"
+SINGLE_FILE = "model.safetensors"
+
+#: What is fetched from a hub or a mirror; the repository's Python files are never needed.
+PATTERNS = ("*.json", "*.safetensors")
+
+#: A safetensors header is never larger (limit of the format's reference implementation), in bytes.
+_MAX_HEADER = 100_000_000
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files the folder's index names, sorted; they may be missing.
+
+    :raises UnavailableError: ``model_incomplete`` if the index is missing or not JSON.
+    """
+    if (folder / SINGLE_FILE).is_file():
+        return [folder / SINGLE_FILE]
+    try:
+        names = set(json.loads((folder / INDEX).read_text())["weight_map"].values())
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise _incomplete(folder, f"{INDEX} is missing or unreadable") from error
+    return sorted(folder / Path(name).name for name in names)
+
+
+def check_model_folder(folder: Path) -> int:
+    """Total size in bytes of the weights of a complete model folder.
+
+    :raises UnavailableError: ``model_incomplete``, naming the file that is missing or cut short.
+    """
+    if not folder.is_dir():
+        raise UnavailableError(
+            "model_missing",
+            f"The model folder {folder} does not exist on this host; check the path.",
+        )
+    for name in (CONFIG, TOKENIZER):
+        try:
+            json.loads((folder / name).read_text())
+        except (OSError, ValueError) as error:
+            raise _incomplete(folder, f"{name} is missing or unreadable") from error
+    return sum(_checked_size(path) for path in weight_files(folder))
+
+
+def _checked_size(path: Path) -> int:
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            if length > _MAX_HEADER:
+                raise ValueError("header too large")
+            header = json.loads(file.read(length))
+        ends = [
+            entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"
+        ]
+        expected = 8 + length + max(ends, default=0)
+    except FileNotFoundError as error:
+        raise _incomplete(path.parent, f"{path.name} is missing") from error
+    except (OSError, ValueError, struct.error, KeyError, TypeError) as error:
+        raise _incomplete(path.parent, f"{path.name} is not a safetensors file") from error
+    if size != expected:
+        raise _incomplete(path.parent, f"{path.name} has {size} bytes instead of {expected}")
+    return size
+
+
+def _incomplete(folder: Path, what: str) -> UnavailableError:
+    return UnavailableError(
+        "model_incomplete",
+        f"The model folder {folder} is incomplete: {what}. "
+        "Copy it again, or fetch it with: airflow-deepseek-ocr pull MODEL",
+    )

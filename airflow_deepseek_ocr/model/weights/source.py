@@ -1,0 +1,151 @@
+"""Where a model comes from: a local folder, a Hugging Face hub, or a mirror in S3."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from airflow_deepseek_ocr.exceptions import (
+    ConfigurationError,
+    UnavailableError,
+    is_full,
+    local_disk,
+)
+from airflow_deepseek_ocr.model.weights.files import PATTERNS, check_model_folder
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MODEL = "deepseek-ai/DeepSeek-OCR"
+#: The commit of :data:`DEFAULT_MODEL` that later versions of transformers and vLLM are tested with;
+#: a branch such as ``main`` may change under a running pipeline.
+DEFAULT_REVISION = "9f30c71f441d010e5429c532364a86705536c53a"
+
+_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+
+
+def default_cache_dir() -> Path:
+    """Where models are kept if the connection does not say: ``~/.cache/airflow-deepseek-ocr``."""
+    return Path.home() / ".cache" / "airflow-deepseek-ocr"
+
+
+def default_revision(model: str) -> str:
+    """The revision that is meant where none is given; empty but for the published model."""
+    return DEFAULT_REVISION if model == DEFAULT_MODEL else ""
+
+
+def is_local(model: str) -> bool:
+    """Whether the model is a folder on this host."""
+    return model.startswith(("/", "./", "../", "~", "file://"))
+
+
+def local_folder(model: str) -> Path:
+    """The folder of a local model."""
+    return Path(model.removeprefix("file://")).expanduser()
+
+
+def fetch_model(
+    model: str,
+    revision: str = "",
+    *,
+    cache_dir: Path | None = None,
+    hub_token: str | None = None,
+    s3_client: Callable[[], Any] | None = None,
+) -> Path:
+    """A local folder with the model, fetched into the cache if need be.
+
+    :param model: a local folder (absolute, or beginning with ``./``), a hub id ``owner/name``, or
+        ``s3://bucket/prefix``.
+    :param revision: commit, tag or branch of a hub model. Required for hub models, except the
+        published one, for which a commit is pinned.
+    :param cache_dir: where fetched models are kept.
+    :param hub_token: access token for private hub models.
+    :param s3_client: makes a boto3 S3 client for mirrors.
+    :raises ConfigurationError: ``model_name``, ``model_revision``.
+    :raises UnavailableError: ``model_missing``, ``model_incomplete``, ``model_unavailable``.
+    """
+    cache_dir = cache_dir or default_cache_dir()
+    revision = revision or default_revision(model)
+    check_model_name(model, revision)
+    if is_local(model):
+        folder = local_folder(model)
+    elif model.startswith("s3://"):
+        from airflow_deepseek_ocr.model.weights.mirror import fetch_mirror
+
+        folder = fetch_mirror(model, revision, cache_dir, s3_client)
+    else:
+        folder = _hub_folder(model, revision, cache_dir, hub_token)
+    check_model_folder(folder)
+    return folder
+
+
+def _hub_folder(model: str, revision: str, cache_dir: Path, token: str | None) -> Path:
+    cached = cached_hub_folder(model, revision, cache_dir)
+    if cached is not None:
+        try:
+            check_model_folder(cached)
+            return cached
+        except UnavailableError as error:
+            log.info("%s Fetching the rest.", error)
+    return _fetch_from_hub(model, revision, cache_dir, token)
+
+
+def check_model_name(model: str, revision: str) -> None:
+    """Raise if that cannot be a model.
+
+    :raises ConfigurationError: ``model_name``, or ``model_revision`` for a hub model without one.
+    """
+    if is_local(model) or model.startswith("s3://"):
+        return
+    if not _HUB_ID.fullmatch(model):
+        raise ConfigurationError(
+            "model_name",
+            f"{model!r} is no model: give a folder (/path or ./path), a hub id (owner/name) or "
+            "s3://bucket/prefix.",
+        )
+    if not revision:
+        raise ConfigurationError(
+            "model_revision",
+            f"Set a revision for {model}: the commit to read with. A branch would change the texts "
+            "without a trace.",
+        )
+
+
+def cached_hub_folder(model: str, revision: str, cache_dir: Path) -> Path | None:
+    """The folder of a hub model in the cache, found without network; None if it is not there."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, local_files_only=True, **_where(revision, cache_dir)))
+    except LocalEntryNotFoundError:
+        return None
+
+
+def _where(revision: str, cache_dir: Path) -> dict[str, Any]:
+    return {
+        "revision": revision,
+        "cache_dir": cache_dir / "hub",
+        "allow_patterns": list(PATTERNS),
+        "etag_timeout": 10,
+    }
+
+
+def _fetch_from_hub(model: str, revision: str, cache_dir: Path, token: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    log.info("Fetching %s at %s into %s", model, revision, cache_dir)
+    try:
+        return Path(snapshot_download(model, token=token or None, **_where(revision, cache_dir)))
+    except (HfHubHTTPError, OSError, ValueError) as error:
+        if isinstance(error, OSError) and is_full(error):
+            raise local_disk(f"{model} cannot be written to {cache_dir}", error) from error
+        raise UnavailableError(
+            "model_unavailable",
+            f"{model} at {revision} is not in the cache {cache_dir} and cannot be fetched "
+            f"({type(error).__name__}: {error}). Check network, name, revision and token, or run on a "
+            "host with network: airflow-deepseek-ocr pull, and copy the cache.",
+        ) from None

@@ -1,0 +1,212 @@
+"""Requests to the server: what a body must hold, and the page in it."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from PIL import Image
+from pydantic import BaseModel, Field, ValidationError
+
+from airflow_deepseek_ocr.engines.http.page_file_writer import PageTooLargeError
+from airflow_deepseek_ocr.engines.protocol.chat_completions import (
+    NO_PAGE_FILE,
+    Capabilities,
+    prompt_of_line,
+)
+from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.model_server.received_page_files import PageFiles
+from airflow_deepseek_ocr.ocr.decoding import Guard
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
+
+_FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+_MAX_LINE = 1000
+
+
+class RequestError(Exception):
+    """A request that is refused.
+
+    :param status: HTTP status.
+    :param code: short name for programs.
+    :param message: what is wrong and what to do.
+    """
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+@dataclass(frozen=True)
+class ParsedPage:
+    """A page as a request describes it; see :class:`~airflow_deepseek_ocr.ocr.engine_protocol.PageRequest`.
+
+    An image without colour has one channel: many pages wait, and take a third of the memory.
+    """
+
+    image: Image.Image
+    prompt: str
+    resolution: str
+    max_tokens: int | None
+    guard: Guard | None = None
+
+
+class _Url(BaseModel):
+    url: str
+
+
+class _Part(BaseModel):
+    type: Literal["text", "image_url"]
+    text: str | None = Field(None, max_length=_MAX_LINE)
+    image_url: _Url | None = None
+
+
+class _Message(BaseModel):
+    role: Literal["user"]
+    content: list[_Part] = Field(min_length=2, max_length=2)
+
+
+class _ProcessorOptions(BaseModel):
+    resolution: str | None = None
+
+
+class _Guard(BaseModel):
+    ngram_size: int
+    window_size: int | None = None
+
+
+class _Body(BaseModel):
+    model: str
+    messages: list[_Message] = Field(min_length=1, max_length=1)
+    max_tokens: int | None = Field(None, ge=1)
+    max_completion_tokens: int | None = Field(None, ge=1)
+    temperature: float | None = Field(None, ge=0, le=0)
+    n: int | None = Field(None, ge=1, le=1)
+    stream: Literal[False] | None = None
+    ignore_eos: bool | None = None
+    skip_special_tokens: Literal[False] | None = None
+    mm_processor_kwargs: _ProcessorOptions | None = None
+    vllm_xargs: _Guard | None = None
+
+
+def parse_page(
+    raw: bytes, server: Capabilities, default_resolution: str, files: PageFiles | None = None
+) -> ParsedPage:
+    """The page that a request's body asks for.
+
+    :param raw: the body.
+    :param server: what the server can do.
+    :param default_resolution: the mode of requests that name none.
+    :param files: where pages may be, if they need not be in the request.
+    :raises RequestError: 400, 404 or 413, saying what is wrong.
+    """
+    try:
+        body = _Body.model_validate_json(raw)
+    except ValidationError as error:
+        # Of the input itself nothing is repeated: it may be anything, of any size.
+        first: Any = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "body"
+        raise _refused("bad_request", f"{where}: {first['msg']}") from None
+    if body.model != server.model:
+        raise RequestError(404, "model_not_found", f"This server serves {server.model!r} only.")
+    if body.ignore_eos and not server.ignores_end:
+        raise _refused("server_end", "ignore_eos needs a server started with --ignore-end.")
+    options = body.mm_processor_kwargs
+    resolution = (options and options.resolution) or default_resolution
+    if resolution not in server.modes:
+        raise _refused(
+            "server_mode", f"Modes in mm_processor_kwargs.resolution: {', '.join(server.modes)}."
+        )
+    line, url = _line_and_url(body.messages[0].content)
+    return ParsedPage(
+        image=_image(_content_of(url, files)),
+        prompt=_prompt(line),
+        resolution=resolution,
+        max_tokens=body.max_completion_tokens or body.max_tokens,
+        guard=_guard(body.vllm_xargs, server),
+    )
+
+
+def _guard(asked: _Guard | None, server: Capabilities) -> Guard | None:
+    """The page's own guard; None if it asks for the server's, or for nothing."""
+    if asked is None or server.guard is None:
+        return None
+    size, window = server.guard
+    wanted = asked.ngram_size, asked.window_size or window
+    if wanted == (size, window):
+        return None
+    try:
+        return Guard(*wanted)
+    except ConfigurationError as error:
+        raise _refused(
+            "server_guard", f"{error} Without vllm_xargs it is {size} in {window}."
+        ) from None
+
+
+def _line_and_url(parts: list[_Part]) -> tuple[str, str]:
+    lines = [part.text for part in parts if part.type == "text" and part.text]
+    urls = [part.image_url.url for part in parts if part.type == "image_url" and part.image_url]
+    if len(lines) != 1 or len(urls) != 1:
+        raise _refused("bad_request", "content must hold one text and one image_url.")
+    return lines[0], urls[0]
+
+
+def _prompt(line: str) -> str:
+    name = prompt_of_line(line)
+    if name is None:
+        raise _refused(
+            "server_prompt",
+            "The text must be one of the lines the model was trained with: "
+            + "; ".join(prompt.template.format(text="TEXT") for prompt in PROMPTS.values()),
+        )
+    try:
+        prompt_line(name)
+    except ConfigurationError as error:
+        raise _refused(error.code, str(error)) from error
+    return name
+
+
+def _content_of(url: str, files: PageFiles | None) -> bytes:
+    if files is not None and url.startswith("file:"):
+        try:
+            content = files.take(url)
+        except PageTooLargeError:
+            raise RequestError(
+                413, "request_too_large", "The page's file is larger than the server takes."
+            ) from None
+        if content is None:
+            raise _refused(NO_PAGE_FILE, "There is no such file among the pages handed over.")
+        return content
+    head, comma, data = url.partition(",")
+    if not (comma and head.startswith("data:image/") and head.endswith(";base64")):
+        raise _refused(
+            "bad_image", "image_url must be data:image/...;base64,...; addresses are not fetched."
+        )
+    try:
+        return base64.b64decode(data, validate=True)
+    except ValueError as error:
+        raise _refused("bad_image", "What follows base64, is not base64.") from error
+
+
+def _image(content: bytes) -> Image.Image:
+    limit = Limits().max_pixels
+    try:
+        image = Image.open(io.BytesIO(content), formats=_FORMATS)
+        if image.width * image.height > limit:
+            raise _refused("bad_image", f"The image has more than {limit:,} pixels.")
+        if image.mode != "L":
+            return image.convert("RGB")
+        image.load()
+        return image
+    except RequestError:
+        raise
+    except (Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
+        raise _refused(
+            "bad_image", f"The image is not one of {', '.join(_FORMATS)}, or damaged."
+        ) from error
+
+
+def _refused(code: str, message: str) -> RequestError:
+    return RequestError(400, code, message)

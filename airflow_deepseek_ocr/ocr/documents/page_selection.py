@@ -1,0 +1,63 @@
+"""Which pages of a document to read, as people write it: ``1-3,5,10-``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from airflow_deepseek_ocr.exceptions import ConfigurationError, DocumentError
+
+_RANGE = re.compile(r"\s*(\d{1,9})?\s*(-)?\s*(\d{1,9})?\s*")
+
+
+@dataclass(frozen=True)
+class PageSelection:
+    """Ranges of page numbers, from 1, both ends included; none means all pages.
+
+    :param ranges: (first, last) pairs; last None means to the end.
+    """
+
+    ranges: tuple[tuple[int, int | None], ...] = ()
+
+    @classmethod
+    def parse(cls, text: str | None) -> PageSelection:
+        """Read ``1-3,5,10-``; empty or None selects all pages.
+
+        :raises ConfigurationError: ``page_selection`` if the text is of another form.
+        """
+        parts = [part for part in (text or "").split(",") if part.strip()]
+        return cls(tuple(_range(part) for part in parts))
+
+    def of(self, page_count: int) -> list[int]:
+        """The selected page numbers of a document of ``page_count`` pages, sorted, each once.
+
+        :raises DocumentError: ``no_such_page`` if none of them exists.
+        """
+        if not self.ranges:
+            return list(range(1, page_count + 1))
+        numbers: set[int] = set()
+        for first, last in self.ranges:
+            numbers.update(range(first, min(last or page_count, page_count) + 1))
+        if not numbers:
+            raise DocumentError(
+                "no_such_page", f"None of the pages {self} exists: the document has {page_count}."
+            )
+        return sorted(numbers)
+
+    def __str__(self) -> str:
+        def one(first: int, last: int | None) -> str:
+            return str(first) if first == last else f"{first}-{last or ''}"
+
+        return ",".join(one(first, last) for first, last in self.ranges)
+
+
+def _range(part: str) -> tuple[int, int | None]:
+    match = _RANGE.fullmatch(part)
+    first, dash, last = match.groups() if match else (None, None, None)
+    start = int(first) if first else 1
+    end = int(last) if last else (None if dash else start)
+    if not (first or last) or start < 1 or (end is not None and end < start):
+        raise ConfigurationError(
+            "page_selection", f"Pages {part.strip()!r}: write numbers and ranges such as 1-3,5,10-"
+        )
+    return start, end

@@ -1,0 +1,64 @@
+"""Flags of model output, and their weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+
+class Flag(StrEnum):
+    """What is wrong, or may be wrong, with a reading."""
+
+    #: the model reached the maximum output length
+    NO_END_TOKEN = "no_end_token"  # noqa: S105 -- a token of text
+    LOOP = "loop"  #: the same words again and again
+    REPEATED_LINES = "repeated_lines"  #: most lines stood there before
+    REPEATED_WORDS = (
+        "repeated_words"  #: most of the text stood there before, or few words make it up
+    )
+    BOX_OUTSIDE = "box_outside"  #: boxes beyond 0..999
+    BOX_INVERTED = "box_inverted"  #: boxes whose corners are the wrong way round
+    BOXES_ALIKE = "boxes_alike"  #: many regions in one place
+    BOX_CROWDED = "box_crowded"  #: more text in a box than could be seen there
+    TEXT_OFF_PRINT = "text_off_print"  #: text in boxes where there is no print
+    TEXT_ON_BLANK = "text_on_blank"  #: text, but no print on the page
+    NO_TEXT = "no_text"  #: print on the page, but no text
+    RAGGED_TABLE = "ragged_table"  #: rows of different widths
+    BROKEN_TABLE = "broken_table"  #: table tags without their partners
+    OPEN_MARKUP = "open_markup"  #: references, boxes or formulas that are not closed
+    STRAY_MARKUP = "stray_markup"  #: references where the prompt asks for none
+    NO_CHARACTERS = "no_characters"  #: characters that no page has
+    MIXED_SCRIPTS = "mixed_scripts"  #: words of two alphabets, or scripts that are not the page's
+    RATIO_KNEE = "ratio_knee"  #: more text than the vision tokens hold without loss
+    RATIO_CLIFF = "ratio_cliff"  #: much more
+    LAYER_DISAGREES = "layer_disagrees"  #: the page's own text layer says something else
+    ONLY_IN_LAYER = "only_in_layer"  #: much of the text layer is not in the reading
+    ONLY_IN_READING = "only_in_reading"  #: much of the reading is not in the text layer
+
+
+#: What a flag takes off: the score is the product of (1 - weight) over all flags. From 0.5 on a flag is
+#: enough by itself for a reading to be refused; a lighter one only together with others.
+WEIGHTS: Mapping[Flag, float] = {
+    Flag.NO_END_TOKEN: 0.6,
+    Flag.LOOP: 0.7,
+    Flag.REPEATED_LINES: 0.6,
+    Flag.REPEATED_WORDS: 0.6,
+    Flag.BOX_OUTSIDE: 0.6,
+    Flag.BOX_INVERTED: 0.6,
+    Flag.BOXES_ALIKE: 0.6,
+    Flag.BOX_CROWDED: 0.6,
+    Flag.TEXT_OFF_PRINT: 0.6,
+    Flag.TEXT_ON_BLANK: 0.7,
+    Flag.NO_TEXT: 0.7,
+    Flag.RAGGED_TABLE: 0.55,
+    Flag.BROKEN_TABLE: 0.55,
+    Flag.OPEN_MARKUP: 0.6,
+    Flag.STRAY_MARKUP: 0.6,
+    Flag.NO_CHARACTERS: 0.55,
+    Flag.MIXED_SCRIPTS: 0.55,
+    Flag.RATIO_KNEE: 0.1,
+    Flag.RATIO_CLIFF: 0.55,
+    Flag.LAYER_DISAGREES: 0.6,
+    Flag.ONLY_IN_LAYER: 0.2,
+    Flag.ONLY_IN_READING: 0.1,
+}

@@ -1,0 +1,82 @@
+"""Checks of the server that runs the model."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from airflow_deepseek_ocr.engines.factory import remote_endpoint, server_plan
+from airflow_deepseek_ocr.engines.http.server_probe import ask_capabilities, ask_modes, prove_guard
+from airflow_deepseek_ocr.engines.supervisor.registry import load_record, servers_folder
+
+if TYPE_CHECKING:
+    from airflow_deepseek_ocr.connection.settings import Settings
+    from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
+from airflow_deepseek_ocr.preflight.check import Check, Level
+from airflow_deepseek_ocr.preflight.weights import folder_here
+
+#: The Test button may take 5 s in all.
+QUICK = httpx.Timeout(3.0)
+
+
+#: A server that loads nothing answers a probe in seconds, on a CPU in a minute.
+PATIENT = httpx.Timeout(120.0, connect=10.0)
+
+
+def describe_remote(settings: Settings, timeout: httpx.Timeout, *, guard: bool) -> str:
+    """Ask the server at the connection's host."""
+    endpoint = remote_endpoint(settings)
+    capabilities, proven = _ask(endpoint, settings, timeout, guard=guard)
+    whose = (
+        f"airflow-deepseek-ocr {capabilities.version}" if capabilities.version else "vLLM or alike"
+    )
+    capabilities.require(settings.prompt, _some_mode(settings, capabilities.modes))
+    return (
+        f"{endpoint.url} serves {capabilities.model} ({whose}); modes: "
+        f"{', '.join(capabilities.modes)}{'; the guard against repetitions is active' if proven else ''}."
+    )
+
+
+def _some_mode(settings: Settings, modes: tuple[str, ...]) -> str:
+    """The mode that a reading begins with: ``auto`` takes what there is."""
+    return settings.resolution if settings.resolution != "auto" else modes[0]
+
+
+def _ask(endpoint: Endpoint, settings: Settings, timeout: httpx.Timeout, *, guard: bool) -> Any:
+    with endpoint.client(timeout) as client:
+        capabilities = ask_capabilities(client, endpoint, settings.model, settings.revision)
+        if guard or settings.resolution not in ("auto", *capabilities.modes):
+            capabilities = ask_modes(client, endpoint, capabilities)
+        if guard:
+            prove_guard(client, endpoint, capabilities, settings.decoding)
+    return capabilities, guard or capabilities.guard is not None
+
+
+def describe_managed(settings: Settings, chosen: str) -> str:
+    """Say whether a server of this host is ready."""
+    folder = folder_here(settings)
+    if folder is None:
+        return "No server on this host: a worker starts one when it has the weights."
+    record = load_record(servers_folder(), server_plan(settings, chosen, folder).key)
+    if record is None or record.process() is None:
+        return "No server runs on this host now; the first task on a worker starts one."
+    with record.endpoint.client(QUICK) as client:
+        ask_capabilities(client, record.endpoint, settings.model, settings.revision)
+    return f"A server is ready on this host: process {record.pid}, version {record.version}."
+
+
+def vllm_command(settings: Settings) -> Check:
+    """Check that the program vLLM exists."""
+    program = shlex.split(settings.vllm_command)[0]
+    found = shutil.which(program)
+    if found is None:
+        return Check(
+            "vllm",
+            Level.FAILURE,
+            f"{program} is not here. Install vLLM into an environment of its own, and set the "
+            "connection's vLLM command to its path.",
+        )
+    return Check("vllm", Level.OK, f"{found} is there.")

@@ -1,0 +1,88 @@
+"""Can the model be had? Answered without torch, without fetching, in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
+from airflow_deepseek_ocr.model.weights.files import CONFIG, check_model_folder
+from airflow_deepseek_ocr.model.weights.source import (
+    cached_hub_folder,
+    check_model_name,
+    is_local,
+    local_folder,
+)
+
+if TYPE_CHECKING:
+    from airflow_deepseek_ocr.connection.settings import Settings
+
+
+def describe_availability(settings: Settings, s3_client: Callable[[], Any] | None = None) -> str:
+    """One line about the model as seen from this host.
+
+    :param settings: the connection's settings.
+    :param s3_client: makes a boto3 S3 client for mirrors; the host's own credentials if None.
+    :raises ConfigurationError: ``model_name``, ``model_revision``.
+    :raises UnavailableError: ``model_incomplete``, ``model_unavailable``, or what S3 answers.
+    """
+    model, revision = settings.model, settings.revision
+    check_model_name(model, revision)
+    if is_local(model):
+        folder = local_folder(model)
+        if not folder.exists():
+            # The API server need not have the workers' disks.
+            return f"Settings are valid. {folder} is not on this host; workers must have it."
+        return f"Settings are valid. {folder} is complete: {_size(check_model_folder(folder))}."
+    if model.startswith("s3://"):
+        return _describe_mirror(settings, s3_client)
+    cached = cached_hub_folder(model, revision, settings.cache_folder)
+    if cached is None:
+        return (
+            f"Settings are valid. {model} at {revision} is not in this host's cache; a worker fetches "
+            "it at the first use, or: airflow-deepseek-ocr pull"
+        )
+    return (
+        f"Settings are valid. {model} at {revision} is cached: {_size(check_model_folder(cached))}."
+    )
+
+
+def _describe_mirror(settings: Settings, s3_client: Callable[[], Any] | None) -> str:
+    from airflow_deepseek_ocr.model.weights.mirror import default_client, is_fetched, mirror_folder
+    from airflow_deepseek_ocr.sources.s3 import clear_s3_errors, split_uri
+
+    folder = mirror_folder(settings.model, settings.revision, settings.cache_folder)
+    if is_fetched(folder):
+        return (
+            f"Settings are valid. {settings.model} is cached: {_size(check_model_folder(folder))}."
+        )
+    bucket, prefix = split_uri(settings.model.rstrip("/") + "/")
+    with clear_s3_errors(settings.model):
+        client = (s3_client or default_client)()
+        client.head_object(Bucket=bucket, Key=f"{prefix}{CONFIG}")
+    return f"Settings are valid. {settings.model} answers; a worker fetches it at the first use."
+
+
+def _size(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def folder_here(settings: Settings) -> Path | None:
+    """The model's folder, if this host has it and it is whole; the check of the weights says why not."""
+    model, revision, cache = settings.model, settings.revision, settings.cache_folder
+    try:
+        check_model_name(model, revision)
+        if is_local(model):
+            folder: Path | None = local_folder(model)
+        elif model.startswith("s3://"):
+            from airflow_deepseek_ocr.model.weights.mirror import mirror_folder
+
+            folder = mirror_folder(model, revision, cache)
+        else:
+            folder = cached_hub_folder(model, revision, cache)
+        if folder is not None:
+            check_model_folder(folder)
+    except DeepSeekOCRError:
+        return None
+    return folder

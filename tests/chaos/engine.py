@@ -1,0 +1,110 @@
+"""An engine with a script instead of a model: quick, the same every time; and diaries of who read what."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from pathlib import Path
+
+from airflow_deepseek_ocr.concurrency.prefetch import Ahead, Stoppable
+from airflow_deepseek_ocr.ocr.engine_protocol import (
+    Engine,
+    FinishReason,
+    PageReading,
+    PageRequest,
+    Progress,
+)
+from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from tests.chaos.documents import PageId, page_id
+
+#: Pages in the engine's hands at once, which end in any order, and pages drawn ahead of it.
+AT_ONCE, AHEAD = 3, 2
+
+
+class Diary:
+    """Lines that survive their writer's death: what was read and stored, when and by whom."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+
+    def write(self, what: str, page: PageId) -> None:
+        """Add a line."""
+        line = (
+            f"{time.time():.6f} {what} {os.getpid()} {page.document} {page.version} {page.page}\n"
+        )
+        os.write(self._file, line.encode())
+
+
+class ScriptedEngine:
+    """Reads pages of :mod:`tests.chaos.documents`.
+
+    :param seconds: time a page takes.
+    :param what: what the diary calls a page that is taken in hand.
+    :param at_once: pages in hand at once.
+    """
+
+    def __init__(
+        self, diary: Diary, seconds: float, what: str = "read", at_once: int = AT_ONCE
+    ) -> None:
+        self._diary, self._seconds, self._what = diary, seconds, what
+        self._at_once = at_once
+
+    def modes(self) -> tuple[str, ...]:
+        return tuple(RESOLUTIONS)
+
+    def read(
+        self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
+    ) -> Generator[PageReading, None, None]:
+        order, in_hand = random.Random(os.getpid()), []
+        with Ahead(requests, lambda request: request, AHEAD) as ahead:
+            while True:
+                while len(in_hand) < self._at_once and not ahead.over:
+                    request = ahead.take(wait=not in_hand)
+                    if request is None:
+                        break
+                    page = page_id(request.image)
+                    self._diary.write(self._what, page)
+                    in_hand.append((request, page))
+                if not in_hand:
+                    return
+                time.sleep(self._seconds)
+                request, page = in_hand.pop(order.randrange(len(in_hand)))
+                yield PageReading(request.key, page.text(), FinishReason.STOP, 73, 60, 0.1)
+
+    def close(self) -> None: ...
+
+
+class _HandedOut:
+    """Pages, each written down when it is drawn."""
+
+    def __init__(self, requests: Iterable[PageRequest], diary: Diary) -> None:
+        self._requests, self._diary = requests, diary
+
+    def __iter__(self) -> Iterator[PageRequest]:
+        for request in self._requests:
+            self._diary.write("read", page_id(request.image))
+            yield request
+
+    def stop(self) -> None:
+        if isinstance(self._requests, Stoppable):
+            self._requests.stop()
+
+
+class WatchedEngine:
+    """Another engine, with a diary of the pages that it is given."""
+
+    def __init__(self, engine: Engine, diary: Diary) -> None:
+        self._engine, self._diary = engine, diary
+
+    def modes(self) -> tuple[str, ...]:
+        return self._engine.modes()
+
+    def read(
+        self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
+    ) -> Generator[PageReading, None, None]:
+        return self._engine.read(_HandedOut(requests, self._diary), progress)
+
+    def close(self) -> None:
+        self._engine.close()

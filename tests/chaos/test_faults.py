@@ -1,0 +1,143 @@
+"""Campaigns of faults end with every document stored once; and the harness notices when they do not."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from airflow_deepseek_ocr.store.migrate import upgrade
+from tests.chaos.__main__ import run, table
+from tests.chaos.audit import Findings, Version, audit
+from tests.chaos.campaign import Plan, Report
+from tests.chaos.documents import PageId, make_pdf
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def campaign(plan: Plan, database: str, folder: Path) -> Report:
+    report = run(plan, database, folder)
+    print(table(plan, database, report))
+    assert report.findings.broken == {}
+    assert sum(report.faults.values()) == plan.faults
+    assert report.findings.documents["done"] >= plan.documents
+    return report
+
+
+def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
+    first = "model server killed"
+    plan = Plan(25, seed=1, documents=8, pages=8, pause_s=1.5, timeout_s=240.0, first=first)
+    report = campaign(plan, "postgres", tmp_path)
+    assert report.struck_pages >= report.faults[first] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("database", ["postgres", "mariadb", "mysql", "sqlite"])
+def test_nothing_is_lost_or_doubled_on_any_database(database: str, tmp_path: Path) -> None:
+    campaign(Plan(faults=150, seed=2, documents=40), database, tmp_path)
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_with_the_small_checkpoint(tmp_path: Path) -> None:
+    plan = Plan(faults=20, seed=3, documents=6, pages=5, page_s=None, pause_s=2.0, lease_s=10.0)
+    campaign(plan, "postgres", tmp_path)
+
+
+#: What breaks a promise, and which.
+BREAKS = {
+    "DELETE FROM ocr_documents WHERE uri LIKE '%1.pdf'": "lost",
+    "DELETE FROM ocr_pages WHERE page_number = 2": "lost",
+    "DELETE FROM ocr_regions WHERE position = 0": "lost",
+    "UPDATE ocr_documents SET status = 'failed', error_code = 'e' WHERE uri LIKE '%1.pdf'": "lost",
+    "UPDATE ocr_documents SET status = 'reading' WHERE uri LIKE '%1.pdf'": "stuck",
+    "UPDATE ocr_documents SET lease_expires_at = '2026-01-01 00:00:00.000000'": "stuck",
+    "UPDATE ocr_documents SET uri = 's3://documents/0.pdf', version ="
+    " (SELECT version FROM ocr_documents WHERE id = 0)": "doubled",
+    "UPDATE ocr_regions SET position = 7 WHERE position = 0": "doubled",
+    "UPDATE ocr_pages SET text = (SELECT MAX(text) FROM ocr_pages)": "mixed",
+    "UPDATE ocr_pages SET page_number = 9 WHERE page_number = 2": "mixed",
+    "UPDATE ocr_documents SET version = 'never uploaded'": "mixed",
+}
+
+
+@pytest.fixture
+def two_documents(tmp_path: Path) -> tuple[str, list[Version]]:
+    """A database with two documents of two pages each, and their versions."""
+    url = f"sqlite:///{tmp_path / 'results.db'}"
+    versions = [
+        Version.of(f"s3://documents/{n}.pdf", n, 0, 2, make_pdf(n, 0, 2), text_known=True)
+        for n in (0, 1)
+    ]
+    engine = create_engine(url)
+    upgrade(engine)
+    rest = "'r', 'r', 'm', '', 'p', 's', 'done', 0, '', 2, 1, '2026-01-01', '2026-01-01'"
+    with engine.begin() as connection:
+        for v in versions:
+            connection.execute(
+                text(
+                    "INSERT INTO ocr_documents (id, document_key, version_key, uri, version, etag, "
+                    "recipe_key, recipe, model, revision, prompt, resolution, status, retryable, "
+                    "media_type, page_count, attempts, created_at, updated_at) VALUES "
+                    f"({v.document}, {v.document}, 'k', '{v.uri}', '{v.body_md5}', '{v.body_md5}', {rest})"
+                )
+            )
+            for number in (1, 2):
+                page, key = PageId(v.document, 0, number), 10 * v.document + number
+                connection.execute(
+                    text(
+                        "INSERT INTO ocr_pages (id, document_id, page_number, status, resolution, "
+                        "width, height, text, markdown, vision_tokens, text_tokens, seconds, "
+                        f"created_at) VALUES ({key}, {v.document}, {number}, 'ok', '', 1, 1, :text, "
+                        "'', 1, 1, 1, '2026-01-01')"
+                    ),
+                    {"text": page.text()},
+                )
+                for position in range(page.regions):
+                    connection.execute(
+                        text(
+                            "INSERT INTO ocr_regions (page_id, position, label, text, boxes) "
+                            f"VALUES ({key}, {position}, '', '', '')"
+                        )
+                    )
+    engine.dispose()
+    return url, versions
+
+
+def test_the_audit_is_content_with_what_is_right(
+    two_documents: tuple[str, list[Version]], tmp_path: Path
+) -> None:
+    url, versions = two_documents
+    findings = audit(url, versions, [], tmp_path / "no diary")
+    assert findings == Findings(documents=findings.documents, pages=4, regions=findings.regions)
+    older = [dataclasses.replace(versions[0], version=1, body_md5="other")]
+    assert audit(url, versions, older, tmp_path / "no diary").broken == {}
+
+
+@pytest.mark.parametrize("statement", BREAKS)
+def test_the_audit_notices(
+    statement: str, two_documents: tuple[str, list[Version]], tmp_path: Path
+) -> None:
+    url, versions = two_documents
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+    assert BREAKS[statement] in audit(url, versions, [], tmp_path / "no diary").broken
+
+
+def test_the_audit_notices_what_was_read_for_nothing(
+    two_documents: tuple[str, list[Version]], tmp_path: Path
+) -> None:
+    url, versions = two_documents
+    diary = tmp_path / "diary"
+    in_flight = "1.0 read 7 0 0 1\n2.0 read 8 0 0 1\n3.0 stored 8 0 0 1\n"
+    diary.write_text(in_flight)
+    findings = audit(url, versions, [], diary)
+    assert (findings.broken, findings.reads, findings.reads_again) == ({}, 2, 1)
+    diary.write_text(in_flight + "4.0 read 7 0 0 1\n")
+    findings = audit(url, versions, [], diary)
+    assert (findings.broken, findings.reads_after_loss) == ({}, 1)
+    diary.write_text(in_flight + "4.0 read 9 0 0 1\n")
+    assert "read_though_stored" in audit(url, versions, [], diary).broken

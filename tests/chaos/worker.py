@@ -1,0 +1,212 @@
+"""A worker: forks a process for each task, as Airflow does, and dies with all of them.
+
+Reads jobs from stdin and writes what started and ended to stdout, a JSON object a line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import importlib
+import json
+import os
+import selectors
+import signal
+import sys
+import traceback
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import botocore.loaders
+
+_POLL_S = 0.05
+#: Where messages go: what was stdout.
+_OUT = os.dup(sys.stdout.fileno())
+_PR_SET_PDEATHSIG = 1
+
+OK, RETRY, FAIL = 0, 3, 4
+
+
+def main() -> None:
+    """Serve until stdin ends."""
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is logged is no message
+    _import_all()
+    children: dict[int, int] = {}
+    selector = selectors.DefaultSelector()
+    selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
+    _tell({"ready": os.getpid()})
+    rest = b""
+    while True:
+        if selector.select(_POLL_S):
+            data = os.read(sys.stdin.fileno(), 1 << 20)
+            if not data:
+                return
+            *lines, rest = (rest + data).split(b"\n")
+            for line in lines:
+                job = json.loads(line)
+                pid = _fork(job)
+                children[pid] = job["id"]
+                _tell({"started": job["id"], "pid": pid})
+        for pid in list(children):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                _tell({"ended": children.pop(pid), "status": os.waitstatus_to_exitcode(status)})
+
+
+def _tell(message: dict[str, Any]) -> None:
+    os.write(_OUT, json.dumps(message).encode() + b"\n")
+
+
+#: What a task imports, so that a fork need not.
+_MODULES = (
+    "airflow.providers.amazon.aws.hooks.s3",
+    "airflow.providers.mysql.hooks.mysql",
+    "airflow.providers.postgres.hooks.postgres",
+    "airflow.providers.sqlite.hooks.sqlite",
+    "airflow.sdk.execution_time.task_runner",
+    "airflow_deepseek_ocr.engines.factory",
+    "airflow_deepseek_ocr.engines.http.engine",
+    "airflow_deepseek_ocr.engines.supervisor.supervisor",
+    "airflow_deepseek_ocr.engines.supervisor.resident_server",
+    "airflow_deepseek_ocr.model.weights.source",
+    "airflow_deepseek_ocr.operators.deepseek_ocr",
+    "airflow_deepseek_ocr.pipeline.pipeline",
+    "airflow_deepseek_ocr.sensors.s3",
+    "alembic.command",
+    "pypdfium2",
+    "tests.chaos.engine",
+)
+
+
+def _import_all() -> None:
+    for name in _MODULES:
+        importlib.import_module(name)
+    # boto3 reads megabytes of JSON for each client; the descriptions do not change.
+    loader = botocore.loaders.JSONFileLoader()
+    loader.load_file = functools.cache(loader.load_file)  # type: ignore[method-assign]
+    botocore.loaders.JSONFileLoader = lambda: loader  # type: ignore[misc,assignment]
+    # Makes the client without connecting.
+    sys.modules["airflow.providers.amazon.aws.hooks.s3"].S3Hook("aws_default").get_conn()
+
+
+def _fork(job: dict[str, Any]) -> int:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    status = FAIL
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(FAIL)
+        log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        status = _run(job)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(BaseException):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def _run(job: dict[str, Any]) -> int:
+    from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+    try:
+        result = {"read": _read, "find": _find}[job["kind"]](job)
+    except AirflowFailException:
+        traceback.print_exc()
+        return FAIL
+    except AirflowException:
+        traceback.print_exc()
+        return RETRY
+    whole = Path(job["result"] + ".part")
+    whole.write_text(json.dumps(result))
+    whole.rename(job["result"])
+    return OK
+
+
+def _read(job: dict[str, Any]) -> Any:
+    from airflow_deepseek_ocr.engines.supervisor import supervisor as keeper
+    from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
+    from tests.chaos.documents import DPI
+
+    keeper._MOST_CRASHES = sys.maxsize  # here they are no defect of the server's
+    operator = DeepSeekOCROperator(
+        task_id="read",
+        documents=job["documents"],
+        dpi=job.get("dpi", DPI),
+        max_failed_pages=None,
+        lease=timedelta(seconds=job["lease_s"]),
+        wait_for_others=timedelta(seconds=job["wait_s"]),
+    )
+    if job["diary"] is not None:
+        _watch(operator, Path(job["diary"]), job["page_s"])
+    signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())  # as Airflow's task process does
+    return operator.execute({"ti": SimpleNamespace(**job["task"])})
+
+
+def _watch(operator: Any, diary_file: Path, page_s: float | None) -> None:
+    """Write down which pages are read and stored.
+
+    :param page_s: seconds a page takes in a script that replaces the engine; None for the engine that
+        the connection means.
+    """
+    from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
+    from airflow_deepseek_ocr.store.leases import Lease
+    from airflow_deepseek_ocr.store.ledger import Ledger
+    from tests.chaos.engine import Diary, ScriptedEngine, WatchedEngine
+
+    diary = Diary(diary_file)
+    write_page = Ledger.write_page
+
+    class WatchedHook(DeepSeekOCRHook):
+        def get_conn(self) -> Any:
+            if page_s is not None:
+                return ScriptedEngine(diary, page_s)
+            return WatchedEngine(super().get_conn(), diary)
+
+    def written_down(self: Ledger, lease: Lease, page: Any) -> None:
+        write_page(self, lease, page)
+        numbers = _numbers(page.text)
+        if numbers is not None:
+            diary.write("stored", numbers)
+
+    Ledger.write_page = written_down  # type: ignore[method-assign]
+    operator.__dict__["hook"] = WatchedHook()
+
+
+def _numbers(text: str) -> Any:
+    import re
+
+    from tests.chaos.documents import PageId
+
+    found = re.search(r"document (\d+), version (\d+), page (\d+)", text)
+    return PageId(*map(int, found.groups())) if found else None
+
+
+def _find(job: dict[str, Any]) -> Any:
+    from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
+    from tests.chaos.documents import DPI
+
+    sensor = S3NewDocumentSensor(
+        task_id="find",
+        bucket=job["bucket"],
+        batch_size=job["batch_size"],
+        max_documents=job["max_documents"],
+        retry_failed_after=timedelta(seconds=1),
+        deepseek_ocr_conn_id="deepseek_ocr_default",
+        dpi=DPI,
+    )
+    return sensor.poke({}).xcom_value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""The same texts and promises as in :mod:`tests.corpus.fuzz`, led by which code each text reaches (atheris).
+
+    python -m tests.corpus.fuzz_coverage CORPUS [libFuzzer's options]
+
+Hypothesis turns the fuzzer's bytes into texts. What reached new code is kept in the folder CORPUS; at the
+first broken promise the traceback is printed and the bytes are written to a file, which can be given instead
+of CORPUS.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import atheris
+
+with atheris.instrument_imports(include=["airflow_deepseek_ocr.ocr"]):
+    from tests.corpus.fuzz import check, readings
+
+from hypothesis import HealthCheck, given, settings
+
+
+@given(readings())
+@settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
+def one(reading: dict[str, Any]) -> None:
+    check(reading)
+
+
+if __name__ == "__main__":
+    atheris.Setup(sys.argv, one.hypothesis.fuzz_one_input)
+    atheris.Fuzz()

@@ -1,0 +1,49 @@
+"""How well text that stands where there is no print tells inventions, on drawn pages.
+
+    python -m tests.corpus.model_outputs.places --assets .training/assets --pages 300
+
+Each page with what a perfect reader writes about it, and with what one writes about the next page: fluent,
+well-formed, and not there.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from airflow_deepseek_ocr.ocr.quality.checks import Evidence, judge
+from airflow_deepseek_ocr.ocr.quality.edge_density import measure_ink
+from airflow_deepseek_ocr.ocr.quality.flags import Flag
+from training.batches import BatchMaker
+from training.evaluate import EvaluationSet, held_out_pages
+from training.targets import target
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.corpus.model_outputs.places", description=__doc__
+    )
+    parser.add_argument("--assets", type=Path, required=True)
+    parser.add_argument("--pages", type=int, default=300, help="of each mode")
+    options = parser.parse_args()
+    maker = BatchMaker(options.assets, "heldout")
+    for mode in ("small", "base"):
+        drawn = held_out_pages(maker, EvaluationSet(mode, "markdown", options.pages))
+        pages = [(measure_ink(page.image), target(page, "markdown")) for page, _ in drawn]
+        texts = [text for _, text in pages]
+
+        def found(texts: list[str], pages: list = pages) -> int:
+            verdicts = (
+                judge(Evidence(text, "markdown", ink=ink))
+                for (ink, _), text in zip(pages, texts, strict=True)
+            )
+            return sum(Flag.TEXT_OFF_PRINT in verdict.flags for verdict in verdicts)
+
+        others = texts[1:] + texts[:1]
+        print(
+            f"{mode}: {found(texts)} false alarms on {len(texts)} pages, {found(others)} inventions found"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""Texts that no model writes, and some that it does: parser, judge and exporters bear all of them."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+
+from tests.corpus.fuzz import SMALL, check, readings
+
+
+@given(readings())
+@settings(max_examples=SMALL, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_no_text_raises(reading: dict[str, object]) -> None:
+    check(reading)

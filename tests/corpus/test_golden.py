@@ -1,0 +1,236 @@
+"""Held to the original code: pixels, features, logits and greedy tokens recorded from it.
+
+The vectors were made with the published modeling code (transformers 4.46.3, float32) on a checkpoint
+of toy width whose weights follow from a recipe. ``--golden DIR`` checks another folder of that form.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import UnlimitedOcrForConditionalGeneration
+
+from airflow_deepseek_ocr.concurrency.prefetch import Ahead
+from airflow_deepseek_ocr.engines.in_process.compilation import LayerCompiler
+from airflow_deepseek_ocr.engines.in_process.decode_slots import Slots
+from airflow_deepseek_ocr.engines.in_process.device_timing import PhaseClock
+from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage, PromptEmbedder
+from airflow_deepseek_ocr.engines.in_process.scheduler import ContinuousBatch
+from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens, load_model
+from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import (
+    PIXEL_VALUES,
+    ImageViews,
+    prepare,
+)
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from airflow_deepseek_ocr.ocr.resolution import get_resolution
+
+IMAGE_TOKEN = 128815
+TABLE_CELLS = (128821, 128822)
+TOLERANCE = 1e-4
+
+#: Strides with which the vectors were thinned out when they were recorded: (rows, columns) of views
+#: and tiles, positions of features, vocabulary of the first step's logits, (steps, vocabulary).
+VIEW_STRIDES, TILE_STRIDES = (31, 29), (61, 59)
+FEATURE_STRIDE, FIRST_LOGITS_STRIDE, STEP_LOGITS_STRIDES = 17, 101, (8, 1009)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "case_name" in metafunc.fixturenames:
+        folder: Path = metafunc.config.getoption("--golden")
+        names = sorted(path.stem for path in (folder / "cases").glob("*.json"))
+        assert names, f"no cases in {folder}"
+        metafunc.parametrize("case_name", names)
+
+
+@pytest.fixture(scope="module")
+def golden(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.config.getoption("--golden")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(
+    golden: Path, tmp_path_factory: pytest.TempPathFactory
+) -> UnlimitedOcrForConditionalGeneration:
+    folder = tmp_path_factory.mktemp("golden-model")
+    subprocess.run([sys.executable, golden / "make_weights.py", folder], check=True, timeout=300)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(published_widths(config)))
+    return load_model(folder, IMAGE_TOKEN, "cpu", torch.float32)
+
+
+def published_widths(config: dict[str, Any]) -> dict[str, Any]:
+    """The recorded model's widths, where a published config.json has them."""
+    toy = config.pop("tiny_vision")
+    config["vision_config"]["width"]["sam_vit_b"] |= {
+        "width": toy["sam_hidden"],
+        "layers": toy["sam_depth"],
+        "heads": toy["sam_heads"],
+        "global_attn_indexes": toy["sam_global"],
+        "downsample_channels": [toy["net2"], toy["net3"]],
+        "out_chans": toy["sam_out"],
+    }
+    config["vision_config"]["width"]["clip-l-14-224"] |= {
+        "width": toy["clip_hidden"],
+        "layers": toy["clip_layers"],
+        "heads": toy["clip_heads"],
+        "mlp_ratio": toy["clip_ffn"] / toy["clip_hidden"],
+    }
+    return config
+
+
+class Case:
+    """One recorded case, and the inputs made by the code under test."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.recorded = json.loads((folder / "cases" / f"{name}.json").read_text())
+        self.arrays = dict(np.load(folder / "cases" / f"{name}.npz"))
+        with Image.open(folder / "images" / self.recorded["image"]) as image:
+            self.views: ImageViews = prepare(image, get_resolution(self.recorded["resolution"]))
+        self.prompt = (
+            self.recorded["prompt_ids_before_image"]
+            + [IMAGE_TOKEN] * self.views.vision_tokens
+            + self.recorded["prompt_ids_after_image"]
+        )
+
+
+@pytest.fixture(scope="module")
+def cases(golden: Path) -> dict[str, Case]:
+    return {path.stem: Case(golden, path.stem) for path in (golden / "cases").glob("*.json")}
+
+
+@pytest.fixture
+def case(cases: dict[str, Case], case_name: str) -> Case:
+    return cases[case_name]
+
+
+def test_pixels_are_identical(case: Case) -> None:
+    view = PIXEL_VALUES[case.views.view].transpose(2, 0, 1)
+    rows, columns = VIEW_STRIDES
+    assert np.array_equal(view[:, ::rows, ::columns], case.arrays["pixels_global"])
+    assert tuple(case.recorded["grid"]) == case.views.grid
+    assert case.recorded["tiles"] == len(case.views.tiles)
+    assert case.recorded["vision_tokens"] == case.views.vision_tokens
+    tiles = PIXEL_VALUES[case.views.tiles].transpose(0, 3, 1, 2)
+    if len(tiles):
+        rows, columns = TILE_STRIDES
+        assert np.array_equal(tiles[:, :, ::rows, ::columns], case.arrays["pixels_tiles"])
+
+
+def test_features_are_close(case: Case, model: UnlimitedOcrForConditionalGeneration) -> None:
+    with torch.inference_mode():
+        features = model.get_image_features(**_vision_inputs(case)).pooler_output[0].numpy()
+    assert np.abs(features[::FEATURE_STRIDE] - case.arrays["features"]).max() < TOLERANCE
+
+
+def test_logits_are_close_and_greedy_tokens_equal(
+    case: Case, model: UnlimitedOcrForConditionalGeneration
+) -> None:
+    tokens, logits = _greedy(case, model)
+    assert tokens == case.recorded["tokens"]
+    first = logits[0, ::FIRST_LOGITS_STRIDE]
+    assert np.abs(first - case.arrays["logits_last"]).max() < TOLERANCE
+    every, stride = STEP_LOGITS_STRIDES
+    assert np.abs(logits[::every, ::stride] - case.arrays["logits_steps"]).max() < TOLERANCE
+
+
+@pytest.mark.parametrize("guarded", [False, True], ids=["free", "guarded"])
+@pytest.mark.parametrize("seed", range(5))
+def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
+    cases: dict[str, Case],
+    model: UnlimitedOcrForConditionalGeneration,
+    guarded: bool,
+    seed: int,
+) -> None:
+    """Mixed modes in random order through three slots, each page of another length.
+
+    The last seeds take the way of a GPU: layers traced for the compiler, attention by blocks, looks that
+    are answered a round later. With the odd ones the cache is too small for the pages, so that some begin
+    anew.
+    """
+    chance = random.Random(seed)
+    recorded = {
+        name: case.recorded["tokens_no_repeat_3gram" if guarded else "tokens"]
+        for name, case in cases.items()
+    }
+    lengths = {name: chance.randrange(20, len(recorded[name]) + 1) for name in cases}
+    # The recorded ban looks at all 64 tokens.
+    decoding = Decoding(64, ngram_size=3 if guarded else 0, ngram_window=64)
+    tokens = SpecialTokens(bos=0, eos=1, pad=2, image=IMAGE_TOKEN, table_cells=TABLE_CELLS)
+    compiler = LayerCompiler("eager") if seed >= 3 else None
+    slots = Slots(model, tokens, 3, 1400, 11 if seed % 2 else None, decoding, compiler)
+    batch = ContinuousBatch(
+        slots,
+        vision_pages=2,
+        embed=PromptEmbedder(model, tokens),
+        decode=lambda ids: " ".join(map(str, ids)),
+        most_tokens=64,
+        steps=chance.choice([1, 4]),
+        ahead=seed % 2,
+        clock=PhaseClock(torch.device("cpu")),
+        on_begun_anew=lambda: None,
+    )
+    order = chance.sample(sorted(cases), len(cases))
+    pages = [
+        PreparedPage(
+            PageRequest(
+                name,
+                # Its pixels are prepared already.
+                Image.new("RGB", (1, 1)),
+                "free",
+                cases[name].recorded["resolution"],
+                max_output_length=lengths[name],
+            ),
+            cases[name].views,
+            cases[name].prompt,
+        )
+        for name in order
+    ]
+    with Ahead(pages, lambda page: page, bound=2) as ahead:
+        readings = {str(reading.key): reading for reading in batch.read(ahead)}
+    assert slots.is_fast == (compiler is not None)
+    assert readings.keys() == cases.keys()
+    for name, reading in readings.items():
+        assert reading.error is None
+        assert reading.text == " ".join(map(str, recorded[name][: lengths[name]])), name
+
+
+def _vision_inputs(case: Case) -> dict[str, Any]:
+    tiles = PIXEL_VALUES[case.views.tiles].transpose(0, 3, 1, 2)
+    return {
+        "pixel_values": torch.from_numpy(
+            PIXEL_VALUES[case.views.view].transpose(2, 0, 1)[None].copy()
+        ),
+        "pixel_values_local": torch.from_numpy(tiles.copy()) if len(tiles) else None,
+        "num_local_patches": [len(tiles)],
+        "patches_grid": [list(case.views.grid)],
+    }
+
+
+def _greedy(
+    case: Case, model: UnlimitedOcrForConditionalGeneration
+) -> tuple[list[int], np.ndarray[Any, np.dtype[np.float32]]]:
+    prompt = torch.tensor([case.prompt])
+    out = model.generate(
+        input_ids=prompt,
+        attention_mask=torch.ones_like(prompt),
+        **_vision_inputs(case),
+        max_new_tokens=len(case.recorded["tokens"]),
+        do_sample=False,
+        eos_token_id=1,
+        pad_token_id=2,
+        return_dict_in_generate=True,
+        output_logits=True,
+    )
+    return out.sequences[0, prompt.shape[1] :].tolist(), torch.stack(out.logits)[:, 0].numpy()

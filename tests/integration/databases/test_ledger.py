@@ -1,0 +1,345 @@
+"""Claims, pages and their end on SQLite, PostgreSQL and MariaDB."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
+
+from airflow_deepseek_ocr.exceptions import DocumentError, UnavailableError
+from airflow_deepseek_ocr.ocr.results import (
+    DocumentResult,
+    DocumentStatus,
+    PageResult,
+)
+from airflow_deepseek_ocr.store import ledger as ledger_module
+from airflow_deepseek_ocr.store.database_clock import DatabaseTime
+from airflow_deepseek_ocr.store.leases import Held, Lease, LeaseLostError, Settled
+from airflow_deepseek_ocr.store.ledger import Ledger, failure
+from airflow_deepseek_ocr.store.results_store import Store
+from airflow_deepseek_ocr.store.row_values import TaskInfo
+from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow, RegionRow
+from tests.support.fixtures.stored_documents import (
+    ACCESS_DENIED,
+    OTHER,
+    RECIPE,
+    REF,
+    TASK,
+    Make,
+    claim,
+    counts,
+    document,
+    failed,
+    page,
+    read,
+    run_out,
+    texts,
+)
+
+
+def test_everything_comes_back_as_it_was_written(store: Store, ledger: Make) -> None:
+    content = "NUL \0, emoji \U0001f642, quotes '\"`, " + "ü" * 200_000
+    read(ledger(), page(1, content))
+    with Session(store.database.engine) as session:
+        document = session.scalars(select(DocumentRow)).one()
+        stored = session.scalars(select(PageRow)).one()
+        regions = session.scalars(select(RegionRow).order_by(RegionRow.position)).all()
+        assert (document.uri, document.version, document.map_index) == (REF.uri, "v1", 3)
+        assert (document.status, document.page_count) == ("done", 1)
+        assert document.media_type == "application/pdf"
+        assert document.last_modified == REF.last_modified
+        for when in (document.created_at, document.updated_at, stored.created_at):
+            assert abs(datetime.now(UTC) - when) < timedelta(minutes=1)
+        assert stored.text == content.replace("\0", "\ufffd")
+        assert stored.compression_ratio == pytest.approx(50 / 111)
+        assert [(region.x1, region.y2) for region in regions] == [(10, 40), (None, None)]
+
+
+def test_lone_surrogates_do_not_lose_the_page(store: Store, ledger: Make) -> None:
+    read(ledger(), page(1, "a\udc80b"))
+    assert texts(store) == ["a?b"]
+
+
+def test_the_databases_clock(store: Store, ledger: Make) -> None:
+    claim(ledger(lease=timedelta(seconds=3)))
+    with Session(store.database.engine) as session:
+        offset = timedelta(seconds=-90.5)
+        now, then = session.execute(select(DatabaseTime(), DatabaseTime(offset))).one()
+        assert abs(now - datetime.now(UTC)) < timedelta(minutes=1)
+        assert abs(then - now - offset) < timedelta(milliseconds=50)
+        # Written by the clock, compared with what Python writes.
+        for moment, later in ((now, True), (now + timedelta(minutes=5), False)):
+            assert bool(session.scalar(select(DocumentRow.lease_expires_at > moment))) is later
+
+
+def test_two_tasks_never_read_the_same_document(ledger: Make) -> None:
+    first = claim(ledger())
+    held = ledger(OTHER).claim(REF)
+    assert isinstance(held, Held)
+    assert held.owner == "dag, run, task[3], try 1"
+    assert 3500 < held.for_s <= 3600
+    assert first.settled_pages == frozenset()
+
+
+def test_of_many_claims_at_once_one_wins(ledger: Make) -> None:
+    def try_to(number: int) -> object:
+        return ledger(TaskInfo("dag", f"run {number}", "task", -1, 1)).claim(REF)
+
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(try_to, range(8)))
+    assert sum(isinstance(each, Lease) for each in claims) == 1
+    assert sum(isinstance(each, Held) for each in claims) == 7
+
+
+def test_a_dead_task_s_document_goes_on_at_the_missing_page(store: Store, ledger: Make) -> None:
+    dead = ledger()
+    lease = claim(dead)
+    dead.write_page(lease, page(1, "by the dead"))
+    dead.write_page(lease, failed(2, retryable=True))
+    assert isinstance(ledger(OTHER).claim(REF), Held)
+    run_out(store)
+
+    heir = ledger(OTHER)
+    taken = claim(heir)
+    assert taken.settled_pages == {1}
+    # The dead one was only slow: it cannot write any more.
+    for attempt in (
+        lambda: dead.write_page(lease, page(1, "too late")),
+        lambda: dead.complete(lease, media_type="", page_count=2, pages=2),
+        lambda: dead.fail(lease, failure(ACCESS_DENIED)),
+    ):
+        with pytest.raises(LeaseLostError):
+            attempt()
+    dead.release()
+    assert isinstance(ledger().claim(REF), Held)
+    heir.write_page(taken, page(2, "by the heir"))
+    result = heir.complete(taken, media_type="application/pdf", page_count=2, pages=2)
+    assert result == DocumentResult(DocumentStatus.DONE, 2, 0)
+    assert texts(store) == ["by the dead", "by the heir"]
+    assert document(store).attempts == 2
+    assert counts(store) == (1, 2, 4)
+
+
+def test_the_next_try_of_the_same_task_goes_on_at_once(ledger: Make) -> None:
+    first = ledger()
+    lease = claim(first)
+    first.write_page(lease, page(1))
+    second = ledger(replace(TASK, try_number=2))
+    assert claim(second).settled_pages == {1}
+    # A try that comes back from the dead leaves it alone.
+    assert isinstance(ledger().claim(REF), Held)
+    # Another map index of the same task is another task, and so is anything outside Airflow.
+    assert isinstance(ledger(replace(TASK, map_index=4)).claim(REF), Held)
+    assert isinstance(ledger(TaskInfo()).claim(REF), Held)
+
+
+def test_a_lease_that_ran_out_is_good_while_nobody_took_over(store: Store, ledger: Make) -> None:
+    slow = ledger()
+    lease = claim(slow)
+    run_out(store)
+    slow.write_page(lease, page(1))
+    slow.complete(lease, media_type="", page_count=1, pages=1)
+    assert document(store).status == "done"
+
+
+def test_leases_are_renewed_while_reading_and_given_back(ledger: Make) -> None:
+    busy = ledger(lease=timedelta(seconds=1.2))
+    with busy.kept():
+        claim(busy)
+        for _ in range(3):
+            time.sleep(0.8)
+            assert isinstance(ledger(OTHER).claim(REF), Held)
+    claim(ledger(OTHER))  # at once
+
+
+def test_giving_back_does_not_wait_for_a_database_that_is_away(
+    ledger: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = ledger()
+    claim(task)
+
+    def away(*_: object, **__: object) -> None:
+        raise UnavailableError("database_unavailable", "away")
+
+    monkeypatch.setattr(task._database, "transaction", away)
+    task.release()  # logged, not raised
+
+
+def test_completion_counts_the_rows(store: Store, ledger: Make) -> None:
+    task = ledger()
+    lease = claim(task)
+    task.write_page(lease, page(1))
+    with pytest.raises(LeaseLostError):
+        task.complete(lease, media_type="", page_count=2, pages=2)
+    assert document(store).status == "reading"
+
+
+@pytest.mark.parametrize(
+    ("pages", "expected"),
+    [
+        ([page(1), failed(2)], DocumentResult(DocumentStatus.PARTIAL, 2, 1)),
+        ([failed(1), failed(2)], DocumentResult(DocumentStatus.FAILED, 2, 2, "e1", "e")),
+        (
+            [page(1), failed(2, retryable=True)],
+            DocumentResult(DocumentStatus.PARTIAL, 2, 1, retryable=True),
+        ),
+    ],
+)
+def test_the_status_follows_from_the_pages(
+    store: Store, ledger: Make, pages: list[PageResult], expected: DocumentResult
+) -> None:
+    task = ledger()
+    lease = claim(task)
+    for each in pages:
+        task.write_page(lease, each)
+    assert task.complete(lease, media_type="", page_count=2, pages=2) == expected
+    row = document(store)
+    stored = (row.status, row.error_code, row.error, row.retryable)
+    assert stored == (expected.status, expected.error_code, expected.error, expected.retryable)
+
+
+def test_what_is_settled_is_not_claimed_and_a_retry_hears_how_it_ended(ledger: Make) -> None:
+    read(ledger(), page(1), failed(2))
+    assert ledger(OTHER).claim(REF) == Settled()
+    by_us = DocumentResult(DocumentStatus.PARTIAL, 2, 1)
+    assert ledger(replace(TASK, try_number=2)).claim(REF) == Settled(by_us)
+
+
+def test_only_pages_that_may_succeed_are_read_again(store: Store, ledger: Make) -> None:
+    read(ledger(), page(1), failed(2), failed(3, retryable=True))
+    lease = claim(ledger(OTHER))
+    assert lease.settled_pages == {1, 2}
+    assert (document(store).status, document(store).retryable) == ("reading", False)
+
+
+def test_overwriting_replaces_page_by_page_and_a_retry_goes_on(store: Store, ledger: Make) -> None:
+    read(ledger(), page(1, "old"), page(2, "old"))
+    created = document(store).created_at
+    again = ledger(OTHER)
+    lease = claim(again, overwrite=True)
+    assert lease.settled_pages == frozenset()
+    again.write_page(lease, page(1, "new"))
+    assert texts(store) == ["new", "old"]
+    retry = ledger(replace(OTHER, try_number=2))
+    lease = claim(retry, overwrite=True)
+    assert lease.settled_pages == {1}
+    retry.write_page(lease, page(2, "new"))
+    retry.complete(lease, media_type="", page_count=2, pages=2)
+    assert texts(store) == ["new", "new"]
+    assert isinstance(ledger(replace(OTHER, try_number=3)).claim(REF, overwrite=True), Settled)
+    assert counts(store) == (1, 2, 4)
+    assert (document(store).attempts, document(store).created_at) == (3, created)
+
+
+def test_another_recipe_leaves_the_old_rows(store: Store, ledger: Make) -> None:
+    read(ledger(), page(1, "old"))
+    read(ledger(recipe=replace(RECIPE, prompt="free")), page(1, "new"))
+    assert counts(store) == (2, 2, 4)
+
+
+def test_what_was_gone_may_come_back(ledger: Make) -> None:
+    task = ledger()
+    task.fail(claim(task), failure(DocumentError("overwritten", "another version")))
+    claim(ledger(OTHER))
+
+
+def test_a_failure_without_a_claim_leaves_nothing_open(
+    store: Store, ledger: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unversioned = REF.unversioned()
+    ledger().fail_unclaimed(unversioned, failure(ACCESS_DENIED))
+    row = document(store)
+    assert (row.status, row.error_code, row.lease_expires_at) == ("failed", "access_denied", None)
+
+    def die(*_: object, **__: object) -> None:
+        raise RuntimeError("the process dies")
+
+    monkeypatch.setattr(Ledger, "_end", die)
+    with pytest.raises(RuntimeError):
+        ledger(OTHER).fail_unclaimed(unversioned, failure(ACCESS_DENIED))
+    assert (document(store).status, document(store).attempts) == ("failed", 1)
+    assert store.abandoned() == []
+    # What another task is at, it also fails or finishes.
+    claim(ledger(), REF)
+    ledger(OTHER).fail_unclaimed(REF, failure(ACCESS_DENIED))
+    assert isinstance(ledger(OTHER).claim(REF), Held)
+
+
+def test_a_page_is_written_whole_or_not_at_all(
+    store: Store, ledger: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = ledger()
+    lease = claim(task)
+    task.write_page(lease, page(1))
+
+    def fail(*_: object) -> dict[str, object]:
+        raise RuntimeError("in the middle")
+
+    monkeypatch.setattr(ledger_module, "region_values", fail)
+    for number in (1, 2):
+        with pytest.raises(RuntimeError):
+            task.write_page(lease, page(number, "new"))
+    assert counts(store) == (1, 1, 2)
+    assert texts(store) == ["text"]
+
+
+def test_an_answer_that_is_lost_changes_nothing(
+    store: Store, ledger: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection breaks after the commit: everything runs again on top of itself."""
+    engine = store.database.engine
+
+    def twice(work: Callable[[Session], Any], *, patient: bool = True) -> Any:
+        with Session(engine) as session, session.begin():
+            work(session)
+        with Session(engine) as session, session.begin():
+            return work(session)
+
+    monkeypatch.setattr(store.database, "transaction", twice)
+    task = ledger(TaskInfo())
+    lease = claim(task)
+    task.write_page(lease, page(1))
+    result = task.complete(lease, media_type="", page_count=1, pages=1)
+    assert result.status is DocumentStatus.DONE
+    assert counts(store) == (1, 1, 2)
+    assert document(store).attempts == 1
+
+
+def test_a_connection_that_breaks_while_it_is_prepared(store: Store, ledger: Make) -> None:
+    engine = store.database.engine
+    left = [2]
+
+    @event.listens_for(engine, "connect")
+    def connect(*_: object) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise engine.dialect.loaded_dbapi.OperationalError("gone")
+
+    engine.dispose()
+    claim(ledger())
+    assert left == [0]
+    left[0] = 100
+    engine.dispose()
+    store.database._patience_s = 0
+    with pytest.raises(UnavailableError, match="gone"):
+        store.look_up([REF])
+    left[0] = 0
+
+
+def test_a_lost_lease_is_noticed_when_it_is_renewed(store: Store, ledger: Make) -> None:
+    slow = ledger()
+    lease = claim(slow)
+    assert slow.holds(lease)
+    slow._renew()
+    assert slow.holds(lease)
+    run_out(store)
+    claim(ledger(OTHER))
+    slow._renew()
+    assert not slow.holds(lease)

@@ -1,0 +1,176 @@
+"""A real server with the small checkpoint, and pages to send to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
+from airflow_deepseek_ocr.engines.supervisor.api_key import read_secret
+from airflow_deepseek_ocr.engines.supervisor.registry import (
+    FOLDER_VARIABLE,
+    ServerRecord,
+    all_records,
+    load_record,
+    servers_folder,
+)
+from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentPlan
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Keeper
+from airflow_deepseek_ocr.model_server.admission import PAGE_TOKENS
+from airflow_deepseek_ocr.ocr.documents.open import open_document
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from tests.conftest import ROOT, TINY_MODEL
+from tests.support.servers.process import LOOPBACK, Process, free_port, wait_until
+
+START_TIMEOUT_S = 120
+#: What the server calls the checkpoint.
+MODEL = "tiny"
+#: A server as tasks start it.
+PLAN = ResidentPlan(TINY_MODEL, MODEL, "", "cpu", "auto", 2, idle_s=120)
+#: Pages of which nothing is known yet.
+MAX_PENDING = 6
+MAX_BODY_MB = 4
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """For all servers that tests start."""
+    before = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"
+    yield
+    if before is None:
+        del os.environ["OMP_NUM_THREADS"]
+    else:
+        os.environ["OMP_NUM_THREADS"] = before
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the servers that outlive their starters; they end with the tests."""
+    folder = tmp_path_factory.mktemp("s", numbered=False)
+    os.environ[FOLDER_VARIABLE] = str(folder)
+    yield servers_folder()
+    for record in all_records(folder):
+        if process := record.process():
+            process.kill()
+    del os.environ[FOLDER_VARIABLE]
+
+
+def record_of(servers: Path, plan: ResidentPlan = PLAN) -> ServerRecord:
+    """What is written down of that server."""
+    record = load_record(servers, plan.key)
+    assert record is not None
+    return record
+
+
+@pytest.fixture
+def started(servers: Path) -> ServerRecord:
+    """A server that is ready; the same one as long as no test ends it."""
+    Keeper(PLAN, servers, START_TIMEOUT_S).find()
+    return record_of(servers)
+
+
+@dataclass(frozen=True)
+class Server:
+    process: Process
+    endpoint: Endpoint
+
+    def client(self, timeout: float = 60) -> httpx.Client:
+        return self.endpoint.client(httpx.Timeout(timeout))
+
+    def metric(self, line: str) -> float:
+        """The value of a metric with its labels as they are printed; 0 if it is not there."""
+        with self.client() as client:
+            for each in client.get("/metrics").text.splitlines():
+                if each.startswith(line + " "):
+                    return float(each.rpartition(" ")[2])
+        return 0.0
+
+
+def start_server(folder: Path, *options: object) -> Server:
+    """``airflow-deepseek-ocr serve`` on a TCP port, ready."""
+    port = free_port()
+    argv = [
+        sys.executable, "-m", "airflow_deepseek_ocr.cli.main", "serve", TINY_MODEL, "--name", MODEL,
+        "--port", port, "--secret-file", folder / "secret", "--device", "cpu", *options,
+    ]  # fmt: skip
+    process = Process(list(map(str, argv)), folder, folder / "log")
+    process.start()
+
+    def ready() -> bool:
+        try:
+            return httpx.get(f"http://{LOOPBACK}:{port}/health/ready", trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    wait_until(ready, START_TIMEOUT_S, "the server is ready", process)
+    secret = read_secret(folder / "secret")
+    return Server(process, Endpoint(f"http://{LOOPBACK}:{port}", secret))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = start_server(
+        tmp_path_factory.mktemp("server"),
+        *("--max-pending-tokens", MAX_PENDING * PAGE_TOKENS, "--max-body-mb", MAX_BODY_MB),
+    )
+    yield running
+    running.process.stop()
+
+
+@pytest.fixture(scope="session")
+def table() -> Image.Image:
+    return _page("table.png", 72)
+
+
+@pytest.fixture(scope="session")
+def invoice() -> Image.Image:
+    return _page("invoice.pdf", 100)
+
+
+def _page(name: str, dpi: int) -> Image.Image:
+    with open_document(ROOT / "demo" / "documents" / name, dpi=dpi) as document:
+        return document.page(1).image
+
+
+@pytest.fixture(scope="session")
+def mixed(table: Image.Image, invoice: Image.Image) -> list[PageRequest]:
+    """Pages in several modes, with several prompts and lengths, one of them in tiles."""
+    return [
+        PageRequest("tiles", invoice, "markdown", "gundam", max_output_length=20),
+        PageRequest("small", invoice, "free", "small", max_output_length=60),
+        PageRequest("locate", table, "locate:Month", "small", max_output_length=60),
+        PageRequest("tiny", table, "markdown", "tiny", max_output_length=40),
+        PageRequest("ocr", table, "ocr", "tiny", max_output_length=25),
+    ]
+
+
+@pytest.fixture(scope="session")
+def expected(mixed: list[PageRequest]) -> dict[str, tuple[str, str, int, int]]:
+    """What the in-process engine reads from them."""
+    import torch
+
+    from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    engine = TransformersEngine(TINY_MODEL, device="cpu")
+    readings = {
+        str(reading.key): (
+            reading.text,
+            str(reading.finish_reason),
+            reading.vision_tokens,
+            reading.text_tokens,
+        )
+        for reading in engine.read(mixed)
+    }
+    engine.close()
+    torch.set_num_threads(threads)
+    return readings

@@ -1,0 +1,420 @@
+"""The HTTP engine against servers that fail in every way there is."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from airflow_deepseek_ocr.engines.http import engine as http_engine
+from airflow_deepseek_ocr.engines.http import session as http_session
+from airflow_deepseek_ocr.engines.http.engine import HttpEngine
+from airflow_deepseek_ocr.engines.http.session import Patience
+from airflow_deepseek_ocr.engines.protocol import endpoint as endpoint_module
+from airflow_deepseek_ocr.engines.protocol.chat_completions import OWN, own_capabilities
+from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
+from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.prompts import prompt_line
+from tests.support.fakes.fault_server import TEXT, Faults, fault_server
+
+PATIENCE = Patience(connect_s=2, page_s=5, full_s=5, longest_wait_s=0.1)
+PROMPTS = ("free", "markdown", "ocr", "figure", "describe")
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    with fault_server(Faults()) as running:
+        yield running
+
+
+def engine_for(faults: Faults, **options: Any) -> HttpEngine:
+    endpoint = Endpoint(faults.url, options.pop("secret", None))
+    options = {"model": "m", "patience": PATIENCE} | options
+    return HttpEngine(lambda: endpoint, **options)
+
+
+def page(prompt: str, resolution: str = "gundam", **others: Any) -> PageRequest:
+    return PageRequest(prompt, Image.new("RGB", (700, 300)), prompt, resolution, **others)
+
+
+def read(engine: HttpEngine, *prompts: str) -> dict[Any, PageReading]:
+    readings = list(engine.read([page(prompt) for prompt in prompts]))
+    assert sorted(str(reading.key) for reading in readings) == sorted(prompts)
+    return {reading.key: reading for reading in readings}
+
+
+@pytest.mark.parametrize(
+    "script",
+    [["429"] * 8, ["500"] * 4, ["503", "502"], ["reset"] * 2, ["half"], ["500", "reset", "429"]],
+    ids=" ".join,
+)
+def test_what_passes_is_waited_for(faults: Faults, script: list[str]) -> None:
+    """On one page, and on all at once."""
+    faults.script = {prompt_line("free"): list(script)}
+    assert all(reading.text == TEXT for reading in read(engine_for(faults), *PROMPTS).values())
+    assert len(faults.pages) == len(PROMPTS) + len(script)
+    faults.script = {prompt_line(prompt): list(script) for prompt in PROMPTS}
+    assert all(reading.text == TEXT for reading in read(engine_for(faults), *PROMPTS).values())
+
+
+@pytest.mark.parametrize(
+    ("script", "tries", "code"),
+    [
+        (["500"] * 9, 5, "server_error"),
+        (["reset"] * 9, 3, "server_broken"),
+        (["half"] * 9, 3, "server_broken"),
+        (["final"] * 9, 1, "engine_error"),
+        (["garbage"] * 9, 1, "server_answer"),
+        (["400"] * 9, 1, "server_refused"),
+        (["413"] * 9, 1, "page_too_large"),
+        (["307"] * 9, 1, "server_refused"),
+    ],
+)
+def test_a_page_that_fails_every_time_fails_alone(
+    faults: Faults, script: list[str], tries: int, code: str
+) -> None:
+    faults.script = {prompt_line("ocr"): script}
+    readings = read(engine_for(faults), *PROMPTS)
+    assert {key for key, reading in readings.items() if reading.error} == {"ocr"}
+    error = readings["ocr"].error
+    assert error is not None
+    assert error.code == code
+    assert len(faults.pages) == len(PROMPTS) - 1 + tries
+
+
+def test_a_page_that_is_never_answered_fails_alone(faults: Faults) -> None:
+    faults.script = {prompt_line("ocr"): ["hang"]}
+    started = time.monotonic()
+    readings = read(engine_for(faults, patience=Patience(page_s=1)), *PROMPTS)
+    assert readings["ocr"].error is not None
+    assert readings["ocr"].error.code == "server_timeout"
+    assert time.monotonic() - started < 4
+    assert sum(reading.error is None for reading in readings.values()) == 4
+
+
+def test_no_server() -> None:
+    engine = HttpEngine(lambda: Endpoint("http://127.0.0.1:9"), model="m", patience=PATIENCE)
+    with pytest.raises(UnavailableError) as caught:
+        read(engine, "free")
+    assert caught.value.code == "server_unreachable"
+
+
+def test_a_server_that_goes_away_for_good_ends_the_reading() -> None:
+    with fault_server(Faults()) as faults:
+        engine = engine_for(faults, pages=1)
+        readings = engine.read(page(prompt) for prompt in PROMPTS)
+        assert next(readings).text == TEXT
+    with pytest.raises(UnavailableError) as caught:
+        list(readings)
+    assert caught.value.code == "server_unreachable"
+
+
+def test_a_server_that_was_replaced_is_found_again() -> None:
+    """At another address, with another secret."""
+    with fault_server(Faults(secret="old")) as old, fault_server(Faults(secret="new")) as new:
+        endpoints = [Endpoint(old.url, "old")]
+        engine = HttpEngine(lambda: endpoints[-1], model="m", pages=1, patience=PATIENCE)
+        readings = engine.read(page(prompt) for prompt in PROMPTS)
+        texts = [next(readings).text]
+        endpoints.append(Endpoint(new.url, "new"))
+        old.secret = "changed"
+        texts += [reading.text for reading in readings]
+        assert texts == [TEXT] * 5
+        assert len(new.pages) >= 3
+
+
+def test_the_secret_is_nowhere(faults: Faults, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    faults.secret = "hunter22-right"
+    engine = engine_for(faults, secret="hunter22-wrong")
+    with pytest.raises(ConfigurationError) as caught:
+        read(engine, "free")
+    assert caught.value.code == "server_secret"
+    assert "password" in str(caught.value)
+    faults.script = {prompt_line("free"): ["400"], prompt_line("ocr"): ["500"] * 9}
+    readings = read(engine_for(faults, secret="hunter22-right"), "free", "ocr")
+    told = [str(reading.error) for reading in readings.values()]
+    assert all("refused" in text for text in told)
+    everything = " ".join(
+        [str(caught.value), repr(engine), caplog.text, *map(repr, readings.values())]
+    )
+    assert "hunter22" not in everything
+    assert b"hunter22" not in pickle.dumps(caught.value)
+
+
+@pytest.mark.parametrize("modes", ["ignored", "refused", "uncounted"])
+def test_a_server_without_the_plugin_reads_in_gundam_only(faults: Faults, modes: str) -> None:
+    faults.modes = modes
+    engine = engine_for(faults)
+    assert engine.capabilities().modes == ("gundam",)
+    for mode in ("tiny", "small", "base", "large"):
+        said = r"gundam only.*resident.*airflow-deepseek-ocr-vllm.*--trust-request-mm-kwargs"
+        with pytest.raises(ConfigurationError, match=said) as caught:
+            list(engine.read([page("free", mode)]))
+        assert caught.value.code == "server_mode"
+    assert not faults.pages
+    (reading,) = engine.read([page("free")])
+    # 2 x 1 tiles and the view: 20 lines of 10 tokens and a newline, 16 of 16 and a newline, an end.
+    assert reading.vision_tokens == 10 * 21 + 16 * 17 + 1
+    (sent,) = faults.pages
+    assert "mm_processor_kwargs" not in sent
+    assert sent["skip_special_tokens"] is False
+    assert sent["vllm_xargs"] == {
+        "ngram_size": 30, "window_size": 90, "whitelist_token_ids": [128821, 128822]
+    }  # fmt: skip
+    # vLLM refuses a request whose text might not fit.
+    assert 8192 - 600 < sent["max_tokens"] + reading.vision_tokens < 8192
+
+
+def test_vllm_with_the_plugin_reads_in_all_modes(faults: Faults) -> None:
+    faults.modes = "read"
+    engine = engine_for(faults)
+    assert engine.capabilities().modes == ("tiny", "small", "base", "large", "gundam")
+    tall = Image.new("RGB", (400, 3600))
+    requests = [PageRequest(mode, tall, "free", mode) for mode in engine.modes()]
+    tokens = {reading.key: reading.vision_tokens for reading in engine.read(requests)}
+    # In gundam nine tiles, as in-process.
+    nine = 90 * 11 + 16 * 17 + 1
+    assert tokens == {"tiny": 73, "small": 111, "base": 273, "large": 421, "gundam": nine}
+    named = sorted(each["mm_processor_kwargs"]["resolution"] for each in faults.pages)
+    assert named == sorted(tokens)
+    with pytest.raises(ConfigurationError, match="huge"):
+        list(engine.read([PageRequest(1, tall, "free", "huge")]))
+
+
+def test_a_server_that_fails_at_the_probe_is_not_taken_for_one_without_the_plugin(
+    faults: Faults,
+) -> None:
+    faults.modes = "500"
+    with pytest.raises(UnavailableError, match="answers 500"):
+        engine_for(faults).capabilities()
+
+
+def test_at_most_six_tiles_where_vllm_cuts(faults: Faults) -> None:
+    tall = Image.new("RGB", (400, 3600))
+    (reading,) = engine_for(faults).read([PageRequest(1, tall, "free", "gundam")])
+    assert reading.vision_tokens == 60 * 11 + 16 * 17 + 1
+
+
+def test_the_guard_is_proven_before_the_first_page(faults: Faults) -> None:
+    faults.guard = False
+    with pytest.raises(ConfigurationError, match="NGramPerReqLogitsProcessor") as caught:
+        read(engine_for(faults), "free")
+    assert caught.value.code == "server_guard"
+    assert not faults.pages
+    assert read(engine_for(faults, decoding=Decoding(ngram_size=0)), "free")
+    assert "vllm_xargs" not in faults.pages[0]
+    faults.guard = True
+    engine = engine_for(faults)
+    read(engine, "free")
+    read(engine, "free")
+    assert len([each for each in faults.probes if "logit_bias" in each]) == 2, "it is asked once"
+
+
+def test_another_model_or_revision_or_guard_is_refused(faults: Faults) -> None:
+    faults.card = own_capabilities("m", "abc", Decoding()).card()
+    with pytest.raises(ConfigurationError, match="abc"):
+        engine_for(faults, revision="def").capabilities()
+    with pytest.raises(ConfigurationError, match="Models there: m"):
+        engine_for(faults, model="n").capabilities()
+    with pytest.raises(ConfigurationError, match="guard"):
+        engine_for(faults, decoding=Decoding(ngram_size=20)).capabilities()
+    faults.card = {**faults.card, OWN: {**faults.card[OWN], "prompts": ["free"]}}
+    with pytest.raises(ConfigurationError, match="knows the prompts free"):
+        read(engine_for(faults), "markdown")
+    assert engine_for(faults, revision="abc").capabilities().revision == "abc"
+
+
+@pytest.mark.parametrize("card", [{}, {"id": "m", OWN: 3}, {"id": "m", "max_model_len": "x"}])
+def test_a_server_of_another_kind(faults: Faults, card: dict[str, Any]) -> None:
+    faults.card = card
+    with pytest.raises(UnavailableError) as caught:
+        engine_for(faults).capabilities()
+    assert caught.value.code == "server_answer"
+
+
+def test_pages_in_flight_are_bounded_and_drawn_as_they_are_sent(faults: Faults) -> None:
+    faults.script = {prompt_line("free"): ["slow"] * 99}
+    drawn = done = 0
+
+    def requests() -> Iterator[PageRequest]:
+        nonlocal drawn
+        for _ in range(12):
+            drawn += 1
+            assert drawn - done <= 3 + 3 + 2, "drawn too far ahead"
+            yield page("free")
+
+    for _ in engine_for(faults, pages=3).read(requests()):
+        done += 1
+    assert (done, faults.most_in_flight) == (12, 3)
+
+
+def test_a_page_is_sent_as_soon_as_it_is_ready(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether or not there is news of those that were sent."""
+    monkeypatch.setattr(http_engine, "_POLL_S", 30.0)
+    faults.script = {prompt_line("ocr"): ["hang"] * 5}
+
+    def requests() -> Iterator[PageRequest]:
+        for number in range(5):
+            yield page("ocr")
+            deadline = time.monotonic() + 5
+            while len(faults.pages) <= number:
+                assert time.monotonic() < deadline, "it waits for an answer"
+                time.sleep(0.01)
+        faults.over.set()
+
+    assert len(list(engine_for(faults, pages=8).read(requests()))) == 5
+
+
+class Way(httpx.AsyncBaseTransport):
+    """To a server that answers when all pages have come, one of which breaks off at first.
+
+    :param pages: all.
+    :param stuck: it takes the first ones only when it has the others.
+    """
+
+    def __init__(self, pages: int, stuck: int = 0) -> None:
+        self._all, self._broken, self._stuck = pages, False, stuck
+        self.sending = self.most_sending = self.sent = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.sending += 1
+        self.most_sending = max(self.sending, self.most_sending)
+        body = b""
+        stuck, self._stuck = self._stuck > 0, self._stuck - 1
+        assert isinstance(request.stream, httpx.AsyncByteStream)
+        async for part in request.stream:
+            body += part
+            await asyncio.sleep(0.005)
+            while stuck and self.sent < self._all - 2:
+                await asyncio.sleep(0.005)
+            if not self._broken and self.sent == 1:
+                self._broken = True
+                self.sending -= 1
+                raise httpx.WriteError("broken")
+        self.sending -= 1
+        self.sent += 1
+        assert len(body) == int(request.headers["Content-Length"])
+        while self.sent < self._all:
+            await asyncio.sleep(0.005)
+        choice = {"message": {"content": TEXT}, "finish_reason": "stop"}
+        return httpx.Response(200, json={"choices": [choice]})
+
+    def lead_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(
+            Endpoint,
+            "async_client",
+            lambda endpoint, *_: httpx.AsyncClient(transport=self, base_url=endpoint.url),
+        )
+
+
+def test_few_pages_are_on_their_way_at_once_and_many_in_flight(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also after one has broken off: its turn is over."""
+    monkeypatch.setattr(http_session, "_SENT_AT_ONCE", 2)
+    way = Way(20)
+    way.lead_there(monkeypatch)
+    readings = list(engine_for(faults, pages=20).read([page("free")] * 20))
+    assert [reading.text for reading in readings] == [TEXT] * 20
+    assert (way.most_sending, way.sent) == (2, 20)
+
+
+def test_pages_that_the_server_does_not_take_hold_no_others_up_for_long(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_session, "_SENT_AT_ONCE", 2)
+    monkeypatch.setattr(http_session, "_LONGEST_TURN_S", 0.1)
+    way = Way(9, stuck=2)
+    way.lead_there(monkeypatch)
+    readings = list(engine_for(faults, pages=9).read([page("free")] * 9))
+    assert [reading.text for reading in readings] == [TEXT] * 9
+
+
+def test_a_connection_that_the_server_may_be_about_to_close_is_not_used(
+    faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(endpoint_module, "_KEPT_S", 0.5)
+    before = 0
+
+    def requests() -> Iterator[PageRequest]:
+        nonlocal before
+        yield page("free")
+        time.sleep(0.2)
+        before = faults.connections
+        yield page("free")
+        time.sleep(1.5)
+        assert faults.connections == before
+        yield page("free")
+
+    assert len(list(engine_for(faults, pages=1).read(requests()))) == 3
+    assert faults.connections == before + 1
+
+
+def test_closing_early_cancels(faults: Faults) -> None:
+    faults.script = {prompt_line("ocr"): ["hang"] * 99}
+    readings = engine_for(faults, pages=4).read(page(prompt) for prompt in ("free", *["ocr"] * 50))
+    assert next(readings).key == "free"
+    started = time.monotonic()
+    readings.close()
+    assert time.monotonic() - started < 2
+    assert len(faults.pages) < 10
+
+
+def test_a_generator_that_was_never_closed_keeps_no_process_from_ending(faults: Faults) -> None:
+    faults.script = {prompt_line("ocr"): ["hang"] * 9}
+    script = f"""
+from PIL import Image
+from airflow_deepseek_ocr.engines.endpoint import Endpoint
+from airflow_deepseek_ocr.engines.http_engine import HttpEngine
+from airflow_deepseek_ocr.ocr.engine import PageRequest
+image = Image.new("RGB", (50, 50))
+requests = [PageRequest(prompt, image, prompt, "gundam") for prompt in ("free", *["ocr"] * 99)]
+readings = HttpEngine(lambda: Endpoint({faults.url!r}), model="m", pages=2).read(requests)
+print(next(readings).text)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=15, check=True
+    )
+    assert (done.stdout.strip(), done.stderr) == (TEXT, "")
+
+
+def test_one_page_is_cancelled(faults: Faults) -> None:
+    faults.script = {prompt_line("ocr"): ["hang"]}
+    started = time.monotonic()
+    requests = [page("ocr", cancelled=lambda: time.monotonic() > started + 0.3), page("free")]
+    readings = {reading.key: reading for reading in engine_for(faults).read(requests)}
+    assert readings["free"].text == TEXT
+    assert readings["ocr"].error is not None
+    assert readings["ocr"].error.code == "cancelled"
+
+
+def test_what_the_source_raises_reaches_the_caller(faults: Faults) -> None:
+    def requests() -> Iterator[PageRequest]:
+        yield page("free")
+        raise RuntimeError("the source")
+
+    with pytest.raises(RuntimeError, match="the source"):
+        list(engine_for(faults).read(requests()))
+
+
+def test_progress_is_told(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_engine, "_PROGRESS_EVERY_S", 0.0)
+    faults.script = {prompt_line("free"): ["slow"] * 4}
+    told: list[Progress] = []
+    list(engine_for(faults, pages=2).read([page("free")] * 4, told.append))
+    assert max(each.pages_in_flight for each in told) == 2
+    assert told[-1].pages_done == 4

@@ -1,0 +1,114 @@
+"""Pages that go to a server on the same host as files, with the small checkpoint."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from airflow_deepseek_ocr.engines.http import page_exchange as http_page
+from airflow_deepseek_ocr.engines.http.engine import HttpEngine
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.protocol import page_files
+from airflow_deepseek_ocr.engines.protocol.chat_completions import chat_request
+from airflow_deepseek_ocr.engines.protocol.page_files import page_folder
+from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Keeper
+from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest
+from tests.conftest import TINY_MODEL
+from tests.integration.servers.conftest import PLAN
+
+
+@pytest.fixture
+def scans(table: Image.Image) -> list[PageRequest]:
+    """Pages with grain and without, in colour and without."""
+    grain = Image.effect_noise(table.size, 20)
+    images = [
+        table,
+        table.convert("L").convert("RGB"),
+        Image.merge("RGB", [grain, grain, grain.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]),
+    ]
+    return [PageRequest(key, image, "free", "tiny", 12) for key, image in enumerate(images)]
+
+
+def texts(readings: Iterable[PageReading]) -> dict[Any, str]:
+    readings = list(readings)
+    assert [reading.error for reading in readings] == [None] * len(readings)
+    return {reading.key: reading.text for reading in readings}
+
+
+def test_pages_go_to_a_server_on_this_host_as_files(
+    started: ServerRecord,
+    servers: Path,
+    scans: list[PageRequest],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expected = texts(TransformersEngine(TINY_MODEL, device="cpu").read(scans))
+    monkeypatch.setattr(http_page, "_data_url", lambda *_: 1 / 0)
+    engine = HttpEngine(Keeper(PLAN, servers, 120).find, model="tiny")
+    assert texts(engine.read(scans)) == expected
+    folder = page_folder(Path(str(started.socket)))
+    assert folder.stat().st_mode & 0o077 == 0
+    assert not list(folder.iterdir())
+
+
+def test_where_no_file_can_be_written_pages_go_within_requests(
+    started: ServerRecord,
+    servers: Path,
+    scans: list[PageRequest],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    engine = HttpEngine(Keeper(PLAN, servers, 120).find, model="tiny")
+    expected = texts(engine.read(scans))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(page_files, "_write", full)
+    assert texts(engine.read(scans)) == expected
+    folder = page_folder(Path(str(started.socket)))
+    said = [each for each in caplog.messages if "within requests, which is slower" in each]
+    assert len(said) == 1, "it is said once"
+    assert f"{folder} (No space left" in said[0]
+
+
+def test_a_page_whose_file_is_gone_goes_within_the_request(
+    started: ServerRecord,
+    servers: Path,
+    scans: list[PageRequest],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = HttpEngine(Keeper(PLAN, servers, 120).find, model="tiny")
+    expected = texts(engine.read(scans))
+    made, make = [], http_page._data_url
+    monkeypatch.setattr(page_files, "_write", lambda *_: None)
+    monkeypatch.setattr(http_page, "_data_url", lambda *page: made.append(page) or make(*page))
+    assert texts(engine.read(scans)) == expected
+    assert len(made) == len(scans)
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "SECRET", "FOLDER/../SECRET"])
+def test_no_other_file_is_read_for_a_caller(started: ServerRecord, path: str) -> None:
+    secret = Path(started.secret_file)
+    folder = page_folder(Path(str(started.socket)))
+    place = path.replace("/SECRET", f"/{secret.name}").replace("FOLDER", str(folder))
+    body = chat_request(
+        model="tiny",
+        image_url=f"file://{place.replace('SECRET', str(secret))}",
+        line="Free OCR.",
+        resolution="tiny",
+        max_tokens=5,
+        guard=(0, 0),
+        table_cells=(),
+    )
+    with started.endpoint.client(httpx.Timeout(30)) as client:
+        answer = client.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "page_file"
+    assert secret.read_text().strip() not in answer.text

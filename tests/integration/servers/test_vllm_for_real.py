@@ -1,0 +1,225 @@
+"""A real vLLM on the CPU with this package's plugin, started by the keeper (``make test-vllm``)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from airflow_deepseek_ocr.connection.settings import Settings
+from airflow_deepseek_ocr.engines.factory import START_TIMEOUT_S, make_engine, server_plan
+from airflow_deepseek_ocr.engines.http.engine import HttpEngine
+from airflow_deepseek_ocr.engines.http.image_encoding import data_url
+from airflow_deepseek_ocr.engines.http.session import Patience
+from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.protocol.chat_completions import TRUST_REQUESTS, chat_request
+from airflow_deepseek_ocr.engines.supervisor.registry import load_record
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Keeper, stop_server
+from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from tests.conftest import ROOT, TINY_MODEL
+from tests.corpus.test_golden import published_widths
+from tests.support.fixtures.golden_tokenizer import write_golden_tokenizer
+from tests.support.fixtures.widen import widen
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
+
+COMMAND = ROOT / ".venv-vllm" / "bin" / "vllm"
+#: Of the recorded readings.
+GOLDEN_LENGTH, GOLDEN_NGRAM = 64, 3
+PATIENCE = Patience(page_s=900)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def on_this_cpu() -> Iterator[None]:
+    assert COMMAND.exists(), "make test-vllm makes the environment"
+    variables = {
+        "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        "VLLM_NO_USAGE_STATS": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        yield
+
+
+@dataclass(frozen=True)
+class Vllm:
+    folder: Path
+    settings: Settings
+    keeper: Keeper
+
+    def engine(self, decoding: Decoding) -> HttpEngine:
+        name = self.settings.model
+        return HttpEngine(
+            self.keeper.find, model=name, decoding=decoding, pages=8, patience=PATIENCE
+        )
+
+
+@contextmanager
+def vllm(servers: Path, folder: Path, options: str = TRUST_REQUESTS) -> Iterator[Vllm]:
+    """A server for that checkpoint, started when it is asked for, and gone afterwards."""
+    settings = Settings.of(
+        {
+            "engine": "vllm",
+            "model": str(folder),
+            "dtype": "float32",
+            "batch_size": 8,
+            "max_output_length": 60,
+            "idle_seconds": 900,
+            "page_timeout": 900,
+            "vllm_command": str(COMMAND),
+            # Memory for images is measured by reading the largest, which takes minutes on a CPU.
+            "vllm_options": f"--enforce-eager --max-model-len 4096 --skip-mm-profiling {options}",
+        }
+    )
+    plan = server_plan(settings, "vllm", folder)
+    try:
+        yield Vllm(folder, settings, Keeper(plan, servers, START_TIMEOUT_S))
+    finally:
+        record = load_record(servers, plan.key)
+        if record is not None:
+            stop_server(record, servers)
+            assert record.process() is None
+
+
+@pytest.fixture(scope="module")
+def small(servers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm]:
+    """The small checkpoint, in the encoder's sizes that vLLM has."""
+    folder = tmp_path_factory.mktemp("small") / "checkpoint"
+    widen(TINY_MODEL, folder)
+    with vllm(servers, folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def pages(invoice: Image.Image, table: Image.Image) -> list[PageRequest]:
+    """In all modes, with several prompts, one with more tiles than vLLM alone cuts."""
+    strip = invoice.crop((0, 0, invoice.width, invoice.width // 7)).resize((4480, 640))
+    return [
+        *(PageRequest(mode, invoice, "free", mode) for mode in RESOLUTIONS),
+        PageRequest("strip", strip, "free", "gundam"),
+        PageRequest("table", table, "markdown", "small"),
+        PageRequest("locate", table, "locate:Month", "tiny"),
+    ]
+
+
+def told(reading: PageReading, *, counts_end: bool = False) -> tuple[Any, ...]:
+    """What was read.
+
+    :param counts_end: vLLM counts the token that ends a text as one of it.
+    """
+    assert reading.error is None
+    end = counts_end and reading.finish_reason == "stop"
+    tokens = reading.vision_tokens, reading.prompt_tokens, reading.text_tokens - end
+    return (reading.text, str(reading.finish_reason), *tokens)
+
+
+def test_pages_in_all_modes_at_once_are_read_as_in_process(
+    small: Vllm, pages: list[PageRequest]
+) -> None:
+    decoding = small.settings.decoding
+    here = TransformersEngine(TINY_MODEL, device="cpu", dtype="float32", decoding=decoding)
+    expected = {reading.key: told(reading) for reading in here.read(pages)}
+    here.close()
+    engine = make_engine(small.settings, lambda: small.folder)
+    assert isinstance(engine, HttpEngine)
+    assert engine.modes() == tuple(RESOLUTIONS)
+    there = {reading.key: told(reading, counts_end=True) for reading in engine.read(pages)}
+    for key, reading in sorted(there.items()):
+        print(key, reading)
+    assert there == expected
+    assert len({tokens for _, _, tokens, *_ in there.values()}) >= 6
+
+
+def test_what_the_model_cannot_is_refused_and_the_server_goes_on(
+    small: Vllm, table: Image.Image
+) -> None:
+    endpoint = small.keeper.find()
+    with endpoint.client(httpx.Timeout(900)) as client:
+
+        def ask(options: dict[str, Any]) -> httpx.Response:
+            body = chat_request(
+                model=small.settings.model,
+                image_url=data_url(table, local=True),
+                line="Free OCR.",
+                resolution=None,
+                max_tokens=2,
+                guard=(0, 0),
+                table_cells=(),
+            )
+            body["mm_processor_kwargs"] = options
+            return client.post("/v1/chat/completions", json=body)
+
+        for options, said in (
+            ({"resolution": "huge"}, "tiny, small, base, large, gundam"),
+            ({"resolution": ["tiny"]}, "tiny, small, base, large, gundam"),
+            # Ends the engine of a vLLM without the plugin.
+            ({"crop_mode": False}, "'resolution' alone, not crop_mode"),
+            ({"resolution": "tiny", "base_size": 99}, "not base_size"),
+        ):
+            refused = ask(options)
+            assert refused.status_code == 400, options
+            assert said in refused.text
+        assert ask({"resolution": "tiny"}).json()["usage"]["prompt_tokens"] == 73 + 11
+
+
+def test_golden_tokens(servers: Path, tmp_path: Path) -> None:
+    """The tokens that the original code wrote, in six cases of five modes."""
+    golden, source, folder = (
+        ROOT / "tests" / "corpus" / "golden",
+        tmp_path / "toy",
+        tmp_path / "checkpoint",
+    )
+    subprocess.run([sys.executable, golden / "make_weights.py", source], check=True, timeout=300)
+    config = published_widths(json.loads((source / "config.json").read_text()))
+    config["projector_config"]["n_embed"] = config["language_config"]["hidden_size"]
+    (source / "config.json").write_text(json.dumps(config))
+    tokenizer = write_golden_tokenizer(source, config["language_config"]["vocab_size"])
+    widen(source, folder)
+    requests, recorded = [], {}
+    for path in sorted((golden / "cases").glob("*.json")):
+        case = recorded[path.stem] = json.loads(path.read_text())
+        prompt = "markdown" if "markdown" in case["prompt"] else "free"
+        with Image.open(golden / "images" / case["image"]) as image:
+            requests.append(
+                PageRequest(path.stem, image.convert("RGB"), prompt, case["resolution"])
+            )
+    assert {each.resolution for each in requests} == set(RESOLUTIONS)
+    with vllm(servers, folder) as server:
+        for name, ngram in (("tokens", 0), ("tokens_no_repeat_3gram", GOLDEN_NGRAM)):
+            decoding = Decoding(GOLDEN_LENGTH, ngram_size=ngram, ngram_window=GOLDEN_LENGTH)
+            readings = {r.key: r for r in server.engine(decoding).read(requests)}
+            for key, case in recorded.items():
+                words = tokenizer.decode(case[name], skip_special_tokens=False)
+                # Text that is written token by token has a space before each word.
+                assert readings[key].text.removeprefix(" ") == words, (key, name)
+                assert readings[key].text_tokens == GOLDEN_LENGTH
+                assert readings[key].vision_tokens == case["vision_tokens"]
+                ids = len(case["prompt_ids_before_image"]) + len(case["prompt_ids_after_image"])
+                assert readings[key].prompt_tokens == case["vision_tokens"] + ids
+
+
+def test_without_the_plugin_it_reads_in_gundam_only(
+    servers: Path, small: Vllm, table: Image.Image, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VLLM_PLUGINS", "lora_filesystem_resolver")
+    # With another option it is another server.
+    with vllm(servers, small.folder, f"{TRUST_REQUESTS} --max-num-batched-tokens 4096") as server:
+        engine = server.engine(Decoding(4))
+        assert engine.modes() == ("gundam",)
+        with pytest.raises(ConfigurationError, match="airflow-deepseek-ocr-vllm"):
+            list(engine.read([PageRequest(1, table, "free", "small")]))

@@ -1,0 +1,162 @@
+"""An engine that writes what a test tells it to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable
+from pathlib import Path
+
+from PIL import Image, ImageDraw, ImageFont
+from reportlab.pdfgen.canvas import Canvas
+
+from airflow_deepseek_ocr.concurrency.prefetch import Ahead
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
+from airflow_deepseek_ocr.ocr.documents.base import Page
+from airflow_deepseek_ocr.ocr.documents.text_layer import LayerLine, TextLayer
+from airflow_deepseek_ocr.ocr.engine_protocol import (
+    FinishReason,
+    PageReading,
+    PageRequest,
+    Progress,
+)
+from airflow_deepseek_ocr.ocr.recognition.reader import Reader
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
+    DEFAULT_REREAD,
+    parse_ladder,
+    parse_layer_use,
+)
+from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from airflow_deepseek_ocr.ocr.results import Box, PageResult
+from tests.corpus.model_outputs.languages import SENTENCES
+
+GOOD = "\n".join(SENTENCES["english"][:8])
+LOOP = GOOD + " and the program of" * 12
+WORSE = LOOP + " <|/ref|> \ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd"
+LAYER = TextLayer(GOOD, (LayerLine(GOOD, Box((0, 0, 999, 999), (0, 0, 700, 900))),))
+
+Script = Callable[[PageRequest], str | DeepSeekOCRError | PageReading]
+
+
+class ScriptedEngine:
+    """Answers as its script says; draws requests in a thread of its own, as real engines do.
+
+    :param script: the text for a request, or an error, or a whole reading.
+    :param bound: pages drawn ahead, and pages in flight.
+    """
+
+    def __init__(
+        self, script: Script, bound: int = 3, modes: Iterable[str] = tuple(RESOLUTIONS)
+    ) -> None:
+        self._script, self._bound, self._modes = script, bound, tuple(modes)
+        self.requests: list[PageRequest] = []
+        self.order: list[tuple[str, str]] = []
+        self.fail_after: int | None = None
+
+    def modes(self) -> tuple[str, ...]:
+        return self._modes
+
+    def read(
+        self,
+        requests: Iterable[PageRequest],
+        progress: Callable[[Progress], None] | None = None,
+    ) -> Generator[PageReading, None, None]:
+        in_flight: list[PageRequest] = []
+        with Ahead(requests, lambda each: each, self._bound) as drawn:
+            while True:
+                while len(in_flight) < self._bound:
+                    request = drawn.take(wait=not in_flight)
+                    if request is None:
+                        break
+                    in_flight.append(request)
+                if not in_flight:
+                    if drawn.over:
+                        return
+                    continue
+                if self.fail_after is not None and len(self.order) >= self.fail_after:
+                    raise RuntimeError("the engine dies")
+                request = in_flight.pop(0)
+                guard = request.guard and f"{request.guard.ngram_size}"
+                self.order.append((request.resolution, guard or ""))
+                yield self._answer(request)
+
+    def _answer(self, request: PageRequest) -> PageReading:
+        answer = self._script(request)
+        if isinstance(answer, PageReading):
+            return answer
+        if isinstance(answer, DeepSeekOCRError):
+            return PageReading(request.key, error=answer)
+        mode = RESOLUTIONS[request.resolution]
+        return PageReading(
+            request.key,
+            answer,
+            FinishReason.STOP,
+            vision_tokens=mode.vision_tokens(mode.grid(*request.image.size)),
+            text_tokens=len(answer) // 4,
+            seconds=0.5,
+        )
+
+    def close(self) -> None: ...
+
+
+def sheet(text: str = GOOD, width: int = 700, height: int = 900) -> Image.Image:
+    image = Image.new("RGB", (width, height), "white")
+    font = ImageFont.load_default(size=14)
+    ImageDraw.Draw(image).multiline_text((20, 20), text, "black", font=font)
+    return image
+
+
+def read(
+    engine: ScriptedEngine,
+    *pages: Page,
+    resolution: str = "small",
+    steps: str = DEFAULT_REREAD,
+    use: str = "compare",
+    prompt: str = "free",
+) -> list[PageResult]:
+    reader = Reader(
+        lambda: engine,
+        prompt,
+        resolution,
+        steps=parse_ladder(steps),
+        layer_use=parse_layer_use(use),
+    )
+    pages = pages or (Page(1, sheet()),)
+    results = dict(reader.read((page.number, page) for page in pages))
+    return [results[number] for number in sorted(results)]
+
+
+def no_engine() -> ScriptedEngine:
+    raise AssertionError("the model was asked for")
+
+
+def long_text(tokens: int) -> Script:
+    def script(request: PageRequest) -> PageReading:
+        mode = RESOLUTIONS[request.resolution]
+        vision = mode.vision_tokens(mode.grid(*request.image.size))
+        return PageReading(request.key, GOOD, FinishReason.STOP, vision, 0, tokens, 0.1)
+
+    return script
+
+
+def in_time(work: Callable[[], None], seconds: float = 20.0) -> None:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert not thread.is_alive(), "it hangs"
+
+
+def small_print(folder: Path) -> Path:
+    """Text that is too small for the tiny mode, and readable in base."""
+    path = folder / "small.pdf"
+    canvas = Canvas(str(path), pagesize=(640, 640))
+    canvas.setFont("Helvetica", 14)
+    lines = [
+        "Order: PO-77120",
+        "Item: garden table",
+        "Total: $89.50",
+        "Thank you and see you soon.",
+    ]
+    for number, line in enumerate(lines):
+        canvas.drawString(40, 560 - 34 * number, line)
+    canvas.save()
+    return path

@@ -1,0 +1,45 @@
+"""Answers as vLLM does, without a model: for how it is started, watched and ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler
+from itertools import pairwise
+from pathlib import Path
+
+from tests.support.fakes.fault_server import Faults, fault_server
+
+
+def main() -> None:
+    arguments = sys.argv[1:]
+    options = dict(pairwise(arguments))
+    Path(os.environ["STAND_IN_NOTES"]).write_text(
+        json.dumps({"pid": os.getpid(), "arguments": arguments})
+    )
+    if options.get("--fail"):
+        print("ValueError: no such option")
+        sys.exit(3)
+    faults = Faults(
+        card={"id": options["--served-model-name"], "max_model_len": 8192},
+        secret=os.environ["VLLM_API_KEY"],
+        guard="NGramPerReqLogitsProcessor" in options["--logits-processors"],
+    )
+
+    def metrics(_: BaseHTTPRequestHandler) -> str:
+        return (
+            "# HELP vllm:num_requests_running Number of requests in model execution batches.\n"
+            f'vllm:num_requests_running{{engine="0"}} {float(faults.in_flight)}\n'
+            'vllm:num_requests_waiting{engine="0"} 0.0\n'
+            f'vllm:request_success_total{{finished_reason="stop"}} {float(len(faults.requests))}\n'
+        )
+
+    faults.open_paths["/metrics"] = metrics
+    with fault_server(faults, int(options["--port"])):
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""How many pages fit into a GPU."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_deepseek_ocr.engines.in_process.block_pool import BLOCK
+from airflow_deepseek_ocr.engines.in_process.capacity import (
+    CPU_SLOTS,
+    MOST_SLOTS,
+    Capacity,
+    capacity,
+)
+
+#: A token at the published size: 12 layers of 10 heads of 128 in bfloat16, keys and values.
+KEY = 10 * 128
+COLUMN = 2 * 12 * KEY * 2
+#: Of a page of 8,192 tokens.
+ROW = 64
+GIB = 2**30
+
+
+def test_a_cpu_takes_few_pages_or_as_many_as_told() -> None:
+    assert capacity(None, COLUMN, KEY, ROW, None) == Capacity(CPU_SLOTS, CPU_SLOTS)
+    assert capacity(None, COLUMN, KEY, ROW, 12) == Capacity(12, CPU_SLOTS)
+    assert capacity(None, COLUMN, KEY, ROW, 1) == Capacity(1, 1)
+
+
+@pytest.mark.parametrize(
+    ("free", "slots", "vision_pages"),
+    [(1, 6, 1), (4, 29, 3), (16, 117, 8), (40, 292, 8), (130, 384, 8)],
+)
+def test_a_gpu_takes_what_its_memory_holds(free: int, slots: int, vision_pages: int) -> None:
+    fits = capacity(free * GIB, COLUMN, KEY, ROW, None)
+    assert (fits.slots, fits.vision_pages) == (slots, vision_pages)
+    assert fits.blocks is not None
+    assert fits.blocks * BLOCK * COLUMN <= free * GIB
+    assert fits.blocks >= ROW
+
+
+def test_the_longest_page_fits_in_any_case() -> None:
+    assert capacity(GIB // 8, COLUMN, KEY, ROW, None) == Capacity(4, 1, ROW)
+
+
+def test_a_limit_holds_and_takes_no_memory_that_it_cannot_use() -> None:
+    assert capacity(1000 * GIB, COLUMN, KEY, ROW, None).slots == MOST_SLOTS
+    assert capacity(70 * GIB, COLUMN, KEY, ROW, 5) == Capacity(5, 5, 5 * ROW)
+
+
+def test_the_keys_of_a_layer_can_be_counted_with_32_bits() -> None:
+    """Flex attention cannot be compiled for more, which a card of 141 GB would have room for."""
+    blocks = capacity(133 * GIB, COLUMN, KEY, ROW, None).blocks
+    assert blocks is not None
+    scrap = 1
+    assert (blocks + scrap) * BLOCK * KEY < 2**31 < (blocks + scrap + 1) * BLOCK * KEY

@@ -1,0 +1,70 @@
+"""Pages of many callers, and an engine that ends."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from airflow_deepseek_ocr.model_server.dispatcher import Pages
+from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest
+
+
+class Engine:
+    """Reads a few pages and fails on the next one, or ends with its source."""
+
+    def __init__(self, most: int | None) -> None:
+        self._most = most
+
+    def works(self) -> bool:
+        return True
+
+    def read(self, requests: Iterable[PageRequest]) -> Iterator[PageReading]:
+        for number, request in enumerate(requests):
+            if number == self._most:
+                raise RuntimeError("lost")
+            yield PageReading(request.key, text="read")
+
+
+def page(key: int, cancelled: Callable[[], bool]) -> PageRequest:
+    return PageRequest(key, Image.new("RGB", (1, 1)), "free", "tiny", cancelled=cancelled)
+
+
+def started(engine: Any) -> tuple[Pages, threading.Event]:
+    broken = threading.Event()
+    pages = Pages(engine, broken.set, at_once=4)
+    pages.start()
+    return pages, broken
+
+
+def answers(pages: Pages, count: int) -> list[str]:
+    """Text or error of each, in order; none may wait for ever."""
+
+    async def all_of_them() -> list[PageReading]:
+        readings = [asyncio.create_task(pages.read(page)) for _ in range(count)]
+        return await asyncio.wait_for(asyncio.gather(*readings), 10)
+
+    return [
+        reading.error.code if reading.error else reading.text
+        for reading in asyncio.run(all_of_them())
+    ]
+
+
+def test_pages_that_come_when_the_engine_has_failed_are_refused() -> None:
+    pages, broken = started(Engine(1))
+    assert answers(pages, 2) == ["read", "server_broken"]
+    assert broken.wait(10)
+    assert answers(pages, 2) == ["server_broken", "server_broken"]
+
+
+@pytest.mark.parametrize("read_before", [0, 2])
+def test_pages_that_come_when_the_engine_has_ended_are_refused(read_before: int) -> None:
+    pages, broken = started(Engine(None))
+    assert answers(pages, read_before) == ["read"] * read_before
+    pages.stop()
+    assert answers(pages, 1) == ["server_broken"]
+    assert not broken.is_set()
