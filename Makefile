@@ -18,7 +18,7 @@ MYSQL := .mysql/root
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
-# torch from PyPI brings 3 GB of CUDA libraries. Where pip is told of a folder with wheels, uv looks
+# torch from PyPI brings 3 GB of CUDA libraries. Where pip is told of a directory with wheels, uv looks
 # there too and takes the CPU build; elsewhere it takes PyTorch's own CPU index. On workers with a
 # GPU: make install TORCH=--torch-backend=auto
 ifneq ($(PIP_FIND_LINKS),)
@@ -36,7 +36,7 @@ PACKAGES := postgresql mariadb-server default-libmysqlclient-dev pkg-config gcc 
 SLOW_PACKAGES := $(PACKAGES) chromium chromium-driver radosgw ceph-mon ceph-osd ceph-common redis-server
 
 # Training of the small checkpoint: length of the whole run in steps, seconds until it stops for now
-# (empty: at its end), share of the usual pages in a batch, folder of the run, pages of an evaluation.
+# (empty: at its end), share of the usual pages in a batch, directory of the run, pages of an evaluation.
 STEPS ?= 20000
 SECONDS_NOW ?=
 BATCH_SHARE ?= 1
@@ -54,7 +54,7 @@ DOCS ?= demo/documents
 OUT ?= .demo/out
 
 help:
-	@echo 'make demo       read the sample documents (DOCS=folder: your own; OUT=folder: results there)'
+	@echo 'make demo       read the sample documents (DOCS=directory: your own; OUT=directory: results there)'
 	@echo 'make test       formatting, lints, types and all tests that are not slow'
 	@echo 'make test-slow  the slow tests: a browser, Ceph, Celery, MySQL, other versions of Airflow'
 	@echo 'make faults     kill tasks and servers while documents are read, then audit (N=, SEED=, DB=, DOCUMENTS=)'
@@ -69,7 +69,7 @@ help:
 	@echo 'make fuzz   generated texts through parser, judge and exporters (TEXTS=number, SEED=number)'
 	@echo 'make fuzz-coverage  the same, led by which code each text reaches (MINUTES=number)'
 	@echo 'make zoo    fetch what PDF and OCR tools test with, and read all of it within limits (LENGTH=tokens)'
-	@echo 'make train      train the small checkpoint, or go on (STEPS=, SECONDS_NOW=, RUN=folder; a CUDA GPU)'
+	@echo 'make train      train the small checkpoint, or go on (STEPS=, SECONDS_NOW=, RUN=directory; a CUDA GPU)'
 	@echo 'make evaluate   read held-out pages with the small checkpoint (PAGES=number)'
 
 $(PY):
@@ -147,7 +147,7 @@ PAGES_READ ?= 600
 bench-gpu: install
 	$(PY) -m benchmarks.gpu --pages $(PAGES_READ) $(if $(PARTS),--parts $(PARTS))
 
-# A folder for the weights (made if it is not there; empty: random ones of the full size, not kept), and
+# A directory for the weights (made if it is not there; empty: random ones of the full size, not kept), and
 # the program vllm.
 MODEL ?=
 VLLM_COMMAND ?= vllm
@@ -189,7 +189,7 @@ LENGTH ?= 64
 ZOO_SECONDS ?= inf
 
 zoo: $(VENV)/.dev
-	$(PY) -m tests.corpus.documents.survey --folder .zoo --length $(LENGTH) --seconds $(ZOO_SECONDS)
+	$(PY) -m tests.corpus.documents.survey --directory .zoo --length $(LENGTH) --seconds $(ZOO_SECONDS)
 
 train: $(ASSETS)/texts.json
 	$(PY) -m training train --assets $(ASSETS) --out $(RUN) --steps $(STEPS) \

@@ -8,24 +8,128 @@ with status ``failed``; a :class:`ConfigurationError` stays until somebody chang
 from __future__ import annotations
 
 import errno
+from enum import StrEnum
 
 #: What the kernel says where there is no space, or none left of a quota.
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
+class ErrorCode(StrEnum):
+    """Stable, machine-readable name of an error; the column ``error_code`` holds it.
+
+    A page whose output fails the quality checks has the name of a
+    :class:`~airflow_deepseek_ocr.ocr.quality.flags.Flag` instead. ``docs/reference/error_codes.md`` explains
+    both.
+    """
+
+    # The document itself
+    CRASHED = "crashed"
+    DAMAGED = "damaged"
+    DAMAGED_PAGE = "damaged_page"
+    EMPTY_FILE = "empty_file"
+    MISSING_FILE = "missing_file"
+    MISSING_KEY = "missing_key"
+    NO_SUCH_PAGE = "no_such_page"
+    OVERWRITTEN = "overwritten"
+    PAGE_TOO_LARGE = "page_too_large"
+    PAGES_FAILED = "pages_failed"
+    PASSWORD_PROTECTED = "password_protected"  # noqa: S105 -- a code
+    TOO_MANY_BYTES = "too_many_bytes"
+    TOO_MANY_PAGES = "too_many_pages"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_MUCH_MEMORY = "too_much_memory"
+    TOO_SLOW = "too_slow"
+    UNREADABLE = "unreadable"
+    UNSUPPORTED_ENCRYPTION = "unsupported_encryption"
+    UNSUPPORTED_SCHEME = "unsupported_scheme"
+    UNSUPPORTED_TYPE = "unsupported_type"
+
+    # Storage and this host
+    ACCESS_DENIED = "access_denied"
+    CHANGING_FILE = "changing_file"
+    LOCAL_DISK = "local_disk"
+    MISSING_BUCKET = "missing_bucket"
+    RENDERER_KILLED = "renderer_killed"
+    RENDERER_UNAVAILABLE = "renderer_unavailable"
+    STORAGE_UNAVAILABLE = "storage_unavailable"
+
+    # The results database
+    DATABASE_FULL = "database_full"
+    DATABASE_LOCKED = "database_locked"
+    DATABASE_NEWER = "database_newer"
+    DATABASE_TYPE = "database_type"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    LEASE_LOST = "lease_lost"
+
+    # The model and what runs it in this process
+    CANCELLED = "cancelled"
+    DEVICE = "device"
+    DTYPE = "dtype"
+    ENGINE_ERROR = "engine_error"
+    MISSING_EXTRA = "missing_extra"
+    MODEL_CONFIG = "model_config"
+    MODEL_INCOMPLETE = "model_incomplete"
+    MODEL_MISSING = "model_missing"
+    MODEL_NAME = "model_name"
+    MODEL_REVISION = "model_revision"
+    MODEL_TOKENIZER = "model_tokenizer"
+    MODEL_UNAVAILABLE = "model_unavailable"
+    NO_DRIVER = "no_driver"
+    OUT_OF_MEMORY = "out_of_memory"
+
+    # Servers
+    SERVER_ADDRESS = "server_address"
+    SERVER_API_KEY = "server_api_key"
+    SERVER_BROKEN = "server_broken"
+    SERVER_COMMAND = "server_command"
+    SERVER_CRASHES = "server_crashes"
+    SERVER_DEVICE = "server_device"
+    SERVER_END = "server_end"
+    SERVER_ERROR = "server_error"
+    SERVER_FAILED = "server_failed"
+    SERVER_FULL = "server_full"
+    SERVER_KEY = "server_key"
+    SERVER_MODE = "server_mode"
+    SERVER_MODEL = "server_model"
+    SERVER_NO_REPEAT_NGRAM = "server_no_repeat_ngram"
+    SERVER_PROMPT = "server_prompt"
+    SERVER_REFUSED = "server_refused"
+    SERVER_RESPONSE = "server_response"
+    SERVER_REVISION = "server_revision"
+    SERVER_START_TIMEOUT = "server_start_timeout"
+    SERVER_TIMEOUT = "server_timeout"
+    SERVER_UNREACHABLE = "server_unreachable"
+    SERVERS_DIRECTORY = "servers_directory"
+
+    # Settings and arguments
+    CONNECTION = "connection"
+    DISCOVERY_OPTIONS = "discovery_options"
+    DPI = "dpi"
+    LIMITS = "limits"
+    MAX_FAILED_PAGES = "max_failed_pages"
+    MIN_SCORE = "min_score"
+    NO_REPEAT_NGRAM = "no_repeat_ngram"
+    PAGE_SELECTION = "page_selection"
+    PROMPT_TEXT = "prompt_text"
+    RETRY_WITH = "retry_with"
+    S3_URI = "s3_uri"
+    TEXT_LAYER = "text_layer"
+    UNKNOWN_PROMPT = "unknown_prompt"
+    UNKNOWN_RESOLUTION = "unknown_resolution"
+
+
 class DeepSeekOCRError(Exception):
     """Base of all errors of this package.
 
-    :param code: a short, stable, machine-readable name such as ``password_protected``; it is what
-        the column ``error_code`` holds.
+    :param code: what went wrong.
     :param message: what happened and what to do about it, without secrets.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: ErrorCode, message: str) -> None:
         super().__init__(message)
         self.code = code
 
-    def __reduce__(self) -> tuple[type[DeepSeekOCRError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[DeepSeekOCRError], tuple[object, ...]]:
         return type(self), (self.code, str(self))
 
 
@@ -41,15 +145,48 @@ class UnavailableError(DeepSeekOCRError):
     """Something outside is missing or out of reach; nothing is wrong with the document itself."""
 
 
+class DatabaseError(UnavailableError):
+    """The results database is out of reach, full, locked, or newer than this package."""
+
+
+class OverwrittenError(DocumentError):
+    """The requested version of the document no longer exists: a newer one replaced it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.OVERWRITTEN, message)
+
+    def __reduce__(self) -> tuple[type[OverwrittenError], tuple[object, ...]]:
+        return type(self), (str(self),)
+
+
+class ServerUnreachableError(UnavailableError):
+    """The server that runs the model does not accept connections."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(ErrorCode.SERVER_UNREACHABLE, message)
+
+    def __reduce__(self) -> tuple[type[ServerUnreachableError], tuple[object, ...]]:
+        return type(self), (str(self),)
+
+
+def error_code(value: str | None, default: ErrorCode) -> ErrorCode:
+    """Return the code that another process or server named, or ``default`` if there is none of that name."""
+    try:
+        return ErrorCode(value or "")
+    except ValueError:
+        return default
+
+
 def local_disk(what: str, error: OSError) -> UnavailableError:
     """The error of a file that cannot be written on this host, most often for lack of space.
 
     :param what: what cannot be done, with the path; the beginning of a sentence.
     :param error: why.
     """
-    mend = "Free disk space" if is_full(error) else "Check the folder and its permissions"
+    mend = "Free disk space" if is_full(error) else "Check the directory and its permissions"
     return UnavailableError(
-        "local_disk", f"{what}: {error.strerror or error}. {mend} on this host, and try again."
+        ErrorCode.LOCAL_DISK,
+        f"{what}: {error.strerror or error}. {mend} on this host, and try again.",
     )
 
 
@@ -67,11 +204,11 @@ class MissingExtraError(ConfigurationError):
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
-            "missing_extra",
+            ErrorCode.MISSING_EXTRA,
             f"{package} is not installed here. On workers that run the model: "
             f"pip install 'airflow-deepseek-ocr[{extra}]'",
         )
         self.package, self.extra = package, extra
 
-    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[str, str]]:
+    def __reduce__(self) -> tuple[type[MissingExtraError], tuple[object, ...]]:
         return type(self), (self.package, self.extra)

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 
-def temporary_folder() -> Path:
+def temporary_directory() -> Path:
     """``TMPDIR``, or ``/tmp``; it may be full, or not be there."""
     # tempfile.gettempdir() writes to it first, and turns to another disk where that fails: while this
     # one is full, tasks would keep servers and documents where the tasks before them did not.

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from benchmarks.workload import LONGEST
 
@@ -18,25 +18,25 @@ from benchmarks.workload import LONGEST
 class Bench:
     """What the parts share.
 
-    :param folder: the full-size model.
+    :param directory: the full-size model.
     :param pages: how many are read in each mode.
     :param slots: most pages at once.
     :param out: file of the figures.
     """
 
-    def __init__(self, folder: Path, pages: int, slots: int | None, out: Path) -> None:
-        self.folder, self.pages, self.slots = folder, pages, slots
+    def __init__(self, directory: Path, pages: int, slots: int | None, out: Path) -> None:
+        self.directory, self.pages, self.slots = directory, pages, slots
         self._out = out
-        self._engine: tuple[bool, TransformersEngine] | None = None
+        self._engine: tuple[bool, InProcessEngine] | None = None
 
-    def engine(self, *, compiled: bool) -> TransformersEngine:
+    def engine(self, *, compiled: bool) -> InProcessEngine:
         """The engine, with or without compiled layers; texts as long as they are asked for."""
         if self._engine and self._engine[0] is not compiled:
             self.close()
         if self._engine is None:
             decoding = Decoding(max_output_length=LONGEST + 8, forced=True)
-            engine = TransformersEngine(
-                self.folder, batch_size=self.slots, decoding=decoding, compiled=compiled
+            engine = InProcessEngine(
+                self.directory, batch_size=self.slots, decoding=decoding, compiled=compiled
             )
             self._engine = (compiled, engine)
         return self._engine[1]

@@ -29,18 +29,18 @@ from typing import Any
 from airflow_deepseek_ocr.engines.factory import START_TIMEOUT_S
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
 from airflow_deepseek_ocr.engines.http.session import Patience
-from airflow_deepseek_ocr.engines.in_process.device_timing import WAITING
+from airflow_deepseek_ocr.engines.in_process.device_timing import IDLE
 from airflow_deepseek_ocr.engines.supervisor.registry import load_record
-from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentPlan
-from airflow_deepseek_ocr.engines.supervisor.server_identity import LocalServer
+from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentServerSpec
+from airflow_deepseek_ocr.engines.supervisor.server_identity import ServerIdentity
 from airflow_deepseek_ocr.engines.supervisor.supervisor import (
-    Keeper,
     Launch,
     Place,
+    Supervisor,
     log_tail,
     stop_server,
 )
-from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmPlan
+from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec
 from airflow_deepseek_ocr.model_server.main import LOOPBACK
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine
@@ -62,11 +62,11 @@ Tell = Callable[..., None]
 class Job:
     """What every way does.
 
-    :param model: folder of the model.
+    :param model: directory of the model.
     :param pages: to be read in each mode.
     :param modes: resolution modes, one after the other.
     :param share: of the usual lengths that texts have.
-    :param device: see :class:`ResidentPlan`, like ``dtype`` and ``batch_size``.
+    :param device: see :class:`ResidentServerSpec`, like ``dtype`` and ``batch_size``.
     :param command: the program vllm.
     :param options: further ones of ``vllm serve``.
     :param scanned: pages with grain, not as a program draws them.
@@ -85,11 +85,11 @@ class Job:
 
 
 @dataclass(frozen=True)
-class ForcedPlan(ResidentPlan):
+class ForcedPlan(ResidentServerSpec):
     """The resident server with texts as long as they are asked for."""
 
     def launch(self, place: Place) -> Launch:
-        """See :class:`ResidentPlan`."""
+        """See :class:`ResidentServerSpec`."""
         launch = super().launch(place)
         return Launch(
             [*launch.command, "--ignore-end"], launch.url, launch.socket, launch.environment
@@ -101,7 +101,7 @@ class PortPlan(ForcedPlan):
     """The same on a port of the loopback, as one that is started by hand: pages go within requests."""
 
     def launch(self, place: Place) -> Launch:
-        """See :class:`ResidentPlan`."""
+        """See :class:`ResidentServerSpec`."""
         launch = super().launch(place)
         with socket.create_server((LOOPBACK, 0)) as free:
             port = free.getsockname()[1]
@@ -132,7 +132,7 @@ def main() -> int:
     """Measure all ways; an exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--model", type=Path, help="folder of a model; made with random weights if not there"
+        "--model", type=Path, help="directory of a model; made with random weights if not there"
     )
     parser.add_argument("--ways", default="in_process,resident,vllm", help=f"of {', '.join(WAYS)}")
     parser.add_argument("--modes", default="gundam,base")
@@ -150,7 +150,7 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
-    # Servers start in another folder.
+    # Servers start in another directory.
     path = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([path] if path else [])])
     failed, rows = 0, []
@@ -215,10 +215,10 @@ def _measure(way: str, job: Job, out: Path, verbose: bool) -> list[dict[str, Any
 
 def in_process(job: Job, tell: Tell) -> None:
     """The engine in this process."""
-    from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+    from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 
     started = time.perf_counter()
-    engine = TransformersEngine(
+    engine = InProcessEngine(
         job.model,
         device=job.device,
         dtype=job.dtype,
@@ -244,11 +244,11 @@ def _resident(kind: type[ForcedPlan], way: str, job: Job, tell: Tell) -> None:
     plan = kind(
         job.model, _NAME, "", job.device, job.dtype, job.batch_size, idle_s=round(START_TIMEOUT_S)
     )
-    with _server(plan) as (keeper, ready):
+    with _server(plan) as (supervisor, ready):
         engine = HttpEngine(
-            keeper.find, model=_NAME, decoding=Decoding(forced=True), patience=Patience()
+            supervisor.find, model=_NAME, decoding=Decoding(forced=True), patience=Patience()
         )
-        _read_all(engine, way, job, tell, lambda: _device_seconds(keeper), ready_s=ready)
+        _read_all(engine, way, job, tell, lambda: _device_seconds(supervisor), ready_s=ready)
 
 
 def vllm(job: Job, tell: Tell) -> None:
@@ -256,7 +256,7 @@ def vllm(job: Job, tell: Tell) -> None:
     if shutil.which(job.command.split()[0]) is None:
         tell("engines", way="vllm", skipped=f"There is no program {job.command!r}.")
         return
-    plan = VllmPlan(
+    plan = VllmServerSpec(
         job.model,
         _NAME,
         "",
@@ -267,9 +267,9 @@ def vllm(job: Job, tell: Tell) -> None:
         command=job.command,
         options=job.options,
     )
-    with _server(plan) as (keeper, ready):
+    with _server(plan) as (supervisor, ready):
         engine = HttpEngine(
-            keeper.find,
+            supervisor.find,
             model=_NAME,
             decoding=Decoding(forced=True),
             # It has its own bound on what it works on at once, and does not tell it.
@@ -280,22 +280,22 @@ def vllm(job: Job, tell: Tell) -> None:
 
 
 @contextmanager
-def _server(plan: LocalServer) -> Iterator[tuple[Keeper, float]]:
+def _server(plan: ServerIdentity) -> Iterator[tuple[Supervisor, float]]:
     """A server of its own, and the seconds until it was ready; ended afterwards."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        folder = Path(name)
-        keeper = Keeper(plan, folder, START_TIMEOUT_S)  # type: ignore[arg-type]
+        directory = Path(name)
+        supervisor = Supervisor(plan, directory, START_TIMEOUT_S)  # type: ignore[arg-type]
         started = time.perf_counter()
         try:
-            keeper.find()
-            yield keeper, time.perf_counter() - started
+            supervisor.find()
+            yield supervisor, time.perf_counter() - started
         except Exception:
-            print(log_tail(folder / f"{plan.key}.log"), file=sys.stderr)
+            print(log_tail(directory / f"{plan.key}.log"), file=sys.stderr)
             raise
         finally:
-            record = load_record(folder, plan.key)
+            record = load_record(directory, plan.key)
             if record is not None:
-                stop_server(record, folder)
+                stop_server(record, directory)
 
 
 def _read_all(
@@ -351,17 +351,17 @@ def _read_all(
             vision_tokens_per_page=sum(each.vision_tokens for each in readings) / len(readings),
             seconds=seconds,
             first_page_s=first_s,
-            waiting=spent[WAITING] / sum(spent.values()) if spent.get(WAITING) else None,
+            waiting=spent[IDLE] / sum(spent.values()) if spent.get(IDLE) else None,
             warm_up_s=warm_up_s,
             ready_s=ready_s,
         )
 
 
-def _device_seconds(keeper: Keeper) -> dict[str, float]:
+def _device_seconds(supervisor: Supervisor) -> dict[str, float]:
     """Seconds by phase, of a resident server's metrics."""
     from prometheus_client.parser import text_string_to_metric_families
 
-    with keeper.find().client(Patience().timeout) as client:
+    with supervisor.find().client(Patience().timeout) as client:
         text = client.get("/metrics").text
     return {
         sample.labels["phase"]: sample.value

@@ -37,19 +37,19 @@ _UNUSED_SHAPE = (1024, 3, 14, 14)
 _IMAGE_TOKEN = 3
 
 
-def build(folder: Path, device: str = "cuda") -> Path:
-    """Make a model folder in the published layout; one that is there already stays.
+def build(directory: Path, device: str = "cuda") -> Path:
+    """Make a model directory in the published layout; one that is there already stays.
 
     The tokenizer is the small checkpoint's: it knows the first few hundred of the tokens, and the others
     are written as nothing.
 
-    :param folder: to be made.
+    :param directory: to be made.
     :param device: where the weights are drawn.
-    :returns: the folder.
+    :returns: the directory.
     """
-    if (folder / "config.json").exists():
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
+    if (directory / "config.json").exists():
+        return directory
+    directory.mkdir(parents=True, exist_ok=True)
     published = json.loads((ROOT / "tests" / "corpus" / "golden" / "config.json").read_text())
     published.pop("tiny_vision")
     published["language_config"] |= TEXT
@@ -66,25 +66,25 @@ def build(folder: Path, device: str = "cuda") -> Path:
         torch.set_default_dtype(before)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.02)
-    model.to(torch.bfloat16).save_pretrained(folder, max_shard_size="3GB")
-    _add_unused(folder)
+    model.to(torch.bfloat16).save_pretrained(directory, max_shard_size="3GB")
+    _add_unused(directory)
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        shutil.copy(_SMALL / name, folder)
+        shutil.copy(_SMALL / name, directory)
     # save_pretrained wrote the native configuration.
-    (folder / "config.json").write_text(json.dumps(published))
+    (directory / "config.json").write_text(json.dumps(published))
     del model
     if device != "cpu":
         torch.cuda.empty_cache()
-    return folder
+    return directory
 
 
-def _add_unused(folder: Path) -> None:
-    index = folder / "model.safetensors.index.json"
+def _add_unused(directory: Path) -> None:
+    index = directory / "model.safetensors.index.json"
     names = json.loads(index.read_text())
     names["weight_map"][_UNUSED] = "model-unused.safetensors"
     save_file(
         {_UNUSED: torch.zeros(_UNUSED_SHAPE, dtype=torch.bfloat16)},
-        folder / names["weight_map"][_UNUSED],
+        directory / names["weight_map"][_UNUSED],
         metadata={"format": "pt"},
     )
     index.write_text(json.dumps(names))

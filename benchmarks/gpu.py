@@ -30,8 +30,8 @@ import psutil
 import torch
 import transformers
 
-from airflow_deepseek_ocr.engines.in_process.device_timing import WAITING, as_shares
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.device_timing import IDLE, as_shares
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from benchmarks.bench import Bench, median_seconds
@@ -51,7 +51,7 @@ from benchmarks.workload import (
 def main() -> int:
     """Run the parts; an exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, help="folder for the weights; kept if it is named")
+    parser.add_argument("--model", type=Path, help="directory for the weights; kept if it is named")
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--pages", type=int, default=600, help="read in each mode")
     parser.add_argument("--slots", type=int, help="most pages at once; default: what fits")
@@ -64,8 +64,8 @@ def main() -> int:
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING)
     failed = 0
     with tempfile.TemporaryDirectory(prefix="bench-gpu-") as scratch:
-        folder = build(options.model or Path(scratch) / "full-size")
-        bench = Bench(folder, options.pages, options.slots, options.out)
+        directory = build(options.model or Path(scratch) / "full-size")
+        bench = Bench(directory, options.pages, options.slots, options.out)
         bench.tell(
             "setting",
             date=datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -189,7 +189,7 @@ def many(bench: Bench) -> None:
         _read_many(bench, engine, mode)
 
 
-def _read_many(bench: Bench, engine: TransformersEngine, mode: str) -> None:
+def _read_many(bench: Bench, engine: InProcessEngine, mode: str) -> None:
     texts = lengths(bench.pages)
     before, memory = engine.clock.seconds(), (_rss(), torch.cuda.memory_reserved())
     started = time.perf_counter()
@@ -212,7 +212,7 @@ def _read_many(bench: Bench, engine: TransformersEngine, mode: str) -> None:
         tokens_per_s=tokens / seconds,
         tokens_per_page=tokens / len(readings),
         shares=as_shares(spent),
-        waiting=spent.get(WAITING, 0.0) / sum(spent.values()),
+        waiting=spent.get(IDLE, 0.0) / sum(spent.values()),
         gib_reserved=[each / 2**30 for each in (memory[1], torch.cuda.memory_reserved())],
         most_rss_gib=[memory[0], _rss()],
     )
@@ -232,7 +232,7 @@ def texts(bench: Bench) -> None:
         ("bfloat16", False, 16),
         ("bfloat16", True, 128),
     ):
-        engine = TransformersEngine(
+        engine = InProcessEngine(
             ROOT / "models" / "deepseek-ocr-tiny",
             device="cuda",
             dtype=dtype,
@@ -287,7 +287,7 @@ def start(bench: Bench) -> None:
         for name in ("cold", "warm"):
             started = time.perf_counter()
             done = subprocess.run(
-                [sys.executable, "-m", "benchmarks.first_token", str(bench.folder)],
+                [sys.executable, "-m", "benchmarks.first_token", str(bench.directory)],
                 cwd=ROOT,
                 env={**os.environ, "TORCHINDUCTOR_CACHE_DIR": cache, "TRITON_CACHE_DIR": cache},
                 capture_output=True,

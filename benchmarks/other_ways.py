@@ -7,7 +7,7 @@ import time
 import numpy as np
 import torch
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from benchmarks.bench import Bench
 from benchmarks.workload import MEAN, lengths, prepared
 
@@ -50,7 +50,7 @@ def generate(bench: Bench) -> None:
         )
 
 
-def _generate(engine: TransformersEngine, mode: str, count: int) -> tuple[float, float]:
+def _generate(engine: InProcessEngine, mode: str, count: int) -> tuple[float, float]:
     """Seconds to the first token, and tokens a second after it."""
     pages = prepared(engine, mode, count)
     ids = torch.tensor([page.prompt_ids for page in pages], device=engine._model.device)

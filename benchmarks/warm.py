@@ -37,13 +37,13 @@ def main() -> None:
     print(f"warm_ratio {seconds[0] / min(seconds[1:]):.1f}")
 
 
-def measure(options: argparse.Namespace, folder: Path) -> list[float]:
+def measure(options: argparse.Namespace, directory: Path) -> list[float]:
     """Seconds to the first page in each run.
 
     :param options: the command line's.
-    :param folder: for Airflow and the server.
+    :param directory: for Airflow and the server.
     """
-    result = folder / "seconds"
+    result = directory / "seconds"
     extra = {
         "engine": "resident",
         "model": options.model,
@@ -53,11 +53,11 @@ def measure(options: argparse.Namespace, folder: Path) -> list[float]:
     }
     connection = {"conn_type": "deepseek_ocr", "extra": extra}
     environment = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name} | {
-        "AIRFLOW_HOME": str(folder / "airflow"),
+        "AIRFLOW_HOME": str(directory / "airflow"),
         "AIRFLOW__CORE__DAGS_FOLDER": str(Path(__file__).parent / "dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW_CONN_DEEPSEEK_OCR_DEFAULT": json.dumps(connection),
-        "DEEPSEEK_OCR_SERVERS": str(folder / "servers"),
+        "DEEPSEEK_OCR_SERVERS": str(directory / "servers"),
         "FIRST_PAGE_DOCUMENT": str(options.document),
         "FIRST_PAGE_PROMPT": options.prompt,
         "FIRST_PAGE_SECONDS": str(result),

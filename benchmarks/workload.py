@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 
@@ -83,7 +83,7 @@ def requests(
         )
 
 
-def prepared(engine: TransformersEngine, mode: str, count: int) -> list[PreparedPage]:
+def prepared(engine: InProcessEngine, mode: str, count: int) -> list[PreparedPage]:
     """Pages of one mode, ready for the vision tower."""
     made = [engine._prepare(each) for each in requests(count, mode, [MEAN] * count)]
     return [page for page in made if isinstance(page, PreparedPage)]

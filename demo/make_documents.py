@@ -1,6 +1,6 @@
 """Draw the sample documents of the demo: a PDF invoice, a two-page TIFF letter, a PNG table.
 
-usage: python demo/make_documents.py [FOLDER]
+usage: python demo/make_documents.py [DIRECTORY]
 
 The files are committed; this script says where they come from. It needs reportlab and the fonts of
 Debian's package fonts-dejavu-core. Each document's text is written to ``../texts/NAME.txt``.
@@ -142,13 +142,13 @@ def table(path: Path) -> str:
     return html(TABLE)
 
 
-def main(folder: Path) -> None:
+def main(directory: Path) -> None:
     """Write the documents and their texts."""
-    texts = folder.parent / "texts"
-    for each in (folder, texts):
+    texts = directory.parent / "texts"
+    for each in (directory, texts):
         each.mkdir(parents=True, exist_ok=True)
     for name, draw in (("invoice.pdf", invoice), ("letter.tiff", letter), ("table.png", table)):
-        text = draw(folder / name)
+        text = draw(directory / name)
         (texts / f"{name}.txt").write_text(text + "\n")
 
 

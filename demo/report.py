@@ -64,7 +64,7 @@ def _line(row: sqlite3.Row) -> tuple[str, ...]:
     )
 
 
-def write_overlays(database: Path, documents: Path, folder: Path) -> int:
+def write_overlays(database: Path, documents: Path, directory: Path) -> int:
     """Draw each page's boxes over its image; returns how many pictures were written."""
     written = 0
     for row in _query(database, _PAGES):
@@ -89,7 +89,7 @@ def write_overlays(database: Path, documents: Path, folder: Path) -> int:
                 for each in json.loads(box["boxes"])
             ),
         )
-        image.save(folder / f"{name.replace('/', '_')}-{row['page_number']:04}.png")
+        image.save(directory / f"{name.replace('/', '_')}-{row['page_number']:04}.png")
         written += 1
     return written
 

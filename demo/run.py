@@ -1,6 +1,6 @@
 """The demo: documents in an S3 server, a real Airflow DAG that finds and reads them, rows in a database.
 
-usage: python demo/run.py [--docs FOLDER] [--out FOLDER]
+usage: python demo/run.py [--docs DIRECTORY] [--out DIRECTORY]
 
 Everything runs on this machine: moto's S3 server, Airflow with its metadata in SQLite, the small
 checkpoint, and the results in ``OUT/results.db``. An earlier ``results.db`` there is replaced.
@@ -70,7 +70,7 @@ def main() -> int:
     return code
 
 
-def _upload(endpoint: str, folder: Path, documents: list[Path]) -> None:
+def _upload(endpoint: str, directory: Path, documents: list[Path]) -> None:
     client = boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -80,7 +80,7 @@ def _upload(endpoint: str, folder: Path, documents: list[Path]) -> None:
     )
     client.create_bucket(Bucket=BUCKET)
     for path in documents:
-        client.upload_file(str(path), BUCKET, path.relative_to(folder).as_posix())
+        client.upload_file(str(path), BUCKET, path.relative_to(directory).as_posix())
 
 
 def _environment(endpoint: str, database: Path, resolution: str) -> dict[str, str]:

@@ -16,5 +16,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=Path,
         default=ROOT / "tests" / "corpus" / "golden",
         metavar="DIR",
-        help="folder of vectors recorded from the original code, in the form of tests/corpus/golden",
+        help="directory of vectors recorded from the original code, in the form of tests/corpus/golden",
     )

@@ -20,7 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     preview = commands.add_parser("preview", help="draw pages with the boxes of their blocks")
     preview.add_argument("out", type=Path, help="a PNG")
-    preview.add_argument("--assets", type=_folder, required=True)
+    preview.add_argument("--assets", type=_directory, required=True)
     preview.add_argument("--kind", choices=KINDS, help="twelve pages of this kind, not one of each")
     preview.add_argument("--size", type=int, default=640, help="of a page, in pixels")
     preview.add_argument("--characters", type=int, default=450, help="the most of a page")
@@ -29,11 +29,11 @@ def main(arguments: list[str] | None = None) -> int:
     preview.add_argument("--seed", type=int, default=0)
 
     train = commands.add_parser("train", help="train, or go on where a run stopped")
-    train.add_argument("--assets", type=_folder, required=True)
-    train.add_argument("--out", type=Path, required=True, help="folder of the run")
+    train.add_argument("--assets", type=_directory, required=True)
+    train.add_argument("--out", type=Path, required=True, help="directory of the run")
     train.add_argument("--steps", type=int, required=True, help="length of the whole run")
     train.add_argument("--seconds", type=float, help="stop after so many seconds, to go on later")
-    train.add_argument("--from", type=_folder, dest="first", help="a checkpoint to go on from")
+    train.add_argument("--from", type=_directory, dest="first", help="a checkpoint to go on from")
     train.add_argument("--start", type=_share, default=0.0, help="share of the run to enter it at")
     train.add_argument("--rate", type=float, default=1.0, help="of the usual learning rates")
     train.add_argument("--compiler", default="", help="backend of torch.compile, such as inductor")
@@ -44,8 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     )
 
     evaluate = commands.add_parser("evaluate", help="read held-out pages and print the figures")
-    evaluate.add_argument("checkpoint", type=_folder)
-    evaluate.add_argument("--assets", type=_folder, required=True)
+    evaluate.add_argument("checkpoint", type=_directory)
+    evaluate.add_argument("--assets", type=_directory, required=True)
     evaluate.add_argument("--pages", type=int, default=300)
     evaluate.add_argument(
         "--sets",
@@ -72,9 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     return commands_by_name[options.command](options)
 
 
-def _folder(text: str) -> Path:
+def _directory(text: str) -> Path:
     if not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {text}")
+        raise argparse.ArgumentTypeError(f"there is no directory {text}")
     return Path(text)
 
 
@@ -136,7 +136,7 @@ def _train(options: argparse.Namespace) -> int:
 
     run = Run(
         assets=options.assets,
-        folder=options.out,
+        directory=options.out,
         steps=options.steps,
         seconds=options.seconds,
         seed=options.seed,

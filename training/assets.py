@@ -1,6 +1,6 @@
-"""Fonts and texts of the synthetic pages, gathered from Debian packages into one folder.
+"""Fonts and texts of the synthetic pages, gathered from Debian packages into one directory.
 
-The folder needs no network and no packages afterwards, so it can be carried to the machine
+The directory needs no network and no packages afterwards, so it can be carried to the machine
 that trains:
 
 - ``fonts/train/FAMILY-STYLE.ttf`` (or ``.otf``) and ``fonts/heldout/...``
@@ -10,7 +10,7 @@ Held-out fonts and sentences are never trained on; scores on them say what the c
 of pages that it has not seen. To gather again::
 
     apt-get install --no-install-recommends PACKAGES
-    python -m training gather --assets FOLDER
+    python -m training gather --assets DIRECTORY
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FONTS = "/usr/share/fonts"
 _LM = "/usr/share/texmf/fonts/opentype/public/lm"
 
 #: Family: path with a place for the style, and what stands there for each of STYLES.
-#: Families of several megabytes give up their italics, or the folder becomes too large. Left
+#: Families of several megabytes give up their italics, or the directory becomes too large. Left
 #: out are fonts in which two characters look the same (curly and straight quotation marks in
 #: Latin Modern Mono, the apostrophe and the acute accent in B612 Mono): nobody reads them right.
 _TRAIN: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -158,25 +158,25 @@ class Texts:
 
 
 def gather(out: Path) -> None:
-    """Write the fonts and texts of the installed packages to a folder.
+    """Write the fonts and texts of the installed packages to a directory.
 
     The same package versions give the same files. Fonts that are already there are replaced.
 
-    :param out: the folder; it is created.
+    :param out: the directory; it is created.
     :raises RuntimeError: if a file of the packages is missing (the message says what to
         install), or a font lacks a glyph for a character of CHARSET.
     """
     for split, families in _SPLITS.items():
-        folder = out / "fonts" / split
+        directory = out / "fonts" / split
         # A family that left the table must not stay behind.
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(parents=True)
         for family, (pattern, names) in families.items():
             for style, name in zip(STYLES, names, strict=False):
                 source = installed(Path(pattern.format(name)))
                 if lacking := missing_glyphs(source):
                     raise RuntimeError(f"The font {source} has no glyphs for {lacking}")
-                shutil.copyfile(source, folder / f"{family}-{style}{source.suffix}")
+                shutil.copyfile(source, directory / f"{family}-{style}{source.suffix}")
     prose = sentences()
     texts = {
         "words": english_words(),
@@ -189,24 +189,24 @@ def gather(out: Path) -> None:
     )
 
 
-def load_fonts(folder: Path, split: str) -> list[Typeface]:
-    """The font families of a gathered folder, sorted by name.
+def load_fonts(directory: Path, split: str) -> list[Typeface]:
+    """The font families of a gathered directory, sorted by name.
 
-    :param folder: what :func:`gather` has written.
+    :param directory: what :func:`gather` has written.
     :param split: ``train`` or ``heldout``.
     :raises RuntimeError: if there are none, or one of them has no regular style.
     """
     families: dict[str, dict[str, Path]] = {}
-    for path in sorted((folder / "fonts" / split).glob("*-*.[ot]tf")):
+    for path in sorted((directory / "fonts" / split).glob("*-*.[ot]tf")):
         family, _, style = path.stem.rpartition("-")
         families.setdefault(family, {})[style] = path
     if not families:
         raise RuntimeError(
-            f"No fonts in {folder / 'fonts' / split}; gather them with: "
-            f"python -m training gather --assets {folder}"
+            f"No fonts in {directory / 'fonts' / split}; gather them with: "
+            f"python -m training gather --assets {directory}"
         )
     if lacking := sorted(name for name, files in families.items() if "Regular" not in files):
-        raise RuntimeError(f"Fonts without a regular style in {folder}: {', '.join(lacking)}")
+        raise RuntimeError(f"Fonts without a regular style in {directory}: {', '.join(lacking)}")
     return [
         Typeface(
             family,
@@ -219,17 +219,17 @@ def load_fonts(folder: Path, split: str) -> list[Typeface]:
     ]
 
 
-def load_texts(folder: Path) -> Texts:
-    """The texts of a gathered folder.
+def load_texts(directory: Path) -> Texts:
+    """The texts of a gathered directory.
 
-    :param folder: what :func:`gather` has written.
+    :param directory: what :func:`gather` has written.
     :raises RuntimeError: if there are none.
     """
     try:
-        lists = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
+        lists = json.loads((directory / "texts.json").read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise RuntimeError(
-            f"No texts in {folder}; gather them with: python -m training gather --assets {folder}"
+            f"No texts in {directory}; gather them with: python -m training gather --assets {directory}"
         ) from error
     return Texts(
         words=tuple(lists["words"]),

@@ -86,7 +86,7 @@ class SeenPage:
 class BatchMaker:
     """Draws batches.
 
-    :param assets: folder of fonts and texts, see :mod:`training.assets`.
+    :param assets: directory of fonts and texts, see :mod:`training.assets`.
     :param split: which fonts and sentences: ``train`` or ``heldout``.
     :param share: of the usual number of pages in a batch.
     :param most_misspelt: see :func:`training.sequences.misspelt`; 0 for faultless answers.

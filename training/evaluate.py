@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 from rapidfuzz.distance import Levenshtein
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
@@ -108,19 +108,19 @@ class _Answer:
 
 
 def evaluate(
-    folder: Path, assets: Path, sets: Sequence[EvaluationSet], *, device: str = "auto"
+    directory: Path, assets: Path, sets: Sequence[EvaluationSet], *, device: str = "auto"
 ) -> list[Figures]:
     """Read each set with the engine that users have.
 
-    :param folder: a checkpoint in the published layout.
+    :param directory: a checkpoint in the published layout.
     :param assets: fonts and texts, see :mod:`training.assets`.
     :param device: a torch device, or ``auto``.
     """
     maker = BatchMaker(assets, "heldout")
     figures = []
     for each in sets:
-        engine = TransformersEngine(
-            folder,
+        engine = InProcessEngine(
+            directory,
             device=device,
             batch_size=None if _has_gpu(device) else _PAGES_ON_CPU[each.mode],
             decoding=Decoding(max_output_length=LONGEST_ANSWER[each.mode] + 200),
@@ -164,7 +164,7 @@ def _kind(rng: random.Random, prompt: str) -> str:
 
 
 def _measure(
-    each: EvaluationSet, engine: TransformersEngine, pages: list[tuple[Page, str]]
+    each: EvaluationSet, engine: InProcessEngine, pages: list[tuple[Page, str]]
 ) -> Figures:
     resolution = get_resolution(each.mode)
     requests = (
@@ -231,7 +231,7 @@ def as_table(figures: Sequence[Figures]) -> str:
     return "\n".join(lines)
 
 
-def _raise_failure(reading: PageReading) -> None:
+def _raise_failure(reading: PageOutput) -> None:
     if reading.error is not None:
         raise reading.error
 

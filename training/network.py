@@ -262,15 +262,15 @@ def _dense_experts(
     return F.linear(inner.flatten(1), self.down_proj.transpose(0, 1).flatten(1))
 
 
-def load_weights(network: Network, folder: Path) -> None:
+def load_weights(network: Network, directory: Path) -> None:
     """Take the weights of an exported checkpoint, and those of the auxiliary head if they are there.
 
-    :param folder: in the published layout, of this network's widths.
+    :param directory: in the published layout, of this network's widths.
     :raises UnavailableError: ``model_missing``, ``model_incomplete`` if it does not fit.
     """
-    if (folder / _HEAD_FILE).exists():
-        network.characters.load_state_dict(load_file(folder / _HEAD_FILE))
-    model, _ = load_checkpoint(folder, "cpu", torch.float32)
+    if (directory / _HEAD_FILE).exists():
+        network.characters.load_state_dict(load_file(directory / _HEAD_FILE))
+    model, _ = load_checkpoint(directory, "cpu", torch.float32)
     # The network has no tables of relative positions, and the engine has wrapped SAM's attention.
     own = {
         name.replace(".attn.attention.", ".attn."): weight
@@ -280,16 +280,16 @@ def load_weights(network: Network, folder: Path) -> None:
     network.model.load_state_dict(own)
 
 
-def export(weights: Mapping[str, torch.Tensor], folder: Path) -> None:
+def export(weights: Mapping[str, torch.Tensor], directory: Path) -> None:
     """Write a checkpoint in the published layout: config, tokenizer, weights in float16.
 
     The auxiliary head lies beside it, in a file that no reader of checkpoints takes.
 
     :param weights: of a :class:`Network`, by name.
-    :param folder: made if it is missing; files of an earlier checkpoint in it are replaced.
+    :param directory: made if it is missing; files of an earlier checkpoint in it are replaced.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.safetensors*"):
+    directory.mkdir(parents=True, exist_ok=True)
+    for old in directory.glob("*.safetensors*"):
         old.unlink()
     config = native_config(relative_positions=True)
     model = UnlimitedOcrForConditionalGeneration(config)
@@ -304,15 +304,15 @@ def export(weights: Mapping[str, torch.Tensor], folder: Path) -> None:
     for name, parameter in model.named_parameters():
         if "rel_pos" in name:
             nn.init.zeros_(parameter)
-    model.half().save_pretrained(folder, max_shard_size=_SHARD_SIZE)
+    model.half().save_pretrained(directory, max_shard_size=_SHARD_SIZE)
     head = {
         name.removeprefix("characters."): weight.detach().half().cpu().contiguous()
         for name, weight in weights.items()
         if name.startswith("characters.")
     }
-    save_file(head, folder / _HEAD_FILE)
-    save_tokenizer(folder)
+    save_file(head, directory / _HEAD_FILE)
+    save_tokenizer(directory)
     # save_pretrained wrote the native configuration; published checkpoints have their own.
-    (folder / "generation_config.json").unlink(missing_ok=True)
+    (directory / "generation_config.json").unlink(missing_ok=True)
     config_json = json.dumps(published_config(config.text_config.vocab_size), indent=2)
-    (folder / "config.json").write_text(config_json + "\n")
+    (directory / "config.json").write_text(config_json + "\n")

@@ -68,6 +68,6 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     )
 
 
-def save_tokenizer(folder: Path) -> None:
+def save_tokenizer(directory: Path) -> None:
     """Write ``tokenizer.json`` and ``tokenizer_config.json``."""
-    build_tokenizer().save_pretrained(folder)
+    build_tokenizer().save_pretrained(directory)

@@ -1,6 +1,6 @@
 """The training loop: resumable, logged to a file, the same data for the same seed.
 
-A run lives in a folder: ``state.pt`` (all that is needed to go on), ``checkpoint/`` (the published
+A run lives in a directory: ``state.pt`` (all that is needed to go on), ``checkpoint/`` (the published
 layout), ``log.jsonl`` (a line each 50 steps, and one for each measurement on held-out pages).
 """
 
@@ -44,13 +44,13 @@ class Run:
     """Settings of a run.
 
     :param assets: fonts and texts, see :mod:`training.assets`.
-    :param folder: where state, log and checkpoint go; an earlier state there is taken up again.
+    :param directory: where state, log and checkpoint go; an earlier state there is taken up again.
     :param steps: length of the whole run.
     :param seconds: stop after so many seconds, saving the state; None runs to the end.
     :param seed: of weights and pages.
     :param workers: processes that draw pages; 0 draws in this one.
     :param batch_share: of the usual number of pages in a batch, for smaller machines.
-    :param first_weights: a finished checkpoint to go on from, where the folder has no state yet;
+    :param first_weights: a finished checkpoint to go on from, where the directory has no state yet;
         None begins at random.
     :param start: share of the run, 0 to 1, at which such a run enters the curriculum.
     :param rate: learning rates as a share of their peaks.
@@ -59,7 +59,7 @@ class Run:
     """
 
     assets: Path
-    folder: Path
+    directory: Path
     steps: int
     seconds: float | None = None
     seed: int = 0
@@ -97,13 +97,13 @@ class Trainer:
         if run.compiler:
             self._compile(run.compiler)
         self._replayed = Replayed(self._step) if self.device == "cuda" else self._step
-        run.folder.mkdir(parents=True, exist_ok=True)
+        run.directory.mkdir(parents=True, exist_ok=True)
         if self._state.exists():
             self._resume()
 
     @property
     def _state(self) -> Path:
-        return self.run.folder / "state.pt"
+        return self.run.directory / "state.pt"
 
     def train(self) -> None:
         """Go on to the end of the run, or until its seconds are over."""
@@ -139,7 +139,7 @@ class Trainer:
         unfinished = self._state.with_suffix(".tmp")
         torch.save(state, unfinished)
         unfinished.replace(self._state)
-        export(self.optimizer.masters, self.run.folder / "checkpoint")
+        export(self.optimizer.masters, self.run.directory / "checkpoint")
 
     def _resume(self) -> None:
         state = torch.load(self._state, map_location=self.device, weights_only=True)
@@ -269,7 +269,7 @@ class Trainer:
     def _log(self, **values: Any) -> None:
         line = json.dumps(values)
         print(line, flush=True)
-        with (self.run.folder / "log.jsonl").open("a") as file:
+        with (self.run.directory / "log.jsonl").open("a") as file:
             file.write(line + "\n")
 
 

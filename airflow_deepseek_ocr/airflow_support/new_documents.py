@@ -23,7 +23,7 @@ class NewDocuments:
     :param glob: keys match this pattern; None takes all.
     :param minimum_age_s: seconds since the object was last modified.
     :param with_version_ids: identify versions by version ids, in a bucket that keeps versions.
-    :param recipe_key: documents read by another recipe count as new; None counts any.
+    :param config_key: documents read by another recipe count as new; None counts any.
     :param batch_size: documents in a batch.
     :param max_documents: documents handed on at once.
     :param retry_failed_after_s: seconds after which a failure that was not the document's own
@@ -38,7 +38,7 @@ class NewDocuments:
     glob: str | None
     minimum_age_s: float
     with_version_ids: bool
-    recipe_key: str | None
+    config_key: str | None
     batch_size: int
     max_documents: int
     retry_failed_after_s: float
@@ -67,7 +67,7 @@ class NewDocuments:
                 minimum_age=timedelta(seconds=self.minimum_age_s),
                 with_version_ids=self.with_version_ids,
             ),
-            recipe_key=self.recipe_key,
+            config_key=self.config_key,
             batch_size=self.batch_size,
             max_documents=self.max_documents,
             retry_failed_after=timedelta(seconds=self.retry_failed_after_s),

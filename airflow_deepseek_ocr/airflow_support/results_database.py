@@ -6,7 +6,7 @@ from typing import Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.results_store import Store
 
 DEFAULT_DB_CONN_ID = "deepseek_ocr_db"
@@ -47,7 +47,7 @@ def open_store(conn_id: str) -> Store:
         engine = None
     if engine is None or engine.dialect.name not in _SUPPORTED:
         raise ConfigurationError(
-            "database_type",
+            ErrorCode.DATABASE_TYPE,
             f"Connection {conn_id!r} is no database this package can write to; "
             "use one of type postgres, mysql or sqlite.",
         )

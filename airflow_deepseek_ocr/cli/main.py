@@ -18,8 +18,8 @@ from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI
 from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     AUTO,
-    DEFAULT_REREAD,
-    LayerUse,
+    DEFAULT_RETRY_WITH,
+    TextLayerUse,
 )
 from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION, RESOLUTIONS
 
@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
     read = commands.add_parser("read", parents=[model], help="read files and print their text")
     read.add_argument("files", nargs="+", type=Path, metavar="FILE", help="PDF or image")
-    read.add_argument("--model", default=Settings.model, help="folder, hub id or s3:// prefix")
+    read.add_argument("--model", default=Settings.model, help="directory, hub id or s3:// prefix")
     read.add_argument(
         "--prompt", default=DEFAULT_PROMPT, help=f"{', '.join(PROMPTS)} (locate:TEXT)"
     )
@@ -62,15 +62,15 @@ def _parser() -> argparse.ArgumentParser:
         "--resolution", default=DEFAULT_RESOLUTION, help=", ".join((*RESOLUTIONS, AUTO))
     )
     read.add_argument(
-        "--reread",
-        default=DEFAULT_REREAD,
+        "--retry-with",
+        default=DEFAULT_RETRY_WITH,
         help="how a page is read again whose text is found degenerate: guard, halves, quarters, "
         "modes, text_layer, with commas between; or none",
     )
     read.add_argument(
         "--text-layer",
-        default=LayerUse.COMPARE.value,
-        choices=[use.value for use in LayerUse],
+        default=TextLayerUse.COMPARE.value,
+        choices=[use.value for use in TextLayerUse],
         help="what the own text of PDF pages is used for",
     )
     read.add_argument("--pages", help="such as 1-3,10-; all by default")

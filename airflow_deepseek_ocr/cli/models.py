@@ -19,4 +19,4 @@ def fetch(settings: Settings) -> Path:
     """Fetch the model of the settings into the cache."""
     from airflow_deepseek_ocr.model.weights.source import fetch_model
 
-    return fetch_model(settings.model, settings.revision, cache_dir=settings.cache_folder)
+    return fetch_model(settings.model, settings.revision, cache_dir=settings.cache_directory)

@@ -20,27 +20,27 @@ from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader, failed_page
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
-    parse_ladder,
-    parse_layer_use,
+    parse_retry_with,
+    parse_text_layer_use,
 )
-from airflow_deepseek_ocr.ocr.rendering.renderer import Drawer
+from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 
 
 def read(options: argparse.Namespace) -> int:
     """Read files and print their text."""
     from airflow_deepseek_ocr.engines.in_process.engine_cache import (
-        LocalEngineKey,
-        get_local_engine,
+        EngineKey,
+        cached_engine,
     )
 
     settings = connection_settings(options)
-    recipe = settings.recipe(prompt=options.prompt, pages=options.pages, dpi=options.dpi)
+    config = settings.config(prompt=options.prompt, pages=options.pages, dpi=options.dpi)
 
     def engine() -> Engine:
-        return get_local_engine(
-            LocalEngineKey(
-                folder=fetch(settings),
+        return cached_engine(
+            EngineKey(
+                directory=fetch(settings),
                 device=settings.device,
                 dtype=settings.dtype,
                 batch_size=settings.batch_size,
@@ -51,12 +51,12 @@ def read(options: argparse.Namespace) -> int:
     output = _Output(sys.stdout, as_json=options.json)
     reader = Reader(
         engine,
-        recipe.prompt,
-        recipe.resolution,
-        steps=parse_ladder(recipe.reread),
-        layer_use=parse_layer_use(recipe.text_layer),
+        config.prompt,
+        config.resolution,
+        steps=parse_retry_with(config.retry_with),
+        text_layer_use=parse_text_layer_use(config.text_layer),
     )
-    pages = _pages(options.files, recipe.pages, recipe.dpi, recipe.resolution, output)
+    pages = _pages(options.files, config.pages, config.dpi, config.resolution, output)
     for file, page in reader.read(pages, _show_progress):
         output.page(file, page)
     return 1 if output.failures else 0
@@ -66,11 +66,11 @@ def _pages(
     files: Sequence[Path], pages: str, dpi: int, resolution: str, output: _Output
 ) -> Iterator[tuple[Path, Page]]:
     selection = PageSelection.parse(pages)
-    with Drawer(Limits()) as drawer:
+    with Renderer(Limits()) as renderer:
         for file in files:
             try:
                 # Opened here too, for the system's own words about a path that is wrong.
-                with file.open("rb"), drawer.open(file, selection=selection, dpi=dpi) as document:
+                with file.open("rb"), renderer.open(file, selection=selection, dpi=dpi) as document:
                     for number in document.page_numbers:
                         try:
                             page = document.page(number)

@@ -9,7 +9,7 @@ from typing import Any
 from airflow_deepseek_ocr.cli.models import fetch
 from airflow_deepseek_ocr.cli.settings import connection_settings
 from airflow_deepseek_ocr.connection.fields import DTYPES
-from airflow_deepseek_ocr.exceptions import ConfigurationError, MissingExtraError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, MissingExtraError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 
 
@@ -18,13 +18,13 @@ def add_serve(commands: Any, model: argparse.ArgumentParser) -> None:
     serve = commands.add_parser(
         "serve", parents=[model], help="serve the model on this host, to OpenAI-compatible clients"
     )
-    serve.add_argument("model", metavar="MODEL", help="folder, hub id or s3:// prefix")
+    serve.add_argument("model", metavar="MODEL", help="directory, hub id or s3:// prefix")
     serve.add_argument("--name", help="what clients call the model; MODEL by default")
     where = serve.add_mutually_exclusive_group()
     where.add_argument("--port", type=int, default=8808, help="on the loopback; 0 takes a free one")
     where.add_argument("--socket", type=Path, help="path of a Unix socket instead")
     serve.add_argument(
-        "--secret-file",
+        "--api-key-file",
         type=Path,
         required=True,
         help="what clients must send as bearer token; made, readable by you alone, if there is none",
@@ -64,22 +64,22 @@ def add_servers(commands: Any) -> None:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    from airflow_deepseek_ocr.engines.protocol.page_files import page_folder
-    from airflow_deepseek_ocr.engines.supervisor.api_key import create_secret, read_secret
-    from airflow_deepseek_ocr.engines.supervisor.registry import note_end
+    from airflow_deepseek_ocr.engines.protocol.page_files import page_directory
+    from airflow_deepseek_ocr.engines.supervisor.api_key import create_api_key, read_api_key
+    from airflow_deepseek_ocr.engines.supervisor.registry import record_exit
 
-    with note_end(options.record):
+    with record_exit(options.record):
         settings = connection_settings(options)
-        folder = fetch(settings)
+        directory = fetch(settings)
         try:
             from airflow_deepseek_ocr.model_server.main import Listen, run
             from airflow_deepseek_ocr.model_server.service import Model, Service
         except ImportError as error:
             raise MissingExtraError(error.name or "fastapi", "transformers") from error
-        path = options.secret_file
-        secret = read_secret(path) if path.exists() else create_secret(path)
+        path = options.api_key_file
+        secret = read_api_key(path) if path.exists() else create_api_key(path)
         model = Model(
-            folder=folder,
+            directory=directory,
             name=options.name or options.model,
             revision=settings.revision,
             device=settings.device,
@@ -92,7 +92,7 @@ def _serve(options: argparse.Namespace) -> int:
                 model,
                 max_pending_tokens=options.max_pending_tokens,
                 max_body_bytes=options.max_body_mb << 20,
-                page_folder=page_folder(options.socket) if options.socket else None,
+                page_directory=page_directory(options.socket) if options.socket else None,
                 on_end=on_end,
             ),
             secret=secret,
@@ -103,28 +103,28 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _servers(_: argparse.Namespace) -> int:
-    from airflow_deepseek_ocr.engines.supervisor.registry import all_records, servers_folder
+    from airflow_deepseek_ocr.engines.supervisor.registry import all_records, servers_directory
 
-    for record in all_records(servers_folder()):
+    for record in all_records(servers_directory()):
         state = f"process {record.pid}" if record.process() else "ended by itself"
         print(f"{record.key}  {record.kind}  {record.version}  {state}  {record.description}")
     return 0
 
 
 def _stop(options: argparse.Namespace) -> int:
-    from airflow_deepseek_ocr.engines.supervisor.registry import all_records, servers_folder
+    from airflow_deepseek_ocr.engines.supervisor.registry import all_records, servers_directory
     from airflow_deepseek_ocr.engines.supervisor.supervisor import stop_server
 
-    folder = servers_folder()
-    records = {record.key: record for record in all_records(folder)}
+    directory = servers_directory()
+    records = {record.key: record for record in all_records(directory)}
     unknown = [key for key in options.keys if key not in records]
     if unknown or not (options.keys or options.all):
         raise ConfigurationError(
-            "server_key",
+            ErrorCode.SERVER_KEY,
             (f"No server {unknown[0]!r}." if unknown else "Name a KEY, or give --all.")
             + " The servers there are: airflow-deepseek-ocr servers",
         )
     for key in records if options.all else options.keys:
-        stop_server(records[key], folder)
+        stop_server(records[key], directory)
         print(f"stopped {key}")
     return 0

@@ -32,7 +32,7 @@ class _End:
         self.error = error
 
 
-class Ahead(Generic[Item, Made]):
+class Prefetcher(Generic[Item, Made]):
     """Draws items and works on them while the consumer does something else.
 
     A context manager: leaving it stops the threads, which close nothing of the source's.
@@ -62,7 +62,7 @@ class Ahead(Generic[Item, Made]):
         self._over = False
         self._thread = threading.Thread(target=self._run, name="pages-ahead", daemon=True)
 
-    def __enter__(self) -> Ahead[Item, Made]:
+    def __enter__(self) -> Prefetcher[Item, Made]:
         self._thread.start()
         return self
 

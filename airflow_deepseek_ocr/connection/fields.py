@@ -1,4 +1,4 @@
-"""The connection's fields: defined once, for the form, the provider's metadata, the hook and the command line."""
+"""The fields of the connection, defined once for the form, the provider metadata and the hook."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.model.weights.source import (
     DEFAULT_MODEL,
 )
@@ -14,8 +14,8 @@ from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     AUTO,
-    DEFAULT_REREAD,
-    LayerUse,
+    DEFAULT_RETRY_WITH,
+    TextLayerUse,
 )
 from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION, RESOLUTIONS
 
@@ -73,19 +73,19 @@ FIELDS = (
     ConnectionField(
         "model",
         "Model",
-        "Hub id (owner/name), folder on the workers (/path) or mirror (s3://bucket/prefix); for a "
+        "Hub id (owner/name), directory on the workers (/path) or mirror (s3://bucket/prefix); for a "
         "server at Host the name it serves the model by",
         default=DEFAULT_MODEL,
     ),
     ConnectionField(
         "revision",
         "Revision",
-        f"Commit of a hub model; pinned by default for {DEFAULT_MODEL}. For folders and mirrors: any "
+        f"Commit of a hub model; pinned by default for {DEFAULT_MODEL}. For directories and mirrors: any "
         "name that changes with the weights",
     ),
     ConnectionField(
         "cache_dir",
-        "Cache folder",
+        "Cache directory",
         "Where workers keep fetched models; ~/.cache/airflow-deepseek-ocr by default",
     ),
     ConnectionField(
@@ -123,18 +123,18 @@ FIELDS = (
         enum=(*RESOLUTIONS, AUTO),
     ),
     ConnectionField(
-        "reread",
+        "retry_with",
         "Reading again",
         "How a page is read again whose text is found degenerate: guard, halves, quarters, a mode's name, "
         "text_layer, with commas between them; or none",
-        default=DEFAULT_REREAD,
+        default=DEFAULT_RETRY_WITH,
     ),
     ConnectionField(
         "text_layer",
         "Text of PDFs",
         "off; compare readings with it; or first: pages whose own text is sound are not read by the model",
-        default=LayerUse.COMPARE.value,
-        enum=tuple(use.value for use in LayerUse),
+        default=TextLayerUse.COMPARE.value,
+        enum=tuple(use.value for use in TextLayerUse),
     ),
     ConnectionField(
         "max_output_length",
@@ -206,6 +206,6 @@ def checked(each: ConnectionField, value: Any) -> Any:
 
 def _wrong(each: ConnectionField, value: Any, wanted: str) -> ConfigurationError:
     return ConfigurationError(
-        "connection",
+        ErrorCode.CONNECTION,
         f"Field {each.label!r} ({each.name}) of the connection is {value!r}; it must be {wanted}.",
     )

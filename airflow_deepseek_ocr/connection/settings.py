@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_deepseek_ocr.connection.fields import FIELDS, checked
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.model.weights.source import (
     DEFAULT_MODEL,
     default_cache_dir,
@@ -18,14 +18,14 @@ from airflow_deepseek_ocr.model.weights.source import (
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
-from airflow_deepseek_ocr.ocr.fingerprint import Recipe
+from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
-    DEFAULT_REREAD,
-    LayerUse,
-    ladder_text,
-    parse_ladder,
-    parse_layer_use,
+    DEFAULT_RETRY_WITH,
+    TextLayerUse,
+    parse_retry_with,
+    parse_text_layer_use,
+    retry_with_text,
 )
 from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION
 
@@ -38,7 +38,7 @@ class Settings:
     :param port: the server's port.
     :param login: its user name, if it wants basic authentication.
     :param hub_token: access token for private hub models, from the connection's password.
-    :param server_secret: what the server at ``host`` wants to hear, from the connection's password.
+    :param api_key: what the server at ``host`` wants to hear, from the connection's password.
     """
 
     model: str = DEFAULT_MODEL
@@ -49,8 +49,8 @@ class Settings:
     dtype: str = "auto"
     prompt: str = DEFAULT_PROMPT
     resolution: str = DEFAULT_RESOLUTION
-    reread: str = DEFAULT_REREAD
-    text_layer: str = LayerUse.COMPARE
+    retry_with: str = DEFAULT_RETRY_WITH
+    text_layer: str = TextLayerUse.COMPARE
     max_output_length: int = Decoding.max_output_length
     batch_size: int | None = None
     engine: str = "auto"
@@ -63,7 +63,7 @@ class Settings:
     port: int | None = None
     login: str = ""
     hub_token: str | None = field(default=None, repr=False, compare=False)
-    server_secret: str | None = field(default=None, repr=False, compare=False)
+    api_key: str | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -93,7 +93,7 @@ class Settings:
         engine = values.get("engine", "auto")
         if bool(host) != (engine == "remote") and engine != "auto":
             raise ConfigurationError(
-                "connection",
+                ErrorCode.CONNECTION,
                 "Engine remote needs the server's host in the connection."
                 if engine == "remote"
                 else f"The connection has a host, {host}, and engine {engine}, which runs on the worker: "
@@ -107,11 +107,11 @@ class Settings:
             host=host,
             port=port or None,
             login=login or "",
-            server_secret=password or None,
+            api_key=password or None,
         )
 
     @property
-    def cache_folder(self) -> Path:
+    def cache_directory(self) -> Path:
         """Where fetched models are kept."""
         return self.cache_dir or default_cache_dir()
 
@@ -120,17 +120,17 @@ class Settings:
         """How text is generated."""
         return Decoding(max_output_length=self.max_output_length)
 
-    def recipe(
+    def config(
         self,
         *,
         prompt: str | None = None,
         resolution: str | None = None,
         pages: str | None = None,
         dpi: int = DEFAULT_DPI,
-        reread: str | Sequence[str] | None = None,
+        retry_with: str | Sequence[str] | None = None,
         text_layer: str | None = None,
-        min_score: float = Recipe.min_score,
-    ) -> Recipe:
+        min_score: float = ProcessingConfig.min_score,
+    ) -> ProcessingConfig:
         """The recipe of reading with these settings.
 
         :param prompt: a prompt's name; the connection's default if None.
@@ -145,14 +145,14 @@ class Settings:
         """
         if isinstance(dpi, bool) or not isinstance(dpi, int) or not 18 <= dpi <= 1200:
             raise ConfigurationError(
-                "dpi", f"dpi must be a whole number from 18 to 1200, not {dpi!r}."
+                ErrorCode.DPI, f"dpi must be a whole number from 18 to 1200, not {dpi!r}."
             )
         if isinstance(min_score, bool) or not isinstance(min_score, int | float):
             min_score = -1
         if not 0 <= min_score <= 1:
-            raise ConfigurationError("min_score", "min_score must be a number from 0 to 1.")
+            raise ConfigurationError(ErrorCode.MIN_SCORE, "min_score must be a number from 0 to 1.")
         decoding = self.decoding
-        return Recipe(
+        return ProcessingConfig(
             model=self.model,
             revision=self.revision,
             prompt=prompt or self.prompt,
@@ -162,7 +162,9 @@ class Settings:
             max_output_length=decoding.max_output_length,
             ngram_size=decoding.ngram_size,
             ngram_window=decoding.ngram_window,
-            reread=ladder_text(parse_ladder(self.reread if reread is None else reread)),
-            text_layer=parse_layer_use(text_layer or self.text_layer).value,
+            retry_with=retry_with_text(
+                parse_retry_with(self.retry_with if retry_with is None else retry_with)
+            ),
+            text_layer=parse_text_layer_use(text_layer or self.text_layer).value,
             min_score=float(min_score),
         )

@@ -8,14 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hardware.gpu import has_gpu
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
     from airflow_deepseek_ocr.engines.http.engine import HttpEngine
     from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-    from airflow_deepseek_ocr.engines.supervisor.supervisor import ServerPlan
+    from airflow_deepseek_ocr.engines.supervisor.supervisor import ServerSpec
     from airflow_deepseek_ocr.ocr.engine_protocol import Engine
 
 log = logging.getLogger(__name__)
@@ -55,23 +55,25 @@ def make_engine(settings: Settings, fetch: Callable[[], Path]) -> Engine:
     if chosen == "remote":
         endpoint = remote_endpoint(settings)
         return _http_engine(settings, lambda: endpoint)
-    from airflow_deepseek_ocr.engines.supervisor.registry import servers_folder
-    from airflow_deepseek_ocr.engines.supervisor.supervisor import Keeper
+    from airflow_deepseek_ocr.engines.supervisor.registry import servers_directory
+    from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
     from airflow_deepseek_ocr.engines.supervisor.vllm_server import table_cells
 
-    folder = fetch()
-    keeper = Keeper(server_plan(settings, chosen, folder), servers_folder(), START_TIMEOUT_S)
-    return _http_engine(settings, keeper.find, table_cells(folder))
+    directory = fetch()
+    supervisor = Supervisor(
+        server_spec(settings, chosen, directory), servers_directory(), START_TIMEOUT_S
+    )
+    return _http_engine(settings, supervisor.find, table_cells(directory))
 
 
-def server_plan(settings: Settings, chosen: str, folder: Path) -> ServerPlan:
+def server_spec(settings: Settings, chosen: str, directory: Path) -> ServerSpec:
     """The server on this host that these settings mean.
 
     :param chosen: ``resident`` or ``vllm``.
-    :param folder: the model's.
+    :param directory: the model's.
     """
     common: dict[str, Any] = {
-        "folder": folder,
+        "directory": directory,
         "model": settings.model,
         "revision": settings.revision,
         "device": settings.device,
@@ -80,12 +82,14 @@ def server_plan(settings: Settings, chosen: str, folder: Path) -> ServerPlan:
         "idle_s": settings.idle_seconds,
     }
     if chosen == "vllm":
-        from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmPlan
+        from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec
 
-        return VllmPlan(**common, command=settings.vllm_command, options=settings.vllm_options)
-    from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentPlan
+        return VllmServerSpec(
+            **common, command=settings.vllm_command, options=settings.vllm_options
+        )
+    from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentServerSpec
 
-    return ResidentPlan(**common, python=settings.server_python)
+    return ResidentServerSpec(**common, python=settings.server_python)
 
 
 def remote_endpoint(settings: Settings) -> Endpoint:
@@ -95,7 +99,7 @@ def remote_endpoint(settings: Settings) -> Endpoint:
     """
     from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 
-    host, secret = settings.host.rstrip("/").removesuffix("/v1"), settings.server_secret or ""
+    host, secret = settings.host.rstrip("/").removesuffix("/v1"), settings.api_key or ""
     url = host if "://" in host else f"http://{host}"
     if settings.port:
         scheme, _, rest = url.partition("://")
@@ -103,12 +107,13 @@ def remote_endpoint(settings: Settings) -> Endpoint:
         url = f"{scheme}://{name}:{settings.port}{slash}{path}"
     if not url.startswith(("http://", "https://")):
         raise ConfigurationError(
-            "connection", "The connection's host must be a name, http://... or https://..."
+            ErrorCode.CONNECTION, "The connection's host must be a name, http://... or https://..."
         )
     # httpx would show it in the error it raises.
     if not (secret.isascii() and secret.isprintable()) or secret != secret.strip():
         raise ConfigurationError(
-            "connection", "The connection's password has characters that no HTTP header can carry."
+            ErrorCode.CONNECTION,
+            "The connection's password has characters that no HTTP header can carry.",
         )
     return Endpoint(url, secret or None, login=settings.login)
 
@@ -134,15 +139,15 @@ def _http_engine(
     )
 
 
-def _in_process(settings: Settings, folder: Path) -> Engine:
+def _in_process(settings: Settings, directory: Path) -> Engine:
     from airflow_deepseek_ocr.engines.in_process.engine_cache import (
-        LocalEngineKey,
-        get_local_engine,
+        EngineKey,
+        cached_engine,
     )
 
-    return get_local_engine(
-        LocalEngineKey(
-            folder=folder,
+    return cached_engine(
+        EngineKey(
+            directory=directory,
             device=settings.device,
             dtype=settings.dtype,
             batch_size=settings.batch_size,

@@ -10,7 +10,12 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError, MissingExtraError, UnavailableError
+from airflow_deepseek_ocr.exceptions import (
+    ConfigurationError,
+    ErrorCode,
+    MissingExtraError,
+    UnavailableError,
+)
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def host_device(name: str) -> str:
         return f"cuda:{index}"
     if index >= len(ids):
         raise ConfigurationError(
-            "device",
+            ErrorCode.DEVICE,
             f"Device {name!r} is none of this process's GPUs: CUDA_VISIBLE_DEVICES is {visible!r}, which "
             f"names {len(ids)}, counted from cuda:0. Set the connection's device to one of them or to "
             "auto, or change the variable.",
@@ -85,7 +90,9 @@ def driver_and_gpus() -> tuple[str, list[Gpu]]:
             gpus = [_gpu(nvml, index, handle) for index, handle in enumerate(handles)]
             return str(nvml.nvmlSystemGetDriverVersion()), gpus
         except nvml.NVMLError as error:
-            raise UnavailableError("no_driver", f"The NVIDIA driver answers: {error}") from error
+            raise UnavailableError(
+                ErrorCode.NO_DRIVER, f"The NVIDIA driver answers: {error}"
+            ) from error
 
 
 def _gpu(nvml: Any, index: int, handle: Any) -> Gpu:
@@ -111,7 +118,7 @@ def _nvml() -> Iterator[Any]:
         pynvml.nvmlInit()
     except pynvml.NVMLError as error:
         raise UnavailableError(
-            "no_driver", f"There is no NVIDIA driver that answers ({error})."
+            ErrorCode.NO_DRIVER, f"There is no NVIDIA driver that answers ({error})."
         ) from error
     try:
         yield pynvml

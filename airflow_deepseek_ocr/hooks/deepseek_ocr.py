@@ -66,7 +66,7 @@ class DeepSeekOCRHook(BaseHook):
         )
 
     def fetch_model(self) -> Path:
-        """The model's folder on this host, fetched into the cache if need be.
+        """The model's directory on this host, fetched into the cache if need be.
 
         :raises ConfigurationError: ``model_name``, ``model_revision``.
         :raises UnavailableError: ``model_missing``, ``model_incomplete``, ``model_unavailable``.
@@ -77,7 +77,7 @@ class DeepSeekOCRHook(BaseHook):
         return fetch_model(
             settings.model,
             settings.revision,
-            cache_dir=settings.cache_folder,
+            cache_dir=settings.cache_directory,
             hub_token=settings.hub_token,
             s3_client=self._s3_client_maker,
         )

@@ -15,11 +15,11 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_deepseek_ocr.engines.protocol.chat_completions import CALLER_HEADER, OWN, Capabilities
+from airflow_deepseek_ocr.engines.protocol.chat_completions import CLIENT_HEADER, OWN, Capabilities
 from airflow_deepseek_ocr.model_server.admission import Place
 from airflow_deepseek_ocr.model_server.request_parsing import ParsedPage, RequestError, parse_page
 from airflow_deepseek_ocr.model_server.service import Service
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION
 
 #: What may be asked without the secret: only whether the server is there.
@@ -79,7 +79,7 @@ def make_app(service: Service, secret: str) -> FastAPI:
 
 async def _chat(service: Service, request: Request) -> JSONResponse:
     capabilities = _require_ready(service)
-    caller = request.headers.get(CALLER_HEADER, "")[:_LONGEST_CALLER]
+    caller = request.headers.get(CLIENT_HEADER, "")[:_LONGEST_CALLER]
     with service.place(caller) as place:
         if place is None:
             return _error(
@@ -109,10 +109,16 @@ def _require_ready(service: Service) -> Capabilities:
     return service.capabilities
 
 
-async def _read(service: Service, page: ParsedPage, place: Place) -> PageReading:
+async def _read(service: Service, page: ParsedPage, place: Place) -> PageOutput:
     def request(key: int, cancelled: Callable[[], bool]) -> PageRequest:
         return PageRequest(
-            key, page.image, page.prompt, page.resolution, page.max_tokens, cancelled, page.guard
+            key,
+            page.image,
+            page.prompt,
+            page.resolution,
+            page.max_tokens,
+            cancelled,
+            page.no_repeat_ngram,
         )
 
     return await service.pages.read(request, place.caller, place.tokens)
@@ -137,7 +143,7 @@ async def _body(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-async def _unless_gone(request: Request, reading: Awaitable[PageReading]) -> PageReading | None:
+async def _unless_gone(request: Request, reading: Awaitable[PageOutput]) -> PageOutput | None:
     """The reading; None, and the page is given up, if the client closes the connection first."""
 
     async def gone() -> None:
@@ -154,7 +160,7 @@ async def _unless_gone(request: Request, reading: Awaitable[PageReading]) -> Pag
         await asyncio.gather(work, watch, return_exceptions=True)
 
 
-def _answer(model: str, reading: PageReading) -> JSONResponse:
+def _answer(model: str, reading: PageOutput) -> JSONResponse:
     if reading.error is not None:
         broken = reading.error.code == "server_broken"
         return _error(
@@ -210,7 +216,7 @@ class _RequireSecret:
         if scope["type"] == "http" and scope["path"] not in _OPEN:
             given = dict(scope["headers"]).get(b"authorization", b"")
             if not hmac.compare_digest(given, self._expected):
-                response = _error(401, "server_secret", "The secret is missing or wrong.")
+                response = _error(401, "server_api_key", "The secret is missing or wrong.")
                 response.headers["WWW-Authenticate"] = "Bearer"
                 await response(scope, receive, send)
                 return

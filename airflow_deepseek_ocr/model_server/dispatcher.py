@@ -10,11 +10,11 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
-from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model_server.admission import PAGE_TOKENS
 from airflow_deepseek_ocr.model_server.fair_queue import FairQueue
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +30,10 @@ class _Waiting:
 
     request: PageRequest
     loop: asyncio.AbstractEventLoop
-    reading: asyncio.Future[PageReading]
+    reading: asyncio.Future[PageOutput]
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def give(self, reading: PageReading) -> None:
+    def give(self, reading: PageOutput) -> None:
         def set_result() -> None:
             if not self.reading.done():
                 self.reading.set_result(reading)
@@ -120,7 +120,7 @@ class Pages:
     """
 
     def __init__(
-        self, engine: TransformersEngine, on_broken: Callable[[], None], at_once: int
+        self, engine: InProcessEngine, on_broken: Callable[[], None], at_once: int
     ) -> None:
         self._engine, self._on_broken = engine, on_broken
         self._source = _Source(at_once + min(at_once, _PREPARED))
@@ -136,7 +136,7 @@ class Pages:
         """
         self._thread.start()
         if not self._source.drawn.wait(_START_TIMEOUT_S):
-            raise UnavailableError("engine_error", "The engine did not start in time.")
+            raise UnavailableError(ErrorCode.ENGINE_ERROR, "The engine did not start in time.")
         if self._error is not None:
             raise self._error
 
@@ -151,7 +151,7 @@ class Pages:
         make: Callable[[int, Callable[[], bool]], PageRequest],
         caller: str = "",
         tokens: int = PAGE_TOKENS,
-    ) -> PageReading:
+    ) -> PageOutput:
         """The reading of a page; cancelling this coroutine gives the page up.
 
         :param make: the request, from its key and from what says whether it is cancelled.
@@ -186,16 +186,23 @@ class Pages:
                 waiting.give(_unread(waiting.request.key))
             self._source.drawn.set()
 
-    def _deliver(self, readings: Iterable[PageReading]) -> None:
+    def _deliver(self, readings: Iterable[PageOutput]) -> None:
         for reading in readings:
             self._source.answered()
             waiting = self._waiting.get(reading.key)  # type: ignore[call-overload]
             if waiting is not None:
                 waiting.give(reading)
-            code = reading.error.code if reading.error else ""
-            if code == "engine_error" and not self._engine.works():
-                raise UnavailableError(code, "The device does not compute any more.")
+            if (
+                reading.error is not None
+                and reading.error.code == ErrorCode.ENGINE_ERROR
+                and not self._engine.works()
+            ):
+                raise UnavailableError(
+                    ErrorCode.ENGINE_ERROR, "The device does not compute any more."
+                )
 
 
-def _unread(key: Hashable) -> PageReading:
-    return PageReading(key, error=UnavailableError("server_broken", "The server's engine ended."))
+def _unread(key: Hashable) -> PageOutput:
+    return PageOutput(
+        key, error=UnavailableError(ErrorCode.SERVER_BROKEN, "The server's engine ended.")
+    )

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from airflow_deepseek_ocr.engines.supervisor.registry import BROKEN
-from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model_server.app import make_app
 from airflow_deepseek_ocr.model_server.http_timeouts import ImpatientProtocol, allow_many
 from airflow_deepseek_ocr.model_server.service import Service
@@ -59,7 +59,7 @@ class Listen:
         except OSError as error:
             where = self.socket_path or f"{LOOPBACK}:{self.port}"
             raise UnavailableError(
-                "server_address",
+                ErrorCode.SERVER_ADDRESS,
                 f"The server cannot listen on {where}: {error.strerror or error}.",
             ) from error
 
@@ -120,7 +120,9 @@ def run(
             if listen.socket_path is not None:
                 listen.socket_path.unlink(missing_ok=True)
     if service.failure is not None:
-        raise _own(service.failure, BROKEN if service.state == "broken" else "server_failed")
+        raise _own(
+            service.failure, BROKEN if service.state == "broken" else ErrorCode.SERVER_FAILED
+        )
 
 
 async def _leave_when_idle(
@@ -134,7 +136,7 @@ async def _leave_when_idle(
     leave()
 
 
-def _own(error: Exception, code: str) -> DeepSeekOCRError:
+def _own(error: Exception, code: ErrorCode) -> DeepSeekOCRError:
     if isinstance(error, DeepSeekOCRError):
         return error
     return UnavailableError(code, f"{type(error).__name__}: {error}")

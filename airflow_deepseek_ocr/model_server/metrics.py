@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily
 from prometheus_client.registry import Collector
 
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput
 
 _SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
@@ -64,7 +64,7 @@ class Metrics:
         """
         self._registry.register(_EngineFigures(seconds, begun_anew))
 
-    def count(self, resolution: str, reading: PageReading, seconds: float) -> None:
+    def count(self, resolution: str, reading: PageOutput, seconds: float) -> None:
         """Add a page that was read, or failed.
 
         :param resolution: its mode.

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from airflow_deepseek_ocr.engines.http.page_file_writer import PageTooLargeError
 from airflow_deepseek_ocr.engines.protocol.page_files import NAME_BYTES
-from airflow_deepseek_ocr.exceptions import UnavailableError, is_full, local_disk
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError, is_full, local_disk
 
 log = logging.getLogger(__name__)
 
@@ -27,33 +27,34 @@ _SWEEP_EVERY_S = 60.0
 
 
 class PageFiles:
-    """The folder where this server's user, and nobody else, may put pages.
+    """The directory where this server's user, and nobody else, may put pages.
 
-    :param folder: made by :meth:`open`.
+    :param directory: made by :meth:`open`.
     :param max_bytes: of a file.
     """
 
-    def __init__(self, folder: Path, max_bytes: int) -> None:
-        self._folder, self._max_bytes = folder.absolute(), max_bytes
-        #: URL of the folder.
-        self.url = self._folder.as_uri()
+    def __init__(self, directory: Path, max_bytes: int) -> None:
+        self._directory, self._max_bytes = directory.absolute(), max_bytes
+        #: URL of the directory.
+        self.url = self._directory.as_uri()
         self._open = False
         self._swept = time.monotonic()
 
     def open(self) -> None:
-        """Make the folder, or empty what a server that crashed left of it.
+        """Make the directory, or empty what a server that crashed left of it.
 
         :raises UnavailableError: ``server_address`` if it cannot be made, or is not of this user alone;
             ``local_disk``.
         """
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            status = self._folder.lstat()
+            self._directory.mkdir(mode=0o700, exist_ok=True)
+            status = self._directory.lstat()
         except OSError as error:
             if is_full(error):
-                raise local_disk(f"{self._folder} cannot be made", error) from error
+                raise local_disk(f"{self._directory} cannot be made", error) from error
             raise UnavailableError(
-                "server_address", f"{self._folder} cannot be made: {error.strerror or error}."
+                ErrorCode.SERVER_ADDRESS,
+                f"{self._directory} cannot be made: {error.strerror or error}.",
             ) from error
         if (
             not stat.S_ISDIR(status.st_mode)
@@ -61,9 +62,9 @@ class PageFiles:
             or stat.S_IMODE(status.st_mode) & 0o077
         ):
             raise UnavailableError(
-                "server_address",
-                f"{self._folder}, where pages are to be handed over, must be a folder of this process's "
-                "user that nobody else may enter (chmod 700); remove it, or choose another --socket.",
+                ErrorCode.SERVER_ADDRESS,
+                f"{self._directory}, where pages are to be handed over, must be a directory of "
+                "this process's user that nobody else may enter (chmod 700); remove it, or choose another --socket.",
             )
         self._open = True
         self._remove(math.inf)
@@ -74,10 +75,10 @@ class PageFiles:
         :param url: as a caller named it.
         :raises PageTooLargeError: it is larger than it may be.
         """
-        folder, _, name = url.rpartition("/")
-        if not self._open or folder != self.url or not _NAME.fullmatch(name):
+        directory, _, name = url.rpartition("/")
+        if not self._open or directory != self.url or not _NAME.fullmatch(name):
             return None
-        path = self._folder / name
+        path = self._directory / name
         try:
             with open(path, "rb", opener=_as_it_is) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -100,17 +101,17 @@ class PageFiles:
             self._remove(time.time() - _LEFT_BEHIND_S)
 
     def close(self) -> None:
-        """Remove the folder and the pages in it, if it is this server's."""
+        """Remove the directory and the pages in it, if it is this server's."""
         if self._open:
             self._open = False
             self._remove(math.inf)
             with suppress(OSError):
-                self._folder.rmdir()
+                self._directory.rmdir()
 
     def _remove(self, before: float) -> None:
         """Remove pages written before that time, in seconds since the epoch."""
         with suppress(OSError):
-            for path in self._folder.iterdir():
+            for path in self._directory.iterdir():
                 # Its caller may be faster.
                 with suppress(OSError):
                     if _NAME.fullmatch(path.name) and path.lstat().st_mtime < before:

@@ -18,7 +18,7 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import (
 )
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.model_server.received_page_files import PageFiles
-from airflow_deepseek_ocr.ocr.decoding import Guard
+from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
 
@@ -50,7 +50,7 @@ class ParsedPage:
     prompt: str
     resolution: str
     max_tokens: int | None
-    guard: Guard | None = None
+    no_repeat_ngram: NoRepeatNgram | None = None
 
 
 class _Url(BaseModel):
@@ -72,7 +72,7 @@ class _ProcessorOptions(BaseModel):
     resolution: str | None = None
 
 
-class _Guard(BaseModel):
+class _NoRepeatNgram(BaseModel):
     ngram_size: int
     window_size: int | None = None
 
@@ -88,7 +88,7 @@ class _Body(BaseModel):
     ignore_eos: bool | None = None
     skip_special_tokens: Literal[False] | None = None
     mm_processor_kwargs: _ProcessorOptions | None = None
-    vllm_xargs: _Guard | None = None
+    vllm_xargs: _NoRepeatNgram | None = None
 
 
 def parse_page(
@@ -125,23 +125,23 @@ def parse_page(
         prompt=_prompt(line),
         resolution=resolution,
         max_tokens=body.max_completion_tokens or body.max_tokens,
-        guard=_guard(body.vllm_xargs, server),
+        no_repeat_ngram=_no_repeat_ngram(body.vllm_xargs, server),
     )
 
 
-def _guard(asked: _Guard | None, server: Capabilities) -> Guard | None:
+def _no_repeat_ngram(asked: _NoRepeatNgram | None, server: Capabilities) -> NoRepeatNgram | None:
     """The page's own guard; None if it asks for the server's, or for nothing."""
-    if asked is None or server.guard is None:
+    if asked is None or server.no_repeat_ngram is None:
         return None
-    size, window = server.guard
+    size, window = server.no_repeat_ngram
     wanted = asked.ngram_size, asked.window_size or window
     if wanted == (size, window):
         return None
     try:
-        return Guard(*wanted)
+        return NoRepeatNgram(*wanted)
     except ConfigurationError as error:
         raise _refused(
-            "server_guard", f"{error} Without vllm_xargs it is {size} in {window}."
+            "server_no_repeat_ngram", f"{error} Without vllm_xargs it is {size} in {window}."
         ) from None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from airflow_deepseek_ocr import __version__
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities, own_capabilities
 from airflow_deepseek_ocr.hardware.cpu_limits import server_threads
 from airflow_deepseek_ocr.model_server.admission import PAGE_TOKENS, Place, Places, estimated_tokens
@@ -38,13 +38,13 @@ MAX_BODY_BYTES = 128 << 20
 class Model:
     """What is served.
 
-    :param folder: a complete model folder.
+    :param directory: a complete model directory.
     :param name: what requests must call it.
     :param revision: its revision; empty if it has none.
-    :param device: see :class:`TransformersEngine`, like ``dtype``, ``batch_size``, ``decoding``.
+    :param device: see :class:`InProcessEngine`, like ``dtype``, ``batch_size``, ``decoding``.
     """
 
-    folder: Path
+    directory: Path
     name: str
     revision: str = ""
     device: str = "auto"
@@ -60,7 +60,7 @@ class Service:
     :param max_pending_tokens: estimated tokens of the pages accepted at once; those of twice as many pages
         as the engine reads at once if None.
     :param max_body_bytes: largest request, and largest file of a page.
-    :param page_folder: to be made for pages that callers on this host hand over as files; None if they
+    :param page_directory: to be made for pages that callers on this host hand over as files; None if they
         may not.
     :param on_end: called when the engine failed to load or to go on, from another thread.
     """
@@ -71,12 +71,12 @@ class Service:
         *,
         max_pending_tokens: int | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
-        page_folder: Path | None = None,
+        page_directory: Path | None = None,
         on_end: Callable[[], None],
     ) -> None:
         self.metrics = Metrics()
         self.max_body_bytes = max_body_bytes
-        self.page_files = PageFiles(page_folder, max_body_bytes) if page_folder else None
+        self.page_files = PageFiles(page_directory, max_body_bytes) if page_directory else None
         self.capabilities: Capabilities | None = None
         self.failure: Exception | None = None
         self.state = "loading"
@@ -98,8 +98,8 @@ class Service:
             threads = server_threads()
             if threads is not None:
                 torch.set_num_threads(threads)
-            engine = TransformersEngine(
-                model.folder,
+            engine = InProcessEngine(
+                model.directory,
                 device=model.device,
                 dtype=model.dtype,
                 batch_size=model.batch_size,
@@ -122,7 +122,7 @@ class Service:
                 version=__version__,
                 device=engine.device,
                 dtype=str(engine.dtype).removeprefix("torch."),
-                page_folder=self.page_files.url if self.page_files else None,
+                page_directory=self.page_files.url if self.page_files else None,
             )
         except Exception as error:
             self.failure, self.state = error, "failed"

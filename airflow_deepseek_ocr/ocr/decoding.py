@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 
 #: Shortest n-grams that one page's guard may ban: shorter ones repeat in texts as they should be.
 LEAST_NGRAM = 10
@@ -13,8 +13,8 @@ MOST_WINDOW = 512
 
 
 @dataclass(frozen=True)
-class Guard:
-    """A guard against repetitions for one page, in place of the engine's.
+class NoRepeatNgram:
+    """A no-repeat-n-gram constraint for one page, in place of the engine's.
 
     :param ngram_size: length of the n-grams that must not repeat, in tokens.
     :param ngram_window: generated tokens in which they must not repeat.
@@ -27,7 +27,7 @@ class Guard:
     def __post_init__(self) -> None:
         if not LEAST_NGRAM <= self.ngram_size <= self.ngram_window <= MOST_WINDOW:
             raise ConfigurationError(
-                "guard",
+                ErrorCode.NO_REPEAT_NGRAM,
                 f"A guard of {self.ngram_size}-grams in {self.ngram_window} tokens cannot be: the "
                 f"n-grams have at least {LEAST_NGRAM} tokens and the window at most {MOST_WINDOW}.",
             )
@@ -35,7 +35,7 @@ class Guard:
 
 @dataclass(frozen=True)
 class Decoding:
-    """Greedy decoding, with a limit and a guard against repetitions.
+    """Greedy decoding, with a limit and a no-repeat-n-gram constraint.
 
     :param max_output_length: tokens a page may take; the model's context (8,192 tokens with the
         image) may allow fewer.

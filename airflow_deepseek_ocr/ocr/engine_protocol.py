@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
-from airflow_deepseek_ocr.ocr.decoding import Guard
+from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -27,7 +27,7 @@ class PageRequest:
     :param prompt: a prompt's name, such as ``markdown`` or ``locate:Total``.
     :param resolution: a resolution mode's name.
     :param max_output_length: tokens this page may take, if fewer than the engine allows any page.
-    :param guard: a guard against repetitions for this page, in place of the engine's.
+    :param guard: a no-repeat-n-gram constraint for this page, in place of the engine's.
     :param cancelled: asked now and then, in a thread of the engine's; once it is true the page is
         given up, with a reading whose error is ``cancelled``.
     """
@@ -38,7 +38,7 @@ class PageRequest:
     resolution: str
     max_output_length: int | None = None
     cancelled: Callable[[], bool] = _never
-    guard: Guard | None = None
+    no_repeat_ngram: NoRepeatNgram | None = None
 
 
 class FinishReason(StrEnum):
@@ -49,7 +49,7 @@ class FinishReason(StrEnum):
 
 
 @dataclass(frozen=True)
-class PageReading:
+class PageOutput:
     """What the model wrote for a page.
 
     :param key: the request's.
@@ -98,7 +98,7 @@ class Engine(Protocol):
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
-    ) -> Generator[PageReading, None, None]:
+    ) -> Generator[PageOutput, None, None]:
         """A reading for each request, in the order in which they finish.
 
         Closing the generator cancels what is in flight.

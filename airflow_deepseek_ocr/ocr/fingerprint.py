@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef, digest
 
 #: Raised when this package's own steps (rendering, parsing, Markdown) change what ends up in a row.
-RECIPE_VERSION = 1
+CONFIG_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ProcessingConfig:
     """Everything that is chosen and changes the text; device, type and batch size do not.
 
-    :param model: the model as configured: a folder, a hub id or an ``s3://`` prefix.
+    :param model: the model as configured: a directory, a hub id or an ``s3://`` prefix.
     :param revision: its revision as configured; empty if it has none.
     :param prompt: a prompt's name.
     :param resolution: a resolution mode's name, or ``auto``.
@@ -38,13 +38,13 @@ class Recipe:
     max_output_length: int
     ngram_size: int
     ngram_window: int
-    reread: str = ""
+    retry_with: str = ""
     text_layer: str = "compare"
     min_score: float = 0.5
 
     def to_json(self) -> str:
         """All of it as JSON with sorted keys."""
-        return json.dumps(asdict(self) | {"recipe_version": RECIPE_VERSION}, sort_keys=True)
+        return json.dumps(asdict(self) | {"config_version": CONFIG_VERSION}, sort_keys=True)
 
     @property
     def key(self) -> str:
@@ -52,6 +52,6 @@ class Recipe:
         return digest(self.to_json())
 
 
-def document_key(ref: DocumentRef, recipe: Recipe) -> str:
+def document_key(ref: DocumentRef, config: ProcessingConfig) -> str:
     """Idempotency key of reading that version of a document by that recipe: 64 hexadecimal digits."""
-    return digest(ref.uri, ref.version, recipe.key)
+    return digest(ref.uri, ref.version, config.key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 
 REF_OPEN, REF_CLOSE = "<|ref|>", "<|/ref|>"
 DET_OPEN, DET_CLOSE = "<|det|>", "<|/det|>"
@@ -72,7 +72,7 @@ def get_prompt(name: str) -> Prompt:
         return PROMPTS[key]
     except (KeyError, TypeError):
         raise ConfigurationError(
-            "unknown_prompt",
+            ErrorCode.UNKNOWN_PROMPT,
             f"There is no prompt {name!r}. Use one of: {', '.join(PROMPTS)} (locate:TEXT to find TEXT).",
         ) from None
 
@@ -89,7 +89,9 @@ def prompt_line(name: str) -> str:
         hint = (
             "write locate:TEXT, with the text to find" if prompt.takes_text else "it takes no text"
         )
-        raise ConfigurationError("prompt_text", f"Prompt {name!r}: {hint}.")
+        raise ConfigurationError(ErrorCode.PROMPT_TEXT, f"Prompt {name!r}: {hint}.")
     if "<|" in text or "<image>" in text:
-        raise ConfigurationError("prompt_text", f"Prompt {name!r}: the text must not hold markup.")
+        raise ConfigurationError(
+            ErrorCode.PROMPT_TEXT, f"Prompt {name!r}: the text must not hold markup."
+        )
     return prompt.template.format(text=text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 
 #: Side, in pixels, of a gundam tile.
 TILE_SIZE = 640
@@ -81,7 +81,7 @@ def get_resolution(name: str) -> Resolution:
         return RESOLUTIONS[name]
     except (KeyError, TypeError):
         raise ConfigurationError(
-            "unknown_resolution",
+            ErrorCode.UNKNOWN_RESOLUTION,
             f"There is no resolution mode {name!r}. Use one of: {', '.join(RESOLUTIONS)}.",
         ) from None
 

@@ -86,7 +86,7 @@ class DeepSeekOCROperator(BaseOperator):
         "aws_conn_id",
         "prompt",
         "resolution",
-        "reread",
+        "retry_with",
         "text_layer",
         "pages",
         "max_failed_pages",
@@ -104,7 +104,7 @@ class DeepSeekOCROperator(BaseOperator):
         storage_conn_id: str | None = None,
         prompt: str | None = None,
         resolution: str | None = None,
-        reread: str | Sequence[str] | None = None,
+        retry_with: str | Sequence[str] | None = None,
         text_layer: str | None = None,
         min_score: float = 0.5,
         pages: str | None = None,
@@ -130,7 +130,7 @@ class DeepSeekOCROperator(BaseOperator):
         self.storage_conn_id = storage_conn_id
         self.prompt = prompt
         self.resolution = resolution
-        self.reread = reread
+        self.retry_with = retry_with
         self.text_layer = text_layer
         self.min_score = min_score
         self.pages = pages
@@ -164,12 +164,12 @@ class DeepSeekOCROperator(BaseOperator):
         from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 
         with airflow_errors():
-            recipe = self.hook.settings.recipe(
+            config = self.hook.settings.config(
                 prompt=self.prompt,
                 resolution=self.resolution,
                 pages=self.pages,
                 dpi=self.dpi,
-                reread=self.reread,
+                retry_with=self.retry_with,
                 text_layer=self.text_layer,
                 min_score=self.min_score,
             )
@@ -186,7 +186,7 @@ class DeepSeekOCROperator(BaseOperator):
                     sources=self._sources(limits),
                     get_engine=self.hook.get_conn,
                     store=store,
-                    recipe=recipe,
+                    config=config,
                     limits=limits,
                     task=_task_info(context),
                     overwrite=self.overwrite,

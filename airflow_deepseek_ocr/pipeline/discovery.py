@@ -10,7 +10,7 @@ from datetime import timedelta
 from itertools import islice
 from typing import Any
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.sources.s3 import Listing
 from airflow_deepseek_ocr.store.results_store import Store
@@ -24,7 +24,7 @@ class Discovery:
     """What counts as new, and how much of it is handed on at once.
 
     :param listing: where to look.
-    :param recipe_key: a document read by another recipe counts as new; None counts rows of any.
+    :param config_key: a document read by another recipe counts as new; None counts rows of any.
     :param batch_size: documents in a batch.
     :param max_documents: documents handed on at once; the others wait for the next look.
     :param retry_failed_after: a document whose reading failed for a reason outside it (access
@@ -32,7 +32,7 @@ class Discovery:
     """
 
     listing: Listing
-    recipe_key: str | None = None
+    config_key: str | None = None
     batch_size: int = 16
     max_documents: int = 1024
     retry_failed_after: timedelta = timedelta(hours=1)
@@ -40,7 +40,7 @@ class Discovery:
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.max_documents < 1:
             raise ConfigurationError(
-                "discovery", "batch_size and max_documents must be at least 1."
+                ErrorCode.DISCOVERY_OPTIONS, "batch_size and max_documents must be at least 1."
             )
 
     def find(
@@ -68,12 +68,12 @@ class Discovery:
 
         abandoned = {
             ref.version_key: ref
-            for ref, due_for in store.abandoned(self.recipe_key)
+            for ref, due_for in store.abandoned(self.config_key)
             if self.listing.contains(ref.uri) and is_due(ref, due_for)
         }
         yield from abandoned.values()
         for chunk in _chunks(self.listing.documents(client), _CHUNK):
-            known = store.look_up(chunk, self.recipe_key, self.retry_failed_after)
+            known = store.look_up(chunk, self.config_key, self.retry_failed_after)
             for ref in chunk:
                 key = ref.version_key
                 # What has no row was due for ever: once it is handed on, its turn will come.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 
 #: One page in 250: ``--max_page_error_rate`` of ``olmocr/pipeline.py`` (allenai/olmocr).
 DEFAULT_MAX_FAILED_PAGES = 0.004
@@ -27,7 +27,7 @@ class ErrorBudget:
         is_number = isinstance(most, int) and not isinstance(most, bool) and most >= 0
         if most is not None and not is_share and not is_number:
             raise ConfigurationError(
-                "max_failed_pages",
+                ErrorCode.MAX_FAILED_PAGES,
                 f"max_failed_pages is {most!r}; give a share such as 0.004, a whole number of pages, "
                 "or None for any number.",
             )

@@ -17,16 +17,24 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError, local_disk
+from airflow_deepseek_ocr.exceptions import (
+    DeepSeekOCRError,
+    ErrorCode,
+    UnavailableError,
+    local_disk,
+)
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
-from airflow_deepseek_ocr.ocr.fingerprint import Recipe
+from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader, failed_page
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import parse_ladder, parse_layer_use
-from airflow_deepseek_ocr.ocr.rendering.renderer import Drawer
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
+    parse_retry_with,
+    parse_text_layer_use,
+)
+from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from airflow_deepseek_ocr.ocr.results import DocumentResult, PageResult
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
 from airflow_deepseek_ocr.pipeline.in_flight import Reading
@@ -36,7 +44,7 @@ from airflow_deepseek_ocr.store.leases import Held, Lease, LeaseLostError
 from airflow_deepseek_ocr.store.ledger import DEFAULT_LEASE, Ledger, failure
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.row_values import TaskInfo
-from airflow_deepseek_ocr.temporary_directory import temporary_folder
+from airflow_deepseek_ocr.temporary_directory import temporary_directory
 
 log = logging.getLogger(__name__)
 
@@ -78,7 +86,7 @@ class Pipeline:
         sources: Sources,
         get_engine: Callable[[], Engine],
         store: Store,
-        recipe: Recipe,
+        config: ProcessingConfig,
         limits: Limits | None = None,
         task: TaskInfo | None = None,
         overwrite: bool = False,
@@ -86,20 +94,20 @@ class Pipeline:
         lease: timedelta = DEFAULT_LEASE,
         wait_for_others: timedelta | None = DEFAULT_WAIT,
     ) -> None:
-        self._sources, self._recipe, self._overwrite = sources, recipe, overwrite
+        self._sources, self._recipe, self._overwrite = sources, config, overwrite
         self._limits, self._budget = limits or Limits(), budget or ErrorBudget()
         self._lease, self._wait = lease, wait_for_others
-        self._selection = PageSelection.parse(recipe.pages)
+        self._selection = PageSelection.parse(config.pages)
         # The model is loaded for a page to read, not for documents that are stored already.
         self._reader = Reader(
             get_engine,
-            recipe.prompt,
-            recipe.resolution,
-            steps=parse_ladder(recipe.reread),
-            layer_use=parse_layer_use(recipe.text_layer),
-            min_score=recipe.min_score,
+            config.prompt,
+            config.resolution,
+            steps=parse_retry_with(config.retry_with),
+            text_layer_use=parse_text_layer_use(config.text_layer),
+            min_score=config.min_score,
         )
-        self._ledger = Ledger(store.database, recipe, task or TaskInfo(), lease)
+        self._ledger = Ledger(store.database, config, task or TaskInfo(), lease)
         self._summary = Summary()
         self._open: list[Reading] = []
         self._taken: set[str] = set()
@@ -115,14 +123,14 @@ class Pipeline:
 
         :param progress: called every few seconds.
         :raises UnavailableError: the database or the model is out of reach; ``local_disk`` if there
-            can be no temporary folder.
+            can be no temporary directory.
         :raises ConfigurationError: the model's settings are wrong. In both cases the documents not
             read have a row that says so, as far as their version is known and the database answers.
         """
         self._summary, self._open, self._taken = Summary(), [], set()
         self._held, self._told = {}, {}
-        with _temporary_folder() as folder, self._ledger.kept():
-            target = Path(folder) / "document"
+        with _temporary_directory() as directory, self._ledger.kept():
+            target = Path(directory) / "document"
             self._read(deque(dict.fromkeys(refs)), target, progress)
             self._read_what_others_leave(target, progress)
         for ref, owner in self._held.values():
@@ -140,8 +148,8 @@ class Pipeline:
         target: Path,
         progress: Callable[[Progress], None] | None,
     ) -> None:
-        drawer = Drawer(self._limits)
-        pages = self._pages(waiting, target, drawer)
+        renderer = Renderer(self._limits)
+        pages = self._pages(waiting, target, renderer)
         try:
             with closing(self._reader.read(pages, progress)) as results:
                 for reading, page in results:
@@ -155,7 +163,7 @@ class Pipeline:
             try:
                 pages.close()
             finally:
-                drawer.close()
+                renderer.close()
 
     def _read_what_others_leave(
         self, target: Path, progress: Callable[[Progress], None] | None
@@ -180,14 +188,14 @@ class Pipeline:
                 pause = min(max(_RARER * pause, time.monotonic() - started), longest)
 
     def _pages(
-        self, waiting: deque[DocumentRef], target: Path, drawer: Drawer
+        self, waiting: deque[DocumentRef], target: Path, renderer: Renderer
     ) -> Generator[tuple[Reading, Page], None, None]:
         """Pages of one document after the other; what cannot be read is written as failed."""
         while waiting:
             reading = Reading(waiting.popleft())
             try:
                 if self._fetch(reading, target):
-                    with drawer.open(
+                    with renderer.open(
                         target, selection=self._selection, dpi=self._recipe.dpi
                     ) as document:
                         yield from self._pages_of(reading, document)
@@ -203,7 +211,7 @@ class Pipeline:
     def _pages_of(self, reading: Reading, document: Document) -> Iterator[tuple[Reading, Page]]:
         """Those pages that no earlier try has read."""
         numbers = document.page_numbers
-        missing = [n for n in numbers if n not in reading.held_lease.settled_pages]
+        missing = [n for n in numbers if n not in reading.held_lease.final_pages]
         reading.media_type, reading.page_count = document.media_type, document.page_count
         reading.pages, reading.awaited = len(numbers), set(missing)
         with self._lock:
@@ -233,7 +241,7 @@ class Pipeline:
         except OSError as error:
             # A client's traceback may hold its request.
             raise UnavailableError(
-                "storage_unavailable", f"{reading.ref.uri}: {error}; try again later."
+                ErrorCode.STORAGE_UNAVAILABLE, f"{reading.ref.uri}: {error}; try again later."
             ) from None
 
     def _claim(self, ref: DocumentRef) -> Lease | None:
@@ -332,9 +340,9 @@ class Pipeline:
                 self._fail(Reading(ref, lease), error, retryable=True)
 
 
-def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    parent = temporary_folder()
+def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
+    parent = temporary_directory()
     try:
         return tempfile.TemporaryDirectory(prefix="deepseek-ocr-", dir=parent)
     except OSError as error:
-        raise local_disk(f"A temporary folder cannot be made in {parent}", error) from error
+        raise local_disk(f"A temporary directory cannot be made in {parent}", error) from error

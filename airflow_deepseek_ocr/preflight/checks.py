@@ -34,7 +34,7 @@ def quick_checks(settings: Settings, s3_client: Callable[[], Any] | None = None)
     """
     chosen = choose(settings)
     if chosen == "remote":
-        yield _guarded("server", lambda: describe_remote(settings, QUICK, guard=False))
+        yield _guarded("server", lambda: describe_remote(settings, QUICK, no_repeat_ngram=False))
         return
     yield _guarded("weights", lambda: describe_availability(settings, s3_client))
     if chosen in ("resident", "vllm"):
@@ -50,7 +50,7 @@ def all_checks(settings: Settings, s3_client: Callable[[], Any] | None = None) -
     chosen = choose(settings)
     yield Check("version", Level.OK, f"airflow-deepseek-ocr {__version__}, engine {chosen}.")
     if chosen == "remote":
-        yield _guarded("server", lambda: describe_remote(settings, PATIENT, guard=True))
+        yield _guarded("server", lambda: describe_remote(settings, PATIENT, no_repeat_ngram=True))
         return
     yield from quick_checks(settings, s3_client)
     if chosen == "vllm":

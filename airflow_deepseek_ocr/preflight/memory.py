@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from airflow_deepseek_ocr.model.weights.files import check_model_folder
+from airflow_deepseek_ocr.model.weights.files import check_model_directory
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.preflight.check import Check, Level
-from airflow_deepseek_ocr.preflight.weights import folder_here
+from airflow_deepseek_ocr.preflight.weights import directory_here
 
 #: What a page's views and its place in the cache take beside the weights, at the published size.
 _PAGE_BYTES = 2_500_000_000
@@ -29,10 +29,10 @@ def host_memory(settings: Settings) -> Check:
 
 def memory_check(settings: Settings, free: int, what: str, *, float32: bool) -> Check:
     """Compare free memory with what the model needs."""
-    folder = folder_here(settings)
-    if folder is None:
+    directory = directory_here(settings)
+    if directory is None:
         return Check("memory", Level.OK, f"{free / 1e9:.1f} GB of {what} are free.")
-    weights = check_model_folder(folder) * (4 // _STORED_BYTES if float32 else 1)
+    weights = check_model_directory(directory) * (4 // _STORED_BYTES if float32 else 1)
     small = weights < _PAGE_BYTES  # a checkpoint for tests has small pages too
     need = weights if small else weights + _PAGE_BYTES
     said = f"{free / 1e9:.1f} GB of {what} are free, the model needs {need / 1e9:.1f} GB"

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from airflow_deepseek_ocr.engines.factory import remote_endpoint, server_plan
-from airflow_deepseek_ocr.engines.http.server_probe import ask_capabilities, ask_modes, prove_guard
-from airflow_deepseek_ocr.engines.supervisor.registry import load_record, servers_folder
+from airflow_deepseek_ocr.engines.factory import remote_endpoint, server_spec
+from airflow_deepseek_ocr.engines.http.server_probe import (
+    ask_capabilities,
+    ask_modes,
+    prove_no_repeat_ngram,
+)
+from airflow_deepseek_ocr.engines.supervisor.registry import load_record, servers_directory
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
     from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.preflight.check import Check, Level
-from airflow_deepseek_ocr.preflight.weights import folder_here
+from airflow_deepseek_ocr.preflight.weights import directory_here
 
 #: The Test button may take 5 s in all.
 QUICK = httpx.Timeout(3.0)
@@ -26,17 +30,17 @@ QUICK = httpx.Timeout(3.0)
 PATIENT = httpx.Timeout(120.0, connect=10.0)
 
 
-def describe_remote(settings: Settings, timeout: httpx.Timeout, *, guard: bool) -> str:
+def describe_remote(settings: Settings, timeout: httpx.Timeout, *, no_repeat_ngram: bool) -> str:
     """Ask the server at the connection's host."""
     endpoint = remote_endpoint(settings)
-    capabilities, proven = _ask(endpoint, settings, timeout, guard=guard)
+    capabilities, proven = _ask(endpoint, settings, timeout, no_repeat_ngram=no_repeat_ngram)
     whose = (
         f"airflow-deepseek-ocr {capabilities.version}" if capabilities.version else "vLLM or alike"
     )
     capabilities.require(settings.prompt, _some_mode(settings, capabilities.modes))
     return (
         f"{endpoint.url} serves {capabilities.model} ({whose}); modes: "
-        f"{', '.join(capabilities.modes)}{'; the guard against repetitions is active' if proven else ''}."
+        f"{', '.join(capabilities.modes)}{'; the no-repeat-n-gram constraint is active' if proven else ''}."
     )
 
 
@@ -45,22 +49,24 @@ def _some_mode(settings: Settings, modes: tuple[str, ...]) -> str:
     return settings.resolution if settings.resolution != "auto" else modes[0]
 
 
-def _ask(endpoint: Endpoint, settings: Settings, timeout: httpx.Timeout, *, guard: bool) -> Any:
+def _ask(
+    endpoint: Endpoint, settings: Settings, timeout: httpx.Timeout, *, no_repeat_ngram: bool
+) -> Any:
     with endpoint.client(timeout) as client:
         capabilities = ask_capabilities(client, endpoint, settings.model, settings.revision)
-        if guard or settings.resolution not in ("auto", *capabilities.modes):
+        if no_repeat_ngram or settings.resolution not in ("auto", *capabilities.modes):
             capabilities = ask_modes(client, endpoint, capabilities)
-        if guard:
-            prove_guard(client, endpoint, capabilities, settings.decoding)
-    return capabilities, guard or capabilities.guard is not None
+        if no_repeat_ngram:
+            prove_no_repeat_ngram(client, endpoint, capabilities, settings.decoding)
+    return capabilities, no_repeat_ngram or capabilities.no_repeat_ngram is not None
 
 
 def describe_managed(settings: Settings, chosen: str) -> str:
     """Say whether a server of this host is ready."""
-    folder = folder_here(settings)
-    if folder is None:
+    directory = directory_here(settings)
+    if directory is None:
         return "No server on this host: a worker starts one when it has the weights."
-    record = load_record(servers_folder(), server_plan(settings, chosen, folder).key)
+    record = load_record(servers_directory(), server_spec(settings, chosen, directory).key)
     if record is None or record.process() is None:
         return "No server runs on this host now; the first task on a worker starts one."
     with record.endpoint.client(QUICK) as client:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
-from airflow_deepseek_ocr.model.weights.files import CONFIG, check_model_folder
+from airflow_deepseek_ocr.model.weights.files import CONFIG, check_model_directory
 from airflow_deepseek_ocr.model.weights.source import (
-    cached_hub_folder,
+    cached_hub_directory,
     check_model_name,
     is_local,
-    local_folder,
+    local_directory,
 )
 
 if TYPE_CHECKING:
@@ -30,33 +30,33 @@ def describe_availability(settings: Settings, s3_client: Callable[[], Any] | Non
     model, revision = settings.model, settings.revision
     check_model_name(model, revision)
     if is_local(model):
-        folder = local_folder(model)
-        if not folder.exists():
+        directory = local_directory(model)
+        if not directory.exists():
             # The API server need not have the workers' disks.
-            return f"Settings are valid. {folder} is not on this host; workers must have it."
-        return f"Settings are valid. {folder} is complete: {_size(check_model_folder(folder))}."
+            return f"Settings are valid. {directory} is not on this host; workers must have it."
+        return f"Settings are valid. {directory} is complete: {_size(check_model_directory(directory))}."
     if model.startswith("s3://"):
         return _describe_mirror(settings, s3_client)
-    cached = cached_hub_folder(model, revision, settings.cache_folder)
+    cached = cached_hub_directory(model, revision, settings.cache_directory)
     if cached is None:
         return (
             f"Settings are valid. {model} at {revision} is not in this host's cache; a worker fetches "
             "it at the first use, or: airflow-deepseek-ocr pull"
         )
-    return (
-        f"Settings are valid. {model} at {revision} is cached: {_size(check_model_folder(cached))}."
-    )
+    return f"Settings are valid. {model} at {revision} is cached: {_size(check_model_directory(cached))}."
 
 
 def _describe_mirror(settings: Settings, s3_client: Callable[[], Any] | None) -> str:
-    from airflow_deepseek_ocr.model.weights.mirror import default_client, is_fetched, mirror_folder
+    from airflow_deepseek_ocr.model.weights.mirror import (
+        default_client,
+        is_fetched,
+        mirror_directory,
+    )
     from airflow_deepseek_ocr.sources.s3 import clear_s3_errors, split_uri
 
-    folder = mirror_folder(settings.model, settings.revision, settings.cache_folder)
-    if is_fetched(folder):
-        return (
-            f"Settings are valid. {settings.model} is cached: {_size(check_model_folder(folder))}."
-        )
+    directory = mirror_directory(settings.model, settings.revision, settings.cache_directory)
+    if is_fetched(directory):
+        return f"Settings are valid. {settings.model} is cached: {_size(check_model_directory(directory))}."
     bucket, prefix = split_uri(settings.model.rstrip("/") + "/")
     with clear_s3_errors(settings.model):
         client = (s3_client or default_client)()
@@ -68,21 +68,21 @@ def _size(size: int) -> str:
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def folder_here(settings: Settings) -> Path | None:
-    """The model's folder, if this host has it and it is whole; the check of the weights says why not."""
-    model, revision, cache = settings.model, settings.revision, settings.cache_folder
+def directory_here(settings: Settings) -> Path | None:
+    """The model's directory, if this host has it and it is whole; the check of the weights says why not."""
+    model, revision, cache = settings.model, settings.revision, settings.cache_directory
     try:
         check_model_name(model, revision)
         if is_local(model):
-            folder: Path | None = local_folder(model)
+            directory: Path | None = local_directory(model)
         elif model.startswith("s3://"):
-            from airflow_deepseek_ocr.model.weights.mirror import mirror_folder
+            from airflow_deepseek_ocr.model.weights.mirror import mirror_directory
 
-            folder = mirror_folder(model, revision, cache)
+            directory = mirror_directory(model, revision, cache)
         else:
-            folder = cached_hub_folder(model, revision, cache)
-        if folder is not None:
-            check_model_folder(folder)
+            directory = cached_hub_directory(model, revision, cache)
+        if directory is not None:
+            check_model_directory(directory)
     except DeepSeekOCRError:
         return None
-    return folder
+    return directory

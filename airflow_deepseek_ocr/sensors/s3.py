@@ -77,7 +77,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         deepseek_ocr_conn_id: str | None = None,
         prompt: str | None = None,
         resolution: str | None = None,
-        reread: str | Sequence[str] | None = None,
+        retry_with: str | Sequence[str] | None = None,
         text_layer: str | None = None,
         min_score: float = 0.5,
         pages: str | None = None,
@@ -100,7 +100,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         self.deepseek_ocr_conn_id = deepseek_ocr_conn_id
         self.prompt = prompt
         self.resolution = resolution
-        self.reread = reread
+        self.retry_with = retry_with
         self.text_layer = text_layer
         self.min_score = min_score
         self.pages = pages
@@ -166,7 +166,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
             glob=self.glob,
             minimum_age_s=self.minimum_age.total_seconds(),
             with_version_ids=self.with_version_ids,
-            recipe_key=self._recipe_key(),
+            config_key=self._config_key(),
             batch_size=self.batch_size,
             max_documents=self.max_documents,
             retry_failed_after_s=self.retry_failed_after.total_seconds(),
@@ -174,16 +174,16 @@ class S3NewDocumentSensor(BaseSensorOperator):
             db_conn_id=self.db_conn_id,
         )
 
-    def _recipe_key(self) -> str | None:
+    def _config_key(self) -> str | None:
         if self.deepseek_ocr_conn_id is None:
             return None
         settings = DeepSeekOCRHook(self.deepseek_ocr_conn_id).settings
-        return settings.recipe(
+        return settings.config(
             prompt=self.prompt,
             resolution=self.resolution,
             pages=self.pages,
             dpi=self.dpi,
-            reread=self.reread,
+            retry_with=self.retry_with,
             text_layer=self.text_layer,
             min_score=self.min_score,
         ).key

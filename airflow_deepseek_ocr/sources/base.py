@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from airflow_deepseek_ocr.exceptions import DocumentError, local_disk
+from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, local_disk
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 
 #: Whether a version is to be read; asked as soon as the version is known.
@@ -58,7 +58,7 @@ class Sources:
             factory = self._factories.get(scheme, self._fallback)
             if factory is None:
                 raise DocumentError(
-                    "unsupported_scheme",
+                    ErrorCode.UNSUPPORTED_SCHEME,
                     f"No source for {scheme}:// documents; use one of: {', '.join(self._factories)}.",
                 )
             self._made[scheme] = factory()

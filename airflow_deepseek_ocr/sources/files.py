@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
-from airflow_deepseek_ocr.exceptions import DocumentError, UnavailableError
+from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.sources.base import Wanted, write_copy
@@ -42,15 +42,16 @@ class FileSource:
                 found = copy_hashed(source, target, ref, self._limits)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise DocumentError(
-                "missing_file", f"{ref.uri} is not a file on this host; check the path."
+                ErrorCode.MISSING_FILE, f"{ref.uri} is not a file on this host; check the path."
             ) from None
         except PermissionError:
             raise UnavailableError(
-                "access_denied", f"{ref.uri}: this user may not read it; change its permissions."
+                ErrorCode.ACCESS_DENIED,
+                f"{ref.uri}: this user may not read it; change its permissions.",
             ) from None
         if ref.version and found.version != ref.version:
             raise DocumentError(
-                "overwritten",
+                ErrorCode.OVERWRITTEN,
                 f"{ref.uri} was overwritten before this version was read; its new version is a document "
                 "of its own.",
             )
@@ -79,7 +80,7 @@ class ObjectStorageSource(FileSource):
             return path.open("rb")  # type: ignore[no-any-return]
         except (ImportError, ValueError) as error:
             raise DocumentError(
-                "unsupported_scheme",
+                ErrorCode.UNSUPPORTED_SCHEME,
                 f"{uri}: this scheme needs its Airflow provider and fsspec package installed ({error}).",
             ) from None
 
@@ -105,7 +106,7 @@ def copy_hashed(source: BinaryIO, target: Path, ref: DocumentRef, limits: Limits
     write_copy(ref.uri, chunks(), target)
     if _state(source) != before:
         raise UnavailableError(
-            "changing_file",
+            ErrorCode.CHANGING_FILE,
             f"{ref.uri} was written to while it was read, which would mix two versions; try again when "
             "its writer is done.",
         )

@@ -15,6 +15,7 @@ from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     DeepSeekOCRError,
     DocumentError,
+    ErrorCode,
     UnavailableError,
 )
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
@@ -35,7 +36,7 @@ def split_uri(uri: str) -> tuple[str, str]:
     scheme, separator, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme.lower() != "s3" or not separator or not bucket:
-        raise ConfigurationError("s3_uri", f"{uri!r} is not of the form s3://bucket/key.")
+        raise ConfigurationError(ErrorCode.S3_URI, f"{uri!r} is not of the form s3://bucket/key.")
     return bucket, key
 
 
@@ -87,7 +88,7 @@ class Listing:
 
     def _matches(self, key: str) -> bool:
         return (
-            not key.endswith("/")  # folder markers of consoles and file browsers
+            not key.endswith("/")  # directory markers of consoles and file browsers
             and (self.suffixes is None or key.lower().endswith(self.suffixes))
             and (self.glob is None or fnmatch.fnmatchcase(key, self.glob))
         )
@@ -167,7 +168,7 @@ def clear_s3_errors(uri: str) -> Iterator[None]:
         raise _s3_error(uri, error) from None
     except (BotoCoreError, ConnectionError, TimeoutError) as error:
         raise UnavailableError(
-            "storage_unavailable",
+            ErrorCode.STORAGE_UNAVAILABLE,
             f"{uri}: the S3 server does not answer ({error}). Check the AWS connection's endpoint and "
             "credentials, and the network.",
         ) from None
@@ -179,25 +180,25 @@ def _s3_error(uri: str, error: Any) -> DeepSeekOCRError:
     bucket = urlsplit(uri).netloc
     if code == "NoSuchBucket":
         return UnavailableError(
-            "missing_bucket",
+            ErrorCode.MISSING_BUCKET,
             f"{uri}: there is no bucket {bucket}; check its name and the AWS connection.",
         )
     if code == "PreconditionFailed" or status == 412:
         return DocumentError(
-            "overwritten",
+            ErrorCode.OVERWRITTEN,
             f"{uri} was overwritten before this version was read; its new version is a document of its own.",
         )
     if code in ("NoSuchKey", "NoSuchVersion") or status == 404:
         return DocumentError(
-            "missing_key",
+            ErrorCode.MISSING_KEY,
             f"{uri} does not exist (any more); it was deleted, or the key is misspelt.",
         )
     if status in (401, 403):
         return UnavailableError(
-            "access_denied",
+            ErrorCode.ACCESS_DENIED,
             f"{uri}: S3 refuses access ({code}). The AWS connection's credentials need s3:GetObject and "
             "s3:ListBucket here.",
         )
     return UnavailableError(
-        "storage_unavailable", f"{uri}: S3 answers {code or status}; try again later."
+        ErrorCode.STORAGE_UNAVAILABLE, f"{uri}: S3 answers {code or status}; try again later."
     )

@@ -18,7 +18,7 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 
 #: Seconds for which a server may be away (a restart, a failover) before a transaction gives up.
 PATIENCE_S = 60.0
@@ -98,12 +98,12 @@ class Database:
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
             if _is_full(cause):
                 raise UnavailableError(
-                    "database_full",
+                    ErrorCode.DATABASE_FULL,
                     f"The results database {url} has no space left ({type(cause).__name__}: {cause}). "
                     "Free disk space where its data is, and try again: what is stored stays.",
                 ) from None
             raise UnavailableError(
-                "database_unavailable",
+                ErrorCode.DATABASE_UNAVAILABLE,
                 f"The results database {url} does not answer as expected: "
                 f"{type(cause).__name__}: {cause}. Check the connection and that its user may create "
                 "and change tables.",

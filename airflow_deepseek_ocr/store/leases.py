@@ -18,12 +18,12 @@ class Lease:
 
     :param document_id: the document's row.
     :param token: of this claim alone; whoever takes the document over has another.
-    :param settled_pages: numbers of the pages that need not be read again.
+    :param final_pages: numbers of the pages that need not be read again.
     """
 
     document_id: int
     token: str
-    settled_pages: frozenset[int] = frozenset()
+    final_pages: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

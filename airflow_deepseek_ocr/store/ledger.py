@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 from sqlalchemy import Row, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.ocr.fingerprint import Recipe, document_key
+from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig, document_key
 from airflow_deepseek_ocr.ocr.results import (
     DocumentResult,
     DocumentStatus,
@@ -33,7 +33,7 @@ from airflow_deepseek_ocr.store.row_values import (
     page_values,
     region_values,
 )
-from airflow_deepseek_ocr.store.tables import READING, Base, DocumentRow, PageRow, RegionRow
+from airflow_deepseek_ocr.store.tables import PROCESSING, Base, DocumentRow, PageRow, RegionRow
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +59,13 @@ class Ledger:
     """
 
     def __init__(
-        self, database: Database, recipe: Recipe, task: TaskInfo, lease: timedelta = DEFAULT_LEASE
+        self,
+        database: Database,
+        config: ProcessingConfig,
+        task: TaskInfo,
+        lease: timedelta = DEFAULT_LEASE,
     ) -> None:
-        self._database, self._recipe, self._task, self._lease = database, recipe, task, lease
+        self._database, self._recipe, self._task, self._lease = database, config, task, lease
         self._lock = threading.Lock()
         self._leases: dict[int, Lease] = {}
 
@@ -91,7 +95,7 @@ class Ledger:
         """
 
         def work(session: Session) -> None:
-            self._guard(session, lease)
+            self._no_repeat_ngram(session, lease)
             session.execute(
                 delete(PageRow).where(
                     PageRow.document_id == lease.document_id, PageRow.page_number == page.number
@@ -121,7 +125,7 @@ class Ledger:
         """
 
         def work(session: Session) -> DocumentResult:
-            self._guard(session, lease)
+            self._no_repeat_ngram(session, lease)
             result = _result_of_pages(session, lease.document_id)
             if result.pages != pages:
                 raise _lost()
@@ -222,14 +226,14 @@ class Ledger:
             .with_for_update()
         ).one_or_none()
         owner = vars(self._task) | {
-            "status": READING,
+            "status": PROCESSING,
             "retryable": False,
             "lease_token": token,
             "lease_expires_at": DatabaseTime(self._lease),
             "updated_at": DatabaseTime(),
         }
         if row is None:
-            first = {"attempts": 1, "created_at": DatabaseTime()}
+            first = {"claims": 1, "created_at": DatabaseTime()}
             values = document_values(ref, self._recipe) | owner | first
             return Lease(_insert(session, DocumentRow, values), token)
         ours = self._is_ours(row)
@@ -241,15 +245,15 @@ class Ledger:
                 return Settled(_result_of_row(session, row) if ours else None)
             if overwrite and not ours:
                 session.execute(
-                    update(PageRow).where(PageRow.document_id == row.id).values(settled=False)
+                    update(PageRow).where(PageRow.document_id == row.id).values(is_final=False)
                 )
             session.execute(
                 update(DocumentRow)
                 .where(DocumentRow.id == row.id)
-                .values(owner | {"attempts": row.attempts + 1, "error_code": None, "error": None})
+                .values(owner | {"claims": row.claims + 1, "error_code": None, "error": None})
             )
         settled = session.scalars(
-            select(PageRow.page_number).where(PageRow.document_id == row.id, PageRow.settled)
+            select(PageRow.page_number).where(PageRow.document_id == row.id, PageRow.is_final)
         )
         return Lease(row.id, token, frozenset(settled))
 
@@ -276,7 +280,7 @@ class Ledger:
             if self.holds(lease):
                 del self._leases[lease.document_id]
 
-    def _guard(self, session: Session, lease: Lease) -> None:
+    def _no_repeat_ngram(self, session: Session, lease: Lease) -> None:
         """Lock the document's row until the transaction ends, if the lease is still ours.
 
         It may have run out: as long as nobody took the document over, it is.
@@ -304,7 +308,7 @@ class Ledger:
 
 
 def _lost() -> LeaseLostError:
-    return LeaseLostError("lease_lost", "Another task reads this document now.")
+    return LeaseLostError(ErrorCode.LEASE_LOST, "Another task reads this document now.")
 
 
 def failure(error: DeepSeekOCRError, retryable: bool | None = None) -> DocumentResult:
@@ -330,7 +334,7 @@ def _held_by(lease: Lease) -> Any:
 
 
 def _is_settled(row: Row[Any]) -> bool:
-    return not (row.status == READING or row.retryable or row.error_code in GONE)
+    return not (row.status == PROCESSING or row.retryable or row.error_code in GONE)
 
 
 def _owner(row: Row[Any]) -> str:
@@ -358,7 +362,7 @@ def _result_of_pages(session: Session, document_id: int) -> DocumentResult:
         select(
             func.count(),
             func.coalesce(func.sum(case((failed, 1), else_=0)), 0),
-            func.coalesce(func.sum(case((PageRow.settled, 0), else_=1)), 0),
+            func.coalesce(func.sum(case((PageRow.is_final, 0), else_=1)), 0),
         ).where(PageRow.document_id == document_id)
     ).one()
     status = status_of(int(pages), int(failed_pages))

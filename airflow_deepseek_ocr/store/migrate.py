@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
@@ -48,7 +48,7 @@ def upgrade(engine: Engine) -> None:
         current = _current(connection)
         if current is not None and not _is_known(scripts, current):
             raise UnavailableError(
-                "database_newer",
+                ErrorCode.DATABASE_NEWER,
                 f"The tables are at migration {current}, which this version of airflow-deepseek-ocr "
                 "does not know; upgrade the package on this worker.",
             )
@@ -87,7 +87,7 @@ def _exclusive(connection: Connection) -> Iterator[None]:
         )
         if not got:
             raise UnavailableError(
-                "database_locked",
+                ErrorCode.DATABASE_LOCKED,
                 "Another migration of the tables does not end; look for stuck tasks.",
             )
         try:

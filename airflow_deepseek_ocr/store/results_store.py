@@ -13,7 +13,7 @@ from airflow_deepseek_ocr.store.database import PATIENCE_S, Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.ledger import GONE
 from airflow_deepseek_ocr.store.migrate import upgrade
-from airflow_deepseek_ocr.store.tables import READING, DocumentRow
+from airflow_deepseek_ocr.store.tables import PROCESSING, DocumentRow
 
 #: Keys looked up in one statement; SQLite takes at most 999 parameters in its oldest builds.
 _LOOKUP_CHUNK = 500
@@ -61,7 +61,7 @@ class Store:
     def look_up(
         self,
         refs: Sequence[DocumentRef],
-        recipe_key: str | None = None,
+        config_key: str | None = None,
         retry_failed_after: timedelta | None = None,
     ) -> dict[str, float | None]:
         """What is known of these document versions, by version key; nothing of those without a row.
@@ -70,7 +70,7 @@ class Store:
         is for how many seconds it has been due again: its task died, or its failure was not its own.
 
         :param refs: documents with their versions.
-        :param recipe_key: count only rows of that recipe; None counts any.
+        :param config_key: count only rows of that recipe; None counts any.
         :param retry_failed_after: when a version is due again whose failure was not its own, or that
             was gone and is there again; None for never.
         :raises UnavailableError: ``database_unavailable``.
@@ -79,7 +79,7 @@ class Store:
         known: dict[str, float | None] = {}
         for start in range(0, len(keys), _LOOKUP_CHUNK):
             some = DocumentRow.version_key.in_(keys[start : start + _LOOKUP_CHUNK])
-            for row in self._rows((DocumentRow.version_key,), some, recipe_key):
+            for row in self._rows((DocumentRow.version_key,), some, config_key):
                 due = _due_for(row, retry_failed_after)
                 # Of several recipes, one that is through with it is enough.
                 if known.get(row.version_key, due) is not None:
@@ -88,15 +88,15 @@ class Store:
                     known[row.version_key] = None
         return known
 
-    def abandoned(self, recipe_key: str | None = None) -> list[tuple[DocumentRef, float]]:
+    def abandoned(self, config_key: str | None = None) -> list[tuple[DocumentRef, float]]:
         """Documents whose task died, and for how many seconds they have been due.
 
         The cost follows their number and that of the documents being read, not the table's size.
 
-        :param recipe_key: only those of that recipe; None takes any.
+        :param config_key: only those of that recipe; None takes any.
         :raises UnavailableError: ``database_unavailable``.
         """
-        rows = self._rows(_REFERENCE, DocumentRow.status == READING, recipe_key)
+        rows = self._rows(_REFERENCE, DocumentRow.status == PROCESSING, config_key)
         due = ((row, _due_for(row, None)) for row in rows)
         return [(_reference(row), seconds) for row, seconds in due if seconds is not None]
 
@@ -105,18 +105,18 @@ class Store:
         self.database.close()
 
     def _rows(
-        self, columns: Sequence[Any], condition: Any, recipe_key: str | None
+        self, columns: Sequence[Any], condition: Any, config_key: str | None
     ) -> Sequence[Row[Any]]:
         query = select(*_STATE, *columns).where(condition)
-        if recipe_key is not None:
-            query = query.where(DocumentRow.recipe_key == recipe_key)
+        if config_key is not None:
+            query = query.where(DocumentRow.config_key == config_key)
         return self.database.transaction(lambda session: session.execute(query).all())
 
 
 def _due_for(row: Row[Any], retry_failed_after: timedelta | None) -> float | None:
     if row.lease_expires_at is not None:
         since = row.lease_expires_at
-    elif row.status == READING:
+    elif row.status == PROCESSING:
         since = row.updated_at
     elif retry_failed_after is not None and (row.retryable or row.error_code in GONE):
         since = row.updated_at + retry_failed_after

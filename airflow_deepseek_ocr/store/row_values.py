@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.ocr.fingerprint import Recipe, document_key
+from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig, document_key
 from airflow_deepseek_ocr.ocr.results import Box, PageResult, Region
 
 
@@ -23,22 +23,22 @@ class TaskInfo:
     try_number: int | None = None
 
 
-def document_values(ref: DocumentRef, recipe: Recipe) -> dict[str, Any]:
+def document_values(ref: DocumentRef, config: ProcessingConfig) -> dict[str, Any]:
     """Columns of ``ocr_documents`` that are known before the document is opened."""
     return {
-        "document_key": document_key(ref, recipe),
+        "document_key": document_key(ref, config),
         "version_key": ref.version_key,
         "uri": _storable(ref.uri),
         "version": _storable(ref.version),
         "etag": ref.etag,
         "size_bytes": ref.size,
         "last_modified": ref.last_modified,
-        "recipe_key": recipe.key,
-        "recipe": recipe.to_json(),
-        "model": recipe.model,
-        "revision": recipe.revision,
-        "prompt": recipe.prompt,
-        "resolution": recipe.resolution,
+        "config_key": config.key,
+        "config": config.to_json(),
+        "model": config.model,
+        "revision": config.revision,
+        "prompt": config.prompt,
+        "resolution": config.resolution,
         "media_type": "",
         "page_count": 0,
     }
@@ -69,10 +69,10 @@ def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
         "flags": json.dumps(page.flags),
         "agreement": page.agreement,
         "agreement_ordered": page.agreement_ordered,
-        "attempts": len(page.attempts),
-        "readings": json.dumps([vars(attempt) for attempt in page.attempts]),
+        "attempt_count": len(page.attempts),
+        "attempts": json.dumps([vars(attempt) for attempt in page.attempts]),
         "vision_tokens_saved": page.vision_tokens_saved,
-        "settled": not page.retryable,
+        "is_final": not page.retryable,
     }
 
 

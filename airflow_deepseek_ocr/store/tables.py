@@ -43,7 +43,7 @@ class Base(DeclarativeBase):
 
 
 #: Status of a document whose pages are not all read: a task is at it, or was.
-READING = "reading"
+PROCESSING = "processing"
 
 
 class DocumentRow(Base):
@@ -69,8 +69,8 @@ class DocumentRow(Base):
     etag: Mapped[str | None] = mapped_column(Text)
     size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     last_modified: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    recipe_key: Mapped[str] = mapped_column(String(64))
-    recipe: Mapped[str] = mapped_column(Text)
+    config_key: Mapped[str] = mapped_column(String(64))
+    config: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)
     revision: Mapped[str] = mapped_column(Text)
     prompt: Mapped[str] = mapped_column(Text)
@@ -81,7 +81,7 @@ class DocumentRow(Base):
     error: Mapped[str | None] = mapped_column(LongText)
     media_type: Mapped[str] = mapped_column(String(64))
     page_count: Mapped[int] = mapped_column(Integer)
-    attempts: Mapped[int] = mapped_column(Integer)
+    claims: Mapped[int] = mapped_column(Integer)
     dag_id: Mapped[str | None] = mapped_column(Text)
     run_id: Mapped[str | None] = mapped_column(Text)
     task_id: Mapped[str | None] = mapped_column(Text)
@@ -94,7 +94,7 @@ class DocumentRow(Base):
 
 
 class PageRow(Base):
-    """One page of a document; ``settled`` if reading it again could bring nothing new."""
+    """One page of a document; ``is_final`` if reading it again could bring nothing new."""
 
     __tablename__ = "ocr_pages"
     __table_args__ = (UniqueConstraint("document_id", "page_number"), TABLE_OPTIONS)
@@ -120,10 +120,10 @@ class PageRow(Base):
     flags: Mapped[str | None] = mapped_column(Text)
     agreement: Mapped[float | None] = mapped_column(Double())
     agreement_ordered: Mapped[float | None] = mapped_column(Double())
-    attempts: Mapped[int] = mapped_column(Integer, server_default=sql("1"))
-    readings: Mapped[str | None] = mapped_column(LongText)
+    attempt_count: Mapped[int] = mapped_column(Integer, server_default=sql("1"))
+    attempts: Mapped[str | None] = mapped_column(LongText)
     vision_tokens_saved: Mapped[int | None] = mapped_column(Integer)
-    settled: Mapped[bool] = mapped_column(Boolean, server_default=true())
+    is_final: Mapped[bool] = mapped_column(Boolean, server_default=true())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 

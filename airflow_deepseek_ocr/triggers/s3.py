@@ -68,7 +68,7 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
     :param glob: keys match this pattern; None takes all.
     :param minimum_age_s: seconds since the object was last modified.
     :param with_version_ids: identify versions by version ids, in a bucket that keeps versions.
-    :param recipe_key: documents read by another recipe count as new; None counts any.
+    :param config_key: documents read by another recipe count as new; None counts any.
     :param batch_size: documents in a batch.
     :param max_documents: documents in an event.
     :param retry_failed_after_s: seconds after which a failure that was not the document's own
@@ -88,7 +88,7 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
         glob: str | None = None,
         minimum_age_s: float = 0.0,
         with_version_ids: bool = False,
-        recipe_key: str | None = None,
+        config_key: str | None = None,
         batch_size: int = 16,
         max_documents: int = 1024,
         retry_failed_after_s: float = 3600.0,
@@ -106,7 +106,7 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
             glob=glob,
             minimum_age_s=minimum_age_s,
             with_version_ids=with_version_ids,
-            recipe_key=recipe_key,
+            config_key=config_key,
             batch_size=batch_size,
             max_documents=max_documents,
             retry_failed_after_s=retry_failed_after_s,

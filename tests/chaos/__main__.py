@@ -12,14 +12,14 @@ from tests.chaos.servers import DATABASES, bucket, results, workers_disk
 from tests.conftest import TINY_MODEL
 
 
-def run(plan: Plan, database: str, folder: Path) -> Report:
+def run(plan: Plan, database: str, directory: Path) -> Report:
     """Run a plan against servers of its own."""
     with (
         bucket() as objects,
-        results(database, folder) as rows,
+        results(database, directory) as rows,
         workers_disk() as disk,
     ):
-        return Campaign(plan, objects, rows, folder, TINY_MODEL, disk).run()
+        return Campaign(plan, objects, rows, directory, TINY_MODEL, disk).run()
 
 
 def table(plan: Plan, database: str, report: Report) -> str:
@@ -63,7 +63,7 @@ def main() -> int:
     parser.add_argument("--pause", type=float, default=Plan.pause_s, help="most seconds to a fault")
     parser.add_argument("--lease", type=float, default=Plan.lease_s, help="seconds")
     parser.add_argument("--model", action="store_true", help="read with the small checkpoint")
-    parser.add_argument("--keep", type=Path, help="folder for logs; a temporary one by default")
+    parser.add_argument("--keep", type=Path, help="directory for logs; a temporary one by default")
     options = parser.parse_args()
     plan = Plan(
         options.faults,
@@ -75,9 +75,9 @@ def main() -> int:
         lease_s=options.lease,
     )
     with tempfile.TemporaryDirectory(prefix="faults-") as temporary:
-        folder = options.keep or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        report = run(plan, options.db, folder)
+        directory = options.keep or Path(temporary)
+        directory.mkdir(parents=True, exist_ok=True)
+        report = run(plan, options.db, directory)
     print(table(plan, options.db, report))
     for name, found in report.findings.broken.items():
         print(f"\n{name.upper()}\n" + "\n".join(found[:50]), file=sys.stderr)

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.store.tables import READING, DocumentRow, PageRow, RegionRow
+from airflow_deepseek_ocr.store.tables import PROCESSING, DocumentRow, PageRow, RegionRow
 from tests.chaos.documents import PageId
 
 
@@ -89,7 +89,7 @@ def _rows(session: Session, findings: Findings, versions: Mapping[Version, bool]
     for row in session.scalars(select(DocumentRow)):
         documents[row.uri, row.version].append(row)
         findings.documents[row.status] += 1
-        if row.status == READING or row.lease_expires_at is not None:
+        if row.status == PROCESSING or row.lease_expires_at is not None:
             findings.stuck.append(f"{row.uri} {row.version}: {row.status}")
     pages = defaultdict(list)
     for page in session.scalars(select(PageRow)):

@@ -20,7 +20,7 @@ from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord, all_r
 from airflow_deepseek_ocr.engines.supervisor.supervisor import kill_session
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from tests.chaos.audit import Findings, Version, audit
-from tests.chaos.crew import Crew, Ended, environment, servers_folder
+from tests.chaos.crew import Crew, Ended, environment, servers_directory
 from tests.chaos.documents import make_pdf
 from tests.chaos.model_server import starter
 from tests.chaos.servers import BUCKET, Bucket, Results, ResultsFile, ResultsServer
@@ -93,8 +93,8 @@ class _Task:
 class Campaign:
     """Runs a plan against servers that run already.
 
-    :param folder: for logs and results.
-    :param model: the small checkpoint's folder.
+    :param directory: for logs and results.
+    :param model: the small checkpoint's directory.
     :param disk: for workers' temporary files, if there can be one that is filled up.
     """
 
@@ -103,21 +103,21 @@ class Campaign:
         plan: Plan,
         bucket: Bucket,
         results: Results,
-        folder: Path,
+        directory: Path,
         model: Path,
         disk: Disk | None = None,
     ) -> None:
-        self._plan, self._bucket, self._results, self._folder = plan, bucket, results, folder
+        self._plan, self._bucket, self._results, self._directory = plan, bucket, results, directory
         self._random = random.Random(plan.seed)
-        self._diary = None if plan.page_s is None else folder / "diary"
+        self._diary = None if plan.page_s is None else directory / "diary"
         server = None
         if self._diary is not None and plan.page_s is not None:
-            server = starter(folder, self._diary, plan.page_s)
-        temporary = disk.path if disk else folder
-        self._servers = servers_folder(temporary)
+            server = starter(directory, self._diary, plan.page_s)
+        temporary = disk.path if disk else directory
+        self._servers = servers_directory(temporary)
         self._crew = Crew(
-            folder,
-            environment(bucket, results, folder, model, server=server, temporary=temporary),
+            directory,
+            environment(bucket, results, directory, model, server=server, temporary=temporary),
         )
         self._versions: dict[int, list[Version]] = {}
         self._waiting: list[_Task] = []
@@ -526,7 +526,7 @@ class Campaign:
         return self._jobs
 
     def _note(self, what: str) -> None:
-        with (self._folder / "faults.log").open("a") as log:
+        with (self._directory / "faults.log").open("a") as log:
             log.write(f"{time.time():.3f} {what}\n")
 
     def _dump(self) -> None:

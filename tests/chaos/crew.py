@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.engines.supervisor.registry import FOLDER_VARIABLE
+from airflow_deepseek_ocr.engines.supervisor.registry import DIRECTORY_VARIABLE
 from tests.chaos.servers import Bucket, Results
 
 _START_TIMEOUT_S = 120
@@ -35,19 +35,19 @@ class Ended:
 class Crew:
     """One worker that runs jobs, each in a process of its own.
 
-    :param folder: for logs and results.
+    :param directory: for logs and results.
     :param env: the environment of the processes.
     """
 
-    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
-        self._folder, self._env = folder, dict(env)
+    def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
+        self._directory, self._env = directory, dict(env)
         self._running: dict[int, int | None] = {}
         self._rest = b""
         self._worker: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start the worker; returns when it takes jobs."""
-        log = (self._folder / "worker.log").open("ab")
+        log = (self._directory / "worker.log").open("ab")
         with log:
             self._worker = subprocess.Popen(
                 [sys.executable, "-m", "tests.chaos.worker"],
@@ -60,7 +60,7 @@ class Crew:
         assert self._worker.stdout is not None
         line = self._worker.stdout.readline()
         if not line:
-            raise RuntimeError((self._folder / "worker.log").read_text()[-4000:])
+            raise RuntimeError((self._directory / "worker.log").read_text()[-4000:])
         os.set_blocking(self._worker.stdout.fileno(), False)
         self._rest = b""
 
@@ -69,7 +69,7 @@ class Crew:
         message = {
             "id": job,
             "kind": kind,
-            "log": str(self._folder / f"{job}.log"),
+            "log": str(self._directory / f"{job}.log"),
             "result": str(self._result(job)),
             **arguments,
         }
@@ -128,7 +128,7 @@ class Crew:
 
     def log(self, job: int) -> str:
         """What a job wrote."""
-        path = self._folder / f"{job}.log"
+        path = self._directory / f"{job}.log"
         return path.read_text(errors="replace") if path.exists() else ""
 
     def _end(self, job: int, status: int | None) -> Ended:
@@ -137,10 +137,10 @@ class Crew:
         return Ended(job, status, result)
 
     def _result(self, job: int) -> Path:
-        return self._folder / f"{job}.json"
+        return self._directory / f"{job}.json"
 
 
-def servers_folder(temporary: Path) -> Path:
+def servers_directory(temporary: Path) -> Path:
     """Where servers are written down. A short path: it is part of that of their sockets."""
     path = temporary / "s"
     path.mkdir(mode=0o700, exist_ok=True)
@@ -150,20 +150,20 @@ def servers_folder(temporary: Path) -> Path:
 def environment(
     bucket: Bucket,
     results: Results,
-    folder: Path,
+    directory: Path,
     model: Path,
     *,
     server: Path | None = None,
     temporary: Path | None = None,
 ) -> dict[str, str]:
-    """Of a worker's processes: connections, and an Airflow home in ``folder``.
+    """Of a worker's processes: connections, and an Airflow home in ``directory``.
 
     :param server: program that starts the model's server in place of Python; Python if None.
-    :param temporary: folder for temporary files, and for what is written down about servers;
-        ``folder`` if None.
+    :param temporary: directory for temporary files, and for what is written down about servers;
+        ``directory`` if None.
     """
     extra = {"model": str(model), "resolution": "tiny", "max_output_length": 40}
-    extra |= {"engine": "resident", "reread": "none", "batch_size": 3, "idle_seconds": 60}
+    extra |= {"engine": "resident", "retry_with": "none", "batch_size": 3, "idle_seconds": 60}
     if server is not None:
         extra["server_python"] = str(server)
     connections = {
@@ -171,14 +171,14 @@ def environment(
         "DEEPSEEK_OCR_DB": results.connection,
         "DEEPSEEK_OCR_DEFAULT": {"conn_type": "deepseek_ocr", "extra": extra},
     }
-    home = folder / "airflow"
+    home = directory / "airflow"
     home.mkdir()
     env = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # workers are started many times
-    temporary = temporary or folder
+    temporary = temporary or directory
     return env | {
         "TMPDIR": str(temporary),
-        FOLDER_VARIABLE: str(servers_folder(temporary)),
+        DIRECTORY_VARIABLE: str(servers_directory(temporary)),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AWS_MAX_ATTEMPTS": "2",  # boto3 would wait out most of what is done to S3 here

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
-from airflow_deepseek_ocr.concurrency.prefetch import Ahead, Stoppable
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, Stoppable
 from airflow_deepseek_ocr.ocr.engine_protocol import (
     Engine,
     FinishReason,
-    PageReading,
+    PageOutput,
     PageRequest,
     Progress,
 )
@@ -56,9 +56,9 @@ class ScriptedEngine:
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
-    ) -> Generator[PageReading, None, None]:
+    ) -> Generator[PageOutput, None, None]:
         order, in_hand = random.Random(os.getpid()), []
-        with Ahead(requests, lambda request: request, AHEAD) as ahead:
+        with Prefetcher(requests, lambda request: request, AHEAD) as ahead:
             while True:
                 while len(in_hand) < self._at_once and not ahead.over:
                     request = ahead.take(wait=not in_hand)
@@ -71,7 +71,7 @@ class ScriptedEngine:
                     return
                 time.sleep(self._seconds)
                 request, page = in_hand.pop(order.randrange(len(in_hand)))
-                yield PageReading(request.key, page.text(), FinishReason.STOP, 73, 60, 0.1)
+                yield PageOutput(request.key, page.text(), FinishReason.STOP, 73, 60, 0.1)
 
     def close(self) -> None: ...
 
@@ -103,7 +103,7 @@ class WatchedEngine:
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
-    ) -> Generator[PageReading, None, None]:
+    ) -> Generator[PageOutput, None, None]:
         return self._engine.read(_HandedOut(requests, self._diary), progress)
 
     def close(self) -> None:

@@ -38,12 +38,12 @@ class ScriptedModel(ScriptedEngine):
         return True
 
 
-def starter(folder: Path, diary: Path, page_s: float) -> Path:
+def starter(directory: Path, diary: Path, page_s: float) -> Path:
     """A program for a connection's ``server_python``, which starts this server instead of the real one.
 
     :param page_s: seconds a page takes.
     """
-    program = folder / "server_python"
+    program = directory / "server_python"
     variables = {"PYTHONPATH": ROOT, "FAULTS_DIARY": diary, "FAULTS_PAGE_S": page_s}
     settings = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in variables.items())
     program.write_text(
@@ -62,7 +62,7 @@ def _replace(name: str, **content: Any) -> None:
 
 
 if __name__ == "__main__":
-    _replace(_ENGINE, TransformersEngine=ScriptedModel)
+    _replace(_ENGINE, InProcessEngine=ScriptedModel)
     _replace("torch", get_num_threads=lambda: 1)
     from airflow_deepseek_ocr.cli.main import main
 

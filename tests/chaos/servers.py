@@ -26,7 +26,7 @@ from tests.support.servers.process import (
     LOOPBACK,
     Process,
     ServerUnavailable,
-    data_folder,
+    data_directory,
     free_port,
 )
 from tests.support.servers.s3 import S3Server
@@ -151,9 +151,9 @@ class ResultsFile(Results):
 @contextmanager
 def bucket() -> Iterator[Bucket]:
     """A running S3 server with an empty bucket."""
-    with data_folder() as folder, ExitStack() as stack:
+    with data_directory() as directory, ExitStack() as stack:
         port = free_port()
-        process = moto_process(folder, port)
+        process = moto_process(directory, port)
         stack.callback(process.stop)
         made = Bucket(process, port, stack.enter_context(proxy(port)))
         made.start()
@@ -161,12 +161,12 @@ def bucket() -> Iterator[Bucket]:
 
 
 @contextmanager
-def results(kind: str, folder: Path) -> Iterator[Results]:
+def results(kind: str, directory: Path) -> Iterator[Results]:
     """A running results database; ``kind`` is one of :data:`DATABASES`."""
     with maybe_disk(_DISKS[kind]) as disk:
         where = disk.path if disk else None
         if kind == "sqlite":
-            yield ResultsFile((where or folder) / "results.db", disk)
+            yield ResultsFile((where or directory) / "results.db", disk)
             return
         with _SERVERS[kind](where) as server, proxy(server.port) as front:
             yield ResultsServer(server, front, disk)

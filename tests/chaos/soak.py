@@ -26,7 +26,7 @@ import psutil
 import sqlalchemy
 from PIL import Image, ImageDraw
 
-from airflow_deepseek_ocr.engines.supervisor.registry import FOLDER_VARIABLE, all_records
+from airflow_deepseek_ocr.engines.supervisor.registry import DIRECTORY_VARIABLE, all_records
 from tests.chaos.crew import Crew, environment
 from tests.chaos.servers import BUCKET, Bucket, ResultsServer, bucket, results
 from tests.chaos.worker import OK
@@ -51,12 +51,12 @@ def main() -> int:
     parser.add_argument("--timeout", type=float, default=7200, help="seconds until it is given up")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
-        folder = Path(name)
-        with bucket() as objects, results("postgres", folder) as rows:
+        directory = Path(name)
+        with bucket() as objects, results("postgres", directory) as rows:
             assert isinstance(rows, ResultsServer)
             objects.fill({_key(n): _page(n) for n in range(options.documents)})
             started = time.monotonic()
-            samples = soak(objects, rows, folder, options.documents, options.timeout)
+            samples = soak(objects, rows, directory, options.documents, options.timeout)
             seconds = time.monotonic() - started
             wrong = audit(rows, options.documents)
     print(f"{options.documents} documents in {seconds:.0f} s, {len(samples)} looks\n")
@@ -79,19 +79,19 @@ def _page(number: int) -> bytes:
 
 
 def soak(
-    objects: Bucket, rows: ResultsServer, folder: Path, documents: int, timeout_s: float
+    objects: Bucket, rows: ResultsServer, directory: Path, documents: int, timeout_s: float
 ) -> list[Sample]:
     """Read them all; what was seen meanwhile.
 
     :raises TimeoutError: if it takes longer.
     :raises RuntimeError: if a task fails.
     """
-    servers = folder / "servers"
-    env = environment(objects, rows, folder, TINY_MODEL) | {FOLDER_VARIABLE: str(servers)}
+    servers = directory / "servers"
+    env = environment(objects, rows, directory, TINY_MODEL) | {DIRECTORY_VARIABLE: str(servers)}
     connection = json.loads(env["AIRFLOW_CONN_DEEPSEEK_OCR_DEFAULT"])
     connection["extra"] |= {"engine": "resident", "idle_seconds": 600}
     env["AIRFLOW_CONN_DEEPSEEK_OCR_DEFAULT"] = json.dumps(connection)
-    crew = Crew(folder, env)
+    crew = Crew(directory, env)
     crew.start()
     try:
         for task in range(TASKS):

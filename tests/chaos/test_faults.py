@@ -17,8 +17,8 @@ from tests.chaos.documents import PageId, make_pdf
 pytestmark = pytest.mark.timeout(600)
 
 
-def campaign(plan: Plan, database: str, folder: Path) -> Report:
-    report = run(plan, database, folder)
+def campaign(plan: Plan, database: str, directory: Path) -> Report:
+    report = run(plan, database, directory)
     print(table(plan, database, report))
     assert report.findings.broken == {}
     assert sum(report.faults.values()) == plan.faults
@@ -51,7 +51,7 @@ BREAKS = {
     "DELETE FROM ocr_pages WHERE page_number = 2": "lost",
     "DELETE FROM ocr_regions WHERE position = 0": "lost",
     "UPDATE ocr_documents SET status = 'failed', error_code = 'e' WHERE uri LIKE '%1.pdf'": "lost",
-    "UPDATE ocr_documents SET status = 'reading' WHERE uri LIKE '%1.pdf'": "stuck",
+    "UPDATE ocr_documents SET status = 'processing' WHERE uri LIKE '%1.pdf'": "stuck",
     "UPDATE ocr_documents SET lease_expires_at = '2026-01-01 00:00:00.000000'": "stuck",
     "UPDATE ocr_documents SET uri = 's3://documents/0.pdf', version ="
     " (SELECT version FROM ocr_documents WHERE id = 0)": "doubled",
@@ -78,8 +78,8 @@ def two_documents(tmp_path: Path) -> tuple[str, list[Version]]:
             connection.execute(
                 text(
                     "INSERT INTO ocr_documents (id, document_key, version_key, uri, version, etag, "
-                    "recipe_key, recipe, model, revision, prompt, resolution, status, retryable, "
-                    "media_type, page_count, attempts, created_at, updated_at) VALUES "
+                    "config_key, recipe, model, revision, prompt, resolution, status, retryable, "
+                    "media_type, page_count, claims, created_at, updated_at) VALUES "
                     f"({v.document}, {v.document}, 'k', '{v.uri}', '{v.body_md5}', '{v.body_md5}', {rest})"
                 )
             )

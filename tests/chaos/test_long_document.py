@@ -30,8 +30,8 @@ TIMEOUT_S = 120
 class Watched:
     """One task that reads the document, and its memory."""
 
-    def __init__(self, crew: Crew, folder: Path, try_number: int) -> None:
-        self._crew, self._diary = crew, folder / f"diary {try_number}"
+    def __init__(self, crew: Crew, directory: Path, try_number: int) -> None:
+        self._crew, self._diary = crew, directory / f"diary {try_number}"
         self._job = try_number
         self.memory: list[tuple[int, float]] = []
         task = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}

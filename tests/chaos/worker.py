@@ -134,11 +134,11 @@ def _run(job: dict[str, Any]) -> int:
 
 
 def _read(job: dict[str, Any]) -> Any:
-    from airflow_deepseek_ocr.engines.supervisor import supervisor as keeper
+    from airflow_deepseek_ocr.engines.supervisor import supervisor as supervisor
     from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
     from tests.chaos.documents import DPI
 
-    keeper._MOST_CRASHES = sys.maxsize  # here they are no defect of the server's
+    supervisor._MOST_CRASHES = sys.maxsize  # here they are no defect of the server's
     operator = DeepSeekOCROperator(
         task_id="read",
         documents=job["documents"],

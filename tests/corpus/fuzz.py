@@ -27,8 +27,8 @@ from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
-from airflow_deepseek_ocr.ocr.quality.checks import Evidence, judge
-from airflow_deepseek_ocr.ocr.quality.edge_density import MAP_SIZE, Ink
+from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
+from airflow_deepseek_ocr.ocr.quality.edge_density import MAP_SIZE, EdgeDensity
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import verdict
 from airflow_deepseek_ocr.ocr.recognition.slicing import Strip, join
@@ -38,7 +38,9 @@ from tests.corpus.model_outputs.measure import load
 #: Texts in the default tests, and seconds that a text of a page's length may take at most.
 SMALL, SLOWEST_S = 150, 2.0
 #: What boxes are drawn on, and for how many regions, since it takes longer than all the rest.
-_UPPER_HALF = Ink(90_000, 99_000, np.repeat([[20], [0]], MAP_SIZE // 2, 0).repeat(MAP_SIZE, 1))
+_UPPER_HALF = EdgeDensity(
+    90_000, 99_000, np.repeat([[20], [0]], MAP_SIZE // 2, 0).repeat(MAP_SIZE, 1)
+)
 _PAPER, _MOST_DRAWN = Image.new("RGB", (640, 480)), 20
 
 PROMPTS = ("free", "markdown", "ocr", "locate:Total", "figure", "describe")
@@ -69,7 +71,7 @@ def readings() -> st.SearchStrategy[dict[str, Any]]:
             "vision_tokens": st.integers(0, 1300),
             "text_tokens": st.integers(0, 9000),
             "ink": st.one_of(
-                st.none(), st.builds(Ink, st.integers(0, 10**6), st.integers(0, 10**7))
+                st.none(), st.builds(EdgeDensity, st.integers(0, 10**6), st.integers(0, 10**7))
             ),
             "layer": st.one_of(st.none(), _texts),
         }
@@ -96,8 +98,10 @@ def check(reading: dict[str, Any]) -> frozenset[Flag]:
         assert agreement.ordered <= agreement.unordered + 1e-9 <= 1 + 2e-9
     evidence = {key: value for key, value in reading.items() if key != "layer"}
     scripts = layer.scripts if layer else None
-    found = judge(Evidence(**evidence, agreement=agreement, scripts=scripts, regions=regions))
-    again = judge(Evidence(**evidence, agreement=agreement, scripts=scripts))
+    found = check_quality(
+        QualityInput(**evidence, agreement=agreement, scripts=scripts, regions=regions)
+    )
+    again = check_quality(QualityInput(**evidence, agreement=agreement, scripts=scripts))
     assert found == again, "boxes in pixels or parsed again, the verdict is the same"
     assert 0 <= found.score <= 1
     assert found == verdict(set(found.flags))
@@ -137,7 +141,9 @@ def _random_reading(rng: random.Random, recorded: list[dict[str, Any]]) -> dict[
         "finish_reason": rng.choice([*FinishReason, None]),
         "vision_tokens": rng.choice((0, 73, 111, 273)),
         "text_tokens": rng.randint(0, 9000),
-        "ink": rng.choice((None, Ink(0, 0), Ink(0, 900), Ink(90_000, 99_000), _UPPER_HALF)),
+        "ink": rng.choice(
+            (None, EdgeDensity(0, 0), EdgeDensity(0, 900), EdgeDensity(90_000, 99_000), _UPPER_HALF)
+        ),
         "layer": rng.choice((None, None, rng.choice(recorded)["text"][:300], "".join(parts[:3]))),
     }
 

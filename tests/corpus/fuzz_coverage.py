@@ -2,7 +2,7 @@
 
     python -m tests.corpus.fuzz_coverage CORPUS [libFuzzer's options]
 
-Hypothesis turns the fuzzer's bytes into texts. What reached new code is kept in the folder CORPUS; at the
+Hypothesis turns the fuzzer's bytes into texts. What reached new code is kept in the directory CORPUS; at the
 first broken promise the traceback is printed and the bytes are written to a file, which can be given instead
 of CORPUS.
 """

@@ -1,7 +1,7 @@
 """Held to the original code: pixels, features, logits and greedy tokens recorded from it.
 
 The vectors were made with the published modeling code (transformers 4.46.3, float32) on a checkpoint
-of toy width whose weights follow from a recipe. ``--golden DIR`` checks another folder of that form.
+of toy width whose weights follow from a recipe. ``--golden DIR`` checks another directory of that form.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ import torch
 from PIL import Image
 from transformers import UnlimitedOcrForConditionalGeneration
 
-from airflow_deepseek_ocr.concurrency.prefetch import Ahead
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
 from airflow_deepseek_ocr.engines.in_process.compilation import LayerCompiler
-from airflow_deepseek_ocr.engines.in_process.decode_slots import Slots
+from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
 from airflow_deepseek_ocr.engines.in_process.device_timing import PhaseClock
 from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage, PromptEmbedder
-from airflow_deepseek_ocr.engines.in_process.scheduler import ContinuousBatch
+from airflow_deepseek_ocr.engines.in_process.scheduler import Scheduler
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens, load_model
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import (
     PIXEL_VALUES,
@@ -47,27 +47,27 @@ FEATURE_STRIDE, FIRST_LOGITS_STRIDE, STEP_LOGITS_STRIDES = 17, 101, (8, 1009)
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "case_name" in metafunc.fixturenames:
-        folder: Path = metafunc.config.getoption("--golden")
-        names = sorted(path.stem for path in (folder / "cases").glob("*.json"))
-        assert names, f"no cases in {folder}"
+        directory: Path = metafunc.config.getoption("--golden")
+        names = sorted(path.stem for path in (directory / "cases").glob("*.json"))
+        assert names, f"no cases in {directory}"
         metafunc.parametrize("case_name", names)
 
 
 @pytest.fixture(scope="module")
 def golden(request: pytest.FixtureRequest) -> Path:
-    folder: Path = request.config.getoption("--golden")
-    return folder
+    directory: Path = request.config.getoption("--golden")
+    return directory
 
 
 @pytest.fixture(scope="module")
 def model(
     golden: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> UnlimitedOcrForConditionalGeneration:
-    folder = tmp_path_factory.mktemp("golden-model")
-    subprocess.run([sys.executable, golden / "make_weights.py", folder], check=True, timeout=300)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(published_widths(config)))
-    return load_model(folder, IMAGE_TOKEN, "cpu", torch.float32)
+    directory = tmp_path_factory.mktemp("golden-model")
+    subprocess.run([sys.executable, golden / "make_weights.py", directory], check=True, timeout=300)
+    config = json.loads((directory / "config.json").read_text())
+    (directory / "config.json").write_text(json.dumps(published_widths(config)))
+    return load_model(directory, IMAGE_TOKEN, "cpu", torch.float32)
 
 
 def published_widths(config: dict[str, Any]) -> dict[str, Any]:
@@ -93,10 +93,10 @@ def published_widths(config: dict[str, Any]) -> dict[str, Any]:
 class Case:
     """One recorded case, and the inputs made by the code under test."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self.recorded = json.loads((folder / "cases" / f"{name}.json").read_text())
-        self.arrays = dict(np.load(folder / "cases" / f"{name}.npz"))
-        with Image.open(folder / "images" / self.recorded["image"]) as image:
+    def __init__(self, directory: Path, name: str) -> None:
+        self.recorded = json.loads((directory / "cases" / f"{name}.json").read_text())
+        self.arrays = dict(np.load(directory / "cases" / f"{name}.npz"))
+        with Image.open(directory / "images" / self.recorded["image"]) as image:
             self.views: ImageViews = prepare(image, get_resolution(self.recorded["resolution"]))
         self.prompt = (
             self.recorded["prompt_ids_before_image"]
@@ -169,8 +169,8 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
     decoding = Decoding(64, ngram_size=3 if guarded else 0, ngram_window=64)
     tokens = SpecialTokens(bos=0, eos=1, pad=2, image=IMAGE_TOKEN, table_cells=TABLE_CELLS)
     compiler = LayerCompiler("eager") if seed >= 3 else None
-    slots = Slots(model, tokens, 3, 1400, 11 if seed % 2 else None, decoding, compiler)
-    batch = ContinuousBatch(
+    slots = DecodeSlots(model, tokens, 3, 1400, 11 if seed % 2 else None, decoding, compiler)
+    batch = Scheduler(
         slots,
         vision_pages=2,
         embed=PromptEmbedder(model, tokens),
@@ -197,7 +197,7 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
         )
         for name in order
     ]
-    with Ahead(pages, lambda page: page, bound=2) as ahead:
+    with Prefetcher(pages, lambda page: page, bound=2) as ahead:
         readings = {str(reading.key): reading for reading in batch.read(ahead)}
     assert slots.is_fast == (compiler is not None)
     assert readings.keys() == cases.keys()

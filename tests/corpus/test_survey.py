@@ -18,7 +18,7 @@ INVOICE = ROOT / "demo" / "documents" / "invoice.pdf"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     collection = tmp_path / "some" / "tests"
     collection.mkdir(parents=True)
     shutil.copy(INVOICE, collection / "a b.pdf")
@@ -29,19 +29,19 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_document_gets_a_result_and_is_read_once(folder: Path) -> None:
-    assert len(documents(folder / "some")) == 4
-    with (folder / "results.jsonl").open("w") as results:
-        for outcome in survey(folder, ["some"], 16, 60):
+def test_every_document_gets_a_result_and_is_read_once(directory: Path) -> None:
+    assert len(documents(directory / "some")) == 4
+    with (directory / "results.jsonl").open("w") as results:
+        for outcome in survey(directory, ["some"], 16, 60):
             results.write(json.dumps(asdict(outcome)) + "\n")
-    found = {Path(each.file).name: each for each in load(folder)}
+    found = {Path(each.file).name: each for each in load(directory)}
     assert all(not each.fault for each in found.values())
     assert found["letters.jp2"].reason == "unsupported_type"
     assert found["form_bomb.pdf"].pages == {"too_much_memory": 1}
     assert found["form_bomb.pdf"].peak_mib > 300
     assert sum(found["a b.pdf"].pages.values()) == 1
-    assert list(survey(folder, ["some"], 16, 60)) == []
-    assert "| all | 4 |" in "\n".join(summary(load(folder)))
+    assert list(survey(directory, ["some"], 16, 60)) == []
+    assert "| all | 4 |" in "\n".join(summary(load(directory)))
 
 
 @pytest.mark.slow
@@ -50,15 +50,15 @@ def test_every_document_gets_a_result_and_is_read_once(folder: Path) -> None:
     [("PAGE_S", 0.0, "over the limit of time"), ("MEMORY_BYTES", 1, "over the limit of memory")],
 )
 def test_limits_end_the_process(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: float, fault: str
+    directory: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: float, fault: str
 ) -> None:
     monkeypatch.setattr(module, limit, value)
-    outcome = next(survey(folder, ["some"], 16, 60))
+    outcome = next(survey(directory, ["some"], 16, 60))
     assert outcome.fault == fault
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_noticed_and_replaced(folder: Path, tmp_path: Path) -> None:
+def test_a_process_that_dies_is_noticed_and_replaced(directory: Path, tmp_path: Path) -> None:
     reading = Reading(tmp_path, 16)
     reading._watched.kill()
     reading.read(INVOICE)

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
-from airflow_deepseek_ocr.ocr.decoding import Decoding, Guard
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
+from airflow_deepseek_ocr.ocr.decoding import Decoding, NoRepeatNgram
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from tests.conftest import TINY_MODEL
 
@@ -18,16 +18,16 @@ pytestmark = [pytest.mark.gpu, pytest.mark.timeout(540)]
 DECODING = Decoding(max_output_length=160)
 
 
-def engine(*, compiled: bool) -> TransformersEngine:
+def engine(*, compiled: bool) -> InProcessEngine:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA GPU")
-    return TransformersEngine(
+    return InProcessEngine(
         TINY_MODEL, device="cuda", batch_size=8, decoding=DECODING, compiled=compiled
     )
 
 
 @pytest.fixture(scope="module")
-def fast() -> Iterator[TransformersEngine]:
+def fast() -> Iterator[InProcessEngine]:
     made = engine(compiled=True)
     yield made
     made.close()
@@ -42,12 +42,12 @@ def requests(count: int) -> list[PageRequest]:
             text = f"Order {100 * number + row} of May"
             ImageDraw.Draw(page).text((40, 60 + 70 * row), text, fill="black", font_size=32)
         mode = ("small", "tiny", "gundam", "base")[number % 4]
-        guard = Guard(12, 128) if number % 5 == 0 else None
-        made.append(PageRequest(number, page, "free", mode, guard=guard))
+        no_repeat_ngram = NoRepeatNgram(12, 128) if number % 5 == 0 else None
+        made.append(PageRequest(number, page, "free", mode, no_repeat_ngram=no_repeat_ngram))
     return made
 
 
-def test_texts_are_those_of_layers_that_are_not_compiled(fast: TransformersEngine) -> None:
+def test_texts_are_those_of_layers_that_are_not_compiled(fast: InProcessEngine) -> None:
     """In bfloat16 a near tie may fall the other way; nothing else may differ."""
     asked = requests(48)
     plain = engine(compiled=False)
@@ -61,7 +61,7 @@ def test_texts_are_those_of_layers_that_are_not_compiled(fast: TransformersEngin
     assert same >= 0.8 * len(asked)
 
 
-def test_the_captured_step_outlives_what_made_it(fast: TransformersEngine) -> None:
+def test_the_captured_step_outlives_what_made_it(fast: InProcessEngine) -> None:
     """A graph knows addresses alone: what it reads must not be given to somebody else."""
     asked = requests(24)
     first = {reading.key: reading.text for reading in fast.read(asked)}
@@ -71,7 +71,7 @@ def test_the_captured_step_outlives_what_made_it(fast: TransformersEngine) -> No
     assert second == first
 
 
-def test_memory_is_flat(fast: TransformersEngine) -> None:
+def test_memory_is_flat(fast: InProcessEngine) -> None:
     for _ in range(2):
         list(fast.read(requests(48)))
     torch.cuda.synchronize()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageRequest
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
@@ -22,15 +22,15 @@ OUTPUT_LENGTH = 24
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA GPU")
     return build(tmp_path_factory.mktemp("full-size"))
 
 
 @pytest.fixture(scope="module")
-def engine(folder: Path) -> TransformersEngine:
-    return TransformersEngine(folder, batch_size=8, decoding=Decoding(OUTPUT_LENGTH))
+def engine(directory: Path) -> InProcessEngine:
+    return InProcessEngine(directory, batch_size=8, decoding=Decoding(OUTPUT_LENGTH))
 
 
 def page(width: int, height: int, text: str) -> Image.Image:
@@ -39,7 +39,7 @@ def page(width: int, height: int, text: str) -> Image.Image:
     return image
 
 
-def test_loads_in_bfloat16_at_its_published_size(engine: TransformersEngine) -> None:
+def test_loads_in_bfloat16_at_its_published_size(engine: InProcessEngine) -> None:
     assert engine.dtype == torch.bfloat16
     parameters = sum(each.numel() for each in engine._model.parameters())
     assert parameters == pytest.approx(PUBLISHED_PARAMETERS, rel=0.01)
@@ -48,7 +48,7 @@ def test_loads_in_bfloat16_at_its_published_size(engine: TransformersEngine) -> 
 
 
 @pytest.mark.parametrize("resolution", RESOLUTIONS)
-def test_reads_pages_in_every_mode(engine: TransformersEngine, resolution: str) -> None:
+def test_reads_pages_in_every_mode(engine: InProcessEngine, resolution: str) -> None:
     pages = [page(1240, 1754, "A4"), page(600, 500, "small"), page(2000, 1000, "wide")]
     requests = [
         PageRequest(number, image, "markdown", resolution) for number, image in enumerate(pages)

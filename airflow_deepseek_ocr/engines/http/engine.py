@@ -14,7 +14,7 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type
 
 from airflow_deepseek_ocr.concurrency.event_loop_thread import Background
-from airflow_deepseek_ocr.concurrency.prefetch import Ahead
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
 from airflow_deepseek_ocr.engines.http.page_exchange import (
     EncodedPage,
     Images,
@@ -31,7 +31,7 @@ from airflow_deepseek_ocr.engines.http.responses import (
 from airflow_deepseek_ocr.engines.http.server_probe import (
     ask_capabilities,
     ask_modes,
-    prove_guard,
+    prove_no_repeat_ngram,
     require_device,
     require_forced,
 )
@@ -47,7 +47,7 @@ from airflow_deepseek_ocr.engines.http.session import (
     Wait,
 )
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
-    CALLER_HEADER,
+    CLIENT_HEADER,
     NO_PAGE_FILE,
     PUBLISHED_TABLE_CELLS,
     Capabilities,
@@ -57,11 +57,13 @@ from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     DeepSeekOCRError,
     DocumentError,
+    ErrorCode,
     UnavailableError,
+    error_code,
 )
 from airflow_deepseek_ocr.hardware.cpu_limits import usable_cores
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
 
 log = logging.getLogger(__name__)
 
@@ -119,7 +121,7 @@ class HttpEngine:
         """What the server can do, by its own account; the guard is proven.
 
         :raises UnavailableError: ``server_unreachable``, ``server_answer``, or what ``find`` raises.
-        :raises ConfigurationError: ``server_secret``, ``server_model``, ``server_revision``,
+        :raises ConfigurationError: ``api_key``, ``server_model``, ``server_revision``,
             ``server_guard``.
         """
         return self._meet()[1]
@@ -130,7 +132,7 @@ class HttpEngine:
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
-    ) -> Generator[PageReading, None, None]:
+    ) -> Generator[PageOutput, None, None]:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.read`.
 
         :raises UnavailableError: there is no server to be had; see also :meth:`capabilities`.
@@ -140,14 +142,14 @@ class HttpEngine:
         endpoint, capabilities = self._meet()
         bound = self._bound(capabilities)
         # None: a page is ready to be sent.
-        events: queue.SimpleQueue[Future[PageReading] | None] = queue.SimpleQueue()
-        in_flight: dict[Future[PageReading], PageRequest] = {}
+        events: queue.SimpleQueue[Future[PageOutput] | None] = queue.SimpleQueue()
+        in_flight: dict[Future[PageOutput], PageRequest] = {}
         finished, looked = 0, time.monotonic()
         told = looked
         with (
             Background() as background,
             self._session(background, endpoint, bound) as session,
-            Ahead(
+            Prefetcher(
                 requests,
                 lambda each: encode(each, self._capabilities_now(), session.endpoint),
                 min(bound, _ENCODED),
@@ -204,7 +206,7 @@ class HttpEngine:
                 if self._decoding.forced:
                     require_forced(capabilities)
                 if self._decoding.ngram_size:
-                    prove_guard(client, endpoint, capabilities, self._decoding)
+                    prove_no_repeat_ngram(client, endpoint, capabilities, self._decoding)
             self._met = endpoint, capabilities
         return self._met
 
@@ -227,7 +229,7 @@ class HttpEngine:
             raise RuntimeError("read() meets the server first")
         return self._met[1]
 
-    async def _read_page(self, session: Session, page: EncodedPage) -> PageReading:
+    async def _read_page(self, session: Session, page: EncodedPage) -> PageOutput:
         """A reading, whatever happens to this page alone.
 
         :raises DeepSeekOCRError: what concerns all pages: no server, wrong secret.
@@ -247,10 +249,10 @@ class HttpEngine:
         except UnreachableError as error:
             raise error.error from None
         except TryAgainError as error:
-            return PageReading(page.request.key, error=error.error)
+            return PageOutput(page.request.key, error=error.error)
         raise AssertionError("tenacity ends with an answer or an error")
 
-    async def _try(self, session: Session, page: EncodedPage, *, files: bool) -> PageReading:
+    async def _try(self, session: Session, page: EncodedPage, *, files: bool) -> PageOutput:
         async with session.turn() as sent:
             # The server may be replaced while a file is written for it.
             endpoint, client, capabilities = (
@@ -267,7 +269,7 @@ class HttpEngine:
                     "/v1/chat/completions",
                     content=_and_then(parts, image.on_sent),
                     headers={
-                        CALLER_HEADER: self._caller,
+                        CLIENT_HEADER: self._caller,
                         "Content-Type": "application/json",
                         "Content-Length": str(sum(map(len, parts))),
                     },
@@ -280,7 +282,7 @@ class HttpEngine:
         endpoint: Endpoint,
         page: EncodedPage,
         answer: AbstractAsyncContextManager[httpx.Response],
-    ) -> PageReading:
+    ) -> PageOutput:
         started = time.monotonic()
         try:
             async with answer as response:
@@ -291,10 +293,10 @@ class HttpEngine:
         except httpx.ConnectTimeout as error:
             raise UnreachableError(unreachable(endpoint, error)) from None
         except httpx.TimeoutException:
-            return PageReading(
+            return PageOutput(
                 page.request.key,
                 error=UnavailableError(
-                    "server_timeout",
+                    ErrorCode.SERVER_TIMEOUT,
                     f"The server did not read this page in {self._patience.page_s:g} s. Choose a "
                     "smaller resolution or maximum output length, or a faster device.",
                 ),
@@ -303,7 +305,7 @@ class HttpEngine:
             await session.renew(endpoint)
             raise BrokenError(
                 UnavailableError(
-                    "server_broken",
+                    ErrorCode.SERVER_BROKEN,
                     f"The connection to the server broke while it read this page "
                     f"({type(error).__name__}); see the server's log.",
                 )
@@ -319,48 +321,52 @@ class HttpEngine:
         page: EncodedPage,
         response: httpx.Response,
         content: bytes,
-    ) -> PageReading:
+    ) -> PageOutput:
         status, key = response.status_code, page.request.key
         code, message = said_in(content)
         said = endpoint.redact(f"{status} {message}".strip())
         if status == httpx.codes.TOO_MANY_REQUESTS:
-            full = UnavailableError("server_full", f"The server stayed full: {said}")
+            full = UnavailableError(ErrorCode.SERVER_FULL, f"The server stayed full: {said}")
             raise FullError(full, retry_after(response))
         if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             # A managed server that was replaced has another secret.
             if await session.renew(endpoint):
-                raise TryAgainError(UnavailableError("server_secret", said))
+                raise TryAgainError(UnavailableError(ErrorCode.SERVER_API_KEY, said))
             raise ConfigurationError(
-                "server_secret",
+                ErrorCode.SERVER_API_KEY,
                 f"The server refuses the secret ({status}). Set the connection's password to the one "
                 "the server was started with.",
             )
         if status >= 500:
             if response.headers.get("x-should-retry") == "false":
-                return PageReading(key, error=UnavailableError(code or "server_error", message))
+                return PageOutput(
+                    key, error=UnavailableError(error_code(code, ErrorCode.SERVER_ERROR), message)
+                )
             if status == httpx.codes.SERVICE_UNAVAILABLE:
                 await session.renew(endpoint)
             raise TryAgainError(
-                UnavailableError("server_error", f"The server failed on this page: {said}"),
+                UnavailableError(ErrorCode.SERVER_ERROR, f"The server failed on this page: {said}"),
                 retry_after(response),
             )
         if status == httpx.codes.NOT_FOUND:
             raise ConfigurationError(
-                "server_model", f"The server has no such model or address: {said}"
+                ErrorCode.SERVER_MODEL, f"The server has no such model or address: {said}"
             )
         if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-            return PageReading(
+            return PageOutput(
                 key,
                 error=DocumentError(
-                    "page_too_large",
+                    ErrorCode.PAGE_TOO_LARGE,
                     "The page is larger than the server takes. Render it with fewer dpi, or raise the "
                     "server's limit.",
                 ),
             )
-        refused = UnavailableError("server_refused", f"The server refused this page: {said}")
+        refused = UnavailableError(
+            ErrorCode.SERVER_REFUSED, f"The server refused this page: {said}"
+        )
         if code == NO_PAGE_FILE:
             raise NoFileError(refused)
-        return PageReading(key, error=refused)
+        return PageOutput(key, error=refused)
 
 
 async def _and_then(parts: Iterable[bytes], call: Callable[[], None]) -> AsyncIterator[bytes]:
@@ -370,7 +376,7 @@ async def _and_then(parts: Iterable[bytes], call: Callable[[], None]) -> AsyncIt
 
 
 @contextmanager
-def _cancelled_at_the_end(futures: Iterable[Future[PageReading]]) -> Generator[None, None, None]:
+def _cancelled_at_the_end(futures: Iterable[Future[PageOutput]]) -> Generator[None, None, None]:
     try:
         yield
     finally:
@@ -378,11 +384,11 @@ def _cancelled_at_the_end(futures: Iterable[Future[PageReading]]) -> Generator[N
             future.cancel()
 
 
-def _result(future: Future[PageReading], request: PageRequest) -> PageReading:
+def _result(future: Future[PageOutput], request: PageRequest) -> PageOutput:
     try:
         return future.result()
     except CancelledError:
         error: DeepSeekOCRError = UnavailableError(
-            "cancelled", "Nobody waits for this page any more."
+            ErrorCode.CANCELLED, "Nobody waits for this page any more."
         )
-        return PageReading(request.key, error=error)
+        return PageOutput(request.key, error=error)

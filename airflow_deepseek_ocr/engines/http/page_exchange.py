@@ -21,10 +21,10 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     chat_request,
 )
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.protocol.page_files import page_folder
-from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.engines.protocol.page_files import page_directory
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def encode(request: PageRequest, capabilities: Capabilities, endpoint: Endpoint)
     :raises ConfigurationError: ``server_mode``, ``server_prompt``: the server cannot read so.
     """
     capabilities.require(request.prompt, request.resolution)
-    as_file = capabilities.page_folder is not None and endpoint.socket_path is not None
+    as_file = capabilities.page_directory is not None and endpoint.socket_path is not None
     url = None if as_file else _data_url(request, capabilities, endpoint)
     return EncodedPage(request, url, prompt_line(request.prompt), request.image.size)
 
@@ -124,17 +124,17 @@ class Images:
         endpoint: Endpoint,
         on_taken: Callable[[], None],
     ) -> bytes | None:
-        socket, theirs = endpoint.socket_path, capabilities.page_folder
+        socket, theirs = endpoint.socket_path, capabilities.page_directory
         if socket is None or theirs is None or time.monotonic() < self._no_files_until:
             return None
-        folder, limit = page_folder(socket), capabilities.max_body_bytes
-        file = page_file(page.request.image, folder, limit=limit, on_taken=on_taken)
+        directory, limit = page_directory(socket), capabilities.max_body_bytes
+        file = page_file(page.request.image, directory, limit=limit, on_taken=on_taken)
         try:
             name = await stack.enter_async_context(file)
         except PageTooLargeError:
             return None  # which the server will say, as to everybody
         except OSError as error:
-            # With a server that is gone its folder is; the request will find that out.
+            # With a server that is gone its directory is; the request will find that out.
             there = not isinstance(error, FileNotFoundError) or socket.exists()
             # Others were being written at the same time.
             if there and time.monotonic() >= self._no_files_until:
@@ -143,7 +143,7 @@ class Images:
                     "For the next %.0f s pages go to the server within requests, which is slower: nothing "
                     "can be written to %s (%s).",
                     _NO_FILES_S,
-                    folder,
+                    directory,
                     error.strerror or error,
                 )
             return None
@@ -169,7 +169,7 @@ def request_body(
     """
     request = page.request
     most = min(decoding.max_output_length, request.max_output_length or decoding.max_output_length)
-    guard = request.guard or decoding
+    no_repeat_ngram = request.no_repeat_ngram or decoding
     if capabilities.context_length is not None and capabilities.version is None:
         # vLLM refuses what exceeds its context; a line has at most a token for each byte.
         prompt = capabilities.vision_tokens(request.resolution, *page.size)
@@ -181,7 +181,7 @@ def request_body(
         line=page.line,
         resolution=request.resolution if len(capabilities.modes) > 1 else None,
         max_tokens=most,
-        guard=(guard.ngram_size, guard.ngram_window),
+        no_repeat_ngram=(no_repeat_ngram.ngram_size, no_repeat_ngram.ngram_window),
         table_cells=table_cells,
         ignore_eos=decoding.forced,
     )
@@ -191,7 +191,7 @@ def request_body(
 
 def reading_of(
     page: EncodedPage, content: bytes, seconds: float, capabilities: Capabilities
-) -> PageReading:
+) -> PageOutput:
     """The reading in a server's answer; one with the error ``server_answer`` where there is none.
 
     :param page: the page that was sent.
@@ -207,7 +207,7 @@ def reading_of(
         vision = details.get("image_tokens")
         if vision is None:
             vision = capabilities.vision_tokens(request.resolution, *page.size)
-        return PageReading(
+        return PageOutput(
             key=request.key,
             text=str(choice["message"]["content"] or "").removesuffix(END_OF_TEXT),
             finish_reason=FinishReason(choice["finish_reason"]),
@@ -217,10 +217,10 @@ def reading_of(
             seconds=float(own.get("seconds", seconds)),
         )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
-        return PageReading(
+        return PageOutput(
             request.key,
             error=UnavailableError(
-                "server_answer",
+                ErrorCode.SERVER_RESPONSE,
                 f"The server's answer is no chat completion ({type(error).__name__}). Is it an "
                 "OpenAI-compatible server with DeepSeek-OCR?",
             ),

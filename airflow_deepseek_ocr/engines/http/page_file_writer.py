@@ -1,4 +1,4 @@
-"""Writes page images as files into the folder of a server on the same host."""
+"""Writes page images as files into the directory of a server on the same host."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PageTooLargeError(Exception):
 @asynccontextmanager
 async def page_file(
     image: Image.Image,
-    folder: Path,
+    directory: Path,
     *,
     limit: int | None,
     on_taken: Callable[[], None],
@@ -36,14 +36,14 @@ async def page_file(
     """The image in a file, for as long as the context is open, or until the server has taken it.
 
     :param image: RGB.
-    :param folder: the server's, as this process sees it.
+    :param directory: the server's, as this process sees it.
     :param limit: largest file it takes, in bytes; None for any.
     :param on_taken: called when the server has taken it, while the context is open.
     :return: the file's name.
     :raises PageTooLargeError: the file would be larger than ``limit``.
-    :raises OSError: there is no such folder for this process, or no space in it.
+    :raises OSError: there is no such directory for this process, or no space in it.
     """
-    path, given_up = folder / secrets.token_hex(NAME_BYTES), threading.Event()
+    path, given_up = directory / secrets.token_hex(NAME_BYTES), threading.Event()
     watch: asyncio.Task[None] | None = None
     try:
         await in_thread(lambda: _write(image, path, limit, given_up))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 
 #: Largest answer, in bytes: 8,192 tokens have less than a tenth.
 _MOST_ANSWER_BYTES = 16 << 20
@@ -48,12 +48,12 @@ def unreachable(endpoint: Endpoint, error: Exception) -> UnavailableError:
     """The error of a server that there is no connection to, or that does not answer."""
     if isinstance(error, httpx.ReadTimeout):
         return UnavailableError(
-            "server_unreachable",
+            ErrorCode.SERVER_UNREACHABLE,
             f"{endpoint.socket_path or endpoint.url} did not answer in time. Is it busy, or is another "
             "program at host and port of the connection?",
         )
     return UnavailableError(
-        "server_unreachable",
+        ErrorCode.SERVER_UNREACHABLE,
         f"No connection to {endpoint.socket_path or endpoint.url} ({type(error).__name__}). Is the "
         "server running, and are host and port of the connection right?",
     )

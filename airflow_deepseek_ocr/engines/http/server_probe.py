@@ -11,7 +11,7 @@ from airflow_deepseek_ocr.engines.http.image_encoding import data_url
 from airflow_deepseek_ocr.engines.http.responses import unreachable
 from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities, chat_request
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS
 from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, RESOLUTIONS
@@ -37,7 +37,7 @@ def ask_capabilities(
     :param model: the name the server must serve it by.
     :param revision: what it must serve, as far as it says; empty for any.
     :raises UnavailableError: ``server_unreachable``, ``server_answer``.
-    :raises ConfigurationError: ``server_secret``, ``server_model``, ``server_revision``.
+    :raises ConfigurationError: ``api_key``, ``server_model``, ``server_revision``.
     """
     cards = _get_json(client, endpoint, "/v1/models").get("data")
     try:
@@ -48,14 +48,14 @@ def ask_capabilities(
         if each.model == model:
             if each.revision and revision and each.revision != revision:
                 raise ConfigurationError(
-                    "server_revision",
+                    ErrorCode.SERVER_REVISION,
                     f"The server serves revision {each.revision} of {model}, the connection asks for "
                     f"{revision}: set the connection's revision, or start the server with the other.",
                 )
             return each
     names = ", ".join(each.model for each in served) or "none"
     raise ConfigurationError(
-        "server_model",
+        ErrorCode.SERVER_MODEL,
         f"The server at {endpoint.url} does not serve {model!r}. Models there: {names}. Set the "
         "connection's model to one of these.",
     )
@@ -70,7 +70,7 @@ def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabiliti
     :param client: for the endpoint.
     :param capabilities: what the server says; see :func:`ask_capabilities`.
     :raises UnavailableError: ``server_unreachable``, ``server_answer``.
-    :raises ConfigurationError: ``server_secret``.
+    :raises ConfigurationError: ``api_key``.
     """
     if capabilities.version is not None:
         return capabilities
@@ -80,7 +80,7 @@ def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabiliti
         line=PROMPTS["free"].template,
         resolution=_PROBE_MODE.name,
         max_tokens=1,
-        guard=(0, 0),
+        no_repeat_ngram=(0, 0),
         table_cells=(),
     )
     answer = _json(client, endpoint, "POST", _CHAT, refusal={}, json=body)
@@ -109,7 +109,7 @@ def require_device(capabilities: Capabilities, device: str, dtype: str) -> None:
     if None in has or "" in has or asked <= has:
         return
     raise ConfigurationError(
-        "server_device",
+        ErrorCode.SERVER_DEVICE,
         f"The server of this host computes on {capabilities.device} in {capabilities.dtype}, the connection "
         f"asks for {device} and {dtype}. Does the server's torch find the GPU? Then stop the server "
         "(airflow-deepseek-ocr stop --all), or let the connection say auto.",
@@ -124,14 +124,15 @@ def require_forced(capabilities: Capabilities) -> None:
     """
     if capabilities.version is not None and not capabilities.ignores_end:
         raise ConfigurationError(
-            "server_end", "The server ends texts where the model does. Start it with --ignore-end."
+            ErrorCode.SERVER_END,
+            "The server ends texts where the model does. Start it with --ignore-end.",
         )
 
 
-def prove_guard(
+def prove_no_repeat_ngram(
     client: httpx.Client, endpoint: Endpoint, capabilities: Capabilities, decoding: Decoding
 ) -> None:
-    """Raise unless the server applies the guard against repetitions.
+    """Raise unless the server applies the no-repeat-n-gram constraint.
 
     A server that does not say so is asked to write a token that it is forced to repeat, with bigrams
     that must not repeat: the guard, where it is active, is stronger.
@@ -142,12 +143,12 @@ def prove_guard(
     :raises UnavailableError: ``server_unreachable``, ``server_answer``.
     """
     wanted = (decoding.ngram_size, decoding.ngram_window)
-    if capabilities.guard is not None:
-        if capabilities.guard != wanted:
+    if capabilities.no_repeat_ngram is not None:
+        if capabilities.no_repeat_ngram != wanted:
             raise ConfigurationError(
-                "server_guard",
-                f"The server's guard against repetitions is {capabilities.guard}, not {wanted} (n-gram "
-                "and window): use a server of the same version of this package.",
+                ErrorCode.SERVER_NO_REPEAT_NGRAM,
+                f"The server's no-repeat-n-gram constraint is {capabilities.no_repeat_ngram}, not {wanted} "
+                "(n-gram and window): use a server of the same version of this package.",
             )
         return
     body = chat_request(
@@ -156,7 +157,7 @@ def prove_guard(
         line=PROMPTS["free"].template,
         resolution=_PROBE_MODE.name if _PROBE_MODE.name in capabilities.modes else None,
         max_tokens=_PROBE_TOKENS,
-        guard=_PROBE_NGRAM,
+        no_repeat_ngram=_PROBE_NGRAM,
         table_cells=(),
     ) | {
         "logit_bias": {str(_FORCED_TOKEN): _BIAS},
@@ -172,8 +173,8 @@ def prove_guard(
         raise _no_answer(endpoint, type(error).__name__) from None
     if len(written) > 2 and len(set(written[:3])) == 1:
         raise ConfigurationError(
-            "server_guard",
-            "The server applies no guard against repetitions, without which the model falls into "
+            ErrorCode.SERVER_NO_REPEAT_NGRAM,
+            "The server applies no no-repeat-n-gram constraint, without which the model falls into "
             "loops. Start vLLM with: --logits-processors "
             "vllm.model_executor.models.deepseek_ocr:NGramPerReqLogitsProcessor",
         )
@@ -208,13 +209,14 @@ def _json(
         raise unreachable(endpoint, error) from None
     if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
         raise ConfigurationError(
-            "server_secret",
+            ErrorCode.SERVER_API_KEY,
             f"The server at {endpoint.url} refuses the secret ({response.status_code}). Set the "
             "connection's password to the one the server was started with.",
         )
     if response.status_code >= 500:
         raise UnavailableError(
-            "server_unreachable", f"The server at {endpoint.url} answers {response.status_code}."
+            ErrorCode.SERVER_UNREACHABLE,
+            f"The server at {endpoint.url} answers {response.status_code}.",
         )
     if refusal is not None and response.status_code in _REFUSALS:
         return refusal
@@ -229,7 +231,7 @@ def _json(
 
 def _no_answer(endpoint: Endpoint, reason: str) -> UnavailableError:
     return UnavailableError(
-        "server_answer",
+        ErrorCode.SERVER_RESPONSE,
         f"{endpoint.url} does not answer as an OpenAI-compatible server ({reason}). Check host and "
         "port of the connection.",
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 #: own default).
 BLOCK = 128
 #: The block that belongs to nobody: what slots that are done write goes there.
-SCRAP = 0
+NULL_BLOCK = 0
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class BlockPool:
     """
 
     def __init__(self, blocks: int) -> None:
-        self._free = list(range(blocks - 1, SCRAP, -1))
+        self._free = list(range(blocks - 1, NULL_BLOCK, -1))
         self._held: dict[int, list[int]] = {}
 
     @property

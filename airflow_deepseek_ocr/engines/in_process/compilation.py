@@ -21,20 +21,20 @@ _VARIANTS = 64
 
 
 def use_compiler_cache() -> None:
-    """Keep what is compiled in our cache folder, for processes to come.
+    """Keep what is compiled in our cache directory, for processes to come.
 
-    Where the environment names a folder, that stays; where ours cannot be written to, torch's own does.
+    Where the environment names a directory, that stays; where ours cannot be written to, torch's own does.
     """
     if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
         return
     try:
-        folder = default_cache_dir() / "compiled"
-        folder.mkdir(parents=True, exist_ok=True)
+        directory = default_cache_dir() / "compiled"
+        directory.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):  # a user may have no home at all
         return
-    if os.access(folder, os.W_OK):
-        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder)
-        os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
+    if os.access(directory, os.W_OK):
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(directory)
+        os.environ.setdefault("TRITON_CACHE_DIR", str(directory / "triton"))
 
 
 class LayerCompiler:

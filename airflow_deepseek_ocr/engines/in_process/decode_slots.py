@@ -24,9 +24,12 @@ from airflow_deepseek_ocr.engines.in_process.kv_cache import (
     VisibleBlocks,
     use_fused_attention,
 )
-from airflow_deepseek_ocr.engines.in_process.no_repeat_ngram import NO_TOKEN, NgramGuard
+from airflow_deepseek_ocr.engines.in_process.no_repeat_ngram import (
+    NO_TOKEN,
+    NoRepeatNgramConstraint,
+)
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens
-from airflow_deepseek_ocr.ocr.decoding import MOST_WINDOW, Decoding, Guard
+from airflow_deepseek_ocr.ocr.decoding import MOST_WINDOW, Decoding, NoRepeatNgram
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +49,7 @@ class Text:
     ended: bool
 
 
-class Slots:
+class DecodeSlots:
     """The decoder's state for all slots.
 
     :param model: the loaded model, on the device where all of this happens.
@@ -93,7 +96,7 @@ class Slots:
         self._pool = BlockPool(blocks)
         self._cache = KeyValueCache(model.config.text_config, blocks, self._position, weights)
         widest = max(decoding.ngram_window, MOST_WINDOW)
-        self._guard = NgramGuard(count, widest, tokens.table_cells, device)
+        self._no_repeat_ngram = NoRepeatNgramConstraint(count, widest, tokens.table_cells, device)
         # The widest window before the text, so that each guard always finds a full one; one column
         # behind it, into which the slots that are done write.
         self._before = widest
@@ -140,7 +143,7 @@ class Slots:
         embeddings: torch.Tensor,
         lengths: Sequence[int],
         budgets: Sequence[int],
-        guards: Sequence[Guard | None] | None = None,
+        no_repeat_ngrams: Sequence[NoRepeatNgram | None] | None = None,
     ) -> None:
         """Let pages take slots: run the decoder over their prompts and write their first tokens.
 
@@ -152,16 +155,25 @@ class Slots:
         """
         usual = (self._decoding.ngram_size, self._decoding.ngram_window)
         numbers = [
-            (slot, length, budget, *((guard.ngram_size, guard.ngram_window) if guard else usual))
-            for slot, length, budget, guard in zip(
-                slots, lengths, budgets, guards or [None] * len(slots), strict=True
+            (
+                slot,
+                length,
+                budget,
+                *(
+                    (no_repeat_ngram.ngram_size, no_repeat_ngram.ngram_window)
+                    if no_repeat_ngram
+                    else usual
+                ),
+            )
+            for slot, length, budget, no_repeat_ngram in zip(
+                slots, lengths, budgets, no_repeat_ngrams or [None] * len(slots), strict=True
             )
         ]
         rows, ends, budget, sizes, windows = to_device(numbers, embeddings.device).unbind(1)
         self._text[rows] = NO_TOKEN
         self._position[rows], self._written[rows], self._budget[rows] = ends, 0, budget
         self._ended[rows], self._done[rows] = False, False
-        self._guard.begin(rows, sizes, windows)
+        self._no_repeat_ngram.begin(rows, sizes, windows)
         places = self._columns[: embeddings.shape[1]]
         # What padding leaves in the cache stands behind the prompt's end, where each column is
         # written before it is read, or in the scrap block.
@@ -235,9 +247,9 @@ class Slots:
         states = self._run(embeddings, self._position[rows, None], mask, caches, call)
         logits = self._head(torch.empty_like(states[:, 0]).index_copy_(0, rows, states[:, 0]))
         recent = self._text[:count].gather(1, self._written[:count, None] + self._window)
-        banned = self._guard.banned(recent, logits.shape[1])
+        banned = self._no_repeat_ngram.banned(recent, logits.shape[1])
         tokens = logits.masked_fill(banned, float("-inf")).argmax(-1)
-        self._guard.wrote(recent, tokens)
+        self._no_repeat_ngram.wrote(recent, tokens)
         # Slots that are done look at one column, and need no more of the GPU's time.
         self._position[:count].add_(1).mul_(~self._done[:count])
         self._write(self._rows[:count], tokens)

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 #: Name of the time between two phases.
-WAITING = "waiting"
+IDLE = "waiting"
 #: Phases whose marks are kept before they are looked at: a mark is known when the device has passed it.
 _MOST_MARKS = 4096
 
@@ -44,7 +44,7 @@ class PhaseClock:
             end = _Mark(self._device)
             with self._lock:
                 if self._last is not None:
-                    self._spans.append((WAITING, self._last, begin))
+                    self._spans.append((IDLE, self._last, begin))
                 self._spans.append((name, begin, end))
                 self._last = end
                 self._add_up()

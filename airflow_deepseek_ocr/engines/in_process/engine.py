@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from airflow_deepseek_ocr.concurrency.prefetch import Ahead
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
 from airflow_deepseek_ocr.engines.in_process.block_pool import count_blocks
 from airflow_deepseek_ocr.engines.in_process.capacity import Capacity, capacity
 from airflow_deepseek_ocr.engines.in_process.compilation import (
@@ -21,19 +21,19 @@ from airflow_deepseek_ocr.engines.in_process.compilation import (
     compile_vision,
     use_compiler_cache,
 )
-from airflow_deepseek_ocr.engines.in_process.decode_slots import Slots
+from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
 from airflow_deepseek_ocr.engines.in_process.device_timing import PhaseClock, as_shares
 from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage, PromptEmbedder
 from airflow_deepseek_ocr.engines.in_process.scheduler import (
-    ContinuousBatch,
+    Scheduler,
     clear_after,
     page_error,
 )
-from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens, load_checkpoint
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from airflow_deepseek_ocr.ocr.resolution import (
     MOST_VISION_TOKENS,
@@ -58,28 +58,28 @@ class _Kept:
     """Slots for the next call, if it decodes alike, and the pages that see the vision tower together."""
 
     decoding: Decoding
-    slots: Slots
+    slots: DecodeSlots
     vision_pages: int
 
 
-class TransformersEngine:
+class InProcessEngine:
     """DeepSeek-OCR loaded into this process.
 
-    :param folder: a complete model folder in the published layout.
+    :param directory: a complete model directory in the published layout.
     :param device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     :param dtype: ``auto`` (bfloat16 on a GPU, float32 on a CPU), ``bfloat16``, ``float16``,
         ``float32``.
     :param batch_size: most pages read at once; None lets the free memory decide.
     :param decoding: how text is generated.
     :param compiled: whether the layers are compiled; None for a GPU alone. The first process on a host
-        takes a minute for it, later ones find it in the cache folder.
+        takes a minute for it, later ones find it in the cache directory.
     :raises UnavailableError: ``model_missing``, ``model_incomplete``.
     :raises ConfigurationError: ``device``, ``dtype``, ``model_config``, ``model_tokenizer``.
     """
 
     def __init__(
         self,
-        folder: Path,
+        directory: Path,
         *,
         device: str = "auto",
         dtype: str = "auto",
@@ -93,7 +93,7 @@ class TransformersEngine:
         self.batch_size = batch_size
         self.decoding = decoding or Decoding()
         started = time.monotonic()
-        self._model, self._tokenizer = load_checkpoint(folder, self.device, self.dtype)
+        self._model, self._tokenizer = load_checkpoint(directory, self.device, self.dtype)
         self._tokens = SpecialTokens.of(self._tokenizer)
         self._embed = PromptEmbedder(self._model, self._tokens)
         self.clock = PhaseClock(self._model.device)
@@ -106,17 +106,17 @@ class TransformersEngine:
             compile_vision(self._model.model.vision_tower, self._compiler)
         self._kept: _Kept | None = None
         seconds = time.monotonic() - started
-        log.info("Loaded %s on %s in %.1f s", folder.name, self.device, seconds)
+        log.info("Loaded %s on %s in %.1f s", directory.name, self.device, seconds)
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
-    ) -> Generator[PageReading, None, None]:
+    ) -> Generator[PageOutput, None, None]:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.read`.
 
         :raises UnavailableError: ``out_of_memory`` if the GPU cannot hold even one slot.
         """
         kept = self._take_slots()
-        batch = ContinuousBatch(
+        batch = Scheduler(
             kept.slots,
             vision_pages=kept.vision_pages,
             embed=self._embed,
@@ -129,7 +129,9 @@ class TransformersEngine:
         )
         before, anew = self.clock.seconds(), self.begun_anew
         workers = min(_MOST_PREPARING, os.cpu_count() or 1) if self._on_gpu else 1
-        with Ahead(requests, self._prepare, bound=2 * kept.vision_pages, workers=workers) as pages:
+        with Prefetcher(
+            requests, self._prepare, bound=2 * kept.vision_pages, workers=workers
+        ) as pages:
             try:
                 yield from batch.read(pages, progress)
             finally:
@@ -204,7 +206,7 @@ class TransformersEngine:
         count, blocks = fits.slots, fits.blocks
         while True:
             try:
-                slots = Slots(
+                slots = DecodeSlots(
                     self._model,
                     self._tokens,
                     count,
@@ -218,31 +220,31 @@ class TransformersEngine:
                 clear_after(error)
                 if count == 1:
                     raise UnavailableError(
-                        "out_of_memory",
+                        ErrorCode.OUT_OF_MEMORY,
                         f"A page of up to {self.page_length:,} tokens does not fit into the GPU's free "
                         "memory; free it, or lower the maximum output length.",
                     ) from None
                 count, blocks = count // 2, blocks and blocks // 2
 
-    def _prepare(self, request: PageRequest) -> PreparedPage | PageReading:
+    def _prepare(self, request: PageRequest) -> PreparedPage | PageOutput:
         try:
             views = prepare(request.image, get_resolution(request.resolution))
             line = self._tokenizer.encode(
                 "\n" + prompt_line(request.prompt), add_special_tokens=False
             )
         except Exception as error:
-            return PageReading(request.key, error=page_error(error))
+            return PageOutput(request.key, error=page_error(error))
         image = [self._tokens.image] * views.vision_tokens
         ids = [self._tokens.bos, *image, *line]
         if len(ids) >= self.page_length:
-            return PageReading(request.key, error=self._too_long(len(ids)))
+            return PageOutput(request.key, error=self._too_long(len(ids)))
         # The views are all that is needed of the image, which may be ten times as large.
         request = replace(request, image=_NO_IMAGE)
         return PreparedPage(request, views, ids)
 
     def _too_long(self, tokens: int) -> ConfigurationError:
         return ConfigurationError(
-            "prompt_text",
+            ErrorCode.PROMPT_TEXT,
             f"The prompt takes {tokens:,} tokens with the image, and a page may take {self.page_length:,} in "
             "all; ask for a shorter text, or raise the maximum output length.",
         )
@@ -265,13 +267,13 @@ def resolve_device(name: str) -> str:
         device = torch.device(name)
     except RuntimeError as error:
         raise ConfigurationError(
-            "device", f"Device {name!r} is unknown; use auto, cpu, cuda or cuda:N."
+            ErrorCode.DEVICE, f"Device {name!r} is unknown; use auto, cpu, cuda or cuda:N."
         ) from error
     if device.type not in ("cpu", "cuda") or (
         device.type == "cuda" and (device.index or 0) >= gpus
     ):
         raise ConfigurationError(
-            "device",
+            ErrorCode.DEVICE,
             f"Device {name!r} is not on this host, which has {gpus} usable GPUs; use auto.",
         )
     return name
@@ -292,5 +294,5 @@ def resolve_dtype(name: str, on_gpu: bool) -> torch.dtype:
         return types[name]
     except KeyError:
         raise ConfigurationError(
-            "dtype", f"There is no dtype {name!r}. Use one of: {', '.join(types)}."
+            ErrorCode.DTYPE, f"There is no dtype {name!r}. Use one of: {', '.join(types)}."
         ) from None

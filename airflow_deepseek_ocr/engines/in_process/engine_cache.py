@@ -12,14 +12,14 @@ from airflow_deepseek_ocr.exceptions import MissingExtraError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 
 if TYPE_CHECKING:
-    from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+    from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 
 
 @dataclass(frozen=True)
-class LocalEngineKey:
-    """What tells one engine from another; see :class:`TransformersEngine`."""
+class EngineKey:
+    """What tells one engine from another; see :class:`InProcessEngine`."""
 
-    folder: Path
+    directory: Path
     device: str
     dtype: str
     batch_size: int | None
@@ -27,10 +27,10 @@ class LocalEngineKey:
 
 
 _lock = threading.Lock()
-_current: tuple[LocalEngineKey, TransformersEngine] | None = None
+_current: tuple[EngineKey, InProcessEngine] | None = None
 
 
-def get_local_engine(key: LocalEngineKey) -> TransformersEngine:
+def cached_engine(key: EngineKey) -> InProcessEngine:
     """The engine for ``key``, loaded if it is not the one at hand.
 
     An engine with other settings is closed first: two models rarely fit one GPU.
@@ -46,7 +46,7 @@ def get_local_engine(key: LocalEngineKey) -> TransformersEngine:
                 return _current[1]
             _release()
         engine = _engine_class()(
-            key.folder,
+            key.directory,
             device=key.device,
             dtype=key.dtype,
             batch_size=key.batch_size,
@@ -56,7 +56,7 @@ def get_local_engine(key: LocalEngineKey) -> TransformersEngine:
         return engine
 
 
-def release_local_engine() -> None:
+def release_cached_engine() -> None:
     """Close the engine at hand, if there is one, and free its memory."""
     with _lock:
         _release()
@@ -69,9 +69,9 @@ def _release() -> None:
         _current = None
 
 
-def _engine_class() -> Callable[..., TransformersEngine]:
+def _engine_class() -> Callable[..., InProcessEngine]:
     try:
-        from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+        from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "transformers") from error
-    return TransformersEngine
+    return InProcessEngine

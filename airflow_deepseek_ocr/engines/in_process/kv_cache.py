@@ -16,7 +16,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from airflow_deepseek_ocr.engines.in_process.block_pool import BLOCK, SCRAP, Grant
+from airflow_deepseek_ocr.engines.in_process.block_pool import BLOCK, NULL_BLOCK, Grant
 from airflow_deepseek_ocr.engines.in_process.device_transfer import to_device
 
 #: Name of :func:`_attend` among transformers' attention functions.
@@ -99,7 +99,7 @@ class KeyValueCache:
         slots = len(position)
 
         def numbers(*shape: int) -> torch.Tensor:
-            return torch.full(shape, SCRAP, dtype=torch.int32, device=like.device)
+            return torch.full(shape, NULL_BLOCK, dtype=torch.int32, device=like.device)
 
         #: (slots, blocks): the block at each place of a slot's row. Rows are shorter; flex attention
         #: wants a place for each block that there is.
@@ -117,15 +117,15 @@ class KeyValueCache:
         slots, places, blocks = to_device(numbers, self.table.device).unbind(1)
         self.table[slots, places] = blocks.int()
         self.place[slots, blocks] = places.int()
-        self.place[slots, SCRAP] = _NOWHERE
+        self.place[slots, NULL_BLOCK] = _NOWHERE
 
     def release(self, slots: Sequence[int]) -> None:
         """Take all blocks from slots, which write to nowhere from now on."""
         rows = to_device(list(slots), self.table.device)
-        self.table[rows] = SCRAP
+        self.table[rows] = NULL_BLOCK
         self.place[rows] = _NOWHERE
         # A softmax over nothing would be no number, and spread from the scrap block.
-        self.place[rows, SCRAP] = 0
+        self.place[rows, NULL_BLOCK] = 0
 
     def prefill(self, rows: torch.Tensor, places: torch.Tensor) -> list[PrefillCache]:
         """Each layer's, for prompts that come in.

@@ -14,11 +14,11 @@ from __future__ import annotations
 
 import torch
 
-#: Stands for "no token yet" in :class:`NgramGuard`.
+#: Stands for "no token yet" in :class:`NoRepeatNgramConstraint`.
 NO_TOKEN = -1
 
 
-class NgramGuard:
+class NoRepeatNgramConstraint:
     """The guards of a batch of texts; nothing here waits for the device.
 
     :param rows: texts in the batch.

@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 
 import torch
 
-from airflow_deepseek_ocr.concurrency.prefetch import Ahead
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
 from airflow_deepseek_ocr.engines.in_process.block_pool import count_blocks
-from airflow_deepseek_ocr.engines.in_process.decode_slots import Look, Slots, Text
+from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots, Look, Text
 from airflow_deepseek_ocr.engines.in_process.device_timing import PhaseClock
 from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage
-from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.engine_protocol import (
     FinishReason,
-    PageReading,
+    PageOutput,
     PageRequest,
     Progress,
 )
@@ -47,7 +47,7 @@ class _Shared:
     done: int = 0
 
 
-class ContinuousBatch:
+class Scheduler:
     """Reads pages through a fixed number of slots.
 
     :param slots: the decoder's state.
@@ -64,7 +64,7 @@ class ContinuousBatch:
 
     def __init__(
         self,
-        slots: Slots,
+        slots: DecodeSlots,
         *,
         vision_pages: int,
         embed: Callable[[Sequence[PreparedPage]], torch.Tensor],
@@ -85,9 +85,9 @@ class ContinuousBatch:
 
     def read(
         self,
-        pages: Ahead[PageRequest, PreparedPage | PageReading],
+        pages: Prefetcher[PageRequest, PreparedPage | PageOutput],
         progress: Callable[[Progress], None] | None = None,
-    ) -> Iterator[PageReading]:
+    ) -> Iterator[PageOutput]:
         """Readings of all pages, in the order in which they end.
 
         :param pages: prepared, or already failed.
@@ -116,14 +116,14 @@ class ContinuousBatch:
         return bool(self._pages.waiting or self._pages.alone or self._pages.running)
 
     def _round(
-        self, pages: Ahead[PageRequest, PreparedPage | PageReading]
-    ) -> Iterator[PageReading]:
+        self, pages: Prefetcher[PageRequest, PreparedPage | PageOutput]
+    ) -> Iterator[PageOutput]:
         """Take what is ready, let one group enter, write a few tokens."""
         while not pages.over and len(self._pages.waiting) < 2 * self.vision_pages:
             taken = pages.take(wait=not self._unfinished())
             if taken is None:
                 break
-            if isinstance(taken, PageReading):
+            if isinstance(taken, PageOutput):
                 yield taken
             else:
                 self._pages.waiting.append(taken)
@@ -172,19 +172,19 @@ class ContinuousBatch:
         room = self._slots.length - len(page.prompt_ids)
         return max(1, min(asked, self._most_tokens, room))
 
-    def _give_up_cancelled(self) -> Iterator[PageReading]:
+    def _give_up_cancelled(self) -> Iterator[PageOutput]:
         pages = self._pages
         for queue in (pages.waiting, pages.alone):
             for page in [page for page in queue if page.request.cancelled()]:
                 queue.remove(page)
-                yield PageReading(page.key, error=_cancelled())
+                yield PageOutput(page.key, error=_cancelled())
         for slot, page in list(pages.running.items()):
             if page.request.cancelled():
                 self._slots.leave([slot])
                 del pages.running[slot]
-                yield PageReading(page.key, error=_cancelled())
+                yield PageOutput(page.key, error=_cancelled())
 
-    def _enter(self, group: list[PreparedPage]) -> Iterator[PageReading]:
+    def _enter(self, group: list[PreparedPage]) -> Iterator[PageOutput]:
         started = time.monotonic()
         free = [slot for slot in range(self._slots.count) if slot not in self._pages.running]
         taken = dict(zip(free, group, strict=False))
@@ -193,16 +193,16 @@ class ContinuousBatch:
         try:
             if not self._slots.provide(dict(zip(taken, lengths, strict=True))):
                 raise RuntimeError("the key-value cache has no room for pages that were let in")
-            guards = [page.request.guard for page in group]
+            no_repeat_ngrams = [page.request.no_repeat_ngram for page in group]
             with self._clock.phase("vision"):
                 embeddings = self._embed(group)
             with self._clock.phase("prefill"):
-                self._slots.enter(list(taken), embeddings, lengths, budgets, guards)
+                self._slots.enter(list(taken), embeddings, lengths, budgets, no_repeat_ngrams)
         except Exception as error:
             self._slots.leave(list(taken))
             clear_after(error)
             if len(group) == 1:
-                yield PageReading(group[0].key, error=page_error(error))
+                yield PageOutput(group[0].key, error=page_error(error))
                 return
             half = (len(group) + 1) // 2
             if isinstance(error, torch.OutOfMemoryError):
@@ -216,7 +216,7 @@ class ContinuousBatch:
             page.seconds += (time.monotonic() - started) / len(group)
         self._pages.running.update(taken)
 
-    def _write(self) -> Iterator[PageReading]:
+    def _write(self) -> Iterator[PageOutput]:
         running, started = self._pages.running, time.monotonic()
         try:
             self._make_room()
@@ -239,7 +239,7 @@ class ContinuousBatch:
         self._slots.leave([slot for slot, _, _ in finished])
         for slot, written, text in finished:
             page = running.pop(slot)
-            yield PageReading(
+            yield PageOutput(
                 key=page.key,
                 text=text,
                 finish_reason=FinishReason.STOP if written.ended else FinishReason.LENGTH,
@@ -277,7 +277,7 @@ class ContinuousBatch:
         same = [slot for slot, page in then.items() if running.get(slot) is page]
         return list(look.finished(same).items())
 
-    def _after_failure(self, error: Exception) -> Iterator[PageReading]:
+    def _after_failure(self, error: Exception) -> Iterator[PageOutput]:
         """Begin the running pages anew: fewer at once if memory ran out, else each by itself."""
         pages = list(self._pages.running.values())
         self._slots.leave(list(self._pages.running))
@@ -285,7 +285,7 @@ class ContinuousBatch:
         self._pages.looks.clear()
         clear_after(error)
         if len(pages) == 1:
-            yield PageReading(pages[0].key, error=page_error(error))
+            yield PageOutput(pages[0].key, error=page_error(error))
         elif isinstance(error, torch.OutOfMemoryError):
             self._usable, self._calm = max(1, len(pages) // 2), 0
             log.warning("Out of memory; for now %d pages at once.", self._usable)
@@ -312,7 +312,7 @@ def clear_after(error: Exception) -> None:
 
 
 def _cancelled() -> DeepSeekOCRError:
-    return UnavailableError("cancelled", "Nobody waits for this page any more.")
+    return UnavailableError(ErrorCode.CANCELLED, "Nobody waits for this page any more.")
 
 
 def page_error(error: Exception) -> DeepSeekOCRError:
@@ -321,10 +321,10 @@ def page_error(error: Exception) -> DeepSeekOCRError:
         return error
     if isinstance(error, torch.OutOfMemoryError):
         return UnavailableError(
-            "out_of_memory",
+            ErrorCode.OUT_OF_MEMORY,
             "The GPU's memory does not hold even one page; free it, or choose a smaller resolution.",
         )
     log.exception("A page could not be read.", exc_info=error)
     return UnavailableError(
-        "engine_error", f"The model failed on this page: {type(error).__name__}: {error}"
+        ErrorCode.ENGINE_ERROR, f"The model failed on this page: {type(error).__name__}: {error}"
     )

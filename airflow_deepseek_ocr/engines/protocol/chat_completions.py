@@ -2,7 +2,7 @@
 that the format lacks.
 
 Where a field of vLLM's says it already, it is used: ``mm_processor_kwargs.resolution`` names the
-resolution mode, ``vllm_xargs`` the guard against repetitions (as vLLM's own logits processor for
+resolution mode, ``vllm_xargs`` the no-repeat-n-gram constraint (as vLLM's own logits processor for
 DeepSeek-OCR takes it), ``skip_special_tokens`` must be false.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
 from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, RESOLUTIONS
@@ -20,7 +20,7 @@ from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, RESOLUTIONS
 #: Key of this package's own fields, in a model's card and in an answer.
 OWN = "deepseek_ocr"
 #: Names who sends a page, such as a task: a server of ours serves all callers alike.
-CALLER_HEADER = "X-DeepSeek-OCR-Caller"
+CLIENT_HEADER = "X-DeepSeek-OCR-Caller"
 #: Code of the answer to a page whose file is not there.
 NO_PAGE_FILE = "page_file"
 #: Tiles that vLLM cuts a page into at most (``MAX_CROPS`` in its processor for DeepSeek-OCR).
@@ -42,7 +42,7 @@ class Capabilities:
     :param modes: resolution modes a request may name.
     :param prompts: prompts it knows; empty if it takes any line.
     :param revision: the model's; None if the server does not say.
-    :param guard: (n, window) of the guard against repetitions that it is known to apply; None if a
+    :param guard: (n, window) of the no-repeat-n-gram constraint that it is known to apply; None if a
         request has to ask for it and the server may ignore that.
     :param max_tiles: tiles that gundam cuts a page into at most.
     :param context_length: tokens a page may take, its prompt included; None if it does not say.
@@ -53,15 +53,15 @@ class Capabilities:
     :param dtype: its number format, likewise.
     :param ignores_end: it was started so that its texts have their greatest length; see
         :class:`~airflow_deepseek_ocr.ocr.decoding.Decoding`.
-    :param page_folder: URL of the folder where a server of ours on this host takes pages as files; None on
-        others.
+    :param page_directory: URL of the directory where a server of ours on this host takes pages as
+        files; None on others.
     """
 
     model: str
     modes: tuple[str, ...] = ("gundam",)
     prompts: tuple[str, ...] = ()
     revision: str | None = None
-    guard: tuple[int, int] | None = None
+    no_repeat_ngram: tuple[int, int] | None = None
     max_tiles: int = VLLM_MAX_TILES
     context_length: int | None = None
     pages: int | None = None
@@ -70,7 +70,7 @@ class Capabilities:
     device: str | None = None
     dtype: str | None = None
     ignores_end: bool = False
-    page_folder: str | None = None
+    page_directory: str | None = None
 
     @classmethod
     def of_card(cls, card: Mapping[str, Any]) -> Capabilities:
@@ -85,7 +85,7 @@ class Capabilities:
             modes=tuple(map(str, own.get("modes", ("gundam",)))),
             prompts=tuple(map(str, own.get("prompts", ()))),
             revision=own.get("revision"),
-            guard=_pair(own.get("guard")),
+            no_repeat_ngram=_pair(own.get("no_repeat_ngram")),
             max_tiles=int(own.get("max_tiles", VLLM_MAX_TILES)),
             context_length=None if length is None else int(length),
             pages=_number(own.get("pages")),
@@ -94,7 +94,7 @@ class Capabilities:
             device=own.get("device"),
             dtype=own.get("dtype"),
             ignores_end=bool(own.get("ignores_end", False)),
-            page_folder=own.get("page_folder"),
+            page_directory=own.get("page_directory"),
         )
 
     def card(self) -> dict[str, Any]:
@@ -123,13 +123,13 @@ class Capabilities:
                 f"started with {TRUST_REQUESTS}."
             )
             raise ConfigurationError(
-                "server_mode",
+                ErrorCode.SERVER_MODE,
                 f"The server reads in {', '.join(self.modes)} only, not in {resolution!r}. Choose one "
                 f"of these, or engine resident or in_process, which read in all modes.{plugin}",
             )
         if self.prompts and prompt.partition(":")[0] not in self.prompts:
             raise ConfigurationError(
-                "server_prompt",
+                ErrorCode.SERVER_PROMPT,
                 f"The server knows the prompts {', '.join(self.prompts)}, not {prompt!r}. Choose one of "
                 "these, or engine resident or in_process.",
             )
@@ -147,7 +147,7 @@ def own_capabilities(model: str, revision: str, decoding: Decoding, **others: An
         modes=tuple(RESOLUTIONS),
         prompts=tuple(PROMPTS),
         revision=revision,
-        guard=(decoding.ngram_size, decoding.ngram_window),
+        no_repeat_ngram=(decoding.ngram_size, decoding.ngram_window),
         max_tiles=MAX_TILES,
         ignores_end=decoding.forced,
         **others,
@@ -161,7 +161,7 @@ def chat_request(
     line: str,
     resolution: str | None,
     max_tokens: int,
-    guard: tuple[int, int],
+    no_repeat_ngram: tuple[int, int],
     table_cells: tuple[int, ...],
     ignore_eos: bool = False,
 ) -> dict[str, Any]:
@@ -195,10 +195,10 @@ def chat_request(
         body["mm_processor_kwargs"] = {"resolution": resolution}
     if ignore_eos:
         body["ignore_eos"] = True
-    if guard[0]:
+    if no_repeat_ngram[0]:
         body["vllm_xargs"] = {
-            "ngram_size": guard[0],
-            "window_size": guard[1],
+            "ngram_size": no_repeat_ngram[0],
+            "window_size": no_repeat_ngram[1],
             "whitelist_token_ids": list(table_cells),
         }
     return body

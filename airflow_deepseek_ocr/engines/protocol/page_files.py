@@ -1,4 +1,4 @@
-"""Pages handed over to a server on the same host as files, in a folder beside its Unix socket.
+"""Pages handed over to a server on the same host as files, in a directory beside its Unix socket.
 
 The bytes of a page in a request are encoded, split, joined and decoded again, most of it in the lock of
 the interpreter that keeps the device at work: an H200 behind a port read half as many scans
@@ -16,15 +16,15 @@ from pathlib import Path
 NAME_BYTES = 16
 
 
-def page_folder(socket: Path) -> Path:
-    """The folder of a server that listens at that Unix socket."""
+def page_directory(socket: Path) -> Path:
+    """The directory of a server that listens at that Unix socket."""
     return socket.with_name(f"{socket.name}.pages")
 
 
-def remove_page_folder(socket: Path) -> None:
-    """Remove what a server that has ended left of its folder, whoever still writes to it."""
-    folder = page_folder(socket)
-    gone = folder.with_name(f"{folder.name}.{secrets.token_hex(4)}")
+def remove_page_directory(socket: Path) -> None:
+    """Remove what a server that has ended left of its directory, whoever still writes to it."""
+    directory = page_directory(socket)
+    gone = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}")
     with suppress(OSError):
-        folder.rename(gone)
+        directory.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)

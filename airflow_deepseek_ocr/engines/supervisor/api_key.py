@@ -9,6 +9,7 @@ from pathlib import Path
 
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
+    ErrorCode,
     UnavailableError,
     is_full,
     local_disk,
@@ -17,10 +18,10 @@ from airflow_deepseek_ocr.exceptions import (
 _BYTES = 32
 
 
-def create_secret(path: Path) -> str:
+def create_api_key(path: Path) -> str:
     """A new secret, in a new file with mode 0600.
 
-    :raises UnavailableError: ``server_secret`` if the file cannot be written, or is there already;
+    :raises UnavailableError: ``api_key`` if the file cannot be written, or is there already;
         ``local_disk`` if there is no space for it.
     """
     secret = secrets.token_urlsafe(_BYTES)
@@ -34,16 +35,16 @@ def create_secret(path: Path) -> str:
         if is_full(error):
             raise local_disk(f"The secret cannot be written to {path}", error) from error
         raise UnavailableError(
-            "server_secret", f"The secret cannot be written to {path}: {error.strerror}."
+            ErrorCode.SERVER_API_KEY, f"The secret cannot be written to {path}: {error.strerror}."
         ) from error
     return secret
 
 
-def read_secret(path: Path) -> str:
+def read_api_key(path: Path) -> str:
     """The secret in that file.
 
-    :raises UnavailableError: ``server_secret`` if the file cannot be read.
-    :raises ConfigurationError: ``server_secret`` if others may read it, or it is empty.
+    :raises UnavailableError: ``api_key`` if the file cannot be read.
+    :raises ConfigurationError: ``api_key`` if others may read it, or it is empty.
     """
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW)) as file:
@@ -51,14 +52,16 @@ def read_secret(path: Path) -> str:
             secret = file.read(4096).strip()
     except OSError as error:
         raise UnavailableError(
-            "server_secret", f"The secret in {path} cannot be read: {error.strerror}."
+            ErrorCode.SERVER_API_KEY, f"The secret in {path} cannot be read: {error.strerror}."
         ) from error
     if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o077:
         raise ConfigurationError(
-            "server_secret",
+            ErrorCode.SERVER_API_KEY,
             f"{path} must belong to the user of this process and be readable by that user alone "
             f"(chmod 600), or others could use the server.",
         )
     if not secret:
-        raise ConfigurationError("server_secret", f"{path} is empty; remove it to have a new one.")
+        raise ConfigurationError(
+            ErrorCode.SERVER_API_KEY, f"{path} is empty; remove it to have a new one."
+        )
     return secret

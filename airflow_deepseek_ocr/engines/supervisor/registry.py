@@ -1,4 +1,4 @@
-"""What is written down about the servers that outlive tasks: one file for each, in a folder of the
+"""What is written down about the servers that outlive tasks: one file for each, in a directory of the
 user's own."""
 
 from __future__ import annotations
@@ -16,47 +16,50 @@ from typing import Any
 import psutil
 
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.protocol.page_files import remove_page_folder
-from airflow_deepseek_ocr.engines.supervisor.api_key import read_secret
+from airflow_deepseek_ocr.engines.protocol.page_files import remove_page_directory
+from airflow_deepseek_ocr.engines.supervisor.api_key import read_api_key
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     DeepSeekOCRError,
+    ErrorCode,
     UnavailableError,
+    error_code,
     is_full,
     local_disk,
 )
-from airflow_deepseek_ocr.temporary_directory import temporary_folder
+from airflow_deepseek_ocr.temporary_directory import temporary_directory
 
 log = logging.getLogger(__name__)
 
-#: Names another folder for the records, such as one that two containers share.
-FOLDER_VARIABLE = "DEEPSEEK_OCR_SERVERS"
+#: Names another directory for the records, such as one that two containers share.
+DIRECTORY_VARIABLE = "DEEPSEEK_OCR_SERVERS"
 #: Code of the error of a server that was ready and then ended: worth a new start, unlike one that
 #: could not start.
-BROKEN = "server_broken"
+BROKEN = ErrorCode.SERVER_BROKEN
 #: The kernel keeps start times in hundredths of a second.
 _SAME_START_S = 0.5
 
 
-def servers_folder() -> Path:
-    """The folder of this user's servers on this host, made if need be.
+def servers_directory() -> Path:
+    """The directory of this user's servers on this host, made if need be.
 
-    It is on the host's own disk: a home folder may be shared by hosts, which share no servers.
+    It is on the host's own disk: a home directory may be shared by hosts, which share no servers.
 
-    :raises ConfigurationError: ``servers_folder`` if others own it or may write to it.
+    :raises ConfigurationError: ``servers_directory`` if others own it or may write to it.
     :raises UnavailableError: ``local_disk`` if there is no space for it.
     """
     name = f"airflow-deepseek-ocr-{os.geteuid()}"
-    # Servers run in another folder than the tasks that start them.
-    folder = Path(os.environ.get(FOLDER_VARIABLE) or temporary_folder() / name).absolute()
+    # Servers run in another directory than the tasks that start them.
+    directory = Path(os.environ.get(DIRECTORY_VARIABLE) or temporary_directory() / name).absolute()
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = folder.lstat()
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = directory.lstat()
     except OSError as error:
         if is_full(error):
-            raise local_disk(f"{folder} cannot be made", error) from error
+            raise local_disk(f"{directory} cannot be made", error) from error
         raise ConfigurationError(
-            "servers_folder", f"{folder} cannot be made: {error.strerror}. Set {FOLDER_VARIABLE}."
+            ErrorCode.SERVERS_DIRECTORY,
+            f"{directory} cannot be made: {error.strerror}. Set {DIRECTORY_VARIABLE}.",
         ) from error
     if (
         not stat.S_ISDIR(status.st_mode)
@@ -64,11 +67,11 @@ def servers_folder() -> Path:
         or stat.S_IMODE(status.st_mode) & 0o077
     ):
         raise ConfigurationError(
-            "servers_folder",
-            f"{folder} must be a folder of this process's user that nobody else may enter (chmod 700); "
-            f"remove it, or set {FOLDER_VARIABLE} to another.",
+            ErrorCode.SERVERS_DIRECTORY,
+            f"{directory} must be a directory of this process's user that nobody else may enter (chmod 700); "
+            f"remove it, or set {DIRECTORY_VARIABLE} to another.",
         )
-    return folder
+    return directory
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ class Failure:
     :param lasting: a setting is wrong: starting it again ends the same way.
     """
 
-    code: str
+    code: ErrorCode
     message: str
     lasting: bool
 
@@ -88,6 +91,12 @@ class Failure:
     def of(cls, error: DeepSeekOCRError) -> Failure:
         """That error, to be told by another process."""
         return cls(error.code, str(error), isinstance(error, ConfigurationError))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Failure:
+        """Return the failure that another process, maybe of another version, wrote down."""
+        code = error_code(values["code"], ErrorCode.SERVER_FAILED)
+        return cls(code, values["message"], values["lasting"])
 
     @property
     def at_start(self) -> bool:
@@ -112,7 +121,7 @@ class ServerRecord:
     :param created: when that process was started, in seconds since the epoch, by the kernel.
     :param url: where it answers.
     :param socket: path of its Unix socket, if it has one.
-    :param secret_file: what callers must know.
+    :param api_key_file: what callers must know.
     :param log_file: what it wrote.
     :param crashes: when servers of this key ended without being told to, in seconds since the epoch.
     :param failure: why it ended by itself, as far as it could still say.
@@ -126,7 +135,7 @@ class ServerRecord:
     created: float
     url: str
     socket: str | None
-    secret_file: str
+    api_key_file: str
     log_file: str
     crashes: list[float] = field(default_factory=list)
     failure: Failure | None = None
@@ -135,9 +144,9 @@ class ServerRecord:
     def endpoint(self) -> Endpoint:
         """Where to send requests.
 
-        :raises UnavailableError: ``server_secret`` if the secret is gone, as it is with the server.
+        :raises UnavailableError: ``api_key`` if the secret is gone, as it is with the server.
         """
-        secret = read_secret(Path(self.secret_file))
+        secret = read_api_key(Path(self.api_key_file))
         return Endpoint(self.url, secret, Path(self.socket) if self.socket else None)
 
     def process(self) -> psutil.Process | None:
@@ -167,12 +176,12 @@ class ServerRecord:
         """The record of a server that ended by itself."""
         return replace(self, failure=Failure.of(error))
 
-    def save(self, folder: Path) -> None:
+    def save(self, directory: Path) -> None:
         """Write it, whole or not at all.
 
         :raises OSError: it cannot be written.
         """
-        path = folder / f"{self.key}.json"
+        path = directory / f"{self.key}.json"
         partial = path.with_suffix(f".{os.getpid()}.partial")
         try:
             partial.write_text(json.dumps(asdict(self)))
@@ -181,35 +190,35 @@ class ServerRecord:
             partial.unlink(missing_ok=True)
             raise
 
-    def remove(self, folder: Path) -> None:
+    def remove(self, directory: Path) -> None:
         """Forget the server, and what only it had."""
-        for path in (folder / f"{self.key}.json", Path(self.secret_file)):
+        for path in (directory / f"{self.key}.json", Path(self.api_key_file)):
             path.unlink(missing_ok=True)
         if self.socket:
             Path(self.socket).unlink(missing_ok=True)
-            remove_page_folder(Path(self.socket))
+            remove_page_directory(Path(self.socket))
 
 
-def load_record(folder: Path, key: str) -> ServerRecord | None:
+def load_record(directory: Path, key: str) -> ServerRecord | None:
     """The record of that key; None if there is none, or none that can be read."""
     try:
-        values: dict[str, Any] = json.loads((folder / f"{key}.json").read_text())
+        values: dict[str, Any] = json.loads((directory / f"{key}.json").read_text())
         failure = values.pop("failure", None)
-        return ServerRecord(**values, failure=Failure(**failure) if failure else None)
+        return ServerRecord(**values, failure=Failure.from_dict(failure) if failure else None)
     except (OSError, ValueError, TypeError):
         return None
 
 
-def all_records(folder: Path) -> Iterator[ServerRecord]:
-    """All records of the folder."""
-    for path in sorted(folder.glob("*.json")):
-        record = load_record(folder, path.stem)
+def all_records(directory: Path) -> Iterator[ServerRecord]:
+    """All records of the directory."""
+    for path in sorted(directory.glob("*.json")):
+        record = load_record(directory, path.stem)
         if record is not None:
             yield record
 
 
 @contextmanager
-def note_end(path: Path | None) -> Iterator[None]:
+def record_exit(path: Path | None) -> Iterator[None]:
     """Write down how the server in this block ended: forgotten if it was told to, else why.
 
     :param path: of the server's record; None for a server that nobody keeps.
@@ -229,20 +238,20 @@ def note_end(path: Path | None) -> Iterator[None]:
         _forget(record, path.parent)
 
 
-def _note_failure(record: ServerRecord, folder: Path) -> None:
+def _note_failure(record: ServerRecord, directory: Path) -> None:
     try:
-        record.save(folder)
+        record.save(directory)
     except OSError as error:
         # The server's log is to end with its own error.
-        log.warning("Why the server ended cannot be written down in %s: %s", folder, error)
+        log.warning("Why the server ended cannot be written down in %s: %s", directory, error)
 
 
-def _forget(record: ServerRecord, folder: Path) -> None:
+def _forget(record: ServerRecord, directory: Path) -> None:
     try:
-        record.remove(folder)
+        record.remove(directory)
     except OSError as error:
         # Who looks for the server sees that its process is gone.
-        log.warning("The server's record cannot be removed from %s: %s", folder, error)
+        log.warning("The server's record cannot be removed from %s: %s", directory, error)
 
 
 def _own_record(path: Path) -> ServerRecord | None:

@@ -6,7 +6,7 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 
-from airflow_deepseek_ocr.engines.supervisor.server_identity import LocalServer
+from airflow_deepseek_ocr.engines.supervisor.server_identity import ServerIdentity
 from airflow_deepseek_ocr.engines.supervisor.supervisor import Launch, Place
 from airflow_deepseek_ocr.exceptions import MissingExtraError
 
@@ -17,7 +17,7 @@ _NEEDED = ("torch", "transformers", "fastapi", "uvicorn", "prometheus_client")
 
 
 @dataclass(frozen=True)
-class ResidentPlan(LocalServer):
+class ResidentServerSpec(ServerIdentity):
     """A resident server; where no number of pages is given, the free memory decides.
 
     Who asks with another number of pages, idle time or Python shares the server that is there.
@@ -31,7 +31,7 @@ class ResidentPlan(LocalServer):
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """See :class:`LocalServer`; a type that is written out is the same as the device's usual one."""
+        """See :class:`ServerIdentity`; a type that is written out is the same as the device's usual one."""
         *common, device, dtype = super().identity
         if dtype == "auto":
             dtype = "float32" if device == "cpu" else "bfloat16"
@@ -39,11 +39,11 @@ class ResidentPlan(LocalServer):
 
     @property
     def description(self) -> str:
-        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerPlan`."""
+        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerSpec`."""
         return f"{self.name} on {self.device} ({self.dtype})"
 
     def launch(self, place: Place) -> Launch:
-        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerPlan`.
+        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerSpec`.
 
         :raises MissingExtraError: if this process's Python is to run it and lacks what it needs.
         """
@@ -53,21 +53,21 @@ class ResidentPlan(LocalServer):
                     raise MissingExtraError(name, "transformers")
         command = [
             self.python or sys.executable,
-            # Nothing is imported from the folder it is started in.
+            # Nothing is imported from the directory it is started in.
             "-P",
             "-m",
             "airflow_deepseek_ocr.cli.main",
             "serve",
-            str(self.folder.resolve()),
+            str(self.directory.resolve()),
             *("--name", self.model),
             *(("--revision", self.revision) if self.revision else ()),
             *("--device", self.device),
             *("--dtype", self.dtype),
             *(("--batch-size", str(self.batch_size)) if self.batch_size else ()),
             *("--socket", str(place.socket)),
-            *("--secret-file", str(place.secret_file)),
+            *("--api-key-file", str(place.api_key_file)),
             *("--idle-seconds", str(self.idle_s)),
-            *("--record", str(place.folder / f"{place.key}.json")),
+            *("--record", str(place.directory / f"{place.key}.json")),
         ]
         # Another Python has another path.
         path = {"PYTHONPATH": None, "PYTHONHOME": None} if self.python else {}

@@ -1,4 +1,4 @@
-"""What the servers have in common that serve a model folder on this host."""
+"""What the servers have in common that serve a model directory on this host."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from airflow_deepseek_ocr.hardware.gpu import host_device
 
 
 @dataclass(frozen=True)
-class LocalServer:
-    """A server for a model folder: most of a :class:`~.supervisor.ServerPlan`.
+class ServerIdentity:
+    """A server for a model directory: most of a :class:`~.supervisor.ServerSpec`.
 
-    :param folder: a complete model folder.
+    :param directory: a complete model directory.
     :param model: what requests call it.
     :param revision: its revision; empty if it has none.
     :param device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
@@ -24,7 +24,7 @@ class LocalServer:
     :param idle_s: seconds without a request after which it leaves.
     """
 
-    folder: Path
+    directory: Path
     model: str
     revision: str
     device: str
@@ -42,7 +42,7 @@ class LocalServer:
         """
         return (
             self.kind,
-            self.folder.resolve(),
+            self.directory.resolve(),
             self.model,
             self.revision,
             host_device(self.device),

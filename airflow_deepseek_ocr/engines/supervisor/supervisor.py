@@ -21,11 +21,12 @@ from packaging.version import Version
 
 from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.supervisor.api_key import create_secret
+from airflow_deepseek_ocr.engines.supervisor.api_key import create_api_key
 from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord, load_record
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     DeepSeekOCRError,
+    ErrorCode,
     UnavailableError,
     local_disk,
 )
@@ -51,14 +52,14 @@ class Place:
     """What a server is given to live with.
 
     :param socket: path for its Unix socket.
-    :param secret_file: what callers will know, already written.
-    :param folder: where its record is.
+    :param api_key_file: what callers will know, already written.
+    :param directory: where its record is.
     :param key: its record's.
     """
 
     socket: Path
-    secret_file: Path
-    folder: Path
+    api_key_file: Path
+    directory: Path
     key: str
 
 
@@ -78,7 +79,7 @@ class Launch:
     environment: Mapping[str, str | None]
 
 
-class ServerPlan(Protocol):
+class ServerSpec(Protocol):
     """A server that may be started on this host."""
 
     @property
@@ -101,16 +102,16 @@ class ServerPlan(Protocol):
         ...
 
 
-class Keeper:
+class Supervisor:
     """Keeps one server of a plan alive for all processes of a user on this host.
 
     :param plan: the server.
-    :param folder: where servers are written down.
+    :param directory: where servers are written down.
     :param start_timeout_s: seconds until a server must be ready.
     """
 
-    def __init__(self, plan: ServerPlan, folder: Path, start_timeout_s: float) -> None:
-        self._plan, self._folder, self._start_timeout_s = plan, folder, start_timeout_s
+    def __init__(self, plan: ServerSpec, directory: Path, start_timeout_s: float) -> None:
+        self._plan, self._directory, self._start_timeout_s = plan, directory, start_timeout_s
 
     def find(self) -> Endpoint:
         """Where the server answers; it is started if there is none, and waited for until it is ready.
@@ -127,7 +128,7 @@ class Keeper:
                     record = self._running() or self._start()
             except OSError as error:
                 raise local_disk(
-                    f"A server cannot be written down in {self._folder}", error
+                    f"A server cannot be written down in {self._directory}", error
                 ) from error
             endpoint = self._wait(record, deadline)
             if endpoint is not None:
@@ -135,19 +136,19 @@ class Keeper:
 
     @contextlib.contextmanager
     def _lock(self, deadline: float) -> Iterator[None]:
-        path = self._folder / f"{self._plan.key}.lock"
+        path = self._directory / f"{self._plan.key}.lock"
         try:
             with filelock.FileLock(path, timeout=max(1.0, deadline - time.monotonic())):
                 yield
         except filelock.Timeout:
             raise UnavailableError(
-                "server_start_timeout",
+                ErrorCode.SERVER_START_TIMEOUT,
                 f"Another process has been starting or stopping the server for "
                 f"{self._start_timeout_s:g} s ({path}).",
             ) from None
 
     def _running(self) -> ServerRecord | None:
-        record = load_record(self._folder, self._plan.key)
+        record = load_record(self._directory, self._plan.key)
         if record is None or record.process() is None:
             return None
         if Version(record.version) >= Version(__version__):
@@ -158,28 +159,29 @@ class Keeper:
             record.pid,
             __version__,
         )
-        stop_server(record, self._folder)
+        stop_server(record, self._directory)
         return None
 
     def _start(self) -> ServerRecord:
         crashes = self._crashes()
         plan, name = self._plan, f"{self._plan.key}-{secrets.token_hex(3)}"
         place = Place(
-            socket=self._folder / f"{name}.sock",
-            secret_file=self._folder / f"{name}.secret",
-            folder=self._folder,
+            socket=self._directory / f"{name}.sock",
+            api_key_file=self._directory / f"{name}.secret",
+            directory=self._directory,
             key=plan.key,
         )
         if len(os.fsencode(place.socket)) > _LONGEST_SOCKET_PATH:
             raise ConfigurationError(
-                "servers_folder", f"The path {place.socket} is too long for a Unix socket."
+                ErrorCode.SERVERS_DIRECTORY,
+                f"The path {place.socket} is too long for a Unix socket.",
             )
-        create_secret(place.secret_file)
+        create_api_key(place.api_key_file)
         with contextlib.ExitStack() as undo:
             # Nobody would find what is not written down, and a server would keep the device's memory.
-            undo.callback(place.secret_file.unlink, missing_ok=True)
+            undo.callback(place.api_key_file.unlink, missing_ok=True)
             record = self._launch(place, crashes, undo)
-            record.save(self._folder)
+            record.save(self._directory)
             undo.pop_all()
         log.info("Started a server for %s (process %d)", plan.description, record.pid)
         return record
@@ -189,7 +191,7 @@ class Keeper:
     ) -> ServerRecord:
         plan = self._plan
         launch = plan.launch(place)
-        log_file = self._folder / f"{plan.key}.log"
+        log_file = self._directory / f"{plan.key}.log"
         with contextlib.suppress(FileNotFoundError):
             log_file.replace(log_file.with_suffix(".previous.log"))
         process = _start_detached(launch, log_file)
@@ -204,7 +206,7 @@ class Keeper:
             created=process.create_time(),
             url=launch.url,
             socket=str(launch.socket) if launch.socket else None,
-            secret_file=str(place.secret_file),
+            api_key_file=str(place.api_key_file),
             log_file=str(log_file),
             crashes=crashes,
         )
@@ -214,7 +216,7 @@ class Keeper:
 
         :raises UnavailableError: ``server_crashes`` if they are too many.
         """
-        last = load_record(self._folder, self._plan.key)
+        last = load_record(self._directory, self._plan.key)
         if last is None:
             return []
         now = time.time()
@@ -227,10 +229,10 @@ class Keeper:
             )
             crashes.append(now)
         kill_session(last)
-        last.remove(self._folder)
+        last.remove(self._directory)
         if len(crashes) >= _MOST_CRASHES:
             raise UnavailableError(
-                "server_crashes",
+                ErrorCode.SERVER_CRASHES,
                 f"The server for {self._plan.description} ended by itself {len(crashes)} times within "
                 f"{_CRASH_WINDOW_S / 60:g} minutes; its log {last.log_file} ended: "
                 f"{log_tail(Path(last.log_file))}",
@@ -254,7 +256,7 @@ class Keeper:
                     return endpoint
                 if time.monotonic() > deadline:
                     raise UnavailableError(
-                        "server_start_timeout",
+                        ErrorCode.SERVER_START_TIMEOUT,
                         f"The server (process {record.pid}) was not ready in "
                         f"{self._start_timeout_s:g} s. It may go on loading; its log is "
                         f"{record.log_file}.",
@@ -262,18 +264,18 @@ class Keeper:
                 time.sleep(_POLL_S)
 
     def _raise_failure(self, record: ServerRecord) -> None:
-        now = load_record(self._folder, record.key)
+        now = load_record(self._directory, record.key)
         if now is None or now.pid != record.pid or now.failure is None:
             return
         if now.failure.at_start:
             raise _as_the_servers(now.failure.error())
 
 
-def stop_server(record: ServerRecord, folder: Path) -> None:
+def stop_server(record: ServerRecord, directory: Path) -> None:
     """Let the server finish its pages and end; kill it if it does not.
 
     :param record: of the server.
-    :param folder: where it is written down.
+    :param directory: where it is written down.
     """
     process = record.process()
     if process is not None:
@@ -284,7 +286,7 @@ def stop_server(record: ServerRecord, folder: Path) -> None:
         while record.process() is not None and time.monotonic() < deadline:
             time.sleep(_POLL_S)
         kill_session(record)
-    record.remove(folder)
+    record.remove(directory)
 
 
 def kill_session(record: ServerRecord) -> None:
@@ -338,7 +340,7 @@ def _start_detached(launch: Launch, log_file: Path) -> psutil.Popen:
             )
         except OSError as error:
             raise ConfigurationError(
-                "server_command",
+                ErrorCode.SERVER_COMMAND,
                 f"The server's program {launch.command[0]!r} cannot be started: {error.strerror}. "
                 "Check it in the connection.",
             ) from error

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_deepseek_ocr.engines.protocol.chat_completions import PUBLISHED_TABLE_CELLS
-from airflow_deepseek_ocr.engines.supervisor.server_identity import LocalServer
+from airflow_deepseek_ocr.engines.supervisor.server_identity import ServerIdentity
 from airflow_deepseek_ocr.engines.supervisor.supervisor import Launch, Place
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hardware.gpu import host_device
 from airflow_deepseek_ocr.model.weights.files import TOKENIZER
 
@@ -31,7 +31,7 @@ _MODEL_RUNNER = {"VLLM_USE_V2_MODEL_RUNNER": "0"}
 
 
 @dataclass(frozen=True)
-class VllmPlan(LocalServer):
+class VllmServerSpec(ServerIdentity):
     """A vLLM server: of a ``cuda:N`` it sees that GPU alone; it has its own default number of pages.
 
     :param command: the program and what stands before ``serve``.
@@ -45,16 +45,16 @@ class VllmPlan(LocalServer):
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """See :class:`LocalServer`; other options are another server."""
+        """See :class:`ServerIdentity`; other options are another server."""
         return (*super().identity, self.command, self.options)
 
     @property
     def description(self) -> str:
-        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerPlan`."""
+        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerSpec`."""
         return f"{self.name} in vLLM"
 
     def launch(self, place: Place) -> Launch:
-        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerPlan`."""
+        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerSpec`."""
         with socket.create_server((_LOOPBACK, 0)) as free:
             port = free.getsockname()[1]
         url = f"http://{_LOOPBACK}:{port}"
@@ -62,17 +62,17 @@ class VllmPlan(LocalServer):
             program, options = shlex.split(self.command), shlex.split(self.options)
         except ValueError as error:
             raise ConfigurationError(
-                "connection", f"The connection's vLLM command or options: {error}."
+                ErrorCode.CONNECTION, f"The connection's vLLM command or options: {error}."
             ) from error
         command = [
             *(sys.executable, "-P", "-m", "airflow_deepseek_ocr.engines.supervisor.vllm_watchdog"),
-            *("--record", str(place.folder / f"{place.key}.json")),
-            *("--secret-file", str(place.secret_file)),
+            *("--record", str(place.directory / f"{place.key}.json")),
+            *("--api-key-file", str(place.api_key_file)),
             *("--url", url),
             *("--idle-seconds", str(self.idle_s)),
             "--",
             *program,
-            *("serve", str(self.folder.resolve())),
+            *("serve", str(self.directory.resolve())),
             *("--served-model-name", self.model),
             *("--host", _LOOPBACK),
             *("--port", str(port)),
@@ -88,12 +88,12 @@ class VllmPlan(LocalServer):
         return Launch(command, url, None, environment)
 
 
-def table_cells(folder: Path) -> tuple[int, ...]:
+def table_cells(directory: Path) -> tuple[int, ...]:
     """Ids of ``<td>`` and ``</td>`` in that model's tokenizer.
 
-    :param folder: a complete model folder.
+    :param directory: a complete model directory.
     """
-    added = json.loads((folder / TOKENIZER).read_text()).get("added_tokens", [])
+    added = json.loads((directory / TOKENIZER).read_text()).get("added_tokens", [])
     ids = {each["content"]: int(each["id"]) for each in added}
     cells = tuple(ids[name] for name in ("<td>", "</td>") if name in ids)
     return cells or PUBLISHED_TABLE_CELLS

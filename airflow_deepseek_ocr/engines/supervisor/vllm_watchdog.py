@@ -20,9 +20,14 @@ from types import FrameType
 
 import httpx
 
-from airflow_deepseek_ocr.engines.supervisor.api_key import read_secret
-from airflow_deepseek_ocr.engines.supervisor.registry import BROKEN, note_end
-from airflow_deepseek_ocr.exceptions import ConfigurationError, DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.engines.supervisor.api_key import read_api_key
+from airflow_deepseek_ocr.engines.supervisor.registry import BROKEN, record_exit
+from airflow_deepseek_ocr.exceptions import (
+    ConfigurationError,
+    DeepSeekOCRError,
+    ErrorCode,
+    UnavailableError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command behind ``--`` until told to leave, or nobody asked for the idle time."""
     parser = argparse.ArgumentParser(prog="vllm_watch")
     parser.add_argument("--record", type=Path)
-    parser.add_argument("--secret-file", type=Path, required=True)
+    parser.add_argument("--api-key-file", type=Path, required=True)
     parser.add_argument("--url", required=True)
     parser.add_argument("--idle-seconds", type=float, required=True)
     parser.add_argument("command", nargs="+")
@@ -55,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     try:
-        with note_end(options.record):
+        with record_exit(options.record):
             _watch(options)
     except DeepSeekOCRError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
@@ -64,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _watch(options: argparse.Namespace) -> None:
-    secret = read_secret(options.secret_file)
+    secret = read_api_key(options.api_key_file)
     try:
         child = subprocess.Popen(  # noqa: S603
             options.command,
@@ -74,7 +79,7 @@ def _watch(options: argparse.Namespace) -> None:
         )
     except OSError as error:
         raise ConfigurationError(
-            "server_command",
+            ErrorCode.SERVER_COMMAND,
             f"{options.command[0]!r} cannot be started: {error.strerror}. Set the connection's vLLM "
             "command to the path of the program vllm.",
         ) from error
@@ -94,7 +99,7 @@ def _until_idle(child: subprocess.Popen[bytes], url: str, idle_s: float) -> None
             if child.poll() is not None:
                 # What a signal ended did not refuse to start.
                 raise UnavailableError(
-                    BROKEN if ready or child.returncode < 0 else "server_failed",
+                    BROKEN if ready or child.returncode < 0 else ErrorCode.SERVER_FAILED,
                     f"vLLM ended with status {child.returncode}; see its log.",
                 )
             try:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model.deepseek_ocr.config import translate_config
 from airflow_deepseek_ocr.model.deepseek_ocr.sam_attention import fuse_sam_attention
-from airflow_deepseek_ocr.model.weights.files import CONFIG, TOKENIZER, check_model_folder
+from airflow_deepseek_ocr.model.weights.files import CONFIG, TOKENIZER, check_model_directory
 
 if TYPE_CHECKING:
     from transformers import UnlimitedOcrForConditionalGeneration
@@ -50,29 +50,29 @@ class SpecialTokens:
             )
         except KeyError as error:
             raise ConfigurationError(
-                "model_tokenizer",
+                ErrorCode.MODEL_TOKENIZER,
                 f"{TOKENIZER} has no token {error}; it is not the tokenizer of DeepSeek-OCR.",
             ) from error
 
 
-def load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
+def load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:
     """The checkpoint's tokenizer.
 
     ``AutoTokenizer`` would ask on the terminal whether remote code may run.
     """
     return PreTrainedTokenizerFast(
-        tokenizer_file=str(folder / TOKENIZER),
+        tokenizer_file=str(directory / TOKENIZER),
         padding_side="left",
         clean_up_tokenization_spaces=False,
     )
 
 
 def load_model(
-    folder: Path, image_token_id: int, device: str, dtype: torch.dtype
+    directory: Path, image_token_id: int, device: str, dtype: torch.dtype
 ) -> UnlimitedOcrForConditionalGeneration:
-    """The model of that folder, ready to generate.
+    """The model of that directory, ready to generate.
 
-    :param folder: a complete folder in the published layout.
+    :param directory: a complete directory in the published layout.
     :param image_token_id: id of ``<image>``.
     :param device: a torch device, such as ``cpu`` or ``cuda:0``.
     :param dtype: type of the weights in memory.
@@ -83,9 +83,9 @@ def load_model(
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    config = translate_config(json.loads((folder / CONFIG).read_text()), image_token_id)
+    config = translate_config(json.loads((directory / CONFIG).read_text()), image_token_id)
     model, report = UnlimitedOcrForConditionalGeneration.from_pretrained(
-        folder,
+        directory,
         config=config,
         dtype=dtype,  # before the move: in float32 the GPU would have to hold twice the weights
         attn_implementation="sdpa",
@@ -93,12 +93,12 @@ def load_model(
         output_loading_info=True,
         local_files_only=True,
     )
-    _require_complete(folder, report)
+    _require_complete(directory, report)
     fuse_sam_attention(model.model.vision_tower.sam_encoder)
     return model.eval().to(device)
 
 
-def _require_complete(folder: Path, report: dict[str, object]) -> None:
+def _require_complete(directory: Path, report: dict[str, object]) -> None:
     faults = {
         kind: sorted(str(name) for name in names if _UNUSED_TENSOR not in str(name))
         for kind, names in report.items()
@@ -110,21 +110,21 @@ def _require_complete(folder: Path, report: dict[str, object]) -> None:
             f"{kind}: {len(names)}, such as {names[0]}" for kind, names in faults.items()
         )
         raise UnavailableError(
-            "model_incomplete",
-            f"The weights in {folder} do not fit the architecture ({summary}). "
+            ErrorCode.MODEL_INCOMPLETE,
+            f"The weights in {directory} do not fit the architecture ({summary}). "
             "Fetch the model again with: airflow-deepseek-ocr pull MODEL",
         )
 
 
 def load_checkpoint(
-    folder: Path, device: str, dtype: torch.dtype
+    directory: Path, device: str, dtype: torch.dtype
 ) -> tuple[UnlimitedOcrForConditionalGeneration, PreTrainedTokenizerFast]:
-    """Model and tokenizer of a folder, after checking that its files are whole.
+    """Model and tokenizer of a directory, after checking that its files are whole.
 
     :raises UnavailableError: ``model_missing``, ``model_incomplete``.
     :raises ConfigurationError: ``model_config``, ``model_tokenizer``.
     """
-    check_model_folder(folder)
-    tokenizer = load_tokenizer(folder)
+    check_model_directory(directory)
+    tokenizer = load_tokenizer(directory)
     image_token_id = SpecialTokens.of(tokenizer).image
-    return load_model(folder, image_token_id, device, dtype), tokenizer
+    return load_model(directory, image_token_id, device, dtype), tokenizer

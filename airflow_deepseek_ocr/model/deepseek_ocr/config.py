@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 
 if TYPE_CHECKING:
     from transformers import UnlimitedOcrConfig
@@ -63,9 +63,9 @@ def translate_config(published: dict[str, Any], image_token_id: int) -> Unlimite
         }
     except (KeyError, TypeError) as error:
         raise ConfigurationError(
-            "model_config",
+            ErrorCode.MODEL_CONFIG,
             f"config.json is not of the DeepSeek-OCR layout: {error} is missing. "
-            "Point the model at a folder, hub id or s3:// prefix of deepseek-ai/DeepSeek-OCR.",
+            "Point the model at a directory, hub id or s3:// prefix of deepseek-ai/DeepSeek-OCR.",
         ) from error
     text |= {
         "layer_types": ["full_attention"] * text["num_hidden_layers"],

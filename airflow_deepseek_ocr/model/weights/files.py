@@ -1,4 +1,4 @@
-"""Is a model folder whole? Answered from file names and headers, without torch or transformers."""
+"""Is a model directory whole? Answered from file names and headers, without torch or transformers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import struct
 from pathlib import Path
 
-from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -20,36 +20,36 @@ PATTERNS = ("*.json", "*.safetensors")
 _MAX_HEADER = 100_000_000
 
 
-def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files the folder's index names, sorted; they may be missing.
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files the directory's index names, sorted; they may be missing.
 
     :raises UnavailableError: ``model_incomplete`` if the index is missing or not JSON.
     """
-    if (folder / SINGLE_FILE).is_file():
-        return [folder / SINGLE_FILE]
+    if (directory / SINGLE_FILE).is_file():
+        return [directory / SINGLE_FILE]
     try:
-        names = set(json.loads((folder / INDEX).read_text())["weight_map"].values())
+        names = set(json.loads((directory / INDEX).read_text())["weight_map"].values())
     except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise _incomplete(folder, f"{INDEX} is missing or unreadable") from error
-    return sorted(folder / Path(name).name for name in names)
+        raise _incomplete(directory, f"{INDEX} is missing or unreadable") from error
+    return sorted(directory / Path(name).name for name in names)
 
 
-def check_model_folder(folder: Path) -> int:
-    """Total size in bytes of the weights of a complete model folder.
+def check_model_directory(directory: Path) -> int:
+    """Total size in bytes of the weights of a complete model directory.
 
     :raises UnavailableError: ``model_incomplete``, naming the file that is missing or cut short.
     """
-    if not folder.is_dir():
+    if not directory.is_dir():
         raise UnavailableError(
-            "model_missing",
-            f"The model folder {folder} does not exist on this host; check the path.",
+            ErrorCode.MODEL_MISSING,
+            f"The model directory {directory} does not exist on this host; check the path.",
         )
     for name in (CONFIG, TOKENIZER):
         try:
-            json.loads((folder / name).read_text())
+            json.loads((directory / name).read_text())
         except (OSError, ValueError) as error:
-            raise _incomplete(folder, f"{name} is missing or unreadable") from error
-    return sum(_checked_size(path) for path in weight_files(folder))
+            raise _incomplete(directory, f"{name} is missing or unreadable") from error
+    return sum(_checked_size(path) for path in weight_files(directory))
 
 
 def _checked_size(path: Path) -> int:
@@ -73,9 +73,9 @@ def _checked_size(path: Path) -> int:
     return size
 
 
-def _incomplete(folder: Path, what: str) -> UnavailableError:
+def _incomplete(directory: Path, what: str) -> UnavailableError:
     return UnavailableError(
-        "model_incomplete",
-        f"The model folder {folder} is incomplete: {what}. "
+        ErrorCode.MODEL_INCOMPLETE,
+        f"The model directory {directory} is incomplete: {what}. "
         "Copy it again, or fetch it with: airflow-deepseek-ocr pull MODEL",
     )

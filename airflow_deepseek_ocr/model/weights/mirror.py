@@ -12,7 +12,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from airflow_deepseek_ocr.exceptions import UnavailableError, local_disk
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError, local_disk
 from airflow_deepseek_ocr.model.weights.files import PATTERNS
 from airflow_deepseek_ocr.sources.base import write_copy
 from airflow_deepseek_ocr.sources.s3 import clear_s3_errors, split_uri
@@ -26,17 +26,19 @@ _LOCK_TIMEOUT_S = 3600
 _CHUNK = 1 << 20
 
 
-def mirror_folder(uri: str, revision: str, cache_dir: Path) -> Path:
-    """The folder in the cache that holds the mirror at ``uri``."""
+def mirror_directory(uri: str, revision: str, cache_dir: Path) -> Path:
+    """The directory in the cache that holds the mirror at ``uri``."""
     name = hashlib.sha256(f"{uri.rstrip('/')}\0{revision}".encode()).hexdigest()[:16]
     return cache_dir / "s3" / f"{PurePosixPath(uri).name}-{name}"
 
 
-def is_fetched(folder: Path) -> bool:
-    """Whether the mirror in that folder is complete; files of other sizes make it incomplete."""
+def is_fetched(directory: Path) -> bool:
+    """Whether the mirror in that directory is complete; files of other sizes make it incomplete."""
     try:
-        sizes = json.loads((folder / _MANIFEST).read_text())
-        return all((folder / name).stat().st_size == entry["size"] for name, entry in sizes.items())
+        sizes = json.loads((directory / _MANIFEST).read_text())
+        return all(
+            (directory / name).stat().st_size == entry["size"] for name, entry in sizes.items()
+        )
     except (OSError, ValueError, AttributeError, KeyError, TypeError):
         return False
 
@@ -44,7 +46,7 @@ def is_fetched(folder: Path) -> bool:
 def fetch_mirror(
     uri: str, revision: str, cache_dir: Path, s3_client: Callable[[], Any] | None
 ) -> Path:
-    """The local folder of the mirror at ``s3://bucket/prefix``, fetched under a lock.
+    """The local directory of the mirror at ``s3://bucket/prefix``, fetched under a lock.
 
     A mirror that is complete in the cache is used without asking S3: to fetch a changed one, give
     it another prefix or revision.
@@ -52,24 +54,24 @@ def fetch_mirror(
     :raises UnavailableError: ``model_unavailable`` if it cannot be fetched; ``model_incomplete`` if
         it holds no model, or a file arrives changed; ``local_disk`` if it cannot be written.
     """
-    folder = mirror_folder(uri, revision, cache_dir)
-    if is_fetched(folder):
-        return folder
+    directory = mirror_directory(uri, revision, cache_dir)
+    if is_fetched(directory):
+        return directory
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f"{folder.name}.lock"), timeout=_LOCK_TIMEOUT_S):
-            if not is_fetched(folder):
+        directory.mkdir(parents=True, exist_ok=True)
+        with FileLock(directory.with_name(f"{directory.name}.lock"), timeout=_LOCK_TIMEOUT_S):
+            if not is_fetched(directory):
                 client = s3_client() if s3_client else default_client()
                 with clear_s3_errors(uri):
-                    _fetch(client, uri, folder)
+                    _fetch(client, uri, directory)
     except Timeout:
         raise UnavailableError(
-            "model_unavailable",
+            ErrorCode.MODEL_UNAVAILABLE,
             f"Another process has been fetching {uri} for an hour; look for it.",
         ) from None
     except OSError as error:
-        raise local_disk(f"{uri} cannot be copied to {folder}", error) from error
-    return folder
+        raise local_disk(f"{uri} cannot be copied to {directory}", error) from error
+    return directory
 
 
 def default_client() -> Any:
@@ -79,7 +81,7 @@ def default_client() -> Any:
     return boto3.client("s3")
 
 
-def _fetch(client: Any, uri: str, folder: Path) -> None:
+def _fetch(client: Any, uri: str, directory: Path) -> None:
     bucket, prefix = split_uri(uri.rstrip("/") + "/")
     manifest: dict[str, dict[str, Any]] = {}
     for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
@@ -87,15 +89,15 @@ def _fetch(client: Any, uri: str, folder: Path) -> None:
             name = entry["Key"].removeprefix(prefix)
             if "/" not in name and any(fnmatch.fnmatchcase(name, pattern) for pattern in PATTERNS):
                 log.info("Fetching %s (%d bytes)", f"s3://{bucket}/{entry['Key']}", entry["Size"])
-                _fetch_file(client, bucket, entry, folder / name)
+                _fetch_file(client, bucket, entry, directory / name)
                 manifest[name] = {"size": entry["Size"], "etag": entry["ETag"].strip('"')}
     if not manifest:
         raise UnavailableError(
-            "model_incomplete", f"{uri} holds no model; check the bucket and prefix."
+            ErrorCode.MODEL_INCOMPLETE, f"{uri} holds no model; check the bucket and prefix."
         )
-    temporary = folder / f"{_MANIFEST}.part"
+    temporary = directory / f"{_MANIFEST}.part"
     temporary.write_text(json.dumps(manifest, indent=1))
-    temporary.replace(folder / _MANIFEST)
+    temporary.replace(directory / _MANIFEST)
 
 
 def _fetch_file(client: Any, bucket: str, entry: dict[str, Any], target: Path) -> None:
@@ -118,7 +120,7 @@ def _fetch_file(client: Any, bucket: str, entry: dict[str, Any], target: Path) -
     ):
         temporary.unlink()
         raise UnavailableError(
-            "model_incomplete",
+            ErrorCode.MODEL_INCOMPLETE,
             f"s3://{bucket}/{entry['Key']} arrived changed (size or ETag differ); try again.",
         )
     temporary.replace(target)

@@ -1,4 +1,4 @@
-"""Where a model comes from: a local folder, a Hugging Face hub, or a mirror in S3."""
+"""Where a model comes from: a local directory, a Hugging Face hub, or a mirror in S3."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any
 
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
+    ErrorCode,
     UnavailableError,
     is_full,
     local_disk,
 )
-from airflow_deepseek_ocr.model.weights.files import PATTERNS, check_model_folder
+from airflow_deepseek_ocr.model.weights.files import PATTERNS, check_model_directory
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +38,12 @@ def default_revision(model: str) -> str:
 
 
 def is_local(model: str) -> bool:
-    """Whether the model is a folder on this host."""
+    """Whether the model is a directory on this host."""
     return model.startswith(("/", "./", "../", "~", "file://"))
 
 
-def local_folder(model: str) -> Path:
-    """The folder of a local model."""
+def local_directory(model: str) -> Path:
+    """The directory of a local model."""
     return Path(model.removeprefix("file://")).expanduser()
 
 
@@ -54,9 +55,9 @@ def fetch_model(
     hub_token: str | None = None,
     s3_client: Callable[[], Any] | None = None,
 ) -> Path:
-    """A local folder with the model, fetched into the cache if need be.
+    """A local directory with the model, fetched into the cache if need be.
 
-    :param model: a local folder (absolute, or beginning with ``./``), a hub id ``owner/name``, or
+    :param model: a local directory (absolute, or beginning with ``./``), a hub id ``owner/name``, or
         ``s3://bucket/prefix``.
     :param revision: commit, tag or branch of a hub model. Required for hub models, except the
         published one, for which a commit is pinned.
@@ -70,22 +71,22 @@ def fetch_model(
     revision = revision or default_revision(model)
     check_model_name(model, revision)
     if is_local(model):
-        folder = local_folder(model)
+        directory = local_directory(model)
     elif model.startswith("s3://"):
         from airflow_deepseek_ocr.model.weights.mirror import fetch_mirror
 
-        folder = fetch_mirror(model, revision, cache_dir, s3_client)
+        directory = fetch_mirror(model, revision, cache_dir, s3_client)
     else:
-        folder = _hub_folder(model, revision, cache_dir, hub_token)
-    check_model_folder(folder)
-    return folder
+        directory = _hub_directory(model, revision, cache_dir, hub_token)
+    check_model_directory(directory)
+    return directory
 
 
-def _hub_folder(model: str, revision: str, cache_dir: Path, token: str | None) -> Path:
-    cached = cached_hub_folder(model, revision, cache_dir)
+def _hub_directory(model: str, revision: str, cache_dir: Path, token: str | None) -> Path:
+    cached = cached_hub_directory(model, revision, cache_dir)
     if cached is not None:
         try:
-            check_model_folder(cached)
+            check_model_directory(cached)
             return cached
         except UnavailableError as error:
             log.info("%s Fetching the rest.", error)
@@ -101,20 +102,20 @@ def check_model_name(model: str, revision: str) -> None:
         return
     if not _HUB_ID.fullmatch(model):
         raise ConfigurationError(
-            "model_name",
-            f"{model!r} is no model: give a folder (/path or ./path), a hub id (owner/name) or "
+            ErrorCode.MODEL_NAME,
+            f"{model!r} is no model: give a directory (/path or ./path), a hub id (owner/name) or "
             "s3://bucket/prefix.",
         )
     if not revision:
         raise ConfigurationError(
-            "model_revision",
+            ErrorCode.MODEL_REVISION,
             f"Set a revision for {model}: the commit to read with. A branch would change the texts "
             "without a trace.",
         )
 
 
-def cached_hub_folder(model: str, revision: str, cache_dir: Path) -> Path | None:
-    """The folder of a hub model in the cache, found without network; None if it is not there."""
+def cached_hub_directory(model: str, revision: str, cache_dir: Path) -> Path | None:
+    """The directory of a hub model in the cache, found without network; None if it is not there."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
@@ -144,7 +145,7 @@ def _fetch_from_hub(model: str, revision: str, cache_dir: Path, token: str | Non
         if isinstance(error, OSError) and is_full(error):
             raise local_disk(f"{model} cannot be written to {cache_dir}", error) from error
         raise UnavailableError(
-            "model_unavailable",
+            ErrorCode.MODEL_UNAVAILABLE,
             f"{model} at {revision} is not in the cache {cache_dir} and cannot be fetched "
             f"({type(error).__name__}: {error}). Check network, name, revision and token, or run on a "
             "host with network: airflow-deepseek-ocr pull, and copy the cache.",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from airflow_deepseek_ocr.exceptions import DocumentError
+from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import MOST_DRAWN_PIXELS, Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
@@ -75,11 +75,11 @@ class ImageDocument(Document):
             return Image.open(path, formats=_FORMATS[self.media_type])
         except Image.DecompressionBombError as error:
             raise DocumentError(
-                "too_many_pixels", f"{error}; scale the image down and upload it again."
+                ErrorCode.TOO_MANY_PIXELS, f"{error}; scale the image down and upload it again."
             ) from error
         except UnidentifiedImageError as error:
             raise DocumentError(
-                "damaged", "The image is damaged or cut short; upload it again."
+                ErrorCode.DAMAGED, "The image is damaged or cut short; upload it again."
             ) from error
         except _BROKEN as error:
             raise _damaged(error) from error
@@ -93,7 +93,7 @@ class ImageDocument(Document):
             self._image.load()
             return Page(number, _upright(_drawn(self._image), self._image))
         except Image.DecompressionBombError as error:
-            raise DocumentError("too_many_pixels", f"Page {number}: {error}.") from error
+            raise DocumentError(ErrorCode.TOO_MANY_PIXELS, f"Page {number}: {error}.") from error
         except _BROKEN as error:
             raise _damaged(error) from error
 
@@ -153,7 +153,7 @@ def _register_heif() -> None:
         from pillow_heif import register_heif_opener
     except ImportError as error:
         raise DocumentError(
-            "unsupported_type",
+            ErrorCode.UNSUPPORTED_TYPE,
             "HEIF images need pillow-heif on the worker: pip install 'airflow-deepseek-ocr[heif]'",
         ) from error
     register_heif_opener()
@@ -161,5 +161,5 @@ def _register_heif() -> None:
 
 def _damaged(error: BaseException) -> DocumentError:
     return DocumentError(
-        "damaged", f"The image is damaged or cut short ({error}); upload it again."
+        ErrorCode.DAMAGED, f"The image is damaged or cut short ({error}); upload it again."
     )

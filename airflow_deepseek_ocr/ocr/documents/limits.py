@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError, DocumentError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, DocumentError, ErrorCode
 
 if TYPE_CHECKING:
     pass
@@ -55,15 +55,17 @@ class Limits:
             and math.isfinite(self.max_page_seconds)
         ):
             raise ConfigurationError(
-                "limits",
+                ErrorCode.LIMITS,
                 "max_bytes, max_pages, max_pixels and max_page_seconds must be at least 1, and finite.",
             )
         if self.max_page_memory < _LEAST_MEMORY:
             raise ConfigurationError(
-                "limits", f"max_page_memory must be at least {_LEAST_MEMORY:,} bytes."
+                ErrorCode.LIMITS, f"max_page_memory must be at least {_LEAST_MEMORY:,} bytes."
             )
         if self.max_pixels > _PILLOW_MAX_PIXELS:
-            raise ConfigurationError("limits", f"max_pixels must be at most {_PILLOW_MAX_PIXELS}.")
+            raise ConfigurationError(
+                ErrorCode.LIMITS, f"max_pixels must be at most {_PILLOW_MAX_PIXELS}."
+            )
 
     def check_bytes(self, size: int) -> None:
         """Refuse a file of ``size`` bytes that is empty or too large.
@@ -71,10 +73,12 @@ class Limits:
         :raises DocumentError: ``empty_file`` or ``too_many_bytes``.
         """
         if size == 0:
-            raise DocumentError("empty_file", "The file is empty (0 bytes); upload it again.")
+            raise DocumentError(
+                ErrorCode.EMPTY_FILE, "The file is empty (0 bytes); upload it again."
+            )
         if size > self.max_bytes:
             raise DocumentError(
-                "too_many_bytes",
+                ErrorCode.TOO_MANY_BYTES,
                 f"The file has {size:,} bytes, more than the limit of {self.max_bytes:,}; "
                 "split it or raise max_bytes.",
             )
@@ -86,7 +90,7 @@ class Limits:
         """
         if count > self.max_pages:
             raise DocumentError(
-                "too_many_pages",
+                ErrorCode.TOO_MANY_PAGES,
                 f"{count:,} pages are to be read, more than the limit of {self.max_pages:,}; "
                 f"select some with pages='1-{self.max_pages}', split the document, or raise max_pages.",
             )
@@ -98,7 +102,7 @@ class Limits:
         """
         if width * height > self.max_pixels:
             raise DocumentError(
-                "too_many_pixels",
+                ErrorCode.TOO_MANY_PIXELS,
                 f"The image has {width:,} x {height:,} pixels, more than the limit of "
                 f"{self.max_pixels:,}; scale it down or raise max_pixels.",
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_deepseek_ocr.exceptions import DocumentError
+from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def open_document(
     media_type = media_type_of(path)
     if media_type is None:
         raise DocumentError(
-            "unsupported_type",
+            ErrorCode.UNSUPPORTED_TYPE,
             f"The content is none of the supported types: {SUPPORTED}. Convert it.",
         )
     if media_type == "application/pdf":

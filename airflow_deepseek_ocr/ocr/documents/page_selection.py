@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError, DocumentError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, DocumentError, ErrorCode
 
 _RANGE = re.compile(r"\s*(\d{1,9})?\s*(-)?\s*(\d{1,9})?\s*")
 
@@ -40,7 +40,8 @@ class PageSelection:
             numbers.update(range(first, min(last or page_count, page_count) + 1))
         if not numbers:
             raise DocumentError(
-                "no_such_page", f"None of the pages {self} exists: the document has {page_count}."
+                ErrorCode.NO_SUCH_PAGE,
+                f"None of the pages {self} exists: the document has {page_count}.",
             )
         return sorted(numbers)
 
@@ -58,6 +59,7 @@ def _range(part: str) -> tuple[int, int | None]:
     end = int(last) if last else (None if dash else start)
     if not (first or last) or start < 1 or (end is not None and end < start):
         raise ConfigurationError(
-            "page_selection", f"Pages {part.strip()!r}: write numbers and ranges such as 1-3,5,10-"
+            ErrorCode.PAGE_SELECTION,
+            f"Pages {part.strip()!r}: write numbers and ranges such as 1-3,5,10-",
         )
     return start, end

@@ -10,7 +10,7 @@ from pathlib import Path
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from airflow_deepseek_ocr.exceptions import DocumentError
+from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import MOST_DRAWN_PIXELS, Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
@@ -45,7 +45,7 @@ class PdfDocument(Document):
             try:
                 self.page_count = len(self._pdf)
                 if self.page_count == 0:
-                    raise DocumentError("damaged", "The PDF has no pages; export it again.")
+                    raise DocumentError(ErrorCode.DAMAGED, "The PDF has no pages; export it again.")
                 self._select(selection, limits)
                 self._pdf.init_forms()
             except BaseException:
@@ -113,16 +113,18 @@ def _open(path: Path) -> pypdfium2.PdfDocument:
     except pypdfium2.PdfiumError as error:
         if error.err_code == _PASSWORD_ERROR:
             raise DocumentError(
-                "password_protected", "The PDF needs a password to open; save a copy without one."
+                ErrorCode.PASSWORD_PROTECTED,
+                "The PDF needs a password to open; save a copy without one.",
             ) from error
         if error.err_code == _SECURITY_ERROR:
             raise DocumentError(
-                "unsupported_encryption",
+                ErrorCode.UNSUPPORTED_ENCRYPTION,
                 "The PDF is encrypted in a way that no password opens, such as for the owner of a "
                 "certificate; save a copy without encryption.",
             ) from error
         raise DocumentError(
-            "damaged", f"The PDF is damaged or cut short ({error}); upload it again or repair it."
+            ErrorCode.DAMAGED,
+            f"The PDF is damaged or cut short ({error}); upload it again or repair it.",
         ) from error
 
 
@@ -138,6 +140,6 @@ def _text_layer(
 
 def _damaged(number: int, error: Exception) -> DocumentError:
     return DocumentError(
-        "damaged_page",
+        ErrorCode.DAMAGED_PAGE,
         f"Page {number} cannot be rendered ({error}); repair the PDF and upload it again.",
     )

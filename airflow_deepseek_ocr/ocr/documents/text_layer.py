@@ -30,7 +30,7 @@ class LayerFault(StrEnum):
 _MOST_GARBAGE = 0.02
 #: Share of characters that are not shown from which on the layer is another program's reading.
 _MOST_INVISIBLE = 0.2
-#: Strokes to a character (``measure_ink``), beyond which text is
+#: Strokes to a character (``measure_edge_density``), beyond which text is
 #: missing: print of 6 to 60 pixels has 10 to 60.
 _MOST_STROKES = 120
 #: Share of letters from which on a script counts as the page's.
@@ -69,7 +69,7 @@ class TextLayer:
     unmapped: float = 0.0
     invisible: float = 0.0
 
-    def fault(self, strokes: int | None = None) -> LayerFault | None:
+    def fault(self, text_edges: int | None = None) -> LayerFault | None:
         """Why the layer is not to be trusted; None if it is sound.
 
         :param strokes: print on the page, if that is known.
@@ -84,7 +84,7 @@ class TextLayer:
             return LayerFault.EMPTY
         if self.invisible > _MOST_INVISIBLE:
             return LayerFault.INVISIBLE
-        if strokes is not None and strokes > _MOST_STROKES * len(characters):
+        if text_edges is not None and text_edges > _MOST_STROKES * len(characters):
             return LayerFault.SPARSE
         return None
 

@@ -17,10 +17,10 @@ from airflow_deepseek_ocr.ocr.documents.text_layer import Agreement
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN, get_prompt
-from airflow_deepseek_ocr.ocr.quality.edge_density import Ink
+from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.repetition import Loop, Repetition, find_repetition
-from airflow_deepseek_ocr.ocr.quality.report import Verdict, verdict
+from airflow_deepseek_ocr.ocr.quality.report import QualityReport, verdict
 from airflow_deepseek_ocr.ocr.quality.scripts import (
     count_mixed_words,
     count_scripts,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class QualityInput:
     """What is judged.
 
     :param text: what the model wrote, with its markup.
@@ -54,13 +54,13 @@ class Evidence:
     finish_reason: FinishReason | None = FinishReason.STOP
     vision_tokens: int = 0
     text_tokens: int = 0
-    ink: Ink | None = None
+    edge_density: EdgeDensity | None = None
     scripts: frozenset[str] | None = None
     agreement: Agreement | None = None
     regions: Sequence[Region] | None = field(default=None, repr=False)
 
 
-def judge(evidence: Evidence, thresholds: Thresholds = THRESHOLDS) -> Verdict:
+def check_quality(evidence: QualityInput, thresholds: Thresholds = THRESHOLDS) -> QualityReport:
     """Flags and score of a reading; whatever the text is, nothing is raised.
 
     :raises ConfigurationError: ``unknown_prompt``.
@@ -91,7 +91,7 @@ def _lines(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.strip()]
 
 
-def _of_end(evidence: Evidence) -> set[Flag]:
+def _of_end(evidence: QualityInput) -> set[Flag]:
     return {Flag.NO_END_TOKEN} if evidence.finish_reason is FinishReason.LENGTH else set()
 
 
@@ -153,7 +153,7 @@ def _is_cell_loop(found: Repetition, limits: Thresholds) -> bool:
     )
 
 
-def _of_boxes(regions: Sequence[Region], evidence: Evidence, limits: Thresholds) -> set[Flag]:
+def _of_boxes(regions: Sequence[Region], evidence: QualityInput, limits: Thresholds) -> set[Flag]:
     boxes = [box.normalized for region in regions for box in region.boxes]
     if not boxes:
         return set()
@@ -187,29 +187,29 @@ def _crowding(region: Region, vision_tokens: int) -> float:
 
 
 def _of_page(
-    body: str, regions: Sequence[Region], evidence: Evidence, limits: Thresholds
+    body: str, regions: Sequence[Region], evidence: QualityInput, limits: Thresholds
 ) -> set[Flag]:
-    ink = evidence.ink
-    if ink is None or not get_prompt(evidence.prompt).whole_page:
+    edge_density = evidence.edge_density
+    if edge_density is None or not get_prompt(evidence.prompt).whole_page:
         return set()
     characters = sum(map(str.isalnum, body))
     # Letters as large as a hand have few edges in a row, but few of them fit on a page.
-    most = limits.blank_characters if ink.edges else 0
-    if ink.strokes < limits.blank_strokes and characters > most:
+    most = limits.blank_characters if edge_density.edges else 0
+    if edge_density.text_edges < limits.blank_strokes and characters > most:
         return {Flag.TEXT_ON_BLANK}
     pictured = any(region.label in _PICTURES for region in regions)
     if (
-        ink.strokes >= limits.inked_strokes
-        and ink.strokes >= limits.strokes_per_character * characters
+        edge_density.text_edges >= limits.inked_strokes
+        and edge_density.text_edges >= limits.strokes_per_character * characters
         and not pictured
     ):
         return {Flag.NO_TEXT}
     return set()
 
 
-def _of_places(regions: Sequence[Region], evidence: Evidence, limits: Thresholds) -> set[Flag]:
+def _of_places(regions: Sequence[Region], evidence: QualityInput, limits: Thresholds) -> set[Flag]:
     """Whether much of the text is said to stand where there is no print."""
-    places = evidence.ink.places if evidence.ink else None
+    places = evidence.edge_density.places if evidence.edge_density else None
     if places is None or not get_prompt(evidence.prompt).whole_page:
         return set()
     boxed = [(region, _letters(region.text)) for region in regions if region.boxes]
@@ -296,7 +296,7 @@ def _of_characters(body: str, scripts: frozenset[str] | None, limits: Thresholds
     return flags
 
 
-def _of_ratio(evidence: Evidence, limits: Thresholds) -> set[Flag]:
+def _of_ratio(evidence: QualityInput, limits: Thresholds) -> set[Flag]:
     if not evidence.vision_tokens:
         return set()
     ratio = evidence.text_tokens / evidence.vision_tokens

@@ -24,7 +24,7 @@ MAP_SIZE = 100
 
 
 @dataclass(frozen=True)
-class Ink:
+class EdgeDensity:
     """What is on a page.
 
     :param strokes: edges in pixel rows that have many of them close together, as print has and blank
@@ -35,12 +35,12 @@ class Ink:
         :data:`MAP_SIZE`), rows from the top; None for images that are too small for it.
     """
 
-    strokes: int
+    text_edges: int
     edges: int
     places: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
-def measure_ink(image: Image.Image) -> Ink | None:
+def measure_edge_density(image: Image.Image) -> EdgeDensity | None:
     """What is on a page; None for images that are too narrow to tell, under 160 pixels.
 
     :param image: the page, in any mode that Pillow turns into grey.
@@ -59,7 +59,9 @@ def measure_ink(image: Image.Image) -> Ink | None:
         edges |= towards[:, 1:] & ~towards[:, :-1]
     padded = np.pad(edges, ((0, 0), (0, -edges.shape[1] % _WINDOW)))
     counts = padded.reshape(len(edges), -1, _WINDOW).sum(axis=2, dtype=np.int64)
-    return Ink(int(counts[counts >= _EDGES_IN_WINDOW].sum()), int(counts.sum()), _places(edges))
+    return EdgeDensity(
+        int(counts[counts >= _EDGES_IN_WINDOW].sum()), int(counts.sum()), _places(edges)
+    )
 
 
 def _places(edges: np.ndarray) -> np.ndarray | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
-from airflow_deepseek_ocr.ocr.quality.report import Verdict
+from airflow_deepseek_ocr.ocr.quality.report import QualityReport
 
 _ANOTHER_WAY = "Try another resolution, or more steps in reread; what it wrote is kept."
 
@@ -35,7 +35,7 @@ _REASONS: dict[Flag, str] = {
 }
 
 
-def reason_of(verdict: Verdict, error: DeepSeekOCRError | None) -> tuple[str, str]:
+def reason_of(verdict: QualityReport, error: DeepSeekOCRError | None) -> tuple[str, str]:
     """(code, message) of a page that failed.
 
     :param verdict: of its best reading, which was refused.

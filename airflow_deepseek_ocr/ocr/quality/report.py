@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from airflow_deepseek_ocr.ocr.quality.flags import WEIGHTS, Flag
-from airflow_deepseek_ocr.ocr.quality.thresholds import ACCEPTED_SCORE
+from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
 
 
 @dataclass(frozen=True)
-class Verdict:
+class QualityReport:
     """What was found.
 
     :param flags: in the order of :class:`Flag`.
@@ -22,7 +22,7 @@ class Verdict:
     @property
     def accepted(self) -> bool:
         """Whether the score is high enough for the reading to be kept without another try."""
-        return self.score >= ACCEPTED_SCORE
+        return self.score >= DEFAULT_MIN_SCORE
 
     @property
     def worst(self) -> Flag | None:
@@ -30,11 +30,11 @@ class Verdict:
         return max(self.flags, key=lambda flag: WEIGHTS[flag], default=None)
 
 
-def verdict(flags: set[Flag]) -> Verdict:
+def verdict(flags: set[Flag]) -> QualityReport:
     """The verdict of these flags."""
     score = 1.0
     ordered = tuple(flag for flag in Flag if flag in flags)
     for flag in ordered:
         score *= 1 - WEIGHTS[flag]
     # Never 0, which is for pages that were not read.
-    return Verdict(ordered, max(0.0001, round(score, 4)))
+    return QualityReport(ordered, max(0.0001, round(score, 4)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 #: A reading is accepted from this score on, unless the user says otherwise.
-ACCEPTED_SCORE = 0.5
+DEFAULT_MIN_SCORE = 0.5
 
 
 @dataclass(frozen=True)

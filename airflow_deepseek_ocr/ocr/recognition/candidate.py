@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
-from airflow_deepseek_ocr.ocr.decoding import Guard
+from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
 from airflow_deepseek_ocr.ocr.documents.text_layer import Agreement
-from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageReading
+from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
-from airflow_deepseek_ocr.ocr.quality.report import Verdict
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import Step
+from airflow_deepseek_ocr.ocr.quality.report import QualityReport
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import RetryStep
 from airflow_deepseek_ocr.ocr.recognition.slicing import Strip
 from airflow_deepseek_ocr.ocr.results import Attempt, Region
 
@@ -29,22 +29,22 @@ class Try:
 
     :param part: its number among the parts of this attempt.
     :param resolution: a mode's name.
-    :param guard: the guard against repetitions; None for the engine's.
+    :param guard: the no-repeat-n-gram constraint; None for the engine's.
     """
 
     part: int
     image: Image.Image
     resolution: str
-    guard: Guard | None = None
+    no_repeat_ngram: NoRepeatNgram | None = None
 
 
 @dataclass(frozen=True)
 class Candidate:
     """A reading that was judged."""
 
-    step: Step
+    step: RetryStep
     resolution: str
-    verdict: Verdict
+    verdict: QualityReport
     text: str = ""
     markdown: str = ""
     regions: tuple[Region, ...] = ()
@@ -88,13 +88,13 @@ class Candidate:
 class Underway:
     """The attempt that is being made."""
 
-    step: Step
+    step: RetryStep
     resolution: str
     strips: list[Strip] = field(default_factory=list)
-    readings: dict[int, PageReading] = field(default_factory=dict)
+    readings: dict[int, PageOutput] = field(default_factory=dict)
 
 
-def finish_reason(readings: Sequence[PageReading]) -> FinishReason:
+def finish_reason(readings: Sequence[PageOutput]) -> FinishReason:
     """Return ``STOP`` if all parts ended by themselves."""
     ended = all(reading.finish_reason is FinishReason.STOP for reading in readings)
     return FinishReason.STOP if ended else FinishReason.LENGTH

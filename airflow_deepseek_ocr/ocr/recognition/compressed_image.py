@@ -13,7 +13,7 @@ _LEVEL = 1
 
 
 @dataclass(frozen=True)
-class PackedImage:
+class CompressedImage:
     """An image that takes a tenth of its memory."""
 
     mode: str
@@ -21,7 +21,7 @@ class PackedImage:
     data: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, image: Image.Image) -> PackedImage:
+    def of(cls, image: Image.Image) -> CompressedImage:
         """Pack an image, RGB; of a grey one only one channel is kept."""
         red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
         grey = (red == green).all() and (green == blue).all()

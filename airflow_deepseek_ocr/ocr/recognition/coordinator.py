@@ -10,11 +10,11 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from airflow_deepseek_ocr.ocr.documents.base import Page
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.recognition.candidate import Try
-from airflow_deepseek_ocr.ocr.recognition.page_attempts import PageWork
+from airflow_deepseek_ocr.ocr.recognition.page_attempts import PageAttempts
 from airflow_deepseek_ocr.ocr.recognition.plan import Plan
-from airflow_deepseek_ocr.ocr.recognition.text_layer_result import from_layer
+from airflow_deepseek_ocr.ocr.recognition.text_layer_result import text_layer_result
 from airflow_deepseek_ocr.ocr.results import PageResult
 
 Owner = TypeVar("Owner")
@@ -27,11 +27,11 @@ _MOST_READY = 64
 @dataclass(frozen=True)
 class _Part(Generic[Owner]):
     owner: Owner
-    work: PageWork
+    work: PageAttempts
     number: int
 
 
-class Desk(Generic[Owner]):
+class Coordinator(Generic[Owner]):
     """Where the thread that draws requests and the one that takes readings meet.
 
     An iterator of requests: pages to be read again come before new ones. It ends when there are none of
@@ -50,7 +50,7 @@ class Desk(Generic[Owner]):
         self._ready: deque[tuple[Owner, PageResult]] = deque()
         self._exhausted = self._stopped = False
 
-    def __iter__(self) -> Desk[Owner]:
+    def __iter__(self) -> Coordinator[Owner]:
         return self
 
     def __next__(self) -> PageRequest:
@@ -73,7 +73,7 @@ class Desk(Generic[Owner]):
             self._stopped = True
             self._changed.notify_all()
 
-    def take(self, reading: PageReading) -> Iterator[tuple[Owner, PageResult]]:
+    def take(self, reading: PageOutput) -> Iterator[tuple[Owner, PageResult]]:
         """Results that a reading completes; a page that is to be read again becomes a request."""
         part = self._out[reading.key]
         tries = part.work.take(part.number, reading)
@@ -105,9 +105,9 @@ class Desk(Generic[Owner]):
     def _next_page(self) -> PageRequest | None:
         """The next page's request; None if it needs none, or if there is none."""
         for owner, page in self._pages:
-            result = from_layer(page, self._plan)
+            result = text_layer_result(page, self._plan)
             if result is None:
-                part = _Part(owner, PageWork(page, self._plan), 0)
+                part = _Part(owner, PageAttempts(page, self._plan), 0)
                 first = part.work.first
                 part.work.forget_image()
                 with self._changed:
@@ -123,4 +123,10 @@ class Desk(Generic[Owner]):
         return None
 
     def _request(self, key: Hashable, each: Try) -> PageRequest:
-        return PageRequest(key, each.image, self._plan.prompt, each.resolution, guard=each.guard)
+        return PageRequest(
+            key,
+            each.image,
+            self._plan.prompt,
+            each.resolution,
+            no_repeat_ngram=each.no_repeat_ngram,
+        )

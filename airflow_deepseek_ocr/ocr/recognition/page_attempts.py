@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import UnavailableError
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer, compare
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
-from airflow_deepseek_ocr.ocr.quality.checks import Evidence, judge
-from airflow_deepseek_ocr.ocr.quality.edge_density import measure_ink
+from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
+from airflow_deepseek_ocr.ocr.quality.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.messages import reason_of
-from airflow_deepseek_ocr.ocr.quality.report import Verdict
+from airflow_deepseek_ocr.ocr.quality.report import QualityReport
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS
-from airflow_deepseek_ocr.ocr.recognition.compressed_image import PackedImage
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, Step
+from airflow_deepseek_ocr.ocr.recognition.compressed_image import CompressedImage
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, RetryStep
 from airflow_deepseek_ocr.ocr.recognition.slicing import cut, join
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
@@ -35,14 +35,17 @@ from airflow_deepseek_ocr.ocr.recognition.candidate import (
     finish_reason,
 )
 from airflow_deepseek_ocr.ocr.recognition.plan import Plan
-from airflow_deepseek_ocr.ocr.recognition.text_layer_result import layer_candidate, sound_layer
+from airflow_deepseek_ocr.ocr.recognition.text_layer_result import (
+    layer_candidate,
+    usable_text_layer,
+)
 
 #: Errors after which another way of reading may help. Others lie outside of the page (no server, a
 #: wrong setting, cancelled) and stay for a later try.
 _MENDED = frozenset({"out_of_memory", "engine_error"})
 
 
-class PageWork:
+class PageAttempts:
     """A page with its readings.
 
     Not safe for several threads at once.
@@ -54,15 +57,15 @@ class PageWork:
     def __init__(self, page: Page, plan: Plan) -> None:
         self.number, self._size, self._plan = page.number, page.image.size, plan
         self._prompt = get_prompt(plan.prompt)
-        self._ink = measure_ink(page.image) if self._prompt.whole_page else None
-        self._layer = sound_layer(page, plan, self._ink)
-        self._packed = PackedImage.of(page.image) if plan.reads_again else None
+        self._edge_density = measure_edge_density(page.image) if self._prompt.whole_page else None
+        self._layer = usable_text_layer(page, plan, self._edge_density)
+        self._packed = CompressedImage.of(page.image) if plan.reads_again else None
         self._steps = deque(
             step for step in plan.steps if step.resolution is None or step.resolution in plan.modes
         )
         self._candidates: list[Candidate] = []
         first = plan.auto_modes[0] if plan.resolution == AUTO else plan.resolution
-        self._underway: Underway | None = Underway(Step(first, first), first)
+        self._underway: Underway | None = Underway(RetryStep(first, first), first)
         self.first = Try(0, page.image, first)
 
     def forget_image(self) -> None:
@@ -74,7 +77,7 @@ class PageWork:
         """Whether there is nothing more to be read."""
         return self._underway is None
 
-    def take(self, part: int, reading: PageReading) -> int:
+    def take(self, part: int, reading: PageOutput) -> int:
         """Judge a reading, or note it until the other parts of the page are there.
 
         :param part: the number of the :class:`Try` that it answers.
@@ -99,7 +102,7 @@ class PageWork:
         if underway is None:
             raise ValueError(f"page {self.number} is read already")
         image = underway.strips[part].image if underway.strips else self._image()
-        return Try(part, image, underway.resolution, underway.step.guard)
+        return Try(part, image, underway.resolution, underway.step.no_repeat_ngram)
 
     def result(self) -> PageResult:
         """The page with its best reading."""
@@ -158,7 +161,7 @@ class PageWork:
         if not self._plan.accepts(last.score) or last.beyond_knee:
             better = self._better_mode(last)
             if better is not None:
-                return Underway(Step(better, better), better)
+                return Underway(RetryStep(better, better), better)
         if any(self._plan.accepts(each.score) for each in self._candidates):
             return None
         while self._steps:
@@ -196,11 +199,11 @@ class PageWork:
         modes = [each.resolution for each in self._candidates if each.resolution]
         return modes[-1]
 
-    def _is_known(self, step: Step, resolution: str) -> bool:
+    def _is_known(self, step: RetryStep, resolution: str) -> bool:
         """Whether the page was read in just that way."""
         return any(
-            (each.resolution, each.step.guard, each.step.parts)
-            == (resolution, step.guard, step.parts)
+            (each.resolution, each.step.no_repeat_ngram, each.step.parts)
+            == (resolution, step.no_repeat_ngram, step.parts)
             for each in self._candidates
         )
 
@@ -210,7 +213,7 @@ class PageWork:
         error = next((each.error for each in readings if each.error is not None), None)
         if error is not None:
             return Candidate(
-                underway.step, underway.resolution, Verdict(), seconds=seconds, error=error
+                underway.step, underway.resolution, QualityReport(), seconds=seconds, error=error
             )
         texts = [reading.text for reading in readings]
         text = join(texts, underway.strips) if underway.strips else texts[0]
@@ -221,14 +224,14 @@ class PageWork:
         agreement = compare(self._layer.text, markdown) if self._layer else None
         vision_tokens = sum(reading.vision_tokens for reading in readings)
         text_tokens = sum(reading.text_tokens for reading in readings)
-        verdict = judge(
-            Evidence(
+        verdict = check_quality(
+            QualityInput(
                 text=text,
                 prompt=self._plan.prompt,
                 finish_reason=finish_reason(readings),
                 vision_tokens=vision_tokens,
                 text_tokens=text_tokens,
-                ink=self._ink,
+                edge_density=self._edge_density,
                 scripts=self._layer.scripts if self._layer else None,
                 agreement=agreement,
                 regions=regions,
@@ -247,8 +250,8 @@ class PageWork:
             agreement,
         )
 
-    def _of_layer(self, step: Step, layer: TextLayer) -> Candidate:
-        return layer_candidate(step, layer, self._ink)
+    def _of_layer(self, step: RetryStep, layer: TextLayer) -> Candidate:
+        return layer_candidate(step, layer, self._edge_density)
 
     def _image(self) -> Image.Image:
         if self._packed is None:

@@ -6,8 +6,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from airflow_deepseek_ocr.ocr.quality.thresholds import ACCEPTED_SCORE
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, AUTO_MODES, LayerUse, Step
+from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
+    AUTO,
+    AUTO_MODES,
+    RetryStep,
+    TextLayerUse,
+)
 
 if TYPE_CHECKING:
     pass
@@ -27,10 +32,10 @@ class Plan:
 
     prompt: str
     resolution: str
-    steps: tuple[Step, ...] = ()
-    layer_use: LayerUse = LayerUse.COMPARE
+    steps: tuple[RetryStep, ...] = ()
+    text_layer_use: TextLayerUse = TextLayerUse.COMPARE
     modes: Collection[str] = AUTO_MODES
-    min_score: float = ACCEPTED_SCORE
+    min_score: float = DEFAULT_MIN_SCORE
 
     def accepts(self, score: float) -> bool:
         """Whether a reading of that score is good enough; what was not read at all has none."""

@@ -11,11 +11,11 @@ from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
-from airflow_deepseek_ocr.ocr.quality.thresholds import ACCEPTED_SCORE
-from airflow_deepseek_ocr.ocr.recognition.coordinator import Desk, Owner
+from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
+from airflow_deepseek_ocr.ocr.recognition.coordinator import Coordinator, Owner
 from airflow_deepseek_ocr.ocr.recognition.plan import Plan
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, LayerUse, Step
-from airflow_deepseek_ocr.ocr.recognition.text_layer_result import from_layer
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, RetryStep, TextLayerUse
+from airflow_deepseek_ocr.ocr.recognition.text_layer_result import text_layer_result
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 
@@ -38,13 +38,13 @@ class Reader:
         prompt: str,
         resolution: str,
         *,
-        steps: Sequence[Step] = (),
-        layer_use: LayerUse = LayerUse.COMPARE,
-        min_score: float = ACCEPTED_SCORE,
+        steps: Sequence[RetryStep] = (),
+        text_layer_use: TextLayerUse = TextLayerUse.COMPARE,
+        min_score: float = DEFAULT_MIN_SCORE,
     ) -> None:
         check_prompt_and_resolution(prompt, resolution)
         self._get_engine = get_engine
-        self._plan = Plan(prompt, resolution, tuple(steps), layer_use, min_score=min_score)
+        self._plan = Plan(prompt, resolution, tuple(steps), text_layer_use, min_score=min_score)
 
     def read(
         self,
@@ -60,7 +60,7 @@ class Reader:
         """
         pages = iter(pages)
         for owner, page in pages:
-            result = from_layer(page, self._plan)
+            result = text_layer_result(page, self._plan)
             if result is not None:
                 yield owner, result
                 continue
@@ -68,16 +68,16 @@ class Reader:
             plan = self._plan
             if plan.reads_again:
                 plan = replace(plan, modes=engine.modes())
-            desk = Desk(chain([(owner, page)], pages), plan)
+            coordinator = Coordinator(chain([(owner, page)], pages), plan)
             del page
-            with closing(engine.read(desk, progress)) as readings:
+            with closing(engine.read(coordinator, progress)) as readings:
                 try:
                     for reading in readings:
-                        yield from desk.take(reading)
+                        yield from coordinator.take(reading)
                 finally:
                     # Before the engine ends its thread, which may be waiting for a reading.
-                    desk.stop()
-            yield from desk.results()
+                    coordinator.stop()
+            yield from coordinator.results()
 
 
 def check_prompt_and_resolution(prompt: str, resolution: str) -> None:

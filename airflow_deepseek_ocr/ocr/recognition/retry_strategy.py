@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
-from airflow_deepseek_ocr.ocr.decoding import Guard
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 
 #: Resolution that begins with a cheap mode and takes a better one where it has to.
@@ -18,16 +18,16 @@ AUTO_MODES = ("small", "base", "gundam")
 
 #: 20-grams as in ``run_dpsk_ocr_pdf.py`` of the published scripts, but in a window of 200 tokens instead
 #: of 50: it ends loops of up to 180 tokens, which is several lines.
-TIGHT_GUARD = Guard(20, 200)
+TIGHT_NO_REPEAT_NGRAM = NoRepeatNgram(20, 200)
 
-DEFAULT_REREAD = "guard,base,text_layer"
+DEFAULT_RETRY_WITH = "guard,base,text_layer"
 
 _PARTS = {"halves": 2, "quarters": 4}
-_GUARD = re.compile(r"guard(?::(\d{1,4})/(\d{1,4}))?")
+_NO_REPEAT_NGRAM = re.compile(r"guard(?::(\d{1,4})/(\d{1,4}))?")
 NONE = "none"
 
 
-class LayerUse(StrEnum):
+class TextLayerUse(StrEnum):
     """What a page's own text is used for."""
 
     OFF = "off"  #: nothing
@@ -36,24 +36,24 @@ class LayerUse(StrEnum):
 
 
 @dataclass(frozen=True)
-class Step:
+class RetryStep:
     """A further reading of a page.
 
     :param name: as the user writes it.
     :param resolution: the mode; None for that of the reading before.
-    :param guard: the guard against repetitions; None for the engine's.
+    :param guard: the no-repeat-n-gram constraint; None for the engine's.
     :param parts: strips that the page is cut into.
     :param text_layer: take the page's own text instead of a reading.
     """
 
     name: str
     resolution: str | None = None
-    guard: Guard | None = None
+    no_repeat_ngram: NoRepeatNgram | None = None
     parts: int = 1
     text_layer: bool = False
 
 
-def parse_ladder(value: str | Sequence[str] | None) -> tuple[Step, ...]:
+def parse_retry_with(value: str | Sequence[str] | None) -> tuple[RetryStep, ...]:
     """The steps of ``value``: names in a list, or in a text with commas between them.
 
     ``guard`` (or ``guard:N/W``: no N-gram twice in W tokens), ``halves``, ``quarters``, ``text_layer``
@@ -68,40 +68,42 @@ def parse_ladder(value: str | Sequence[str] | None) -> tuple[Step, ...]:
     return tuple(_step(name) for name in stripped if name not in ("", NONE))
 
 
-def ladder_text(steps: Sequence[Step]) -> str:
+def retry_with_text(steps: Sequence[RetryStep]) -> str:
     """The steps' names with commas between them; empty if there is none."""
     return ",".join(step.name for step in steps)
 
 
-def parse_layer_use(value: str) -> LayerUse:
+def parse_text_layer_use(value: str) -> TextLayerUse:
     """What the text layer is used for.
 
     :raises ConfigurationError: ``text_layer``, naming what there is.
     """
     try:
-        return LayerUse(value)
+        return TextLayerUse(value)
     except ValueError:
         raise ConfigurationError(
-            "text_layer", f"text_layer is {value!r}; use one of: {', '.join(LayerUse)}."
+            ErrorCode.TEXT_LAYER, f"text_layer is {value!r}; use one of: {', '.join(TextLayerUse)}."
         ) from None
 
 
-def _step(name: str) -> Step:
+def _step(name: str) -> RetryStep:
     if name == "text_layer":
-        return Step(name, text_layer=True)
+        return RetryStep(name, text_layer=True)
     if name in _PARTS:
-        return Step(name, parts=_PARTS[name])
+        return RetryStep(name, parts=_PARTS[name])
     if name in RESOLUTIONS:
-        return Step(name, resolution=name)
-    if match := _GUARD.fullmatch(name):
-        guard = Guard(int(match[1]), int(match[2])) if match[1] else TIGHT_GUARD
-        return Step(name, guard=guard)
+        return RetryStep(name, resolution=name)
+    if match := _NO_REPEAT_NGRAM.fullmatch(name):
+        no_repeat_ngram = (
+            NoRepeatNgram(int(match[1]), int(match[2])) if match[1] else TIGHT_NO_REPEAT_NGRAM
+        )
+        return RetryStep(name, no_repeat_ngram=no_repeat_ngram)
     raise _unknown(name)
 
 
 def _unknown(value: object) -> ConfigurationError:
     return ConfigurationError(
-        "reread",
+        ErrorCode.RETRY_WITH,
         f"reread has {value!r}, which is no way to read a page again. Use guard (guard:20/200), "
         f"{', '.join(_PARTS)}, {', '.join(RESOLUTIONS)}, text_layer or none.",
     )

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
-from airflow_deepseek_ocr.ocr.quality.checks import Evidence, judge
-from airflow_deepseek_ocr.ocr.quality.edge_density import Ink, measure_ink
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import LayerUse, Step
+from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
+from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity, measure_edge_density
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import RetryStep, TextLayerUse
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 
 if TYPE_CHECKING:
@@ -17,23 +17,27 @@ from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.plan import Plan
 
 
-def sound_layer(page: Page, plan: Plan, ink: Ink | None) -> TextLayer | None:
+def usable_text_layer(page: Page, plan: Plan, edge_density: EdgeDensity | None) -> TextLayer | None:
     """The page's own text, if it is sound and of use for the prompt."""
     layer = page.text_layer
-    if layer is None or plan.layer_use is LayerUse.OFF or not get_prompt(plan.prompt).whole_page:
+    if (
+        layer is None
+        or plan.text_layer_use is TextLayerUse.OFF
+        or not get_prompt(plan.prompt).whole_page
+    ):
         return None
-    return layer if layer.fault(ink.strokes if ink else None) is None else None
+    return layer if layer.fault(edge_density.text_edges if edge_density else None) is None else None
 
 
-def from_layer(page: Page, plan: Plan) -> PageResult | None:
+def text_layer_result(page: Page, plan: Plan) -> PageResult | None:
     """The page by its own text alone, if ``text_layer="first"`` and the text is good."""
-    if plan.layer_use is not LayerUse.FIRST or page.text_layer is None:
+    if plan.text_layer_use is not TextLayerUse.FIRST or page.text_layer is None:
         return None
-    ink = measure_ink(page.image)
-    layer = sound_layer(page, plan, ink)
+    edge_density = measure_edge_density(page.image)
+    layer = usable_text_layer(page, plan, edge_density)
     if layer is None:
         return None
-    found = layer_candidate(Step("text_layer", text_layer=True), layer, ink)
+    found = layer_candidate(RetryStep("text_layer", text_layer=True), layer, edge_density)
     if not plan.accepts(found.score):
         return None
     width, height = page.image.size
@@ -52,8 +56,10 @@ def from_layer(page: Page, plan: Plan) -> PageResult | None:
     )
 
 
-def layer_candidate(step: Step, layer: TextLayer, ink: Ink | None) -> Candidate:
+def layer_candidate(
+    step: RetryStep, layer: TextLayer, edge_density: EdgeDensity | None
+) -> Candidate:
     """Return the text layer as a candidate, with its score."""
     # Judged as text without markup; its places are the file's own.
-    verdict = judge(Evidence(layer.text, "free", ink=ink))
+    verdict = check_quality(QualityInput(layer.text, "free", edge_density=edge_density))
     return Candidate(step, "", verdict, layer.text, layer.text.strip(), layer.regions)

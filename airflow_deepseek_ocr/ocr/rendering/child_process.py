@@ -16,10 +16,15 @@ from typing import Any
 
 from PIL import Image
 
-from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, DocumentError, UnavailableError
+from airflow_deepseek_ocr.exceptions import (
+    DeepSeekOCRError,
+    DocumentError,
+    ErrorCode,
+    UnavailableError,
+)
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
-from airflow_deepseek_ocr.ocr.rendering.messages import Drawn, OpenRequest
+from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest, RenderedPage
 
 #: Seconds until a child answers for the first time, at most: Python with NumPy, on a busy host.
 _START_S = 60.0
@@ -105,7 +110,7 @@ class Child:
         """
         what = f"Drawing page {number}"
         drawn = self.ask(number, what)
-        assert isinstance(drawn, Drawn)  # noqa: S101 - the answer to a number
+        assert isinstance(drawn, RenderedPage)  # noqa: S101 - the answer to a number
         width, height = drawn.size
         with (
             mmap(self._pixels, 3 * width * height, access=ACCESS_READ) as pixels,
@@ -150,25 +155,25 @@ class Child:
         code, limits = self._process.returncode, self._limits
         if too_slow or code == -signal.SIGALRM:
             return DiedError(
-                "too_slow",
+                ErrorCode.TOO_SLOW,
                 f"{what} took more than {limits.max_page_seconds:g} seconds; simplify the document (print "
                 "it to a new PDF, or scan it), or raise max_page_seconds.",
             )
         if code is None or code in _ENDED_FROM_OUTSIDE:
             return UnavailableError(
-                "drawing_killed",
+                ErrorCode.RENDERER_KILLED,
                 f"{what} was ended from outside, as hosts do that run out of memory; nothing is wrong "
                 "with the document as far as that is known. Try again.",
             )
         if code == OUT_OF_MEMORY or self._peak_bytes > _NEARLY_ALL * limits.max_page_memory:
             return DiedError(
-                "too_much_memory",
+                ErrorCode.TOO_MUCH_MEMORY,
                 f"{what} needs more than {limits.max_page_memory >> 20:,} MiB of memory; simplify the "
                 "document (print it to a new PDF, or scale its images down), or raise max_page_memory.",
             )
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
         return DiedError(
-            "crashed",
+            ErrorCode.CRASHED,
             f"{what} ended the process that did it ({how}): the file is damaged in a way that the decoder "
             "does not bear. Repair or convert it.",
         )
@@ -178,7 +183,7 @@ def _start(descriptors: tuple[int, int], limits: Limits) -> subprocess.Popen[byt
     return subprocess.Popen(  # noqa: S603 - our own module
         [
             sys.executable,
-            "-P",  # nothing is imported from the folder that somebody happens to be in
+            "-P",  # nothing is imported from the directory that somebody happens to be in
             "-m",
             "airflow_deepseek_ocr.ocr.rendering.worker",
             *map(str, descriptors),
@@ -194,16 +199,16 @@ def _start(descriptors: tuple[int, int], limits: Limits) -> subprocess.Popen[byt
 
 def _does_not_start(why: str) -> UnavailableError:
     return UnavailableError(
-        "drawing_process",
+        ErrorCode.RENDERER_UNAVAILABLE,
         f"The process that draws pages does not start ({why}); what it wrote stands in this task's log. "
         "Is there memory left on this host?",
     )
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with the folders that modules were imported from."""
+    """Ours, with the directories that modules were imported from."""
     return os.environ | {
-        "PYTHONPATH": os.pathsep.join(folder or str(Path.cwd()) for folder in sys.path),
+        "PYTHONPATH": os.pathsep.join(directory or str(Path.cwd()) for directory in sys.path),
         # No threads, and no memory for them, for the little that NumPy does.
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",

@@ -36,7 +36,7 @@ class Opened:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class RenderedPage:
     """What the child says of a page when it has written the pixels into the file in memory.
 
     :param size: width and height in pixels, of three bytes each.

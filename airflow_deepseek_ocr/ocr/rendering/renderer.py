@@ -2,7 +2,7 @@
 
 A file of two kilobytes can keep PDFium busy for hours, take all memory, or end the process by a defect in
 a decoder written in C. In the task's own process that would end the task, and its retry, and the next. So
-a :class:`Drawer` has the work done by a child (:mod:`airflow_deepseek_ocr.ocr.rendering.worker`); if that
+a :class:`Renderer` has the work done by a child (:mod:`airflow_deepseek_ocr.ocr.rendering.worker`); if that
 dies, the page or document fails with a reason, and the next one gets a new child. It keeps accidents away,
 not attackers: the child has the rights of this process.
 """
@@ -24,7 +24,7 @@ from airflow_deepseek_ocr.ocr.rendering.messages import Opened, OpenRequest
 _MOST_DEATHS = 3
 
 
-class Drawer:
+class Renderer:
     """Opens documents, one at a time, in a child that starts when the first is opened.
 
     Not safe for several threads at once.
@@ -59,7 +59,7 @@ class Drawer:
             self._child.end()
             self._child = None
 
-    def __enter__(self) -> Drawer:
+    def __enter__(self) -> Renderer:
         return self
 
     def __exit__(
@@ -74,8 +74,8 @@ class Drawer:
 class _DrawnDocument(Document):
     """A document that a child has open."""
 
-    def __init__(self, drawer: Drawer, request: OpenRequest) -> None:
-        self._drawer, self._request = drawer, request
+    def __init__(self, renderer: Renderer, request: OpenRequest) -> None:
+        self._drawer, self._request = renderer, request
         self._deaths: list[DiedError] = []
         opened = self._open()
         self.media_type, self.page_count = opened.media_type, opened.page_count

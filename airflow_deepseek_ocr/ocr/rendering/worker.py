@@ -20,11 +20,11 @@ from PIL import Image
 # is then no fault of the first document.
 import airflow_deepseek_ocr.ocr.documents.images
 import airflow_deepseek_ocr.ocr.documents.pdf  # noqa: F401
-from airflow_deepseek_ocr.exceptions import DocumentError
+from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.rendering.child_process import OUT_OF_MEMORY
-from airflow_deepseek_ocr.ocr.rendering.messages import Drawn, Opened, OpenRequest
+from airflow_deepseek_ocr.ocr.rendering.messages import Opened, OpenRequest, RenderedPage
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class _Requests:
             log.exception("A document could not be read.")
             self._connection.send(
                 DocumentError(
-                    "unreadable",
+                    ErrorCode.UNREADABLE,
                     f"The document cannot be read: {type(error).__name__}: {error}. Repair or convert it.",
                 )
             )
@@ -87,7 +87,7 @@ class _Requests:
         for top in range(0, height, rows):
             strip = page.image.crop((0, top, width, min(top + rows, height)))
             os.pwrite(self._pixels, strip.tobytes(), 3 * width * top)
-        self._connection.send(Drawn((width, height), page.text_layer))
+        self._connection.send(RenderedPage((width, height), page.text_layer))
 
 
 def _give_back_memory() -> None:

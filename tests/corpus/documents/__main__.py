@@ -1,6 +1,6 @@
-"""Writes the zoo's documents into a folder, to look at them.
+"""Writes the zoo's documents into a directory, to look at them.
 
-python -m tests.corpus.documents FOLDER
+python -m tests.corpus.documents DIRECTORY
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from tests.corpus.documents.all import ANIMALS
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    directory = Path(sys.argv[1])
+    directory.mkdir(parents=True, exist_ok=True)
     for each in ANIMALS.values():
         content = each.make()
-        (folder / each.name).write_bytes(content)
+        (directory / each.name).write_bytes(content)
         print(f"{len(content):>10,}  {each.name!r}: {each.why}")
 
 

@@ -22,17 +22,17 @@ class FetchError(Exception):
     """A collection cannot be had here; the message says why."""
 
 
-def fetch(name: str, folder: Path) -> Path:
+def fetch(name: str, directory: Path) -> Path:
     """A collection's unpacked files; fetched only if they are not there yet.
 
     :param name: one of ``DISTRIBUTIONS`` or ``SOURCE_PACKAGES``.
-    :param folder: where all collections are kept.
+    :param directory: where all collections are kept.
     :raises FetchError: it cannot be had.
     """
-    unpacked = folder / name
+    unpacked = directory / name
     if unpacked.is_dir():
         return unpacked
-    archives = folder / "archives" / name
+    archives = directory / "archives" / name
     archives.mkdir(parents=True, exist_ok=True)
     if name in DISTRIBUTIONS:
         _pip(name, archives)
@@ -41,7 +41,7 @@ def fetch(name: str, folder: Path) -> Path:
     found = sorted(archives.glob("*.tar.*"))
     if not found:
         raise FetchError(f"{name}: no archive came")
-    half = folder / f"{name}.half"
+    half = directory / f"{name}.half"
     shutil.rmtree(half, ignore_errors=True)
     for archive in found:
         with tarfile.open(archive) as opened:
@@ -50,16 +50,25 @@ def fetch(name: str, folder: Path) -> Path:
     return unpacked
 
 
-def _pip(name: str, folder: Path) -> None:
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder)]
+def _pip(name: str, directory: Path) -> None:
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--dest",
+        str(directory),
+    ]
     _run([*pip, "--no-binary", name, name])
 
 
-def _apt(name: str, folder: Path) -> None:
+def _apt(name: str, directory: Path) -> None:
     """With lists of our own: the system's need not name sources."""
     if shutil.which("apt-get") is None:
         raise FetchError(f"{name}: apt-get is missing; this is no Debian")
-    state = (folder.parent / "apt").resolve()
+    state = (directory.parent / "apt").resolve()
     parts = state / "sources.list.d"
     for path in (parts, state / "lists" / "partial", state / "archives" / "partial"):
         path.mkdir(parents=True, exist_ok=True)
@@ -80,13 +89,13 @@ def _apt(name: str, folder: Path) -> None:
     apt = ["apt-get", "-qq", *(part for each in options for part in ("-o", each))]
     if not any((state / "lists").glob("*Sources*")):
         _run([*apt, "update"])
-    _run([*apt, "source", "--download-only", name], folder)
+    _run([*apt, "source", "--download-only", name], directory)
 
 
-def _run(command: list[str], folder: Path | None = None) -> None:
+def _run(command: list[str], directory: Path | None = None) -> None:
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=_TIME_OUT_S, check=False
+            command, cwd=directory, capture_output=True, text=True, timeout=_TIME_OUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FetchError(f"{command[0]}: {error}") from error

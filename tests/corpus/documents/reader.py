@@ -15,13 +15,13 @@ from urllib.parse import quote
 import sqlalchemy
 from PIL import Image
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
-from airflow_deepseek_ocr.ocr.fingerprint import Recipe
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import DEFAULT_REREAD
+from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import DEFAULT_RETRY_WITH
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource
@@ -38,11 +38,11 @@ def main() -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr
     decoding = Decoding(max_output_length=options.length)
-    engine = TransformersEngine(TINY_MODEL, device="cpu", batch_size=1, decoding=decoding)
+    engine = InProcessEngine(TINY_MODEL, device="cpu", batch_size=1, decoding=decoding)
     limits = Limits(max_page_seconds=options.page_seconds)
-    recipe = Recipe(
+    config = ProcessingConfig(
         "small", "", "markdown", "small", "", 144, decoding.max_output_length,
-        decoding.ngram_size, decoding.ngram_window, reread=DEFAULT_REREAD,
+        decoding.ngram_size, decoding.ngram_window, retry_with=DEFAULT_RETRY_WITH,
     )  # fmt: skip
     with closing(engine), closing(Store(_database(options.database))) as store:
         store.ensure_schema()
@@ -55,7 +55,7 @@ def main() -> None:
                 sources=Sources({"file": lambda: FileSource(limits)}),
                 get_engine=lambda: engine,
                 store=store,
-                recipe=recipe,
+                config=config,
                 limits=limits,
             )
             summary = pipeline.run([DocumentRef("file://" + quote(json.loads(line)))])

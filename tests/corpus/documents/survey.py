@@ -1,10 +1,10 @@
 """Reads what PDF and OCR tools test with through the whole path, within limits of time and memory.
 
-    python -m tests.corpus.documents.survey --folder .zoo
+    python -m tests.corpus.documents.survey --directory .zoo
 
 One document at a time, in one process (:mod:`.reader`), which is ended if a page takes too long or
-memory grows too much. What became of each document is appended to ``results.jsonl`` in the folder; those that
-stand there already are not read again. Prints a table, and ends with an error if a document ended in no row
+memory grows too much. What became of each document is appended to ``results.jsonl`` in the directory; those
+that stand there already are not read again. Prints a table, and ends with an error if a document ended in no row
 or went over a limit.
 """
 
@@ -74,16 +74,16 @@ class Outcome:
 class Reading:
     """The process that reads, and the database that it writes to.
 
-    :param folder: for the database and the log.
+    :param directory: for the database and the log.
     :param length: most tokens of a page.
     """
 
-    def __init__(self, folder: Path, length: int) -> None:
-        self.database = folder / f"results-{time.monotonic_ns()}.db"
+    def __init__(self, directory: Path, length: int) -> None:
+        self.database = directory / f"results-{time.monotonic_ns()}.db"
         command = [sys.executable, "-W", "ignore", "-m", "tests.corpus.documents.reader"]
         command += ["--database", str(self.database), "--length", str(length)]
         command += ["--page-seconds", str(DRAWING_S)]
-        with (folder / "reader.log").open("a") as log:
+        with (directory / "reader.log").open("a") as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE,
@@ -99,7 +99,7 @@ class Reading:
         self._own = 0
         if not self._wait(_START_S):
             self.end()
-            raise SystemExit(f"The reader does not start; see {folder / 'reader.log'}.")
+            raise SystemExit(f"The reader does not start; see {directory / 'reader.log'}.")
         self._own = self.peak
         self._counter = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)
 
@@ -183,7 +183,7 @@ class _gone:  # noqa: N801 - reads as what it passes over
 
 
 def documents(collection: Path) -> list[Path]:
-    """The documents under a folder."""
+    """The documents under a directory."""
     files = (
         path for path in sorted(collection.rglob("*")) if path.is_file() and not path.is_symlink()
     )
@@ -216,22 +216,22 @@ def what_is_stored(database: Path, path: Path) -> tuple[str, str, dict[str, int]
         return status, reason, dict(pages.fetchall())
 
 
-def survey(folder: Path, names: Iterable[str], length: int, seconds: float) -> Iterator[Outcome]:
+def survey(directory: Path, names: Iterable[str], length: int, seconds: float) -> Iterator[Outcome]:
     """Reads all documents that have no result yet.
 
-    :param folder: where the collections are kept.
+    :param directory: where the collections are kept.
     :param names: the collections.
     :param length: most tokens of a page.
     :param seconds: when to stop for now.
     """
     deadline = time.monotonic() + seconds
-    known = {(each.collection, each.file) for each in load(folder) if not each.fault}
+    known = {(each.collection, each.file) for each in load(directory) if not each.fault}
     with tempfile.TemporaryDirectory(prefix="zoo-") as kept:
         reading: Reading | None = None
         try:
             for name in names:
-                for path in documents(folder / name):
-                    file = str(path.relative_to(folder / name))
+                for path in documents(directory / name):
+                    file = str(path.relative_to(directory / name))
                     if (name, file) in known:
                         continue
                     if time.monotonic() > deadline:
@@ -264,9 +264,9 @@ def _read(reading: Reading, collection: str, file: str, path: Path) -> Outcome:
     )
 
 
-def load(folder: Path) -> list[Outcome]:
+def load(directory: Path) -> list[Outcome]:
     """Results so far, the last of each document."""
-    path = folder / "results.jsonl"
+    path = directory / "results.jsonl"
     found = {}
     for line in path.read_text().splitlines() if path.exists() else ():
         outcome = Outcome(**json.loads(line))
@@ -318,34 +318,34 @@ def summary(outcomes: list[Outcome]) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folder", type=Path, default=Path(".zoo"))
+    parser.add_argument("--directory", type=Path, default=Path(".zoo"))
     parser.add_argument("--length", type=int, default=64, help="most tokens of a page")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     options = parser.parse_args()
-    folder: Path = options.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / _OWN).mkdir(exist_ok=True)
+    directory: Path = options.directory
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / _OWN).mkdir(exist_ok=True)
     for animal in ANIMALS.values():
-        (folder / _OWN / animal.name).write_bytes(animal.make())
+        (directory / _OWN / animal.name).write_bytes(animal.make())
     names, missing = [_OWN], []
     for name in (*DISTRIBUTIONS, *SOURCE_PACKAGES):
         try:
-            fetch(name, folder)
+            fetch(name, directory)
             names.append(name)
         except FetchError as error:
             missing.append(name)
             print(f"not to be had here: {error}", file=sys.stderr)
-    with (folder / "results.jsonl").open("a") as results:
-        for outcome in survey(folder, names, options.length, options.seconds):
+    with (directory / "results.jsonl").open("a") as results:
+        for outcome in survey(directory, names, options.length, options.seconds):
             results.write(json.dumps(asdict(outcome)) + "\n")
             results.flush()
             print(row(outcome), flush=True)
-    outcomes = [each for each in load(folder) if each.collection in names]
+    outcomes = [each for each in load(directory) if each.collection in names]
     print("\n".join(["", *summary(outcomes)]))
     for each in outcomes:
         if each.fault:
             print(f"FAULT: {row(each)}")
-    unread = sum(len(documents(folder / name)) for name in names) - len(outcomes)
+    unread = sum(len(documents(directory / name)) for name in names) - len(outcomes)
     if unread:
         print(f"{unread} documents are still to be read; run it again.")
     if missing:

@@ -2,7 +2,7 @@
 
     python -m tests.corpus.model_outputs.make tests/corpus/model_outputs --assets .training/assets
 
-writes ``good.jsonl`` and ``bad.jsonl`` into the folder, in the form of ``readings.jsonl``; the same
+writes ``good.jsonl`` and ``bad.jsonl`` into the directory, in the form of ``readings.jsonl``; the same
 assets give the same files. Every second text of a kind is of the half with which the judge's thresholds
 were chosen (``tuning``); the others (``held_out``), and all of the kinds ``UNSEEN``, were made afterwards.
 """
@@ -15,7 +15,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from airflow_deepseek_ocr.ocr.quality.edge_density import measure_ink
+from airflow_deepseek_ocr.ocr.quality.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from tests.corpus.model_outputs.answers import answer
 from tests.corpus.model_outputs.bad import FAULTS, Line
@@ -51,7 +51,7 @@ def _tokens(text: str) -> int:
     return narrow // _CHARACTERS_A_TOKEN + len(text) - narrow
 
 
-def _line(source: str, prompt: str, text: str, strokes: int | None, number: int) -> Line:
+def _line(source: str, prompt: str, text: str, text_edges: int | None, number: int) -> Line:
     tokens = _tokens(text)
     modes = {mode: RESOLUTIONS[mode].vision_tokens() for mode in ("small", "base", "large")}
     # As a reader would choose it: the cheapest mode within the knee, or near it.
@@ -64,7 +64,7 @@ def _line(source: str, prompt: str, text: str, strokes: int | None, number: int)
         "finish_reason": "stop",
         "vision_tokens": modes[mode],
         "text_tokens": tokens,
-        "strokes": strokes,
+        "strokes": text_edges,
         "text": text,
         "faults": [],
     }
@@ -88,9 +88,11 @@ def drawn(assets: Path) -> Iterator[Line]:
                 kind=kind,
             )
             prompt = PROMPTS[number % 3]
-            ink = measure_ink(page.image)
-            strokes = ink.strokes if ink else None
-            yield _line(f"drawn: {kind}, {number}", prompt, target(page, prompt), strokes, number)
+            edge_density = measure_edge_density(page.image)
+            text_edges = edge_density.text_edges if edge_density else None
+            yield _line(
+                f"drawn: {kind}, {number}", prompt, target(page, prompt), text_edges, number
+            )
 
 
 def written() -> Iterator[Line]:
@@ -126,12 +128,12 @@ def spoilt(good: list[Line]) -> Iterator[Line]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("directory", type=Path)
     parser.add_argument("--assets", type=Path, required=True)
     options = parser.parse_args()
     good = [*drawn(options.assets), *written()]
     for name, lines in (("good.jsonl", good), ("bad.jsonl", list(spoilt(good)))):
-        with (options.folder / name).open("w", encoding="utf-8") as file:
+        with (options.directory / name).open("w", encoding="utf-8") as file:
             for line in lines:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
 

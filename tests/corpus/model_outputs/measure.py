@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason
-from airflow_deepseek_ocr.ocr.quality.checks import Evidence, judge
-from airflow_deepseek_ocr.ocr.quality.edge_density import Ink
+from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
+from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.quality.flags import WEIGHTS, Flag
-from airflow_deepseek_ocr.ocr.quality.report import Verdict
-from airflow_deepseek_ocr.ocr.quality.thresholds import ACCEPTED_SCORE, THRESHOLDS
+from airflow_deepseek_ocr.ocr.quality.report import QualityReport
+from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE, THRESHOLDS
 
-FOLDER = Path(__file__).parent
+DIRECTORY = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Judged:
     """A reading and what the judge says of it."""
 
     line: dict[str, Any]
-    verdict: Verdict
+    verdict: QualityReport
 
     @property
     def bad(self) -> bool:
@@ -40,24 +40,26 @@ class Judged:
 
 def load() -> Iterator[dict[str, Any]]:
     for name in ("readings.jsonl", "good.jsonl", "bad.jsonl"):
-        for text in (FOLDER / name).read_text("utf-8").splitlines():
+        for text in (DIRECTORY / name).read_text("utf-8").splitlines():
             yield {"half": "recorded", "strokes": None} | json.loads(text)
 
 
-def evidence(line: dict[str, Any]) -> Evidence:
-    strokes = line["strokes"]
-    return Evidence(
+def evidence(line: dict[str, Any]) -> QualityInput:
+    text_edges = line["strokes"]
+    return QualityInput(
         text=line["text"],
         prompt=line["prompt"],
         finish_reason=FinishReason(line["finish_reason"]),
         vision_tokens=line["vision_tokens"],
         text_tokens=line["text_tokens"],
-        ink=None if strokes is None else Ink(strokes, strokes),
+        edge_density=None if text_edges is None else EdgeDensity(text_edges, text_edges),
     )
 
 
 def measure(lines: Iterable[dict[str, Any]] | None = None) -> list[Judged]:
-    return [Judged(line, judge(evidence(line))) for line in (load() if lines is None else lines)]
+    return [
+        Judged(line, check_quality(evidence(line))) for line in (load() if lines is None else lines)
+    ]
 
 
 def rates(judged: Iterable[Judged], half: str | None = None) -> tuple[int, int, int, int]:
@@ -94,7 +96,7 @@ def tables(judged: list[Judged]) -> str:
         f"| `{flag}` | {WEIGHTS[flag]:g} | {counts[True][flag]} | {counts[False][flag]} |"
         for flag in Flag
     ]
-    rows += ["", f"Accepted from a score of {ACCEPTED_SCORE:g} on.", ""]
+    rows += ["", f"Accepted from a score of {DEFAULT_MIN_SCORE:g} on.", ""]
     rows += ["| threshold | value |", "|---|---|"]
     rows += [
         f"| `{each.name}` | {getattr(THRESHOLDS, each.name):g} |" for each in fields(THRESHOLDS)

@@ -10,8 +10,8 @@ from tests.corpus.model_outputs.languages import SENTENCES
 
 ITEMS = (
     "Paper A4 white", "Paper A3 white", "Toner black", "Toner cyan", "Stapler", "Staples 24/6",
-    "Envelope C5", "Envelope C4", "Folder grey", "Folder blue", "Pencil HB", "Eraser", "Ruler 30 cm",
-    "Desk lamp", "Cable 2 m", "Cable 5 m", "Adapter", "Battery AA", "Battery AAA", "Marker red",
+    "Envelope C5", "Envelope C4", "Directory grey", "Directory blue", "Pencil HB", "Eraser", "Ruler 30 cm",
+    "Coordinator lamp", "Cable 2 m", "Cable 5 m", "Adapter", "Battery AA", "Battery AAA", "Marker red",
 )  # fmt: skip
 NAMES = (
     "Abbott", "Baker", "Castillo", "Dufour", "Eriksen", "Fontana", "Gruber", "Haddad", "Ito", "Jansen",

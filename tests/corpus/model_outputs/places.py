@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from airflow_deepseek_ocr.ocr.quality.checks import Evidence, judge
-from airflow_deepseek_ocr.ocr.quality.edge_density import measure_ink
+from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
+from airflow_deepseek_ocr.ocr.quality.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from training.batches import BatchMaker
 from training.evaluate import EvaluationSet, held_out_pages
@@ -29,13 +29,13 @@ def main() -> None:
     maker = BatchMaker(options.assets, "heldout")
     for mode in ("small", "base"):
         drawn = held_out_pages(maker, EvaluationSet(mode, "markdown", options.pages))
-        pages = [(measure_ink(page.image), target(page, "markdown")) for page, _ in drawn]
+        pages = [(measure_edge_density(page.image), target(page, "markdown")) for page, _ in drawn]
         texts = [text for _, text in pages]
 
         def found(texts: list[str], pages: list = pages) -> int:
             verdicts = (
-                judge(Evidence(text, "markdown", ink=ink))
-                for (ink, _), text in zip(pages, texts, strict=True)
+                check_quality(QualityInput(text, "markdown", edge_density=edge_density))
+                for (edge_density, _), text in zip(pages, texts, strict=True)
             )
             return sum(Flag.TEXT_OFF_PRINT in verdict.flags for verdict in verdicts)
 

@@ -17,7 +17,7 @@ from typing import TextIO
 
 from PIL import Image
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
@@ -39,8 +39,8 @@ DRAWN = {
 
 
 def files() -> Iterator[tuple[str, Image.Image]]:
-    for folder in (ROOT / "demo" / "documents", ROOT / "tests" / "corpus" / "golden" / "images"):
-        for path in sorted(folder.iterdir()):
+    for directory in (ROOT / "demo" / "documents", ROOT / "tests" / "corpus" / "golden" / "images"):
+        for path in sorted(directory.iterdir()):
             with open_document(path) as document:
                 for number in document.page_numbers:
                     name = f"{path.relative_to(ROOT)}, page {number}"
@@ -79,15 +79,13 @@ def guarded(assets: Path) -> Iterator[PageRequest]:
 
 def unguarded() -> Iterator[PageRequest]:
     for source, image in files():
-        name = f"{source}, without the guard against repetitions"
+        name = f"{source}, without the no-repeat-n-gram constraint"
         for prompt in PROMPTS:
             yield PageRequest((name, "small", prompt), image, prompt, "small")
 
 
 def record(requests: Iterable[PageRequest], decoding: Decoding, file: TextIO) -> None:
-    engine = TransformersEngine(
-        TINY_MODEL, device="cpu", batch_size=PAGES_AT_ONCE, decoding=decoding
-    )
+    engine = InProcessEngine(TINY_MODEL, device="cpu", batch_size=PAGES_AT_ONCE, decoding=decoding)
     for reading in engine.read(requests):
         source, mode, prompt = reading.key
         line = {

@@ -109,7 +109,7 @@ def plain_columns(rng: random.Random) -> list[Block]:
     return [("text", "\n".join(lines))]
 
 
-def recipe(rng: random.Random) -> list[Block]:
+def config(rng: random.Random) -> list[Block]:
     lines = [
         f"- {rng.randint(1, 9) * 50} g {item}"
         for item in rng.sample(("flour", "butter", "sugar", "rice", "beans", "oats", "nuts"), 6)
@@ -159,7 +159,7 @@ UNSEEN: dict[str, Callable[[random.Random], list[Block]]] = {
     "dictionary": dictionary,
     "litany": litany,
     "plain columns": plain_columns,
-    "recipe": recipe,
+    "config": config,
     "dialogue": dialogue,
     "seats": seats,
     "hymn numbers": hymn_numbers,

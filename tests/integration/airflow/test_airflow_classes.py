@@ -31,7 +31,7 @@ def model(connect: Connect) -> None:
         "model": str(TINY_MODEL),
         "resolution": "tiny",
         "max_output_length": 60,
-        "reread": "none",
+        "retry_with": "none",
     }
     connect("deepseek_ocr_default", {"conn_type": "deepseek_ocr", "extra": extra})
 
@@ -47,7 +47,7 @@ def poke(**arguments: Any) -> list[list[str]]:
 
 
 def test_sensor_hands_on_what_is_new(client: Any, bucket: str, model: None) -> None:
-    for name in ("in/b.PDF", "in/a.png", "in/notes.txt", "in/folder.pdf/", "out/c.png"):
+    for name in ("in/b.PDF", "in/a.png", "in/notes.txt", "in/directory.pdf/", "out/c.png"):
         client.put_object(Bucket=bucket, Key=name, Body=b"x")
     assert poke(bucket=bucket) == [["a.png", "b.PDF", "c.png"]]
     assert poke(bucket=bucket, prefix="in/", batch_size=1) == [["a.png"], ["b.PDF"]]

@@ -165,6 +165,6 @@ def test_event_driven_dag_reads_documents_as_they_arrive(
         wait_until(lambda: len(stored()) == 2, EVENT_TIMEOUT_S, "the second document", process)
 
     assert stored() == ["s3://documents/first.png", "s3://documents/second.pdf"]
-    attempts = query(database, "SELECT attempts, dag_id, run_id FROM ocr_documents")
+    attempts = query(database, "SELECT claims, dag_id, run_id FROM ocr_documents")
     assert all(row[:2] == (1, "s3_events_to_database") for row in attempts)
     assert all(re.match("asset_triggered", run) for *_, run in attempts)

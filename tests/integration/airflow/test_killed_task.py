@@ -33,7 +33,7 @@ from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
 class Noted(DeepSeekOCROperator):
     def execute(self, context):
         name = f"pid {context['ti'].try_number}"
-        (Path(os.environ["PID_FOLDER"]) / name).write_text(str(os.getpid()))
+        (Path(os.environ["PID_DIRECTORY"]) / name).write_text(str(os.getpid()))
         return super().execute(context)
 
 
@@ -72,17 +72,17 @@ def test_the_retry_of_a_killed_task_goes_on(tmp_path: Path) -> None:
         "deepseek_ocr_db": {"conn_type": "sqlite", "host": str(database)},
         "deepseek_ocr_default": {
             "conn_type": "deepseek_ocr",
-            "extra": extra | {"engine": "in_process", "reread": "none", "batch_size": 1},
+            "extra": extra | {"engine": "in_process", "retry_with": "none", "batch_size": 1},
         },
     }
     settings = {
         "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
         "AIRFLOW__CORE__DAGS_FOLDER": str(tmp_path / "dags"),
-        "PID_FOLDER": str(tmp_path),
+        "PID_DIRECTORY": str(tmp_path),
         "DOCUMENT": f"file://{document}",
         "OMP_NUM_THREADS": "1",
     }
-    number, status = "SELECT COUNT(*) FROM ocr_pages", "SELECT status, attempts FROM ocr_documents"
+    number, status = "SELECT COUNT(*) FROM ocr_pages", "SELECT status, claims FROM ocr_documents"
     with airflow(connections, settings) as instance, standalone(instance) as process:
 
         def stored(most: int) -> bool:
@@ -93,14 +93,16 @@ def test_the_retry_of_a_killed_task_goes_on(tmp_path: Path) -> None:
         time.sleep(0.2)
         before = rows(database, "SELECT id, page_number, created_at FROM ocr_pages")
         assert KILL_AT <= len(before) < PAGES
-        assert rows(database, status) == [("reading", 1)]
+        assert rows(database, status) == [("processing", 1)]
         wait_until(
-            lambda: rows(database, status)[0][0] != "reading" or (tmp_path / "pid 2").exists(),
+            lambda: rows(database, status)[0][0] != "processing" or (tmp_path / "pid 2").exists(),
             TIMEOUT_S,
             "the retry",
             process,
         )
-        wait_until(lambda: rows(database, status)[0][0] != "reading", TIMEOUT_S, "its end", process)
+        wait_until(
+            lambda: rows(database, status)[0][0] != "processing", TIMEOUT_S, "its end", process
+        )
     after = rows(database, "SELECT id, page_number, created_at FROM ocr_pages")
     assert set(before) <= set(after)
     assert sorted(page for _, page, _ in after) == list(range(1, PAGES + 1))

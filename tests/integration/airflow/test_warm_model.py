@@ -45,7 +45,7 @@ def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = RUN_TIM
 
 @dataclass(frozen=True)
 class WarmModel:
-    """An Airflow with the DAGs of this folder, and the servers that its tasks start."""
+    """An Airflow with the DAGs of this directory, and the servers that its tasks start."""
 
     instance: Airflow
     servers: Path
@@ -96,18 +96,18 @@ class WarmModel:
 
 @contextmanager
 def warm_model(
-    folder: Path,
+    directory: Path,
     executor: str,
     settings: Mapping[str, str],
     metadata_url: str | None = None,
 ) -> Iterator[WarmModel]:
-    servers = folder / "s"
+    servers = directory / "s"
     extra = {
         "engine": "resident", "model": str(TINY_MODEL), "device": "cpu", "resolution": "tiny",
-        "max_output_length": 40, "reread": "none", "idle_seconds": IDLE_S[executor],
+        "max_output_length": 40, "retry_with": "none", "idle_seconds": IDLE_S[executor],
     }  # fmt: skip
     connections = {
-        "deepseek_ocr_db": {"conn_type": "sqlite", "host": str(folder / "results.db")},
+        "deepseek_ocr_db": {"conn_type": "sqlite", "host": str(directory / "results.db")},
         "deepseek_ocr_default": {"conn_type": "deepseek_ocr", "extra": extra},
     }
     settings = {

@@ -12,7 +12,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
-from airflow_deepseek_ocr.ocr.fingerprint import Recipe
+from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.row_values import TaskInfo
@@ -45,7 +45,9 @@ def store(connection: str) -> Iterator[Store]:
 def ledger(store: Store) -> Callable[..., Ledger]:
     """Makes the ledger of a task."""
 
-    def make(task: TaskInfo = TASK, lease: timedelta = LONG, recipe: Recipe = RECIPE) -> Ledger:
-        return Ledger(store.database, recipe, task, lease)
+    def make(
+        task: TaskInfo = TASK, lease: timedelta = LONG, config: ProcessingConfig = RECIPE
+    ) -> Ledger:
+        return Ledger(store.database, config, task, lease)
 
     return make

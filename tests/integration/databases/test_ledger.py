@@ -85,7 +85,7 @@ def test_two_tasks_never_read_the_same_document(ledger: Make) -> None:
     assert isinstance(held, Held)
     assert held.owner == "dag, run, task[3], try 1"
     assert 3500 < held.for_s <= 3600
-    assert first.settled_pages == frozenset()
+    assert first.final_pages == frozenset()
 
 
 def test_of_many_claims_at_once_one_wins(ledger: Make) -> None:
@@ -108,7 +108,7 @@ def test_a_dead_task_s_document_goes_on_at_the_missing_page(store: Store, ledger
 
     heir = ledger(OTHER)
     taken = claim(heir)
-    assert taken.settled_pages == {1}
+    assert taken.final_pages == {1}
     # The dead one was only slow: it cannot write any more.
     for attempt in (
         lambda: dead.write_page(lease, page(1, "too late")),
@@ -123,7 +123,7 @@ def test_a_dead_task_s_document_goes_on_at_the_missing_page(store: Store, ledger
     result = heir.complete(taken, media_type="application/pdf", page_count=2, pages=2)
     assert result == DocumentResult(DocumentStatus.DONE, 2, 0)
     assert texts(store) == ["by the dead", "by the heir"]
-    assert document(store).attempts == 2
+    assert document(store).claims == 2
     assert counts(store) == (1, 2, 4)
 
 
@@ -132,7 +132,7 @@ def test_the_next_try_of_the_same_task_goes_on_at_once(ledger: Make) -> None:
     lease = claim(first)
     first.write_page(lease, page(1))
     second = ledger(replace(TASK, try_number=2))
-    assert claim(second).settled_pages == {1}
+    assert claim(second).final_pages == {1}
     # A try that comes back from the dead leaves it alone.
     assert isinstance(ledger().claim(REF), Held)
     # Another map index of the same task is another task, and so is anything outside Airflow.
@@ -178,7 +178,7 @@ def test_completion_counts_the_rows(store: Store, ledger: Make) -> None:
     task.write_page(lease, page(1))
     with pytest.raises(LeaseLostError):
         task.complete(lease, media_type="", page_count=2, pages=2)
-    assert document(store).status == "reading"
+    assert document(store).status == "processing"
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def test_what_is_settled_is_not_claimed_and_a_retry_hears_how_it_ended(ledger: M
 def test_only_pages_that_may_succeed_are_read_again(store: Store, ledger: Make) -> None:
     read(ledger(), page(1), failed(2), failed(3, retryable=True))
     lease = claim(ledger(OTHER))
-    assert lease.settled_pages == {1, 2}
-    assert (document(store).status, document(store).retryable) == ("reading", False)
+    assert lease.final_pages == {1, 2}
+    assert (document(store).status, document(store).retryable) == ("processing", False)
 
 
 def test_overwriting_replaces_page_by_page_and_a_retry_goes_on(store: Store, ledger: Make) -> None:
@@ -224,23 +224,23 @@ def test_overwriting_replaces_page_by_page_and_a_retry_goes_on(store: Store, led
     created = document(store).created_at
     again = ledger(OTHER)
     lease = claim(again, overwrite=True)
-    assert lease.settled_pages == frozenset()
+    assert lease.final_pages == frozenset()
     again.write_page(lease, page(1, "new"))
     assert texts(store) == ["new", "old"]
     retry = ledger(replace(OTHER, try_number=2))
     lease = claim(retry, overwrite=True)
-    assert lease.settled_pages == {1}
+    assert lease.final_pages == {1}
     retry.write_page(lease, page(2, "new"))
     retry.complete(lease, media_type="", page_count=2, pages=2)
     assert texts(store) == ["new", "new"]
     assert isinstance(ledger(replace(OTHER, try_number=3)).claim(REF, overwrite=True), Settled)
     assert counts(store) == (1, 2, 4)
-    assert (document(store).attempts, document(store).created_at) == (3, created)
+    assert (document(store).claims, document(store).created_at) == (3, created)
 
 
 def test_another_recipe_leaves_the_old_rows(store: Store, ledger: Make) -> None:
     read(ledger(), page(1, "old"))
-    read(ledger(recipe=replace(RECIPE, prompt="free")), page(1, "new"))
+    read(ledger(config=replace(RECIPE, prompt="free")), page(1, "new"))
     assert counts(store) == (2, 2, 4)
 
 
@@ -264,7 +264,7 @@ def test_a_failure_without_a_claim_leaves_nothing_open(
     monkeypatch.setattr(Ledger, "_end", die)
     with pytest.raises(RuntimeError):
         ledger(OTHER).fail_unclaimed(unversioned, failure(ACCESS_DENIED))
-    assert (document(store).status, document(store).attempts) == ("failed", 1)
+    assert (document(store).status, document(store).claims) == ("failed", 1)
     assert store.abandoned() == []
     # What another task is at, it also fails or finishes.
     claim(ledger(), REF)
@@ -309,7 +309,7 @@ def test_an_answer_that_is_lost_changes_nothing(
     result = task.complete(lease, media_type="", page_count=1, pages=1)
     assert result.status is DocumentStatus.DONE
     assert counts(store) == (1, 1, 2)
-    assert document(store).attempts == 1
+    assert document(store).claims == 1
 
 
 def test_a_connection_that_breaks_while_it_is_prepared(store: Store, ledger: Make) -> None:

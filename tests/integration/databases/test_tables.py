@@ -126,7 +126,7 @@ def test_older_tables_keep_their_rows(connection: str, store: Store) -> None:
     with Session(engine) as session:
         pages = session.execute(
             select(
-                PageRow.document_id, PageRow.page_number, PageRow.settled, PageRow.text
+                PageRow.document_id, PageRow.page_number, PageRow.is_final, PageRow.text
             ).order_by(PageRow.document_id, PageRow.page_number)
         ).all()
         assert pages == [
@@ -144,7 +144,7 @@ def test_a_migration_that_died_in_the_middle_is_carried_on(
     """MySQL commits each change of a table by itself."""
     engine = store.database.engine
     if left == "no columns":
-        undo = ["ALTER TABLE ocr_pages DROP COLUMN settled"]
+        undo = ["ALTER TABLE ocr_pages DROP COLUMN is_final"]
         version = f"UPDATE {VERSION_TABLE} SET version_num = '0001'"
     else:
         undo = ["DROP TABLE ocr_regions"]

@@ -40,7 +40,7 @@ def pipeline(client: Any, store: Store, engine: FakeEngine) -> Callable[..., Pip
             "sources": sources,
             "get_engine": lambda: engine,
             "store": store,
-            "recipe": RECIPE,
+            "config": RECIPE,
             "limits": LIMITS,
         }
         return Pipeline(**arguments | changes)

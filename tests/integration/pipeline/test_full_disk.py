@@ -49,7 +49,7 @@ def test_documents_wait_for_space_to_be_copied_to(
     assert rows(store) == {source.name: ("done", None, False)}
 
 
-def test_without_a_temporary_folder_nothing_is_claimed(
+def test_without_a_temporary_directory_nothing_is_claimed(
     pipeline: Callable[..., Pipeline],
     store: Store,
     tmp_path: Path,

@@ -19,7 +19,7 @@ from reportlab.pdfgen.canvas import Canvas
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
@@ -100,7 +100,7 @@ def test_what_is_stored_is_skipped_without_loading_the_model(
 
     assert pipeline(get_engine=no_model).run([ref]).documents == {"skipped": 1}
     assert pipeline(overwrite=True).run([ref]).documents == {"done": 1}
-    assert pipeline(recipe=replace(RECIPE, prompt="ocr")).run([ref]).documents == {"done": 1}
+    assert pipeline(config=replace(RECIPE, prompt="ocr")).run([ref]).documents == {"done": 1}
     assert engine.pages == 6
 
 
@@ -161,8 +161,8 @@ def test_a_model_that_is_missing_loses_nothing(
         client.upload_file(str(DOCUMENTS / "letter.tiff"), bucket, name)
     refs = list(Listing(bucket).documents(client))
 
-    def incomplete() -> TransformersEngine:
-        return TransformersEngine(Path("/no/such/model"))
+    def incomplete() -> InProcessEngine:
+        return InProcessEngine(Path("/no/such/model"))
 
     with pytest.raises(UnavailableError, match="does not exist"):
         pipeline(get_engine=incomplete).run(refs)
@@ -208,7 +208,7 @@ def test_settings_that_do_not_exist_are_refused_before_anything(
         {"prompt": "locate"},
     ):
         with pytest.raises(ConfigurationError):
-            pipeline(recipe=replace(RECIPE, **change))
+            pipeline(config=replace(RECIPE, **change))
     assert rows(store) == {}
 
 
@@ -251,7 +251,7 @@ def test_a_copy_that_cannot_be_written_is_not_the_storages_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     client.upload_file(str(DOCUMENTS / "table.png"), bucket, "table.png")
-    folder = f"s3://{bucket}" if scheme == "s3" else DOCUMENTS.as_uri()
+    directory = f"s3://{bucket}" if scheme == "s3" else DOCUMENTS.as_uri()
     usual = Path.open
 
     def fail(path: Path, mode: str = "r", *rest: Any) -> Any:
@@ -260,7 +260,7 @@ def test_a_copy_that_cannot_be_written_is_not_the_storages_fault(
         return usual(path, mode, *rest)
 
     monkeypatch.setattr(Path, "open", fail)
-    summary = pipeline().run([DocumentRef(f"{folder}/table.png")])
+    summary = pipeline().run([DocumentRef(f"{directory}/table.png")])
     assert rows(store) == {"table.png": ("failed", "local_disk", True)}
     assert len(summary.retryable) == 1
 
@@ -318,24 +318,24 @@ def test_what_the_judge_found_is_stored(
     client.upload_file(str(DOCUMENTS / "invoice.pdf"), bucket, "invoice.pdf")
     engine.endless_width = 640
     refs = [DocumentRef(f"s3://{bucket}/{name}") for name in ("table.png", "invoice.pdf")]
-    recipe = replace(RECIPE, resolution="auto", reread="guard,text_layer", text_layer="compare")
+    config = replace(RECIPE, resolution="auto", retry_with="guard,text_layer", text_layer="compare")
 
-    summary = pipeline(recipe=recipe).run(refs)
+    summary = pipeline(config=config).run(refs)
 
     with Session(store.database.engine) as session:
         invoice, table = session.scalars(
             select(PageRow).join(DocumentRow).order_by(DocumentRow.uri)
         ).all()
     # The invoice's text is not what the engine writes; the table never ends.
-    assert (invoice.status, invoice.attempts, invoice.error_code) == ("text_layer", 5, None)
+    assert (invoice.status, invoice.attempt_count, invoice.error_code) == ("text_layer", 5, None)
     assert "INV-2041" in invoice.markdown
-    assert (table.status, table.error_code, table.attempts) == ("failed", "no_end_token", 4)
-    readings = json.loads(invoice.readings or "")
+    assert (table.status, table.error_code, table.attempt_count) == ("failed", "no_end_token", 4)
+    readings = json.loads(invoice.attempts or "")
     assert [reading["how"] for reading in readings] == [
         "small",
         "base",
         "gundam",
-        "guard",
+        "no_repeat_ngram",
         "text_layer",
     ]
     assert "layer_disagrees" in readings[0]["flags"]
@@ -358,8 +358,8 @@ def test_pages_with_text_of_their_own_need_no_model(
         raise AssertionError("the model was asked for")
 
     client.upload_file(str(DOCUMENTS / "invoice.pdf"), bucket, "invoice.pdf")
-    recipe = replace(RECIPE, text_layer="first")
-    summary = pipeline(recipe=recipe, get_engine=no_model).run(
+    config = replace(RECIPE, text_layer="first")
+    summary = pipeline(config=config, get_engine=no_model).run(
         [DocumentRef(f"s3://{bucket}/invoice.pdf")]
     )
     assert summary.documents == {"done": 1}

@@ -52,7 +52,7 @@ def test_a_retry_reads_only_the_missing_pages(
     engine.before = die_at_the_fourth
     with pytest.raises(RuntimeError):
         pipeline(task=A).run(refs)
-    assert rows(store) == {"a.tiff": ("done", None, False), "b.tiff": ("reading", None, False)}
+    assert rows(store) == {"a.tiff": ("done", None, False), "b.tiff": ("processing", None, False)}
     engine.before = lambda request: None
 
     summary = pipeline(task=replace(A, try_number=2)).run(refs)

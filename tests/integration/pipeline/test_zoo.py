@@ -15,11 +15,11 @@ from PIL import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource
@@ -35,15 +35,20 @@ from tests.support.fakes.batch_engine import DOCUMENTS, RECIPE, FakeEngine
 
 #: How wrong documents are read: quickly, and whatever the model writes is taken.
 _QUICKLY = replace(
-    RECIPE, resolution="tiny", max_output_length=4, reread="guard", min_score=0.0, dpi=144
+    RECIPE,
+    resolution="tiny",
+    max_output_length=4,
+    retry_with="no_repeat_ngram",
+    min_score=0.0,
+    dpi=144,
 )
 #: The one that has to run into the limit of time.
 _SLOW = "glyph_bomb.pdf"
 
 
 @pytest.fixture(scope="module")
-def small_checkpoint() -> Iterator[TransformersEngine]:
-    engine = TransformersEngine(
+def small_checkpoint() -> Iterator[InProcessEngine]:
+    engine = InProcessEngine(
         TINY_MODEL, device="cpu", batch_size=1, decoding=Decoding(max_output_length=4)
     )
     yield engine
@@ -75,7 +80,7 @@ def _reference(path: Path) -> DocumentRef:
 def test_every_document_ends_as_it_must(
     pipeline: Callable[..., Pipeline],
     store: Store,
-    small_checkpoint: TransformersEngine,
+    small_checkpoint: InProcessEngine,
     tmp_path: Path,
 ) -> None:
     left_out = {_SLOW, *(name for name in NAMES if "\n" not in name)}
@@ -85,7 +90,7 @@ def test_every_document_ends_as_it_must(
 
     summary = pipeline(
         sources=Sources({"file": lambda: FileSource(Limits())}),
-        recipe=_QUICKLY,
+        config=_QUICKLY,
         limits=Limits(),
         get_engine=lambda: small_checkpoint,
     ).run(_reference(tmp_path / name) for name in expected)
@@ -115,7 +120,7 @@ def test_a_page_that_takes_too_long_is_given_up_and_the_next_is_read(
     refs = [_reference(tmp_path / name) for name in (_SLOW, "good.tiff")]
     started = time.monotonic()
 
-    pipeline(recipe=_QUICKLY, limits=Limits(max_page_seconds=2)).run(refs)
+    pipeline(config=_QUICKLY, limits=Limits(max_page_seconds=2)).run(refs)
 
     assert time.monotonic() - started < 20
     assert outcomes(store) == {_SLOW: ANIMALS[_SLOW].outcome, "good.tiff": (None, None)}
@@ -129,7 +134,7 @@ def test_names_of_keys(
     for name in names:
         client.put_object(Bucket=bucket, Key=name, Body=ANIMALS[name].make())
     found = list(Listing(bucket, suffixes=None).documents(client))
-    assert pipeline(recipe=_QUICKLY).run(found).documents == {"done": len(names)}
+    assert pipeline(config=_QUICKLY).run(found).documents == {"done": len(names)}
     with Session(store.database.engine) as session:
         uris = set(session.scalars(select(DocumentRow.uri)))
     assert uris == {f"s3://{bucket}/{name}" for name in names}
@@ -138,9 +143,9 @@ def test_names_of_keys(
 class Writer(FakeEngine):
     """Writes one wrong text after the other."""
 
-    def read(self, requests: Iterable[PageRequest], progress: Any = None) -> Iterator[PageReading]:
+    def read(self, requests: Iterable[PageRequest], progress: Any = None) -> Iterator[PageOutput]:
         for request, output in zip(requests, OUTPUTS.values(), strict=False):
-            yield PageReading(
+            yield PageOutput(
                 request.key,
                 output.text,
                 output.ended,
@@ -162,9 +167,9 @@ def test_every_output_ends_as_it_must(
     refs = [_reference(tmp_path / f"{name}.png") for name in OUTPUTS]
 
     writer = Writer()
-    pipeline(recipe=replace(RECIPE, reread="none"), limits=Limits(), get_engine=lambda: writer).run(
-        refs
-    )
+    pipeline(
+        config=replace(RECIPE, retry_with="none"), limits=Limits(), get_engine=lambda: writer
+    ).run(refs)
 
     found = {Path(name).stem: outcome[0] for name, outcome in outcomes(store).items() if outcome}
     assert found == {name: output.code for name, output in OUTPUTS.items()}

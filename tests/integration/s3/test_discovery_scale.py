@@ -16,7 +16,7 @@ from sqlalchemy import insert, text
 
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.ocr.fingerprint import Recipe
+from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
 from airflow_deepseek_ocr.sources.s3 import Listing
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
@@ -26,20 +26,20 @@ from airflow_deepseek_ocr.store.tables import DocumentRow
 from tests.integration.conftest import Connect, database_connection
 from tests.support.servers.database import Database
 from tests.support.servers.moto_s3 import ACCESS_KEY, REGION, SECRET_KEY, start_moto
-from tests.support.servers.process import LOOPBACK, Process, data_folder, free_port
+from tests.support.servers.process import LOOPBACK, Process, data_directory, free_port
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 BUCKET, KEYS, OLD = "many", 100_000, 1_000_000
 #: The whole bucket, and the tenth of it under ten of its hundred prefixes.
 ALL, TENTH = "", "0"
-RECIPE = Recipe("model", "r1", "markdown", "small", "", 144, 8192, 30, 90)
+RECIPE = ProcessingConfig("model", "r1", "markdown", "small", "", 144, 8192, 30, 90)
 
 
 @pytest.fixture(scope="module")
 def many_keys() -> Iterator[Any]:
     """A client of an S3 server with that many keys."""
-    with data_folder() as folder:
+    with data_directory() as directory:
         port = free_port()
         argv = [
             sys.executable,
@@ -49,7 +49,7 @@ def many_keys() -> Iterator[Any]:
             BUCKET,
             str(KEYS),
         ]
-        process = Process(argv, folder, folder / "server.log")
+        process = Process(argv, directory, directory / "server.log")
         process.cwd = "."  # type: ignore[assignment]
         try:
             start_moto(process, port)
@@ -77,7 +77,7 @@ def store(postgres_server: Database, connect: Connect) -> Iterator[Store]:
 
 def remember(store: Store, refs: list[DocumentRef]) -> None:
     """Rows of documents that were read."""
-    rest = {"status": "done", "retryable": False, "attempts": 1}
+    rest = {"status": "done", "retryable": False, "claims": 1}
     with store.database.engine.begin() as connection:
         now = connection.scalar(DatabaseTime().select())
         times = {"created_at": now, "updated_at": now}

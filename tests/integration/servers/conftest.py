@@ -13,16 +13,16 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.supervisor.api_key import read_secret
+from airflow_deepseek_ocr.engines.supervisor.api_key import read_api_key
 from airflow_deepseek_ocr.engines.supervisor.registry import (
-    FOLDER_VARIABLE,
+    DIRECTORY_VARIABLE,
     ServerRecord,
     all_records,
     load_record,
-    servers_folder,
+    servers_directory,
 )
-from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentPlan
-from airflow_deepseek_ocr.engines.supervisor.supervisor import Keeper
+from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentServerSpec
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
 from airflow_deepseek_ocr.model_server.admission import PAGE_TOKENS
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
@@ -33,7 +33,7 @@ START_TIMEOUT_S = 120
 #: What the server calls the checkpoint.
 MODEL = "tiny"
 #: A server as tasks start it.
-PLAN = ResidentPlan(TINY_MODEL, MODEL, "", "cpu", "auto", 2, idle_s=120)
+PLAN = ResidentServerSpec(TINY_MODEL, MODEL, "", "cpu", "auto", 2, idle_s=120)
 #: Pages of which nothing is known yet.
 MAX_PENDING = 6
 MAX_BODY_MB = 4
@@ -53,17 +53,17 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of the servers that outlive their starters; they end with the tests."""
-    folder = tmp_path_factory.mktemp("s", numbered=False)
-    os.environ[FOLDER_VARIABLE] = str(folder)
-    yield servers_folder()
-    for record in all_records(folder):
+    """The directory of the servers that outlive their starters; they end with the tests."""
+    directory = tmp_path_factory.mktemp("s", numbered=False)
+    os.environ[DIRECTORY_VARIABLE] = str(directory)
+    yield servers_directory()
+    for record in all_records(directory):
         if process := record.process():
             process.kill()
-    del os.environ[FOLDER_VARIABLE]
+    del os.environ[DIRECTORY_VARIABLE]
 
 
-def record_of(servers: Path, plan: ResidentPlan = PLAN) -> ServerRecord:
+def record_of(servers: Path, plan: ResidentServerSpec = PLAN) -> ServerRecord:
     """What is written down of that server."""
     record = load_record(servers, plan.key)
     assert record is not None
@@ -73,7 +73,7 @@ def record_of(servers: Path, plan: ResidentPlan = PLAN) -> ServerRecord:
 @pytest.fixture
 def started(servers: Path) -> ServerRecord:
     """A server that is ready; the same one as long as no test ends it."""
-    Keeper(PLAN, servers, START_TIMEOUT_S).find()
+    Supervisor(PLAN, servers, START_TIMEOUT_S).find()
     return record_of(servers)
 
 
@@ -94,14 +94,14 @@ class Server:
         return 0.0
 
 
-def start_server(folder: Path, *options: object) -> Server:
+def start_server(directory: Path, *options: object) -> Server:
     """``airflow-deepseek-ocr serve`` on a TCP port, ready."""
     port = free_port()
     argv = [
         sys.executable, "-m", "airflow_deepseek_ocr.cli.main", "serve", TINY_MODEL, "--name", MODEL,
-        "--port", port, "--secret-file", folder / "secret", "--device", "cpu", *options,
+        "--port", port, "--api-key-file", directory / "secret", "--device", "cpu", *options,
     ]  # fmt: skip
-    process = Process(list(map(str, argv)), folder, folder / "log")
+    process = Process(list(map(str, argv)), directory, directory / "log")
     process.start()
 
     def ready() -> bool:
@@ -111,7 +111,7 @@ def start_server(folder: Path, *options: object) -> Server:
             return False
 
     wait_until(ready, START_TIMEOUT_S, "the server is ready", process)
-    secret = read_secret(folder / "secret")
+    secret = read_api_key(directory / "secret")
     return Server(process, Endpoint(f"http://{LOOPBACK}:{port}", secret))
 
 
@@ -157,11 +157,11 @@ def expected(mixed: list[PageRequest]) -> dict[str, tuple[str, str, int, int]]:
     """What the in-process engine reads from them."""
     import torch
 
-    from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+    from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    engine = TransformersEngine(TINY_MODEL, device="cpu")
+    engine = InProcessEngine(TINY_MODEL, device="cpu")
     readings = {
         str(reading.key): (
             reading.text,

@@ -7,8 +7,8 @@ import tempfile
 import psutil
 import pytest
 
-from airflow_deepseek_ocr.engines.supervisor.registry import FOLDER_VARIABLE, servers_folder
-from airflow_deepseek_ocr.engines.supervisor.supervisor import Keeper, Launch, Place
+from airflow_deepseek_ocr.engines.supervisor.registry import DIRECTORY_VARIABLE, servers_directory
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Launch, Place, Supervisor
 from airflow_deepseek_ocr.exceptions import UnavailableError
 from tests.support.servers.disk import small_disk_or_skip
 
@@ -30,17 +30,17 @@ def test_a_server_that_cannot_be_written_down_is_not_left_behind(
     left: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with small_disk_or_skip(8) as disk:
-        monkeypatch.setenv(FOLDER_VARIABLE, str(disk.path / "servers"))
-        keeper = Keeper(Sleeper(), servers_folder(), 5.0)
+        monkeypatch.setenv(DIRECTORY_VARIABLE, str(disk.path / "servers"))
+        supervisor = Supervisor(Sleeper(), servers_directory(), 5.0)
         before = set(psutil.Process().children())
         # One block is enough for the secret, and then the server runs already.
         disk.fill(leave=left)
         with pytest.raises(UnavailableError, match="Free disk space") as caught:
-            keeper.find()
+            supervisor.find()
         assert caught.value.code == "local_disk"
         _, alive = psutil.wait_procs(set(psutil.Process().children()) - before, 5)
         assert not alive
-        kept = {path.suffix for path in servers_folder().iterdir()}
+        kept = {path.suffix for path in servers_directory().iterdir()}
         # Its log is there from when it starts.
         assert kept - {".lock"} == ({".log"} if left else set())
 
@@ -49,11 +49,11 @@ def test_servers_of_a_full_disk_are_looked_for_where_they_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On another disk they would be started a second time."""
-    monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
+    monkeypatch.delenv(DIRECTORY_VARIABLE, raising=False)
     with small_disk_or_skip(8) as disk:
         monkeypatch.setenv("TMPDIR", str(disk.path))
-        before = servers_folder()
+        before = servers_directory()
         disk.fill()
-        # A task that has not looked for a temporary folder before.
+        # A task that has not looked for a temporary directory before.
         monkeypatch.setattr(tempfile, "tempdir", None)
-        assert servers_folder() == before == disk.path / before.name
+        assert servers_directory() == before == disk.path / before.name

@@ -24,7 +24,7 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import OWN, own_capa
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from tests.support.fakes.fault_server import TEXT, Faults, fault_server
 
@@ -48,7 +48,7 @@ def page(prompt: str, resolution: str = "gundam", **others: Any) -> PageRequest:
     return PageRequest(prompt, Image.new("RGB", (700, 300)), prompt, resolution, **others)
 
 
-def read(engine: HttpEngine, *prompts: str) -> dict[Any, PageReading]:
+def read(engine: HttpEngine, *prompts: str) -> dict[Any, PageOutput]:
     readings = list(engine.read([page(prompt) for prompt in prompts]))
     assert sorted(str(reading.key) for reading in readings) == sorted(prompts)
     return {reading.key: reading for reading in readings}
@@ -75,7 +75,7 @@ def test_what_passes_is_waited_for(faults: Faults, script: list[str]) -> None:
         (["reset"] * 9, 3, "server_broken"),
         (["half"] * 9, 3, "server_broken"),
         (["final"] * 9, 1, "engine_error"),
-        (["garbage"] * 9, 1, "server_answer"),
+        (["garbage"] * 9, 1, "server_response"),
         (["400"] * 9, 1, "server_refused"),
         (["413"] * 9, 1, "page_too_large"),
         (["307"] * 9, 1, "server_refused"),
@@ -140,7 +140,7 @@ def test_the_secret_is_nowhere(faults: Faults, caplog: pytest.LogCaptureFixture)
     engine = engine_for(faults, secret="hunter22-wrong")
     with pytest.raises(ConfigurationError) as caught:
         read(engine, "free")
-    assert caught.value.code == "server_secret"
+    assert caught.value.code == "server_api_key"
     assert "password" in str(caught.value)
     faults.script = {prompt_line("free"): ["400"], prompt_line("ocr"): ["500"] * 9}
     readings = read(engine_for(faults, secret="hunter22-right"), "free", "ocr")
@@ -208,14 +208,14 @@ def test_at_most_six_tiles_where_vllm_cuts(faults: Faults) -> None:
 
 
 def test_the_guard_is_proven_before_the_first_page(faults: Faults) -> None:
-    faults.guard = False
+    faults.no_repeat_ngram = False
     with pytest.raises(ConfigurationError, match="NGramPerReqLogitsProcessor") as caught:
         read(engine_for(faults), "free")
-    assert caught.value.code == "server_guard"
+    assert caught.value.code == "server_no_repeat_ngram"
     assert not faults.pages
     assert read(engine_for(faults, decoding=Decoding(ngram_size=0)), "free")
     assert "vllm_xargs" not in faults.pages[0]
-    faults.guard = True
+    faults.no_repeat_ngram = True
     engine = engine_for(faults)
     read(engine, "free")
     read(engine, "free")
@@ -228,7 +228,7 @@ def test_another_model_or_revision_or_guard_is_refused(faults: Faults) -> None:
         engine_for(faults, revision="def").capabilities()
     with pytest.raises(ConfigurationError, match="Models there: m"):
         engine_for(faults, model="n").capabilities()
-    with pytest.raises(ConfigurationError, match="guard"):
+    with pytest.raises(ConfigurationError, match="no_repeat_ngram"):
         engine_for(faults, decoding=Decoding(ngram_size=20)).capabilities()
     faults.card = {**faults.card, OWN: {**faults.card[OWN], "prompts": ["free"]}}
     with pytest.raises(ConfigurationError, match="knows the prompts free"):
@@ -241,7 +241,7 @@ def test_a_server_of_another_kind(faults: Faults, card: dict[str, Any]) -> None:
     faults.card = card
     with pytest.raises(UnavailableError) as caught:
         engine_for(faults).capabilities()
-    assert caught.value.code == "server_answer"
+    assert caught.value.code == "server_response"
 
 
 def test_pages_in_flight_are_bounded_and_drawn_as_they_are_sent(faults: Faults) -> None:

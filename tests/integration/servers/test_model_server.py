@@ -29,7 +29,7 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     chat_request,
     prompt_of_line,
 )
-from airflow_deepseek_ocr.engines.supervisor.api_key import read_secret
+from airflow_deepseek_ocr.engines.supervisor.api_key import read_api_key
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.model_server.http_timeouts import HEAD_TIMEOUT_S
 from airflow_deepseek_ocr.ocr.decoding import Decoding
@@ -50,7 +50,7 @@ def body(image: Image.Image, **changes: Any) -> dict[str, Any]:
         line=PROMPTS["free"].template,
         resolution="tiny",
         max_tokens=20,
-        guard=(30, 90),
+        no_repeat_ngram=(30, 90),
         table_cells=PUBLISHED_TABLE_CELLS,
     )
     return values | changes
@@ -149,7 +149,11 @@ def test_the_metrics_say_what_the_time_goes_into(server: Server, table: Image.Im
 def test_what_the_server_says_of_itself(server: Server) -> None:
     capabilities = engine_for(server).capabilities()
     assert capabilities.modes == ("tiny", "small", "base", "large", "gundam")
-    assert (capabilities.guard, capabilities.pages, capabilities.max_tiles) == ((30, 90), 4, 9)
+    assert (capabilities.no_repeat_ngram, capabilities.pages, capabilities.max_tiles) == (
+        (30, 90),
+        4,
+        9,
+    )
     with pytest.raises(ConfigurationError, match="tiny") as caught:
         HttpEngine(lambda: server.endpoint, model="other").capabilities()
     assert caught.value.code == "server_model"
@@ -187,7 +191,7 @@ def test_nothing_without_the_secret(server: Server, given: str | None, table: Im
         ]
         for answer in answers:
             assert answer.status_code == 401
-            assert answer.json()["error"]["code"] == "server_secret"
+            assert answer.json()["error"]["code"] == "server_api_key"
             assert str(server.endpoint.secret) not in answer.text
         assert client.get("/health/live").json() == {"status": "live"}
         assert client.get("/health/ready").json() == {"status": "ready"}
@@ -201,7 +205,7 @@ def test_the_secret_is_readable_by_its_user_alone(server: Server, tmp_path: Path
     (tmp_path / "open").write_text("secret")
     (tmp_path / "open").chmod(0o644)
     with pytest.raises(ConfigurationError, match="600"):
-        read_secret(tmp_path / "open")
+        read_api_key(tmp_path / "open")
 
 
 def test_nobody_else_is_listened_to(server: Server) -> None:
@@ -255,7 +259,7 @@ BAD: dict[str, tuple[Any, int]] = {
     "no length": ({"max_tokens": 0}, 400),
     "without end": ({"ignore_eos": True}, 400),
     "mode": ({"mm_processor_kwargs": {"resolution": "huge"}}, 400),
-    "guard": ({"vllm_xargs": {"ngram_size": 3, "window_size": 90}}, 400),
+    "no_repeat_ngram": ({"vllm_xargs": {"ngram_size": 3, "window_size": 90}}, 400),
     "no message": ({"messages": []}, 400),
     "text alone": ({"messages": [{"role": "user", "content": "Free OCR."}]}, 400),
 }
@@ -322,8 +326,8 @@ def test_another_user_is_not_let_in(server: Server, tmp_path: Path) -> None:
     shutil.copy(server.process.cwd / "secret", secret)
     shutil.copymode(server.process.cwd / "secret", secret)
     port = int(server.endpoint.url.rpartition(":")[2])
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)  # only the file's own mode is left
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)  # only the file's own mode is left
 
     def get(bearer: str) -> str:
         with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:

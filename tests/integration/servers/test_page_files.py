@@ -13,13 +13,13 @@ from PIL import Image
 
 from airflow_deepseek_ocr.engines.http import page_exchange as http_page
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.engines.protocol import page_files
 from airflow_deepseek_ocr.engines.protocol.chat_completions import chat_request
-from airflow_deepseek_ocr.engines.protocol.page_files import page_folder
+from airflow_deepseek_ocr.engines.protocol.page_files import page_directory
 from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord
-from airflow_deepseek_ocr.engines.supervisor.supervisor import Keeper
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from tests.conftest import TINY_MODEL
 from tests.integration.servers.conftest import PLAN
 
@@ -36,7 +36,7 @@ def scans(table: Image.Image) -> list[PageRequest]:
     return [PageRequest(key, image, "free", "tiny", 12) for key, image in enumerate(images)]
 
 
-def texts(readings: Iterable[PageReading]) -> dict[Any, str]:
+def texts(readings: Iterable[PageOutput]) -> dict[Any, str]:
     readings = list(readings)
     assert [reading.error for reading in readings] == [None] * len(readings)
     return {reading.key: reading.text for reading in readings}
@@ -48,13 +48,13 @@ def test_pages_go_to_a_server_on_this_host_as_files(
     scans: list[PageRequest],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    expected = texts(TransformersEngine(TINY_MODEL, device="cpu").read(scans))
+    expected = texts(InProcessEngine(TINY_MODEL, device="cpu").read(scans))
     monkeypatch.setattr(http_page, "_data_url", lambda *_: 1 / 0)
-    engine = HttpEngine(Keeper(PLAN, servers, 120).find, model="tiny")
+    engine = HttpEngine(Supervisor(PLAN, servers, 120).find, model="tiny")
     assert texts(engine.read(scans)) == expected
-    folder = page_folder(Path(str(started.socket)))
-    assert folder.stat().st_mode & 0o077 == 0
-    assert not list(folder.iterdir())
+    directory = page_directory(Path(str(started.socket)))
+    assert directory.stat().st_mode & 0o077 == 0
+    assert not list(directory.iterdir())
 
 
 def test_where_no_file_can_be_written_pages_go_within_requests(
@@ -64,7 +64,7 @@ def test_where_no_file_can_be_written_pages_go_within_requests(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    engine = HttpEngine(Keeper(PLAN, servers, 120).find, model="tiny")
+    engine = HttpEngine(Supervisor(PLAN, servers, 120).find, model="tiny")
     expected = texts(engine.read(scans))
 
     def full(*_: object) -> None:
@@ -72,10 +72,10 @@ def test_where_no_file_can_be_written_pages_go_within_requests(
 
     monkeypatch.setattr(page_files, "_write", full)
     assert texts(engine.read(scans)) == expected
-    folder = page_folder(Path(str(started.socket)))
+    directory = page_directory(Path(str(started.socket)))
     said = [each for each in caplog.messages if "within requests, which is slower" in each]
     assert len(said) == 1, "it is said once"
-    assert f"{folder} (No space left" in said[0]
+    assert f"{directory} (No space left" in said[0]
 
 
 def test_a_page_whose_file_is_gone_goes_within_the_request(
@@ -84,7 +84,7 @@ def test_a_page_whose_file_is_gone_goes_within_the_request(
     scans: list[PageRequest],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    engine = HttpEngine(Keeper(PLAN, servers, 120).find, model="tiny")
+    engine = HttpEngine(Supervisor(PLAN, servers, 120).find, model="tiny")
     expected = texts(engine.read(scans))
     made, make = [], http_page._data_url
     monkeypatch.setattr(page_files, "_write", lambda *_: None)
@@ -93,18 +93,18 @@ def test_a_page_whose_file_is_gone_goes_within_the_request(
     assert len(made) == len(scans)
 
 
-@pytest.mark.parametrize("path", ["/etc/passwd", "SECRET", "FOLDER/../SECRET"])
+@pytest.mark.parametrize("path", ["/etc/passwd", "SECRET", "DIRECTORY/../SECRET"])
 def test_no_other_file_is_read_for_a_caller(started: ServerRecord, path: str) -> None:
-    secret = Path(started.secret_file)
-    folder = page_folder(Path(str(started.socket)))
-    place = path.replace("/SECRET", f"/{secret.name}").replace("FOLDER", str(folder))
+    secret = Path(started.api_key_file)
+    directory = page_directory(Path(str(started.socket)))
+    place = path.replace("/SECRET", f"/{secret.name}").replace("DIRECTORY", str(directory))
     body = chat_request(
         model="tiny",
         image_url=f"file://{place.replace('SECRET', str(secret))}",
         line="Free OCR.",
         resolution="tiny",
         max_tokens=5,
-        guard=(0, 0),
+        no_repeat_ngram=(0, 0),
         table_cells=(),
     )
     with started.endpoint.client(httpx.Timeout(30)) as client:

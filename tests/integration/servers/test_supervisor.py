@@ -22,20 +22,20 @@ from PIL import Image
 from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.cli import main as cli
 from airflow_deepseek_ocr.connection.settings import Settings
-from airflow_deepseek_ocr.engines.factory import server_plan
+from airflow_deepseek_ocr.engines.factory import server_spec
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
-from airflow_deepseek_ocr.engines.protocol.page_files import page_folder
-from airflow_deepseek_ocr.engines.supervisor.api_key import create_secret
+from airflow_deepseek_ocr.engines.protocol.page_files import page_directory
+from airflow_deepseek_ocr.engines.supervisor.api_key import create_api_key
 from airflow_deepseek_ocr.engines.supervisor.registry import (
-    FOLDER_VARIABLE,
+    DIRECTORY_VARIABLE,
     ServerRecord,
     load_record,
-    note_end,
-    servers_folder,
+    record_exit,
+    servers_directory,
 )
-from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentPlan
-from airflow_deepseek_ocr.engines.supervisor.supervisor import Keeper, Place, kill_session
-from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmPlan
+from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentServerSpec
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Place, Supervisor, kill_session
+from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec
 from airflow_deepseek_ocr.exceptions import ConfigurationError, DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.hardware import gpu
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
@@ -47,18 +47,18 @@ from tests.support.fakes.another_user import as_another_user
 STARTER = f"""
 import logging, sys, time
 from pathlib import Path
-from airflow_deepseek_ocr.engines.keeper import Keeper
-from airflow_deepseek_ocr.engines.records import servers_folder
-from airflow_deepseek_ocr.engines.resident import ResidentPlan
+from airflow_deepseek_ocr.engines.keeper import Supervisor
+from airflow_deepseek_ocr.engines.records import servers_directory
+from airflow_deepseek_ocr.engines.resident import ResidentServerSpec
 logging.basicConfig(level=logging.INFO)
-plan = ResidentPlan(Path({str(TINY_MODEL)!r}), "tiny", "", "cpu", "auto", 2, idle_s=120)
-print(Keeper(plan, servers_folder(), 120).find().socket_path, flush=True)
+plan = ResidentServerSpec(Path({str(TINY_MODEL)!r}), "tiny", "", "cpu", "auto", 2, idle_s=120)
+print(Supervisor(plan, servers_directory(), 120).find().socket_path, flush=True)
 time.sleep(600)
 """
 
 
-def find(servers: Path, plan: ResidentPlan = PLAN, timeout_s: float = 120) -> Any:
-    return Keeper(plan, servers, timeout_s).find()
+def find(servers: Path, plan: ResidentServerSpec = PLAN, timeout_s: float = 120) -> Any:
+    return Supervisor(plan, servers, timeout_s).find()
 
 
 def wait_until_gone(record: ServerRecord, timeout_s: float) -> None:
@@ -102,7 +102,7 @@ def test_two_starters_share_a_server_that_outlives_their_kill(servers: Path) -> 
     assert files == {Path("/dev/null"), Path(record.log_file)}
     assert find(servers) == record.endpoint
     assert record_of(servers).pid == record.pid
-    for path in (record.secret_file, record.socket, record.log_file):
+    for path in (record.api_key_file, record.socket, record.log_file):
         assert Path(str(path)).stat().st_mode & 0o077 == 0, path
 
 
@@ -110,7 +110,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_document_is_replaced(
     started: ServerRecord, servers: Path, table: Image.Image, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    engine = HttpEngine(Keeper(PLAN, servers, 120).find, model="tiny", pages=4)
+    engine = HttpEngine(Supervisor(PLAN, servers, 120).find, model="tiny", pages=4)
     requests = [PageRequest(key, table, "free", "tiny", 10 + key % 3) for key in range(10)]
     expected = {reading.key: reading.text for reading in engine.read(requests)}
     readings = engine.read(iter(requests))
@@ -125,8 +125,8 @@ def test_a_server_that_is_killed_in_the_middle_of_a_document_is_replaced(
     assert len(record.crashes) == 1
     assert f"process {started.pid}) ended without being told to" in caplog.text
     assert not Path(str(started.socket)).exists()
-    assert not page_folder(Path(str(started.socket))).exists()
-    assert not Path(started.secret_file).exists()
+    assert not page_directory(Path(str(started.socket))).exists()
+    assert not Path(started.api_key_file).exists()
 
 
 @pytest.mark.slow
@@ -135,7 +135,7 @@ def test_a_server_of_an_older_version_is_replaced_and_leaves_when_nobody_asks(
 ) -> None:
     replace(started, version="0.0.9").save(servers)
     impatient = replace(PLAN, idle_s=2)
-    engine = HttpEngine(Keeper(impatient, servers, 120).find, model="tiny")
+    engine = HttpEngine(Supervisor(impatient, servers, 120).find, model="tiny")
     assert next(engine.read([PageRequest(1, table, "free", "tiny", 5)])).error is None
     record = record_of(servers)
     assert record.pid != started.pid
@@ -153,7 +153,7 @@ def test_a_server_of_an_older_version_is_replaced_and_leaves_when_nobody_asks(
 
 
 def test_why_it_cannot_start_is_told(servers: Path) -> None:
-    plan = replace(PLAN, folder=Path("/nowhere/model"), model="missing")
+    plan = replace(PLAN, directory=Path("/nowhere/model"), model="missing")
     with pytest.raises(UnavailableError, match="/nowhere/model") as caught:
         find(servers, plan)
     assert caught.value.code == "model_missing"
@@ -192,7 +192,7 @@ def test_what_cannot_be_started_leaves_no_secret(wrong: dict[str, str], tmp_path
     settings = Settings.of(wrong)
     chosen = "resident" if settings.server_python else "vllm"
     with pytest.raises(ConfigurationError):
-        Keeper(server_plan(settings, chosen, TINY_MODEL), tmp_path, 5).find()
+        Supervisor(server_spec(settings, chosen, TINY_MODEL), tmp_path, 5).find()
     assert list(tmp_path.glob("*.secret")) == []
 
 
@@ -204,7 +204,7 @@ def test_a_starter_that_is_told_to_stop_leaves_no_server_that_nobody_finds(
     slow.chmod(0o755)
     started = []
 
-    def save(record: ServerRecord, folder: Path) -> None:
+    def save(record: ServerRecord, directory: Path) -> None:
         started.append(psutil.Process(record.pid))
         raise KeyboardInterrupt
 
@@ -266,20 +266,20 @@ def test_a_group_that_others_have_by_now_is_left_alone(servers: Path) -> None:
         stranger.wait()
 
 
-def test_a_folder_that_others_may_enter_is_refused(
+def test_a_directory_that_others_may_enter_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "open").mkdir(mode=0o755)
     (tmp_path / "link").symlink_to(tmp_path / "open")
     for name in ("open", "link"):
-        monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / name))
+        monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / name))
         with pytest.raises(ConfigurationError, match="700"):
-            servers_folder()
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "new"))
-    assert servers_folder().stat().st_mode & 0o777 == 0o700
+            servers_directory()
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "new"))
+    assert servers_directory().stat().st_mode & 0o777 == 0o700
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(FOLDER_VARIABLE, "new")
-    assert servers_folder() == tmp_path / "new"
+    monkeypatch.setenv(DIRECTORY_VARIABLE, "new")
+    assert servers_directory() == tmp_path / "new"
 
 
 def test_records_that_cannot_be_read_are_none(tmp_path: Path) -> None:
@@ -294,7 +294,10 @@ def test_why_a_server_ended_is_told_where_it_cannot_be_written_down(
     record = ServerRecord("k", "resident", "", "1", os.getpid(), 0.0, "", None, "", "")
     record.save(tmp_path)
     (tmp_path / f"k.{os.getpid()}.partial").mkdir()
-    with pytest.raises(UnavailableError, match="the model is gone"), note_end(tmp_path / "k.json"):
+    with (
+        pytest.raises(UnavailableError, match="the model is gone"),
+        record_exit(tmp_path / "k.json"),
+    ):
         raise UnavailableError("model_missing", "the model is gone")
     assert f"cannot be written down in {tmp_path}" in caplog.text
 
@@ -310,10 +313,10 @@ def test_a_secret_that_cannot_be_written_may_be_written_later(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fdopen", failing)
         with pytest.raises(UnavailableError, match="cannot be written"):
-            create_secret(path)
-    secret = create_secret(path)
+            create_api_key(path)
+    secret = create_api_key(path)
     with pytest.raises(UnavailableError, match="File exists"):
-        create_secret(path)
+        create_api_key(path)
     assert path.read_text() == secret + "\n"
 
 
@@ -323,7 +326,7 @@ def test_a_server_that_was_told_to_end_ends_well_where_its_record_stays(
     (tmp_path / "secret").mkdir()
     secret = str(tmp_path / "secret")
     ServerRecord("k", "resident", "", "1", os.getpid(), 0.0, "", None, secret, "").save(tmp_path)
-    with note_end(tmp_path / "k.json"):
+    with record_exit(tmp_path / "k.json"):
         pass
     assert f"cannot be removed from {tmp_path}" in caplog.text
 
@@ -341,7 +344,7 @@ def test_what_one_process_may_not_share() -> None:
 def test_another_user_reaches_neither_server_nor_secret(
     started: ServerRecord, servers: Path
 ) -> None:
-    """Nor may another user's task be made to use it; also where the folder were open."""
+    """Nor may another user's task be made to use it; also where the directory were open."""
     secret = started.endpoint.secret
 
     def connect() -> str:
@@ -351,20 +354,20 @@ def test_another_user_reaches_neither_server_nor_secret(
 
     actions = {
         "connect": connect,
-        "secret": Path(started.secret_file).read_text,
+        "secret": Path(started.api_key_file).read_text,
         "log": Path(started.log_file).read_text,
         "record": (servers / f"{started.key}.json").read_text,
-        "their task": lambda: str(servers_folder()),
+        "their task": lambda: str(servers_directory()),
     }
-    modes = {folder: folder.stat().st_mode for folder in (servers, *servers.parents[:2])}
+    modes = {directory: directory.stat().st_mode for directory in (servers, *servers.parents[:2])}
     closed = as_another_user(actions)
     try:
-        for folder in modes:
-            folder.chmod(0o755)
+        for directory in modes:
+            directory.chmod(0o755)
         opened = as_another_user(actions)
     finally:
-        for folder, mode in modes.items():
-            folder.chmod(mode)
+        for directory, mode in modes.items():
+            directory.chmod(mode)
     for said in (closed, opened):
         for name in ("connect", "secret", "log"):
             assert said[name].startswith("PermissionError"), (name, said)
@@ -413,7 +416,7 @@ def test_a_gpu_that_the_process_does_not_see_is_no_other(
     device: str, visible: str, servers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    vllm = VllmPlan(TINY_MODEL, "v", "", device, "auto", None, 60)
+    vllm = VllmServerSpec(TINY_MODEL, "v", "", device, "auto", None, 60)
     message = f"{device}'.*CUDA_VISIBLE_DEVICES is '{visible}'"
     for look in (lambda: find(servers, replace(PLAN, device=device)), lambda: vllm.key):
         with pytest.raises(ConfigurationError, match=message) as caught:
@@ -422,11 +425,11 @@ def test_a_gpu_that_the_process_does_not_see_is_no_other(
 
 
 def test_files_beside_the_server_are_not_its_own(tmp_path: Path) -> None:
-    """Whatever lies in the folder it is started in, by the names of what it imports."""
+    """Whatever lies in the directory it is started in, by the names of what it imports."""
     for name in ("json.py", "httpx.py", "airflow_deepseek_ocr.py"):
         (tmp_path / name).write_text("raise SystemExit('a stranger was imported')")
     place = Place(tmp_path / "s", tmp_path / "secret", tmp_path, "k")
-    vllm = VllmPlan(TINY_MODEL, "v", "", "auto", "auto", None, 60)
+    vllm = VllmServerSpec(TINY_MODEL, "v", "", "auto", "auto", None, 60)
     for command in (PLAN.launch(place).command, vllm.launch(place).command):
         program = [*command[: list(command).index("-m") + 2], "--help"]
         done = subprocess.run(program, cwd=tmp_path, capture_output=True, text=True, timeout=60)

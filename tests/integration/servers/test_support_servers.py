@@ -231,7 +231,7 @@ class TestCephRGW:
 
 
 class TestProcess:
-    def test_a_failed_test_leaves_no_folder_and_no_process(self) -> None:
+    def test_a_failed_test_leaves_no_directory_and_no_process(self) -> None:
         servers = started(postgres)
         process = next(servers)._process
         assert process.exit_status is None
@@ -278,8 +278,8 @@ class TestProcess:
 import sys, time
 from pathlib import Path
 from tests.support.servers.process import Process
-folder = Path(sys.argv[1])
-process = Process(["sleep", "60"], folder, folder / "log")
+directory = Path(sys.argv[1])
+process = Process(["sleep", "60"], directory, directory / "log")
 process.start()
 print(process._child.pid, flush=True)
 time.sleep(60)

@@ -19,8 +19,8 @@ from PIL import Image
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
 from airflow_deepseek_ocr.engines.http.session import Patience
 from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord, load_record
-from airflow_deepseek_ocr.engines.supervisor.supervisor import Keeper, stop_server
-from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmPlan, table_cells
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor, stop_server
+from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec, table_cells
 from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from tests.conftest import ROOT, TINY_MODEL
@@ -39,18 +39,22 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[
     return lambda: json.loads(path.read_text())
 
 
-def plan(name: str, **changes: Any) -> VllmPlan:
-    usual = VllmPlan(TINY_MODEL, name, "", "cuda:1", "bfloat16", 7, idle_s=60, command=COMMAND)
+def plan(name: str, **changes: Any) -> VllmServerSpec:
+    usual = VllmServerSpec(
+        TINY_MODEL, name, "", "cuda:1", "bfloat16", 7, idle_s=60, command=COMMAND
+    )
     return replace(usual, **changes)
 
 
-def engine_for(servers: Path, server: VllmPlan) -> HttpEngine:
+def engine_for(servers: Path, server: VllmServerSpec) -> HttpEngine:
     return HttpEngine(
-        Keeper(server, servers, 30).find, model=server.model, patience=Patience(longest_wait_s=0.2)
+        Supervisor(server, servers, 30).find,
+        model=server.model,
+        patience=Patience(longest_wait_s=0.2),
     )
 
 
-def record_of(servers: Path, server: VllmPlan) -> ServerRecord:
+def record_of(servers: Path, server: VllmServerSpec) -> ServerRecord:
     record = load_record(servers, server.key)
     assert record is not None
     return record
@@ -85,7 +89,7 @@ def test_it_is_started_as_the_model_needs_it_and_stopped(
     ):
         assert pair in [arguments[place : place + 2] for place in range(len(arguments))], pair
     assert "--no-enable-prefix-caching" in arguments
-    secret = Path(record.secret_file).read_text().strip()
+    secret = Path(record.api_key_file).read_text().strip()
     child = psutil.Process(notes()["pid"])
     assert child.environ()["CUDA_VISIBLE_DEVICES"] == "5"  # the second of those that are visible
     assert child.environ()["VLLM_USE_V2_MODEL_RUNNER"] == "0"
@@ -126,12 +130,12 @@ def test_it_is_started_again_when_it_was_killed(
 
 def test_why_it_cannot_start_is_told(servers: Path, notes: Callable[[], dict[str, Any]]) -> None:
     with pytest.raises(UnavailableError, match="vLLM ended with status 3"):
-        Keeper(plan("v4", options="--fail yes"), servers, 30).find()
+        Supervisor(plan("v4", options="--fail yes"), servers, 30).find()
     with pytest.raises(ConfigurationError, match=r"/no/vllm.*path of the program") as caught:
-        Keeper(plan("v5", command="/no/vllm"), servers, 30).find()
+        Supervisor(plan("v5", command="/no/vllm"), servers, 30).find()
     assert caught.value.code == "server_command"
     with pytest.raises(ConfigurationError, match="quotation"):
-        Keeper(plan("v6", options='--x "'), servers, 30).find()
+        Supervisor(plan("v6", options='--x "'), servers, 30).find()
 
 
 def test_tokens_of_table_cells_are_the_models() -> None:

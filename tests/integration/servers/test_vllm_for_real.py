@@ -16,17 +16,17 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.connection.settings import Settings
-from airflow_deepseek_ocr.engines.factory import START_TIMEOUT_S, make_engine, server_plan
+from airflow_deepseek_ocr.engines.factory import START_TIMEOUT_S, make_engine, server_spec
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
 from airflow_deepseek_ocr.engines.http.image_encoding import data_url
 from airflow_deepseek_ocr.engines.http.session import Patience
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.engines.protocol.chat_completions import TRUST_REQUESTS, chat_request
 from airflow_deepseek_ocr.engines.supervisor.registry import load_record
-from airflow_deepseek_ocr.engines.supervisor.supervisor import Keeper, stop_server
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor, stop_server
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from tests.conftest import ROOT, TINY_MODEL
 from tests.corpus.test_golden import published_widths
@@ -58,24 +58,24 @@ def on_this_cpu() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Vllm:
-    folder: Path
+    directory: Path
     settings: Settings
-    keeper: Keeper
+    supervisor: Supervisor
 
     def engine(self, decoding: Decoding) -> HttpEngine:
         name = self.settings.model
         return HttpEngine(
-            self.keeper.find, model=name, decoding=decoding, pages=8, patience=PATIENCE
+            self.supervisor.find, model=name, decoding=decoding, pages=8, patience=PATIENCE
         )
 
 
 @contextmanager
-def vllm(servers: Path, folder: Path, options: str = TRUST_REQUESTS) -> Iterator[Vllm]:
+def vllm(servers: Path, directory: Path, options: str = TRUST_REQUESTS) -> Iterator[Vllm]:
     """A server for that checkpoint, started when it is asked for, and gone afterwards."""
     settings = Settings.of(
         {
             "engine": "vllm",
-            "model": str(folder),
+            "model": str(directory),
             "dtype": "float32",
             "batch_size": 8,
             "max_output_length": 60,
@@ -86,9 +86,9 @@ def vllm(servers: Path, folder: Path, options: str = TRUST_REQUESTS) -> Iterator
             "vllm_options": f"--enforce-eager --max-model-len 4096 --skip-mm-profiling {options}",
         }
     )
-    plan = server_plan(settings, "vllm", folder)
+    plan = server_spec(settings, "vllm", directory)
     try:
-        yield Vllm(folder, settings, Keeper(plan, servers, START_TIMEOUT_S))
+        yield Vllm(directory, settings, Supervisor(plan, servers, START_TIMEOUT_S))
     finally:
         record = load_record(servers, plan.key)
         if record is not None:
@@ -99,9 +99,9 @@ def vllm(servers: Path, folder: Path, options: str = TRUST_REQUESTS) -> Iterator
 @pytest.fixture(scope="module")
 def small(servers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm]:
     """The small checkpoint, in the encoder's sizes that vLLM has."""
-    folder = tmp_path_factory.mktemp("small") / "checkpoint"
-    widen(TINY_MODEL, folder)
-    with vllm(servers, folder) as server:
+    directory = tmp_path_factory.mktemp("small") / "checkpoint"
+    widen(TINY_MODEL, directory)
+    with vllm(servers, directory) as server:
         yield server
 
 
@@ -117,7 +117,7 @@ def pages(invoice: Image.Image, table: Image.Image) -> list[PageRequest]:
     ]
 
 
-def told(reading: PageReading, *, counts_end: bool = False) -> tuple[Any, ...]:
+def told(reading: PageOutput, *, counts_end: bool = False) -> tuple[Any, ...]:
     """What was read.
 
     :param counts_end: vLLM counts the token that ends a text as one of it.
@@ -132,10 +132,10 @@ def test_pages_in_all_modes_at_once_are_read_as_in_process(
     small: Vllm, pages: list[PageRequest]
 ) -> None:
     decoding = small.settings.decoding
-    here = TransformersEngine(TINY_MODEL, device="cpu", dtype="float32", decoding=decoding)
+    here = InProcessEngine(TINY_MODEL, device="cpu", dtype="float32", decoding=decoding)
     expected = {reading.key: told(reading) for reading in here.read(pages)}
     here.close()
-    engine = make_engine(small.settings, lambda: small.folder)
+    engine = make_engine(small.settings, lambda: small.directory)
     assert isinstance(engine, HttpEngine)
     assert engine.modes() == tuple(RESOLUTIONS)
     there = {reading.key: told(reading, counts_end=True) for reading in engine.read(pages)}
@@ -148,7 +148,7 @@ def test_pages_in_all_modes_at_once_are_read_as_in_process(
 def test_what_the_model_cannot_is_refused_and_the_server_goes_on(
     small: Vllm, table: Image.Image
 ) -> None:
-    endpoint = small.keeper.find()
+    endpoint = small.supervisor.find()
     with endpoint.client(httpx.Timeout(900)) as client:
 
         def ask(options: dict[str, Any]) -> httpx.Response:
@@ -158,7 +158,7 @@ def test_what_the_model_cannot_is_refused_and_the_server_goes_on(
                 line="Free OCR.",
                 resolution=None,
                 max_tokens=2,
-                guard=(0, 0),
+                no_repeat_ngram=(0, 0),
                 table_cells=(),
             )
             body["mm_processor_kwargs"] = options
@@ -179,7 +179,7 @@ def test_what_the_model_cannot_is_refused_and_the_server_goes_on(
 
 def test_golden_tokens(servers: Path, tmp_path: Path) -> None:
     """The tokens that the original code wrote, in six cases of five modes."""
-    golden, source, folder = (
+    golden, source, directory = (
         ROOT / "tests" / "corpus" / "golden",
         tmp_path / "toy",
         tmp_path / "checkpoint",
@@ -189,7 +189,7 @@ def test_golden_tokens(servers: Path, tmp_path: Path) -> None:
     config["projector_config"]["n_embed"] = config["language_config"]["hidden_size"]
     (source / "config.json").write_text(json.dumps(config))
     tokenizer = write_golden_tokenizer(source, config["language_config"]["vocab_size"])
-    widen(source, folder)
+    widen(source, directory)
     requests, recorded = [], {}
     for path in sorted((golden / "cases").glob("*.json")):
         case = recorded[path.stem] = json.loads(path.read_text())
@@ -199,7 +199,7 @@ def test_golden_tokens(servers: Path, tmp_path: Path) -> None:
                 PageRequest(path.stem, image.convert("RGB"), prompt, case["resolution"])
             )
     assert {each.resolution for each in requests} == set(RESOLUTIONS)
-    with vllm(servers, folder) as server:
+    with vllm(servers, directory) as server:
         for name, ngram in (("tokens", 0), ("tokens_no_repeat_3gram", GOLDEN_NGRAM)):
             decoding = Decoding(GOLDEN_LENGTH, ngram_size=ngram, ngram_window=GOLDEN_LENGTH)
             readings = {r.key: r for r in server.engine(decoding).read(requests)}
@@ -218,7 +218,9 @@ def test_without_the_plugin_it_reads_in_gundam_only(
 ) -> None:
     monkeypatch.setenv("VLLM_PLUGINS", "lora_filesystem_resolver")
     # With another option it is another server.
-    with vllm(servers, small.folder, f"{TRUST_REQUESTS} --max-num-batched-tokens 4096") as server:
+    with vllm(
+        servers, small.directory, f"{TRUST_REQUESTS} --max-num-batched-tokens 4096"
+    ) as server:
         engine = server.engine(Decoding(4))
         assert engine.modes() == ("gundam",)
         with pytest.raises(ConfigurationError, match="airflow-deepseek-ocr-vllm"):

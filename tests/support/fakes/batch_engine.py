@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from airflow_deepseek_ocr.exceptions import UnavailableError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageReading, PageRequest
-from airflow_deepseek_ocr.ocr.fingerprint import Recipe
+from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
+from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from airflow_deepseek_ocr.sources.s3 import Listing
 from airflow_deepseek_ocr.store.results_store import Store
@@ -22,7 +22,7 @@ from airflow_deepseek_ocr.store.tables import DocumentRow
 from tests.conftest import ROOT
 
 DOCUMENTS = ROOT / "demo" / "documents"
-RECIPE = Recipe("model", "r1", "markdown", "small", "", 72, 100, 30, 90, text_layer="off")
+RECIPE = ProcessingConfig("model", "r1", "markdown", "small", "", 72, 100, 30, 90, text_layer="off")
 LIMITS = Limits(max_pages=50, max_bytes=1_000_000)
 MARKDOWN = "# This page was read just as it should be"
 TEXT = f"<|ref|>title<|/ref|><|det|>[[0, 0, 999, 999]]<|/det|>\n{MARKDOWN}"
@@ -40,18 +40,18 @@ class FakeEngine:
     def modes(self) -> tuple[str, ...]:
         return tuple(RESOLUTIONS)
 
-    def read(self, requests: Iterable[PageRequest], progress: Any = None) -> Iterator[PageReading]:
+    def read(self, requests: Iterable[PageRequest], progress: Any = None) -> Iterator[PageOutput]:
         for request in requests:
             self.before(request)
             self.pages += 1
             if request.image.width == self.broken_width:
-                yield PageReading(request.key, error=UnavailableError("engine_error", "broken"))
+                yield PageOutput(request.key, error=UnavailableError("engine_error", "broken"))
                 continue
             ended = request.image.width != self.endless_width
             reason = FinishReason.STOP if ended else FinishReason.LENGTH
             # Text that is read from an empty page is refused.
             text = TEXT if request.image.convert("L").getextrema()[0] < 128 else ""
-            yield PageReading(
+            yield PageOutput(
                 request.key, text, reason, vision_tokens=111, text_tokens=12, seconds=0.1
             )
 

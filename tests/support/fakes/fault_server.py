@@ -31,7 +31,7 @@ class Faults:
     script: dict[str, list[str]] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=lambda: {"id": "m", "max_model_len": 8192})
     secret: str | None = None
-    guard: bool = True
+    no_repeat_ngram: bool = True
     modes: str = "ignored"
     url: str = ""
     #: Paths that need no secret, with what they answer as text.
@@ -131,7 +131,7 @@ def fault_server(faults: Faults, port: int = 0) -> Iterator[Faults]:
                 self._ok(body)
 
         def _ok(self, body: dict[str, Any]) -> None:
-            repeated = "logit_bias" in body and not faults.guard
+            repeated = "logit_bias" in body and not faults.no_repeat_ngram
             tokens = ["a", "a", "a" if repeated else "b"]
             choice = {
                 "message": {"content": TEXT},

@@ -9,21 +9,21 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.pdfgen.canvas import Canvas
 
-from airflow_deepseek_ocr.concurrency.prefetch import Ahead
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.text_layer import LayerLine, TextLayer
 from airflow_deepseek_ocr.ocr.engine_protocol import (
     FinishReason,
-    PageReading,
+    PageOutput,
     PageRequest,
     Progress,
 )
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
-    DEFAULT_REREAD,
-    parse_ladder,
-    parse_layer_use,
+    DEFAULT_RETRY_WITH,
+    parse_retry_with,
+    parse_text_layer_use,
 )
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from airflow_deepseek_ocr.ocr.results import Box, PageResult
@@ -34,7 +34,7 @@ LOOP = GOOD + " and the program of" * 12
 WORSE = LOOP + " <|/ref|> \ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd\ufffd"
 LAYER = TextLayer(GOOD, (LayerLine(GOOD, Box((0, 0, 999, 999), (0, 0, 700, 900))),))
 
-Script = Callable[[PageRequest], str | DeepSeekOCRError | PageReading]
+Script = Callable[[PageRequest], str | DeepSeekOCRError | PageOutput]
 
 
 class ScriptedEngine:
@@ -59,9 +59,9 @@ class ScriptedEngine:
         self,
         requests: Iterable[PageRequest],
         progress: Callable[[Progress], None] | None = None,
-    ) -> Generator[PageReading, None, None]:
+    ) -> Generator[PageOutput, None, None]:
         in_flight: list[PageRequest] = []
-        with Ahead(requests, lambda each: each, self._bound) as drawn:
+        with Prefetcher(requests, lambda each: each, self._bound) as drawn:
             while True:
                 while len(in_flight) < self._bound:
                     request = drawn.take(wait=not in_flight)
@@ -75,18 +75,20 @@ class ScriptedEngine:
                 if self.fail_after is not None and len(self.order) >= self.fail_after:
                     raise RuntimeError("the engine dies")
                 request = in_flight.pop(0)
-                guard = request.guard and f"{request.guard.ngram_size}"
-                self.order.append((request.resolution, guard or ""))
+                no_repeat_ngram = (
+                    request.no_repeat_ngram and f"{request.no_repeat_ngram.ngram_size}"
+                )
+                self.order.append((request.resolution, no_repeat_ngram or ""))
                 yield self._answer(request)
 
-    def _answer(self, request: PageRequest) -> PageReading:
+    def _answer(self, request: PageRequest) -> PageOutput:
         answer = self._script(request)
-        if isinstance(answer, PageReading):
+        if isinstance(answer, PageOutput):
             return answer
         if isinstance(answer, DeepSeekOCRError):
-            return PageReading(request.key, error=answer)
+            return PageOutput(request.key, error=answer)
         mode = RESOLUTIONS[request.resolution]
-        return PageReading(
+        return PageOutput(
             request.key,
             answer,
             FinishReason.STOP,
@@ -109,7 +111,7 @@ def read(
     engine: ScriptedEngine,
     *pages: Page,
     resolution: str = "small",
-    steps: str = DEFAULT_REREAD,
+    steps: str = DEFAULT_RETRY_WITH,
     use: str = "compare",
     prompt: str = "free",
 ) -> list[PageResult]:
@@ -117,8 +119,8 @@ def read(
         lambda: engine,
         prompt,
         resolution,
-        steps=parse_ladder(steps),
-        layer_use=parse_layer_use(use),
+        steps=parse_retry_with(steps),
+        text_layer_use=parse_text_layer_use(use),
     )
     pages = pages or (Page(1, sheet()),)
     results = dict(reader.read((page.number, page) for page in pages))
@@ -130,10 +132,10 @@ def no_engine() -> ScriptedEngine:
 
 
 def long_text(tokens: int) -> Script:
-    def script(request: PageRequest) -> PageReading:
+    def script(request: PageRequest) -> PageOutput:
         mode = RESOLUTIONS[request.resolution]
         vision = mode.vision_tokens(mode.grid(*request.image.size))
-        return PageReading(request.key, GOOD, FinishReason.STOP, vision, 0, tokens, 0.1)
+        return PageOutput(request.key, GOOD, FinishReason.STOP, vision, 0, tokens, 0.1)
 
     return script
 
@@ -145,9 +147,9 @@ def in_time(work: Callable[[], None], seconds: float = 20.0) -> None:
     assert not thread.is_alive(), "it hangs"
 
 
-def small_print(folder: Path) -> Path:
+def small_print(directory: Path) -> Path:
     """Text that is too small for the tiny mode, and readable in base."""
-    path = folder / "small.pdf"
+    path = directory / "small.pdf"
     canvas = Canvas(str(path), pagesize=(640, 640))
     canvas.setFont("Helvetica", 14)
     lines = [

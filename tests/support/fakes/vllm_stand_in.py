@@ -25,7 +25,7 @@ def main() -> None:
     faults = Faults(
         card={"id": options["--served-model-name"], "max_model_len": 8192},
         secret=os.environ["VLLM_API_KEY"],
-        guard="NGramPerReqLogitsProcessor" in options["--logits-processors"],
+        no_repeat_ngram="NGramPerReqLogitsProcessor" in options["--logits-processors"],
     )
 
     def metrics(_: BaseHTTPRequestHandler) -> str:

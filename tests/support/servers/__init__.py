@@ -1,1 +1,1 @@
-"""Real servers for tests: each starts in a temporary folder on free ports of the loopback."""
+"""Real servers for tests: each starts in a temporary directory on free ports of the loopback."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from .process import LOOPBACK, Process, data_folder, free_port, wait_until
+from .process import LOOPBACK, Process, data_directory, free_port, wait_until
 from .s3 import S3Server, http_answers
 
 DAGS = Path(__file__).parents[3] / "dags"
@@ -28,7 +28,7 @@ STOP_TIMEOUT_S = 40
 class Airflow:
     """A migrated Airflow.
 
-    :param home: its folder.
+    :param home: its directory.
     :param env: the environment of its processes.
     :param url: where its API server answers, once it is started.
     :param metadata_url: its metadata database, for SQLAlchemy.
@@ -80,9 +80,9 @@ def airflow(
 
     :param connections: by connection id.
     :param settings: more environment variables.
-    :param metadata_url: an empty database for its metadata; SQLite in its folder without one.
+    :param metadata_url: an empty database for its metadata; SQLite in its directory without one.
     """
-    with data_folder() as home:
+    with data_directory() as home:
         port = free_port()
         url = f"http://{LOOPBACK}:{port}"
         metadata_url = metadata_url or f"sqlite:///{home}/airflow.db"

@@ -13,7 +13,7 @@ from .process import (
     LOOPBACK,
     START_TIMEOUT_S,
     Process,
-    data_folder,
+    data_directory,
     find_program,
     free_port,
     run_tool,
@@ -42,18 +42,18 @@ public_addr = {loopback}
 auth_cluster_required = cephx
 auth_service_required = cephx
 auth_client_required = cephx
-keyring = {folder}/keyring
-run_dir = {folder}
+keyring = {directory}/keyring
+run_dir = {directory}
 admin_socket =
 pid_file =
 log_file =
 log_to_stderr = true
-mon_cluster_log_file = {folder}/cluster.log
-mon_data = {folder}/mon
+mon_cluster_log_file = {directory}/cluster.log
+mon_data = {directory}/mon
 mon_data_avail_crit = 1
 mon_allow_pool_size_one = true
 paxos_propose_interval = 0.05
-osd_data = {folder}/osd
+osd_data = {directory}/osd
 osd_objectstore = memstore
 memstore_device_bytes = 4294967296
 osd_crush_chooseleaf_type = 0
@@ -89,26 +89,26 @@ def ceph_rgw() -> Iterator[CephRGW]:
     """
     programs = {name: find_program(name, PACKAGES) for name in PROGRAMS}
     monitor_port, port = free_port(), free_port()
-    with data_folder() as folder, ExitStack() as processes:
+    with data_directory() as directory, ExitStack() as processes:
 
         def tool(name: str, *arguments: str) -> None:
-            run_tool([programs[name], *arguments], folder)
+            run_tool([programs[name], *arguments], directory)
 
         def start(name: str, *arguments: str) -> Process:
             argv = [programs[name], *CONFIGURED, "-f", *arguments]
-            process = Process(argv, folder, folder / f"{name}.log")
+            process = Process(argv, directory, directory / f"{name}.log")
             processes.callback(process.stop)
             process.start()
             return process
 
         cluster, osd = str(uuid.uuid4()), str(uuid.uuid4())
         monitor = f"[v2:{LOOPBACK}:{monitor_port}/0]"
-        (folder / "ceph.conf").write_text(
+        (directory / "ceph.conf").write_text(
             CONFIG.format(
-                cluster=cluster, monitor=monitor, loopback=LOOPBACK, folder=folder, port=port
+                cluster=cluster, monitor=monitor, loopback=LOOPBACK, directory=directory, port=port
             )
         )
-        (folder / "osd").mkdir()
+        (directory / "osd").mkdir()
         tool("ceph-authtool", "keyring", "--create-keyring")
         for entity, capabilities in KEYRING.items():
             pairs = [word for pair in capabilities.items() for word in ("--cap", *pair)]

@@ -59,10 +59,10 @@ def small_disk(mebibytes: int) -> Iterator[Disk]:
     Raises ServerUnavailable where this process may not mount one.
     """
     mount, umount = find_program("mount", "mount"), find_program("umount", "mount")
-    # Not below a folder that only root may enter: servers run as users of their own.
-    with tempfile.TemporaryDirectory(prefix="disk-", dir="/tmp") as folder:
-        Path(folder).chmod(0o711)
-        path = Path(folder) / "mounted"
+    # Not below a directory that only root may enter: servers run as users of their own.
+    with tempfile.TemporaryDirectory(prefix="disk-", dir="/tmp") as directory:
+        Path(directory).chmod(0o711)
+        path = Path(directory) / "mounted"
         path.mkdir()
         options = f"size={mebibytes}m,mode=1777"
         command = [mount, "-t", "tmpfs", "-o", options, "tmpfs", str(path)]

@@ -8,7 +8,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from .database import Database
-from .process import LOOPBACK, Process, data_folder, find_program, free_port, run_tool, unprivileged
+from .process import (
+    LOOPBACK,
+    Process,
+    data_directory,
+    find_program,
+    free_port,
+    run_tool,
+    unprivileged,
+)
 
 USER = NAME = "ocr"
 PACKAGES = "mariadb-server"
@@ -18,7 +26,7 @@ PACKAGES = "mariadb-server"
 def mariadb(disk: Path | None = None) -> Iterator[Database]:
     """A MariaDB server with one utf8mb4 database, of the server's default collation.
 
-    :param disk: folder for its data, which everybody may write to; a temporary one if None.
+    :param disk: directory for its data, which everybody may write to; a temporary one if None.
 
     Raises ServerUnavailable where MariaDB is not installed, and RuntimeError, TimeoutError or
     subprocess.TimeoutExpired where it does not start.
@@ -26,11 +34,11 @@ def mariadb(disk: Path | None = None) -> Iterator[Database]:
     install = find_program("mariadb-install-db", PACKAGES)
     server = find_program("mariadbd", PACKAGES)
     user = unprivileged("mysql")
-    with data_folder(user) as folder:
+    with data_directory(user) as directory:
         password, port = secrets.token_hex(16), free_port()
-        data = (disk or folder) / "data"
-        # At its start a server deletes the temporary tables in this folder, also those of others.
-        tmpdir = f"--tmpdir={folder}"
+        data = (disk or directory) / "data"
+        # At its start a server deletes the temporary tables in this directory, also those of others.
+        tmpdir = f"--tmpdir={directory}"
         run_tool(
             [
                 install,
@@ -40,17 +48,17 @@ def mariadb(disk: Path | None = None) -> Iterator[Database]:
                 "--auth-root-authentication-method=socket",
                 "--skip-test-db",
             ],
-            folder,
+            directory,
             user,
         )
         # Run at each start, before the first connection; one statement a line.
-        at_start = folder / "at_start.sql"
+        at_start = directory / "at_start.sql"
         at_start.write_text(
             f"CREATE DATABASE IF NOT EXISTS {NAME};\n"
             f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{password}';\n"
             f"GRANT ALL ON {NAME}.* TO {USER}@'%';\n"
         )
-        at_start.chmod(0o644)  # for the server's user, whatever the umask; the folder is closed
+        at_start.chmod(0o644)  # for the server's user, whatever the umask; the directory is closed
         process = Process(
             [
                 server,
@@ -60,14 +68,14 @@ def mariadb(disk: Path | None = None) -> Iterator[Database]:
                 f"--init-file={at_start}",
                 f"--bind-address={LOOPBACK}",
                 f"--port={port}",
-                "--socket=mysqld.sock",  # in the data folder; a full path may be over the limit
+                "--socket=mysqld.sock",  # in the data directory; a full path may be over the limit
                 "--pid-file=mysqld.pid",
                 "--skip-name-resolve",
                 "--character-set-server=utf8mb4",
                 "--innodb-flush-log-at-trx-commit=2",  # a killed server loses no commit
             ],
-            folder,
-            folder / "server.log",
+            directory,
+            directory / "server.log",
             user,
         )
         database = Database(

@@ -13,7 +13,7 @@ from .process import (
     START_TIMEOUT_S,
     Process,
     ServerUnavailable,
-    data_folder,
+    data_directory,
     free_port,
     wait_until,
 )
@@ -22,7 +22,7 @@ from .s3 import S3Server, http_answers
 ACCESS_KEY, SECRET_KEY, REGION = "testing", "testing-secret", "us-east-1"
 
 
-def moto_process(folder: Path, port: int) -> Process:
+def moto_process(directory: Path, port: int) -> Process:
     """A moto server that is not started yet.
 
     Raises ServerUnavailable where moto is not installed.
@@ -30,7 +30,7 @@ def moto_process(folder: Path, port: int) -> Process:
     if not (importlib.util.find_spec("moto") and importlib.util.find_spec("flask")):
         raise ServerUnavailable("moto's server is missing: pip install 'moto[server]'")
     argv = [sys.executable, "-m", "moto.server", "--host", LOOPBACK, "--port", str(port)]
-    return Process(argv, folder, folder / "server.log")
+    return Process(argv, directory, directory / "server.log")
 
 
 def start_moto(process: Process, port: int) -> None:
@@ -46,9 +46,9 @@ def moto_s3() -> Iterator[S3Server]:
     Raises ServerUnavailable where moto is not installed, and RuntimeError or TimeoutError where it
     does not start.
     """
-    with data_folder() as folder:
+    with data_directory() as directory:
         port = free_port()
-        process = moto_process(folder, port)
+        process = moto_process(directory, port)
         try:
             start_moto(process, port)
             yield S3Server(f"http://{LOOPBACK}:{port}", ACCESS_KEY, SECRET_KEY, REGION)

@@ -1,4 +1,4 @@
-"""MySQL, from a folder that tools/mysql-environment has filled."""
+"""MySQL, from a directory that tools/mysql-environment has filled."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 
 from .database import Database
-from .process import LOOPBACK, Process, ServerUnavailable, data_folder, free_port, run_tool
+from .process import LOOPBACK, Process, ServerUnavailable, data_directory, free_port, run_tool
 
 USER = NAME = "ocr"
 _PLACE = ROOT / ".mysql" / "root" / "usr"
@@ -22,7 +22,7 @@ _PLACE = ROOT / ".mysql" / "root" / "usr"
 def mysql(disk: Path | None = None) -> Iterator[Database]:
     """A MySQL server with one utf8mb4 database.
 
-    :param disk: folder for its data; a temporary one if None. There it writes no log for replicas: for
+    :param disk: directory for its data; a temporary one if None. There it writes no log for replicas: for
         that one it waits a minute, again and again, when the disk is full, and all clients with it.
 
     Raises ServerUnavailable where MySQL is not there, and RuntimeError, TimeoutError or
@@ -42,12 +42,12 @@ def mysql(disk: Path | None = None) -> Iterator[Database]:
         f"--lc-messages-dir={_PLACE / 'share' / 'mysql'}",
         *(["--user=root"] if os.geteuid() == 0 else []),
     ]
-    with data_folder() as folder:
+    with data_directory() as directory:
         password, port = secrets.token_hex(16), free_port()
-        data = f"--datadir={(disk or folder) / 'data'}"
-        run_tool([*server, "--initialize-insecure", data], folder)
+        data = f"--datadir={(disk or directory) / 'data'}"
+        run_tool([*server, "--initialize-insecure", data], directory)
         # Run at each start, before the first connection; one statement a line.
-        at_start = folder / "at_start.sql"
+        at_start = directory / "at_start.sql"
         at_start.write_text(
             f"CREATE DATABASE IF NOT EXISTS {NAME};\n"
             f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{password}';\n"
@@ -57,20 +57,20 @@ def mysql(disk: Path | None = None) -> Iterator[Database]:
             [
                 *server,
                 data,
-                f"--tmpdir={folder}",
+                f"--tmpdir={directory}",
                 f"--init-file={at_start}",
                 f"--bind-address={LOOPBACK}",
                 f"--port={port}",
                 "--mysqlx=OFF",
                 "--secure-file-priv=NULL",
-                f"--socket={folder / 'mysqld.sock'}",
-                f"--pid-file={folder / 'mysqld.pid'}",
+                f"--socket={directory / 'mysqld.sock'}",
+                f"--pid-file={directory / 'mysqld.pid'}",
                 "--skip-name-resolve",
                 *(["--disable-log-bin"] if disk else []),
                 "--innodb-flush-log-at-trx-commit=2",  # a killed server loses no commit
             ],
-            folder,
-            folder / "server.log",
+            directory,
+            directory / "server.log",
         )
         database = Database(
             host=LOOPBACK,

@@ -11,7 +11,15 @@ from pathlib import Path
 import sqlalchemy
 
 from .database import Database
-from .process import LOOPBACK, Process, data_folder, find_program, free_port, run_tool, unprivileged
+from .process import (
+    LOOPBACK,
+    Process,
+    data_directory,
+    find_program,
+    free_port,
+    run_tool,
+    unprivileged,
+)
 
 ADMIN = "postgres"
 USER = NAME = "ocr"
@@ -21,26 +29,26 @@ USER = NAME = "ocr"
 def postgres(disk: Path | None = None) -> Iterator[Database]:
     """A PostgreSQL server with one database.
 
-    :param disk: folder for its data, which everybody may write to; a temporary one if None. There its
+    :param disk: directory for its data, which everybody may write to; a temporary one if None. There its
         log of transactions is in small pieces, so that it needs space as often as its tables do.
 
     Raises ServerUnavailable where PostgreSQL is not installed, and RuntimeError, TimeoutError or
     subprocess.TimeoutExpired where it does not start.
     """
-    # Newest major version first; the folders are not on PATH.
-    folders = sorted(
+    # Newest major version first; the directories are not on PATH.
+    directories = sorted(
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda f: float(f.parent.name), reverse=True
     )
-    initdb = find_program("initdb", "postgresql", folders)
-    server = find_program("postgres", "postgresql", folders)
+    initdb = find_program("initdb", "postgresql", directories)
+    server = find_program("postgres", "postgresql", directories)
     user = unprivileged("postgres")
-    with data_folder(user) as folder:
+    with data_directory(user) as directory:
         password, port = secrets.token_hex(16), free_port()
-        data, password_file = (disk or folder) / "data", folder / "password"
+        data, password_file = (disk or directory) / "data", directory / "password"
         password_file.write_text(password)
         password_file.chmod(
             0o644
-        )  # for the server's user, whatever the umask; the folder is closed
+        )  # for the server's user, whatever the umask; the directory is closed
         run_tool(
             [
                 initdb,
@@ -53,21 +61,21 @@ def postgres(disk: Path | None = None) -> Iterator[Database]:
                 "--no-sync",
                 *(["--wal-segsize=1"] if disk else []),
             ],
-            folder,
+            directory,
             user,
         )
         settings = {
             "port": str(port),
             "listen_addresses": LOOPBACK,
-            "unix_socket_directories": "",  # the limit on a socket's path may be below the folder's
+            "unix_socket_directories": "",  # the limit on a socket's path may be below the directory's
             "fsync": "off",
         }
         if disk:
             settings |= {"min_wal_size": "2MB", "max_wal_size": "8MB"}
         process = Process(
             [server, "-D", str(data), *(f"--{name}={value}" for name, value in settings.items())],
-            folder,
-            folder / "server.log",
+            directory,
+            directory / "server.log",
             user,
             signal.SIGINT,  # on SIGTERM PostgreSQL would wait until the last client has left
         )

@@ -1,4 +1,4 @@
-"""What starting a real server takes: programs, ports, folders, processes and waiting."""
+"""What starting a real server takes: programs, ports, directories, processes and waiting."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class ServerUnavailable(RuntimeError):
     """A server cannot run here; the message says what to install. A reason to skip a test."""
 
 
-def find_program(name: str, packages: str, folders: Sequence[Path] = ()) -> str:
-    """The path of a program from ``folders``, PATH or the folders for system programs.
+def find_program(name: str, packages: str, directories: Sequence[Path] = ()) -> str:
+    """The path of a program from ``directories``, PATH or the directories for system programs.
 
     ``packages`` are the apt packages that bring it. Raises ServerUnavailable where it is missing.
     """
-    places = [*map(str, folders), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
+    places = [*map(str, directories), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
     found = shutil.which(name, path=os.pathsep.join(places))
     if found is None:
         raise ServerUnavailable(
@@ -80,10 +80,10 @@ def free_port() -> int:
 
 
 @contextmanager
-def data_folder(owner: str | None = None) -> Iterator[Path]:
-    """A temporary folder, given to the user ``owner`` if named, removed with all its contents."""
+def data_directory(owner: str | None = None) -> Iterator[Path]:
+    """A temporary directory, given to the user ``owner`` if named, removed with all its contents."""
     base = Path(tempfile.gettempdir())
-    if owner and not all(folder.stat().st_mode & 0o001 for folder in (base, *base.parents)):
+    if owner and not all(directory.stat().st_mode & 0o001 for directory in (base, *base.parents)):
         base = Path("/tmp")  # a TMPDIR that only root may enter is of no use to another user
     with tempfile.TemporaryDirectory(prefix="server-", dir=base) as name:
         if owner:

@@ -12,7 +12,7 @@ from .process import (
     LOOPBACK,
     START_TIMEOUT_S,
     Process,
-    data_folder,
+    data_directory,
     find_program,
     free_port,
     wait_until,
@@ -27,14 +27,14 @@ def redis_server() -> Iterator[str]:
     does not start.
     """
     server = find_program("redis-server", "redis-server")
-    with data_folder() as folder:
+    with data_directory() as directory:
         password, port = secrets.token_hex(16), free_port()
-        config = folder / "redis.conf"
+        config = directory / "redis.conf"
         config.write_text(
-            f'bind {LOOPBACK}\nport {port}\nrequirepass {password}\ndir {folder}\nsave ""\n'
+            f'bind {LOOPBACK}\nport {port}\nrequirepass {password}\ndir {directory}\nsave ""\n'
         )
         url = f"redis://:{password}@{LOOPBACK}:{port}/0"
-        process = Process([server, str(config)], folder, folder / "server.log")
+        process = Process([server, str(config)], directory, directory / "server.log")
 
         def answers() -> bool:
             try:

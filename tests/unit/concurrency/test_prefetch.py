@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from airflow_deepseek_ocr.concurrency.prefetch import Ahead
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
 
 
-def drain(ahead: Ahead[int, int]) -> list[int]:
+def drain(ahead: Prefetcher[int, int]) -> list[int]:
     results = []
     while (result := ahead.take(wait=True)) is not None:
         results.append(result)
@@ -26,7 +26,7 @@ def test_results_come_in_order_worked_on_in_another_thread() -> None:
         threads.add(threading.get_ident())
         return number * 10
 
-    with Ahead(range(20), work, bound=3) as ahead:
+    with Prefetcher(range(20), work, bound=3) as ahead:
         assert drain(ahead) == [number * 10 for number in range(20)]
         assert ahead.over
         assert ahead.take(wait=True) is None
@@ -42,7 +42,7 @@ def test_it_never_runs_further_ahead_than_its_bound() -> None:
             drawn += 1
             yield number
 
-    with Ahead(source(), lambda number: number, bound=4) as ahead:
+    with Prefetcher(source(), lambda number: number, bound=4) as ahead:
         deadline = time.monotonic() + 5
         while drawn < 5 and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -60,7 +60,7 @@ def test_several_work_at_once_and_results_stay_in_order() -> None:
             time.sleep(0.05 * (2 - number))
         return number * 10
 
-    with Ahead(range(9), work, bound=4, workers=3) as ahead:
+    with Prefetcher(range(9), work, bound=4, workers=3) as ahead:
         assert drain(ahead) == [number * 10 for number in range(9)]
 
 
@@ -71,7 +71,7 @@ def test_work_that_is_not_finished_is_not_waited_for() -> None:
         assert gate.wait(10)
         return number
 
-    with Ahead(range(2), work, bound=2) as ahead:
+    with Prefetcher(range(2), work, bound=2) as ahead:
         deadline = time.monotonic() + 0.2
         while time.monotonic() < deadline:
             assert ahead.take(wait=False) is None
@@ -86,7 +86,7 @@ def test_without_waiting_it_gives_what_is_there() -> None:
         assert gate.wait(10)
         yield 1
 
-    with Ahead(source(), lambda number: number, bound=1) as ahead:
+    with Prefetcher(source(), lambda number: number, bound=1) as ahead:
         assert ahead.take(wait=False) is None
         assert not ahead.over
         gate.set()
@@ -98,7 +98,7 @@ def test_an_error_comes_after_the_results_before_it() -> None:
         yield 1
         raise OSError("the disk is gone")
 
-    with Ahead(source(), lambda number: number, bound=4) as ahead:
+    with Prefetcher(source(), lambda number: number, bound=4) as ahead:
         assert ahead.take(wait=True) == 1
         with pytest.raises(OSError, match="the disk is gone"):
             ahead.take(wait=True)
@@ -109,7 +109,7 @@ def test_an_error_of_the_work_ends_it() -> None:
     def work(number: int) -> int:
         return 1 // (number - 1)
 
-    with Ahead(range(5), work, bound=4) as ahead:
+    with Prefetcher(range(5), work, bound=4) as ahead:
         assert ahead.take(wait=True) == -1
         with pytest.raises(ZeroDivisionError):
             ahead.take(wait=True)
@@ -127,7 +127,7 @@ def test_leaving_early_stops_the_thread() -> None:
             ended.set()
 
     numbers = source()
-    with Ahead(numbers, lambda number: number, bound=2) as ahead:
+    with Prefetcher(numbers, lambda number: number, bound=2) as ahead:
         ahead.take(wait=True)
         thread = ahead._thread
     assert not thread.is_alive()
@@ -143,7 +143,7 @@ def test_it_tells_when_there_is_something_to_take() -> None:
         assert gates[number].wait(10)
         return number
 
-    with Ahead(range(3), work, bound=3, on_ready=lambda: told.put(None)) as ahead:
+    with Prefetcher(range(3), work, bound=3, on_ready=lambda: told.put(None)) as ahead:
         for number, gate in enumerate(gates):
             assert ahead.take(wait=False) is None
             gate.set()

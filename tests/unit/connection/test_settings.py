@@ -106,7 +106,7 @@ def test_wrong_fields_are_named(extra: dict[str, Any]) -> None:
 def test_the_recipe_is_what_changes_the_text() -> None:
     ref = DocumentRef("s3://b/k", "v")
     settings = Settings.of({"model": "/m", "revision": "1"})
-    key = document_key(ref, settings.recipe())
+    key = document_key(ref, settings.config())
     same = [{"device": "cpu"}, {"dtype": "bfloat16"}, {"batch_size": 7}, {"aws_conn_id": "x"}]
     other = [
         {"model": "/n"},
@@ -116,26 +116,26 @@ def test_the_recipe_is_what_changes_the_text() -> None:
         {"max_output_length": 5},
     ]
     for change in same:
-        assert document_key(ref, replace(settings, **change).recipe()) == key
-    keys = {document_key(ref, replace(settings, **change).recipe()) for change in other}
+        assert document_key(ref, replace(settings, **change).config()) == key
+    keys = {document_key(ref, replace(settings, **change).config()) for change in other}
     keys |= {
-        document_key(ref, settings.recipe(pages="1-2")),
-        document_key(ref, settings.recipe(dpi=99)),
-        document_key(ref, settings.recipe(reread="none")),
-        document_key(ref, settings.recipe(reread=["guard", "halves"])),
-        document_key(ref, settings.recipe(text_layer="first")),
-        document_key(ref, settings.recipe(min_score=0)),
+        document_key(ref, settings.config(pages="1-2")),
+        document_key(ref, settings.config(dpi=99)),
+        document_key(ref, settings.config(retry_with="none")),
+        document_key(ref, settings.config(retry_with=["no_repeat_ngram", "halves"])),
+        document_key(ref, settings.config(text_layer="first")),
+        document_key(ref, settings.config(min_score=0)),
     }
-    keys |= {document_key(ref.at("w"), settings.recipe())}
+    keys |= {document_key(ref.at("w"), settings.config())}
     assert len(keys - {key}) == 12
-    assert document_key(ref, settings.recipe(prompt="markdown", pages=" ")) == key
+    assert document_key(ref, settings.config(prompt="markdown", pages=" ")) == key
 
 
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"reread": "again"}, "reread"),
-        ({"reread": "guard:3/9"}, "guard"),
+        ({"retry_with": "again"}, "retry_with"),
+        ({"retry_with": "guard:3/9"}, "no_repeat_ngram"),
         ({"text_layer": "always"}, "text_layer"),
         ({"min_score": 1.5}, "min_score"),
         ({"min_score": "high"}, "min_score"),
@@ -143,7 +143,7 @@ def test_the_recipe_is_what_changes_the_text() -> None:
 )
 def test_ways_of_reading_that_there_are_not(change: dict[str, Any], code: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Settings().recipe(**change)
+        Settings().config(**change)
     assert caught.value.code == code
 
 

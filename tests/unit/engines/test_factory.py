@@ -9,10 +9,10 @@ import pytest
 
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.engines import factory as choice
-from airflow_deepseek_ocr.engines.factory import choose, make_engine, remote_endpoint, server_plan
+from airflow_deepseek_ocr.engines.factory import choose, make_engine, remote_endpoint, server_spec
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
-from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentPlan
-from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmPlan
+from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentServerSpec
+from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from tests.conftest import TINY_MODEL
 
@@ -74,8 +74,8 @@ def test_secrets_that_would_be_shown_are_refused_without_showing_them() -> None:
 
 def test_the_password_is_for_the_server_or_for_the_hub() -> None:
     here, there = Settings.of({}, "p"), Settings.of({}, "p", host="ocr")
-    assert (here.hub_token, here.server_secret) == ("p", None)
-    assert (there.hub_token, there.server_secret) == (None, "p")
+    assert (here.hub_token, here.api_key) == ("p", None)
+    assert (there.hub_token, there.api_key) == (None, "p")
     assert "'p'" not in repr(here) + repr(there)
 
 
@@ -92,9 +92,9 @@ def test_settings_reach_the_server() -> None:
         {"model": "m", "device": "cuda:1", "dtype": "float16", "batch_size": 3, "idle_seconds": 5,
          "server_python": "/p", "vllm_command": "v", "vllm_options": "--o 1"}
     )  # fmt: skip
-    assert server_plan(settings, "resident", TINY_MODEL) == ResidentPlan(
+    assert server_spec(settings, "resident", TINY_MODEL) == ResidentServerSpec(
         TINY_MODEL, "m", "", "cuda:1", "float16", 3, 5, "/p"
     )
-    assert server_plan(settings, "vllm", TINY_MODEL) == VllmPlan(
+    assert server_spec(settings, "vllm", TINY_MODEL) == VllmServerSpec(
         TINY_MODEL, "m", "", "cuda:1", "float16", 3, 5, "v", "--o 1"
     )

@@ -38,9 +38,9 @@ def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_quotas_count(
     groups: Path, own: str | None, around: str | None, usable: int, threads: int
 ) -> None:
-    for folder, text in ((groups, own), (groups.parent, around)):
+    for directory, text in ((groups, own), (groups.parent, around)):
         if text is not None:
-            (folder / "cpu.max").write_text(text + "\n")
+            (directory / "cpu.max").write_text(text + "\n")
     assert (cores.usable_cores(), cores.server_threads()) == (usable, threads)
 
 

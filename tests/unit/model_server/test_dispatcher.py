@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.model_server.dispatcher import Pages
-from airflow_deepseek_ocr.ocr.engine_protocol import PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 
 
 class Engine:
@@ -23,11 +23,11 @@ class Engine:
     def works(self) -> bool:
         return True
 
-    def read(self, requests: Iterable[PageRequest]) -> Iterator[PageReading]:
+    def read(self, requests: Iterable[PageRequest]) -> Iterator[PageOutput]:
         for number, request in enumerate(requests):
             if number == self._most:
                 raise RuntimeError("lost")
-            yield PageReading(request.key, text="read")
+            yield PageOutput(request.key, text="read")
 
 
 def page(key: int, cancelled: Callable[[], bool]) -> PageRequest:
@@ -44,7 +44,7 @@ def started(engine: Any) -> tuple[Pages, threading.Event]:
 def answers(pages: Pages, count: int) -> list[str]:
     """Text or error of each, in order; none may wait for ever."""
 
-    async def all_of_them() -> list[PageReading]:
+    async def all_of_them() -> list[PageOutput]:
         readings = [asyncio.create_task(pages.read(page)) for _ in range(count)]
         return await asyncio.wait_for(asyncio.gather(*readings), 10)
 

@@ -12,7 +12,7 @@ from airflow_deepseek_ocr.model_server import service
 from airflow_deepseek_ocr.model_server.service import Model, Service
 
 
-@pytest.mark.parametrize("place", ["TransformersEngine", "Places"])
+@pytest.mark.parametrize("place", ["InProcessEngine", "Places"])
 def test_any_error_while_it_loads_ends_it(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Engine:
         clock = None
@@ -29,7 +29,7 @@ def test_any_error_while_it_loads_ends_it(place: str, monkeypatch: pytest.Monkey
     def fail(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no way")
 
-    monkeypatch.setattr(service, "TransformersEngine", Engine)
+    monkeypatch.setattr(service, "InProcessEngine", Engine)
     ended = threading.Event()
     loading = Service(Model(Path("unused"), "m"), on_end=ended.set)
     monkeypatch.setattr(service, place, fail)

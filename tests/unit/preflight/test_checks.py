@@ -199,7 +199,7 @@ def test_a_remote_server_and_its_guard() -> None:
         (check,) = quick_checks(remote(resolution="tiny"))
         assert check.level is Level.OK
         assert "modes: tiny, small, base, large, gundam" in check.message
-        faults.guard = False
+        faults.no_repeat_ngram = False
         failed = [each for each in all_checks(remote()) if each.level is Level.FAILURE]
         assert "NGramPerReqLogitsProcessor" in failed[0].message
 

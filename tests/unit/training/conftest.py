@@ -1,4 +1,4 @@
-"""A small folder of assets, for tests that draw batches."""
+"""A small directory of assets, for tests that draw batches."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ DEJAVU = Path("/usr/share/fonts/truetype/dejavu")
 @pytest.fixture(scope="session")
 def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Fonts and texts in the form of ``training.assets.gather``, from one family and few words."""
-    folder = tmp_path_factory.mktemp("assets")
+    directory = tmp_path_factory.mktemp("assets")
     for split, face in (("train", "DejaVuSans"), ("heldout", "DejaVuSansMono")):
-        fonts = folder / "fonts" / split
+        fonts = directory / "fonts" / split
         fonts.mkdir(parents=True)
         shutil.copy(DEJAVU / f"{face}.ttf", fonts / f"{face}-Regular.ttf")
         shutil.copy(DEJAVU / f"{face}-Bold.ttf", fonts / f"{face}-Bold.ttf")
@@ -28,8 +28,8 @@ def assets(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "sentences": ["The lamp was lit before they came.", "Please write to us by May."],
         "heldout_sentences": ["The boat left the harbor at noon."],
     }
-    (folder / "texts.json").write_text(json.dumps(texts))
-    return folder
+    (directory / "texts.json").write_text(json.dumps(texts))
+    return directory
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.exceptions import UnavailableError
-from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageReading, PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from training.batches import BatchMaker
@@ -39,12 +39,12 @@ class Reader:
     def __init__(self, *answers: str | None, finish: FinishReason = FinishReason.STOP) -> None:
         self.answers, self.finish = answers, finish
 
-    def read(self, requests: Iterable[PageRequest]) -> Iterator[PageReading]:
+    def read(self, requests: Iterable[PageRequest]) -> Iterator[PageOutput]:
         for request, text in zip(requests, self.answers, strict=True):
             if text is None:
-                yield PageReading(request.key, error=UnavailableError("model_missing", "no model"))
+                yield PageOutput(request.key, error=UnavailableError("model_missing", "no model"))
             else:
-                yield PageReading(request.key, text, self.finish)
+                yield PageOutput(request.key, text, self.finish)
 
 
 def page(*lines: str) -> Page:

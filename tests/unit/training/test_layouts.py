@@ -12,7 +12,7 @@ import pytest
 from tests.unit.training.conftest import DEJAVU
 from training.assets import Typeface
 from training.charset import CHARSET
-from training.degrade import degrade, ink, skew, stretch
+from training.degrade import degrade, edge_density, skew, stretch
 from training.layouts import KINDS, PageAssets, draw_page
 from training.page import Page, PixelBox
 from training.text import MARKUP, Writer
@@ -121,8 +121,15 @@ def test_boxes_are_tight(assets: PageAssets) -> None:
         page = draw(assets, "card", seed)
         paper = Counter(np.asarray(page.image).ravel().tolist()).most_common(1)[0][0]
         for line in (line for block in page.blocks for line in block.lines):
-            ink = np.abs(np.asarray(page.image.crop(tuple(map(int, line.box)))) - float(paper))
-            for edge in (ink[:2], ink[-2:], ink[:, :2], ink[:, -2:]):
+            edge_density = np.abs(
+                np.asarray(page.image.crop(tuple(map(int, line.box)))) - float(paper)
+            )
+            for edge in (
+                edge_density[:2],
+                edge_density[-2:],
+                edge_density[:, :2],
+                edge_density[:, -2:],
+            ):
                 assert edge.max() > 0
                 checked += 1
     assert checked
@@ -188,7 +195,8 @@ def test_stretching_moves_everything_sideways(assets: PageAssets) -> None:
 def test_ink_runs_and_dries_up(assets: PageAssets) -> None:
     image = draw(assets, "card", 3).image
     light, usual, heavy = (
-        np.asarray(each).mean() for each in (ink(image, -0.4), image, ink(image, 0.4))
+        np.asarray(each).mean()
+        for each in (edge_density(image, -0.4), image, edge_density(image, 0.4))
     )
     assert light > usual > heavy
 

@@ -50,10 +50,10 @@ def network() -> Network:
 
 @pytest.fixture(scope="module")
 def checkpoint(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("checkpoint")
-    (folder / "model-00009-of-00009.safetensors").write_bytes(b"of an earlier export")
-    export(dict(network.named_parameters()), folder)
-    return folder
+    directory = tmp_path_factory.mktemp("checkpoint")
+    (directory / "model-00009-of-00009.safetensors").write_bytes(b"of an earlier export")
+    export(dict(network.named_parameters()), directory)
+    return directory
 
 
 def noise(width: int, height: int) -> Image.Image:
@@ -126,10 +126,10 @@ def test_logits_are_those_of_the_exported_checkpoint(
 
 
 def test_tables_of_relative_positions_hold_zeros(checkpoint: Path) -> None:
-    for folder in (checkpoint, TINY_MODEL):
+    for directory in (checkpoint, TINY_MODEL):
         tables = [
             weight
-            for file in folder.glob("*.safetensors")
+            for file in directory.glob("*.safetensors")
             for name, weight in load_file(file).items()
             if "rel_pos" in name
         ]
@@ -169,8 +169,8 @@ def test_the_auxiliary_head_has_a_class_for_each_cell(network: Network) -> None:
 
 def test_the_configuration_has_published_fields_alone(checkpoint: Path) -> None:
     golden = json.loads((ROOT / "tests" / "corpus" / "golden" / "config.json").read_text())
-    for folder in (checkpoint, TINY_MODEL):
-        config = json.loads((folder / "config.json").read_text())
+    for directory in (checkpoint, TINY_MODEL):
+        config = json.loads((directory / "config.json").read_text())
         assert config.keys() <= golden.keys()
         assert config["language_config"].keys() <= golden["language_config"].keys()
         assert config["vision_config"].keys() <= golden["vision_config"].keys()
@@ -194,8 +194,8 @@ def test_the_configuration_has_published_fields_alone(checkpoint: Path) -> None:
 def test_files_are_small_and_nothing_old_stays(checkpoint: Path) -> None:
     assert not (checkpoint / "model-00009-of-00009.safetensors").exists()
     assert not (checkpoint / "generation_config.json").exists()
-    for folder in (checkpoint, TINY_MODEL):
-        sizes = [path.stat().st_size for path in folder.glob("*.safetensors")]
+    for directory in (checkpoint, TINY_MODEL):
+        sizes = [path.stat().st_size for path in directory.glob("*.safetensors")]
         assert 20e6 < sum(sizes) <= 24e6
         assert max(sizes) < 16e6
 

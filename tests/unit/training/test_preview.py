@@ -1,4 +1,4 @@
-"""The sheet of pages, and what the command line says of folders that are not there."""
+"""The sheet of pages, and what the command line says of directories that are not there."""
 
 from __future__ import annotations
 

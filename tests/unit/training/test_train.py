@@ -59,7 +59,7 @@ def recorded_rates(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> list[fl
 
 
 def test_stopped_and_resumed_is_not_stopped(run: Run, tmp_path: Path) -> None:
-    whole = Trainer(replace(run, folder=tmp_path / "whole"))
+    whole = Trainer(replace(run, directory=tmp_path / "whole"))
     start = {name: weight.clone() for name, weight in weights(whole).items()}
     whole.train()
     first = Trainer(replace(run, seconds=0.0))
@@ -73,7 +73,7 @@ def test_stopped_and_resumed_is_not_stopped(run: Run, tmp_path: Path) -> None:
         assert torch.allclose(weight, weights(second)[name], atol=1e-6), name
     changed = [name for name, weight in weights(whole).items() if not weight.equal(start[name])]
     assert len(changed) > 0.5 * len(start)
-    load_checkpoint(run.folder / "checkpoint", "cpu", torch.float32)
+    load_checkpoint(run.directory / "checkpoint", "cpu", torch.float32)
 
 
 def test_command_line(assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,10 +116,10 @@ def test_a_run_goes_on_from_a_checkpoint(
     second = Trainer(
         replace(
             run,
-            folder=tmp_path / "second",
+            directory=tmp_path / "second",
             seed=1,
             seconds=0.0,
-            first_weights=run.folder / "checkpoint",
+            first_weights=run.directory / "checkpoint",
             start=0.5,
             rate=0.1,
         )
@@ -151,7 +151,7 @@ def test_compiled_is_the_same(run: Run, tmp_path: Path) -> None:
     modes = ("small", "gundam", "small")
     losses = []
     for compiler in ("", "aot_eager"):
-        trainer = Trainer(replace(run, folder=tmp_path / f"run {compiler}", compiler=compiler))
+        trainer = Trainer(replace(run, directory=tmp_path / f"run {compiler}", compiler=compiler))
         maker = BatchMaker(run.assets, share=0.04)
         for mode in modes:
             batch = maker.ask(1, maker.see(1, mode, STAGES[-1]), mode, STAGES[-1])

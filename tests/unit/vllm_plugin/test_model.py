@@ -86,8 +86,8 @@ def test_the_distribution_has_what_the_plugin_imports_and_no_more(tmp_path: Path
 
 def test_both_distributions_name_the_same_entry_point() -> None:
     here, there = (
-        tomllib.loads((folder / "pyproject.toml").read_text())["project"]["entry-points"]
-        for folder in (ROOT, DISTRIBUTION)
+        tomllib.loads((directory / "pyproject.toml").read_text())["project"]["entry-points"]
+        for directory in (ROOT, DISTRIBUTION)
     )
     assert here["vllm.general_plugins"] == there["vllm.general_plugins"]
     assert there["vllm.general_plugins"]

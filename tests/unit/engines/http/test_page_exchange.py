@@ -17,7 +17,7 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     chat_request,
 )
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.protocol.page_files import page_folder
+from airflow_deepseek_ocr.engines.protocol.page_files import page_directory
 from airflow_deepseek_ocr.model_server.received_page_files import PageFiles
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
@@ -37,7 +37,7 @@ def test_the_image_is_put_into_the_request_where_it_belongs(name: str) -> None:
         line=page.line,
         resolution=None,
         max_tokens=Decoding().max_output_length,
-        guard=(Decoding().ngram_size, Decoding().ngram_window),
+        no_repeat_ngram=(Decoding().ngram_size, Decoding().ngram_window),
         table_cells=PUBLISHED_TABLE_CELLS,
     )
 
@@ -45,13 +45,13 @@ def test_the_image_is_put_into_the_request_where_it_belongs(name: str) -> None:
 class Handed:
     """Pages on their way to a server with a socket."""
 
-    def __init__(self, folder: Path, limit: int | None = None) -> None:
-        self.socket = folder / "s.sock"
+    def __init__(self, directory: Path, limit: int | None = None) -> None:
+        self.socket = directory / "s.sock"
         self.socket.touch()
-        self.files = PageFiles(page_folder(self.socket), 1_000_000)
+        self.files = PageFiles(page_directory(self.socket), 1_000_000)
         self.files.open()
         self.images, self.told = Images(), 0
-        self.server = Capabilities("m", page_folder=self.files.url, max_body_bytes=limit)
+        self.server = Capabilities("m", page_directory=self.files.url, max_body_bytes=limit)
 
     def send(self, *, files: bool = True) -> str:
         """Where the image was, and that it was there."""
@@ -89,7 +89,7 @@ def test_a_page_that_is_too_large_is_left_to_the_server_to_refuse(tmp_path: Path
     assert Handed(tmp_path, limit=500).send() == "data"
 
 
-def test_a_folder_that_is_missing_is_told_once(
+def test_a_directory_that_is_missing_is_told_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     handed = Handed(tmp_path)
@@ -97,14 +97,14 @@ def test_a_folder_that_is_missing_is_told_once(
     assert [handed.send(), handed.send()] == ["data", "data"]
     (said,) = caplog.messages
     assert "within requests, which is slower" in said
-    assert f"{page_folder(handed.socket)} (No such file" in said
+    assert f"{page_directory(handed.socket)} (No such file" in said
     handed.files.open()
     assert handed.send() == "data"
     handed.images._no_files_until = time.monotonic()
     assert handed.send() == "file"
 
 
-def test_a_folder_that_went_with_its_server_is_no_news(
+def test_a_directory_that_went_with_its_server_is_no_news(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     handed = Handed(tmp_path)

@@ -6,7 +6,7 @@ from random import Random
 
 from airflow_deepseek_ocr.engines.in_process.block_pool import (
     BLOCK,
-    SCRAP,
+    NULL_BLOCK,
     BlockPool,
     Grant,
     count_blocks,
@@ -47,7 +47,7 @@ def test_no_block_is_held_twice_and_the_scrap_block_never() -> None:
                 row.append(grant.block)
         held = [block for row in rows.values() for block in row]
         assert len(set(held)) == len(held) == 39 - pool.free
-        assert SCRAP not in held
+        assert NULL_BLOCK not in held
 
 
 def test_columns_are_rounded_up() -> None:

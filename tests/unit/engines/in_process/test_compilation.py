@@ -11,8 +11,8 @@ from PIL import Image
 
 from airflow_deepseek_ocr.engines.in_process import engine as transformers_engine
 from airflow_deepseek_ocr.engines.in_process.compilation import LayerCompiler
-from airflow_deepseek_ocr.engines.in_process.decode_slots import Slots
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
@@ -35,16 +35,16 @@ def requests() -> list[PageRequest]:
 
 @pytest.fixture(scope="module")
 def expected(requests: list[PageRequest]) -> dict[Any, str]:
-    engine = TransformersEngine(TINY_MODEL, device="cpu", decoding=DECODING)
+    engine = InProcessEngine(TINY_MODEL, device="cpu", decoding=DECODING)
     texts = {reading.key: reading.text for reading in engine.read(requests)}
     assert all(texts.values())
     return texts
 
 
-def with_backend(monkeypatch: pytest.MonkeyPatch, backend: Any) -> TransformersEngine:
+def with_backend(monkeypatch: pytest.MonkeyPatch, backend: Any) -> InProcessEngine:
     monkeypatch.setattr(transformers_engine, "LayerCompiler", lambda: LayerCompiler(backend))
     torch._dynamo.reset()
-    return TransformersEngine(TINY_MODEL, device="cpu", decoding=DECODING, compiled=True)
+    return InProcessEngine(TINY_MODEL, device="cpu", decoding=DECODING, compiled=True)
 
 
 def test_each_kind_of_layer_is_compiled_once(
@@ -87,14 +87,14 @@ def test_slots_are_kept_for_the_next_call(
     monkeypatch: pytest.MonkeyPatch, requests: list[PageRequest]
 ) -> None:
     made = []
-    slots = transformers_engine.Slots
+    slots = transformers_engine.DecodeSlots
 
     def making(*arguments: Any) -> Any:
         made.append(arguments)
         return slots(*arguments)
 
     monkeypatch.setattr(transformers_engine, "Slots", making)
-    engine = TransformersEngine(TINY_MODEL, device="cpu", decoding=DECODING)
+    engine = InProcessEngine(TINY_MODEL, device="cpu", decoding=DECODING)
     for _ in range(2):
         list(engine.read(requests[:1]))
     assert len(made) == 1
@@ -127,14 +127,14 @@ def test_steps_are_compiled_before_the_first_page_enters(
 def test_too_little_memory_for_a_step_of_all_slots_makes_fewer(
     monkeypatch: pytest.MonkeyPatch, requests: list[PageRequest], expected: dict[Any, str]
 ) -> None:
-    step = Slots._step
+    step = DecodeSlots._step
 
-    def failing(self: Slots, rows: torch.Tensor, *others: Any) -> None:
+    def failing(self: DecodeSlots, rows: torch.Tensor, *others: Any) -> None:
         if len(rows) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
         step(self, rows, *others)
 
-    monkeypatch.setattr(Slots, "_step", failing)
+    monkeypatch.setattr(DecodeSlots, "_step", failing)
     engine = with_backend(monkeypatch, "eager")
     assert engine._take_slots().slots.count == 2
     assert {reading.key: reading.text for reading in engine.read(requests)} == expected

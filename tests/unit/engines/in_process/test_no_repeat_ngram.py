@@ -1,4 +1,4 @@
-"""The guard against repetitions, against a slow reference that follows its definition."""
+"""The no-repeat-n-gram constraint, against a slow reference that follows its definition."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ import random
 import pytest
 import torch
 
-from airflow_deepseek_ocr.engines.in_process.no_repeat_ngram import NO_TOKEN, NgramGuard
+from airflow_deepseek_ocr.engines.in_process.no_repeat_ngram import (
+    NO_TOKEN,
+    NoRepeatNgramConstraint,
+)
 
 VOCABULARY = 6
 EXEMPT = 2
@@ -33,36 +36,38 @@ def latest_first(texts: list[list[int]]) -> torch.Tensor:
 def test_bans_what_the_definition_bans(letters: int) -> None:
     """Rows with guards of their own; few letters repeat even long n-grams."""
     chance = random.Random(letters)
-    guards = [(0, 25), (1, 5), (2, 5), (3, 12), (5, 5), (5, 25), (12, 20)]
-    guard = NgramGuard(len(guards), WIDEST, (EXEMPT,), torch.device("cpu"))
+    no_repeat_ngrams = [(0, 25), (1, 5), (2, 5), (3, 12), (5, 5), (5, 25), (12, 20)]
+    no_repeat_ngram = NoRepeatNgramConstraint(
+        len(no_repeat_ngrams), WIDEST, (EXEMPT,), torch.device("cpu")
+    )
     bans = 0
     for _ in range(3):  # texts follow one another in a row
-        sizes, windows = (torch.tensor(column) for column in zip(*guards, strict=True))
-        guard.begin(torch.arange(len(guards)), sizes, windows)
-        texts: list[list[int]] = [[] for _ in guards]
+        sizes, windows = (torch.tensor(column) for column in zip(*no_repeat_ngrams, strict=True))
+        no_repeat_ngram.begin(torch.arange(len(no_repeat_ngrams)), sizes, windows)
+        texts: list[list[int]] = [[] for _ in no_repeat_ngrams]
         for _ in range(60):
-            banned = guard.banned(latest_first(texts), VOCABULARY)
-            for text, row, (size, window) in zip(texts, banned, guards, strict=True):
+            banned = no_repeat_ngram.banned(latest_first(texts), VOCABULARY)
+            for text, row, (size, window) in zip(texts, banned, no_repeat_ngrams, strict=True):
                 expected = reference(text, size, window)
                 assert {token for token in range(VOCABULARY) if row[token]} == expected
                 bans += len(expected)
-            tokens = [chance.randrange(letters) for _ in guards]
-            guard.wrote(latest_first(texts), torch.tensor(tokens))
+            tokens = [chance.randrange(letters) for _ in no_repeat_ngrams]
+            no_repeat_ngram.wrote(latest_first(texts), torch.tensor(tokens))
             for text, token in zip(texts, tokens, strict=True):
                 text.append(token)
-        chance.shuffle(guards)
+        chance.shuffle(no_repeat_ngrams)
     assert bans
 
 
 def test_a_row_begins_anew_while_others_go_on() -> None:
-    guard = NgramGuard(2, WIDEST, (EXEMPT,), torch.device("cpu"))
-    guard.begin(torch.tensor([0, 1]), torch.tensor([3, 3]), torch.tensor([9, 9]))
+    no_repeat_ngram = NoRepeatNgramConstraint(2, WIDEST, (EXEMPT,), torch.device("cpu"))
+    no_repeat_ngram.begin(torch.tensor([0, 1]), torch.tensor([3, 3]), torch.tensor([9, 9]))
     texts: list[list[int]] = [[], []]
     for token in (0, 1, 3, 0, 1):
-        guard.wrote(latest_first(texts), torch.tensor([token, token]))
+        no_repeat_ngram.wrote(latest_first(texts), torch.tensor([token, token]))
         for text in texts:
             text.append(token)
-    assert guard.banned(latest_first(texts), VOCABULARY)[:, 3].tolist() == [True, True]
-    guard.begin(torch.tensor([1]), torch.tensor([3]), torch.tensor([9]))
+    assert no_repeat_ngram.banned(latest_first(texts), VOCABULARY)[:, 3].tolist() == [True, True]
+    no_repeat_ngram.begin(torch.tensor([1]), torch.tensor([3]), torch.tensor([9]))
     texts[1] = []
-    assert guard.banned(latest_first(texts), VOCABULARY)[:, 3].tolist() == [True, False]
+    assert no_repeat_ngram.banned(latest_first(texts), VOCABULARY)[:, 3].tolist() == [True, False]

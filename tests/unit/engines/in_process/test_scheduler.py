@@ -12,17 +12,17 @@ from PIL import Image, ImageDraw
 
 from airflow_deepseek_ocr.engines.in_process import engine_cache as local
 from airflow_deepseek_ocr.engines.in_process import scheduler as continuous
-from airflow_deepseek_ocr.engines.in_process.decode_slots import Slots
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
-from airflow_deepseek_ocr.engines.in_process.engine_cache import LocalEngineKey, get_local_engine
+from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
+from airflow_deepseek_ocr.engines.in_process.engine_cache import EngineKey, cached_engine
 from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage, PromptEmbedder
-from airflow_deepseek_ocr.engines.in_process.scheduler import ContinuousBatch
+from airflow_deepseek_ocr.engines.in_process.scheduler import Scheduler
 from airflow_deepseek_ocr.exceptions import ConfigurationError
-from airflow_deepseek_ocr.ocr.decoding import Decoding, Guard
+from airflow_deepseek_ocr.ocr.decoding import Decoding, NoRepeatNgram
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.engine_protocol import (
     FinishReason,
-    PageReading,
+    PageOutput,
     PageRequest,
     Progress,
 )
@@ -52,7 +52,7 @@ def requests() -> list[PageRequest]:
 
 
 def test_batches_give_what_single_pages_give(
-    engine: TransformersEngine, requests: list[PageRequest]
+    engine: InProcessEngine, requests: list[PageRequest]
 ) -> None:
     alone = {request.key: next(iter(engine.read([request]))) for request in requests}
     assert len({reading.vision_tokens for reading in alone.values()}) >= 5
@@ -66,7 +66,7 @@ def test_batches_give_what_single_pages_give(
 
 
 def test_a_page_without_an_end_token_says_so(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=7))
     (reading,) = engine.read([PageRequest(1, image("invoice.pdf"), "free", "small")])
@@ -93,7 +93,7 @@ def fail_in_vision(monkeypatch: pytest.MonkeyPatch, fail: Callable[[list[Any]], 
 
 
 def test_only_the_page_that_fails_is_lost(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(keys: list[Any]) -> None:
         if 2 in keys:
@@ -110,7 +110,7 @@ def test_only_the_page_that_fails_is_lost(
     assert readings[0].text
 
 
-def test_an_image_that_cannot_be_prepared_fails_alone(engine: TransformersEngine) -> None:
+def test_an_image_that_cannot_be_prepared_fails_alone(engine: InProcessEngine) -> None:
     requests = pages(3)
     requests[1] = PageRequest(1, requests[1].image, "no such prompt", "tiny")
     readings = {reading.key: reading for reading in engine.read(requests)}
@@ -120,7 +120,7 @@ def test_an_image_that_cannot_be_prepared_fails_alone(engine: TransformersEngine
 
 
 def test_too_little_memory_for_a_group_halves_it(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups: list[int] = []
 
@@ -138,7 +138,7 @@ def test_too_little_memory_for_a_group_halves_it(
 
 
 def test_a_group_grows_again_when_the_memory_is_back(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     groups: list[int] = []
 
@@ -156,67 +156,67 @@ def test_a_group_grows_again_when_the_memory_is_back(
 
 @pytest.mark.parametrize("memory", [True, False], ids=["out of memory", "another fault"])
 def test_pages_that_were_being_written_when_a_step_failed_are_read_again(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch, memory: bool
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch, memory: bool
 ) -> None:
     monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=20))
     expected = {reading.key: reading.text for reading in engine.read(pages(6))}
-    step, failed = Slots.step, False
+    step, failed = DecodeSlots.step, False
 
-    def failing(self: Slots, columns: int, slots: int) -> None:
+    def failing(self: DecodeSlots, columns: int, slots: int) -> None:
         nonlocal failed
         if not failed and int((~self._done).sum()) >= 3:
             failed = True
             raise torch.OutOfMemoryError("CUDA out of memory") if memory else RuntimeError("lost")
         step(self, columns, slots)
 
-    monkeypatch.setattr(Slots, "step", failing)
+    monkeypatch.setattr(DecodeSlots, "step", failing)
     readings = {reading.key: reading for reading in engine.read(pages(6))}
     assert failed
     assert {key: reading.text for key, reading in readings.items()} == expected
 
 
 def test_pages_are_read_again_when_finding_room_for_them_failed(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=20))
     expected = {reading.key: reading.text for reading in engine.read(pages(6))}
-    provide, calls = Slots.provide, 0
+    provide, calls = DecodeSlots.provide, 0
 
-    def failing(self: Slots, columns: Mapping[int, int]) -> bool:
+    def failing(self: DecodeSlots, columns: Mapping[int, int]) -> bool:
         nonlocal calls
         calls += 1
         if calls == 9:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return provide(self, columns)
 
-    monkeypatch.setattr(Slots, "provide", failing)
+    monkeypatch.setattr(DecodeSlots, "provide", failing)
     readings = {reading.key: reading.text for reading in engine.read(pages(6))}
     assert calls > 9
     assert readings == expected
 
 
 def test_a_page_that_made_room_is_counted_and_keeps_its_time(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=20))
     expected = {reading.key: reading.text for reading in engine.read(pages(2))}
-    before, provide, calls = engine.begun_anew, Slots.provide, 0
+    before, provide, calls = engine.begun_anew, DecodeSlots.provide, 0
 
-    def full_once(self: Slots, columns: Mapping[int, int]) -> bool:
+    def full_once(self: DecodeSlots, columns: Mapping[int, int]) -> bool:
         nonlocal calls
         both = len(columns) == 2
         calls += both
         return not (both and calls == 3) and provide(self, columns)
 
-    enter = ContinuousBatch._enter
+    enter = Scheduler._enter
 
-    def slow(self: ContinuousBatch, group: list[PreparedPage]) -> Iterator[PageReading]:
+    def slow(self: Scheduler, group: list[PreparedPage]) -> Iterator[PageOutput]:
         for page in group:
             page.seconds += 100.0
         yield from enter(self, group)
 
-    monkeypatch.setattr(Slots, "provide", full_once)
-    monkeypatch.setattr(ContinuousBatch, "_enter", slow)
+    monkeypatch.setattr(DecodeSlots, "provide", full_once)
+    monkeypatch.setattr(Scheduler, "_enter", slow)
     readings = {reading.key: reading for reading in engine.read(pages(2))}
     assert engine.begun_anew == before + 1
     assert {key: reading.text for key, reading in readings.items()} == expected
@@ -224,19 +224,19 @@ def test_a_page_that_made_room_is_counted_and_keeps_its_time(
 
 
 def test_a_page_that_fails_every_step_alone_has_an_error(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def failing(self: Slots, columns: int, slots: int) -> None:
+    def failing(self: DecodeSlots, columns: int, slots: int) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(Slots, "step", failing)
+    monkeypatch.setattr(DecodeSlots, "step", failing)
     readings = list(engine.read(pages(5)))
     assert sorted(reading.key for reading in readings) == list(range(5))  # type: ignore[type-var]
     assert {reading.error.code for reading in readings if reading.error} == {"out_of_memory"}
 
 
 def test_closing_early_cancels_and_the_engine_reads_on(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=30))
     drawn = 0
@@ -258,16 +258,16 @@ def test_closing_early_cancels_and_the_engine_reads_on(
 
 
 def test_a_cancelled_page_leaves_and_the_others_are_read(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps, step = 0, Slots.step
+    steps, step = 0, DecodeSlots.step
 
-    def counting(self: Slots, columns: int, slots: int) -> None:
+    def counting(self: DecodeSlots, columns: int, slots: int) -> None:
         nonlocal steps
         steps += 1
         step(self, columns, slots)
 
-    monkeypatch.setattr(Slots, "step", counting)
+    monkeypatch.setattr(DecodeSlots, "step", counting)
     requests = pages(6)
     long = image("invoice.pdf", dpi=100)
     requests[1] = PageRequest(1, long, "free", "small", cancelled=lambda: steps > 5)
@@ -282,7 +282,7 @@ def test_a_cancelled_page_leaves_and_the_others_are_read(
 
 
 def test_a_prompt_that_leaves_no_room_is_refused_and_harms_nobody(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=5))
     first, second = pages(2)
@@ -294,7 +294,7 @@ def test_a_prompt_that_leaves_no_room_is_refused_and_harms_nobody(
         assert readings[0].text == readings[1].text != ""
 
 
-def test_a_page_may_ask_for_less_text(engine: TransformersEngine) -> None:
+def test_a_page_may_ask_for_less_text(engine: InProcessEngine) -> None:
     page = image("invoice.pdf", dpi=100)
     requests = [
         PageRequest(length, page, "free", "small", max_output_length=length)
@@ -306,7 +306,7 @@ def test_a_page_may_ask_for_less_text(engine: TransformersEngine) -> None:
     assert readings[3].prompt_tokens > readings[3].vision_tokens
 
 
-def test_progress_is_told(engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_told(engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(continuous, "_PROGRESS_EVERY_S", 0.0)
     told: list[Progress] = []
     list(engine.read(pages(6), told.append))
@@ -319,23 +319,23 @@ def test_progress_is_told(engine: TransformersEngine, monkeypatch: pytest.Monkey
 
 
 def test_a_page_enters_while_others_are_being_written(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With batches the short page's slot would stay empty until the longest had ended."""
     entered: list[tuple[int, int]] = []
-    enter, step, steps = Slots.enter, Slots.step, 0
+    enter, step, steps = DecodeSlots.enter, DecodeSlots.step, 0
 
-    def counting(self: Slots, columns: int, slots: int) -> None:
+    def counting(self: DecodeSlots, columns: int, slots: int) -> None:
         nonlocal steps
         steps += 1
         step(self, columns, slots)
 
-    def noting(self: Slots, slots: Sequence[int], *rest: Any) -> None:
+    def noting(self: DecodeSlots, slots: Sequence[int], *rest: Any) -> None:
         entered.extend((steps, slot) for slot in slots)
         enter(self, slots, *rest)
 
-    monkeypatch.setattr(Slots, "step", counting)
-    monkeypatch.setattr(Slots, "enter", noting)
+    monkeypatch.setattr(DecodeSlots, "step", counting)
+    monkeypatch.setattr(DecodeSlots, "enter", noting)
     short, long = image("table.png"), image("invoice.pdf", dpi=100)
     requests = [
         PageRequest(
@@ -354,7 +354,7 @@ def test_a_page_enters_while_others_are_being_written(
 def test_a_device_or_type_that_is_not_there() -> None:
     for wrong in ({"device": "cuda:7"}, {"device": "gpu"}, {"device": "mps"}, {"dtype": "int8"}):
         with pytest.raises(ConfigurationError) as caught:
-            TransformersEngine(TINY_MODEL, **wrong)
+            InProcessEngine(TINY_MODEL, **wrong)
         assert caught.value.code in ("device", "dtype")
 
 
@@ -372,24 +372,24 @@ def test_one_engine_is_kept_in_the_process(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(local, "_engine_class", lambda: Engine)
     monkeypatch.setattr(local, "_current", None)
-    key = LocalEngineKey(TINY_MODEL, "cpu", "auto", None, Decoding())
-    assert get_local_engine(key) is get_local_engine(key)
-    other = LocalEngineKey(TINY_MODEL, "cpu", "float32", None, Decoding())
-    assert get_local_engine(other) is made[1]
+    key = EngineKey(TINY_MODEL, "cpu", "auto", None, Decoding())
+    assert cached_engine(key) is cached_engine(key)
+    other = EngineKey(TINY_MODEL, "cpu", "float32", None, Decoding())
+    assert cached_engine(other) is made[1]
     assert made[0].closed
-    local.release_local_engine()
+    local.release_cached_engine()
     assert made[1].closed
 
 
 def test_a_page_may_have_a_guard_of_its_own(
-    engine: TransformersEngine, monkeypatch: pytest.MonkeyPatch
+    engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In one batch with others; the page without it repeats ten tokens, the one with it does not."""
-    page, tight = Image.new("RGB", (512, 512), "white"), Guard(10, 512)
+    page, tight = Image.new("RGB", (512, 512), "white"), NoRepeatNgram(10, 512)
     for row in range(5):
         text = "Invoice of March"  # what stands there again must be written again
         ImageDraw.Draw(page).text((40, 60 + 60 * row), text, fill="black", font_size=36)
-    own = PageRequest("own", page, "free", "tiny", guard=tight)
+    own = PageRequest("own", page, "free", "tiny", no_repeat_ngram=tight)
     usual = PageRequest("usual", page, "free", "tiny")
     together = {reading.key: reading.text for reading in engine.read([own, usual, own, usual])}
     (alone,) = engine.read([usual])
@@ -403,5 +403,5 @@ def test_a_page_may_have_a_guard_of_its_own(
 def test_guards_that_cannot_be() -> None:
     for wrong in ((9, 90), (30, 20), (30, 513)):
         with pytest.raises(ConfigurationError) as caught:
-            Guard(*wrong)
-        assert caught.value.code == "guard"
+            NoRepeatNgram(*wrong)
+        assert caught.value.code == "no_repeat_ngram"

@@ -1,4 +1,4 @@
-"""Models from folders, the hub's cache and S3 mirrors; what is incomplete is noticed."""
+"""Models from directories, the hub's cache and S3 mirrors; what is incomplete is noticed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import ConfigurationError, DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import load_checkpoint
-from airflow_deepseek_ocr.model.weights.files import check_model_folder
+from airflow_deepseek_ocr.model.weights.files import check_model_directory
 from airflow_deepseek_ocr.model.weights.source import DEFAULT_MODEL, DEFAULT_REVISION, fetch_model
 from airflow_deepseek_ocr.preflight.weights import describe_availability
 from tests.conftest import TINY_MODEL
@@ -27,7 +27,7 @@ from tests.support.servers.moto_s3 import moto_s3
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     return Path(shutil.copytree(TINY_MODEL, tmp_path / "model"))
 
 
@@ -54,19 +54,19 @@ def mirror(client: Any, request: pytest.FixtureRequest) -> str:
     return f"s3://{bucket}/ocr"
 
 
-def shards(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*.safetensors"))
+def shards(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.safetensors"))
 
 
-def test_a_whole_folder() -> None:
-    size = check_model_folder(TINY_MODEL)
+def test_a_whole_directory() -> None:
+    size = check_model_directory(TINY_MODEL)
     assert size == sum(path.stat().st_size for path in shards(TINY_MODEL))
     assert fetch_model(str(TINY_MODEL)) == TINY_MODEL
     assert "complete" in describe_availability(Settings(model=str(TINY_MODEL)))
 
 
 def remove(name: str) -> Any:
-    return lambda folder: (folder / name).unlink()
+    return lambda directory: (directory / name).unlink()
 
 
 @pytest.mark.parametrize(
@@ -75,36 +75,38 @@ def remove(name: str) -> Any:
         (remove("config.json"), "config.json"),
         (remove("tokenizer.json"), "tokenizer.json"),
         (remove("model.safetensors.index.json"), "index"),
-        (lambda folder: shards(folder)[0].unlink(), "is missing"),
-        (lambda folder: shards(folder)[0].write_bytes(b"x" * 99), "not a safetensors file"),
+        (lambda directory: shards(directory)[0].unlink(), "is missing"),
+        (lambda directory: shards(directory)[0].write_bytes(b"x" * 99), "not a safetensors file"),
         (
-            lambda folder: shards(folder)[0].write_bytes(shards(folder)[0].read_bytes()[:-5]),
+            lambda directory: shards(directory)[0].write_bytes(
+                shards(directory)[0].read_bytes()[:-5]
+            ),
             "bytes instead of",
         ),
     ],
 )
-def test_an_incomplete_folder_names_what_is_missing(
-    folder: Path, damage: Any, message: str
+def test_an_incomplete_directory_names_what_is_missing(
+    directory: Path, damage: Any, message: str
 ) -> None:
-    damage(folder)
+    damage(directory)
     with pytest.raises(UnavailableError, match=message) as caught:
-        fetch_model(str(folder))
+        fetch_model(str(directory))
     assert caught.value.code == "model_incomplete"
 
 
-def test_a_missing_tensor_is_noticed(folder: Path) -> None:
-    shard = shards(folder)[0]
+def test_a_missing_tensor_is_noticed(directory: Path) -> None:
+    shard = shards(directory)[0]
     tensors = load_file(shard)
     tensors.pop(next(name for name in tensors if "mlp" in name))
     save_file(tensors, shard, metadata={"format": "pt"})
     with pytest.raises(UnavailableError, match="do not fit the architecture"):
-        load_checkpoint(folder, "cpu", torch.float32)
+        load_checkpoint(directory, "cpu", torch.float32)
 
 
-def test_another_model_is_refused(folder: Path) -> None:
-    (folder / "config.json").write_text(json.dumps({"model_type": "llama"}))
+def test_another_model_is_refused(directory: Path) -> None:
+    (directory / "config.json").write_text(json.dumps({"model_type": "llama"}))
     with pytest.raises(ConfigurationError, match="not of the DeepSeek-OCR layout"):
-        load_checkpoint(folder, "cpu", torch.float32)
+        load_checkpoint(directory, "cpu", torch.float32)
 
 
 def test_names_that_are_no_models() -> None:

@@ -22,8 +22,8 @@ from tests.conftest import ROOT
 INVOICE = ROOT / "demo" / "documents" / "invoice.pdf"
 
 
-def write(folder: Path, name: str, content: bytes) -> Path:
-    path = folder / name
+def write(directory: Path, name: str, content: bytes) -> Path:
+    path = directory / name
     path.write_bytes(content)
     return path
 

@@ -14,8 +14,8 @@ from reportlab.pdfgen.canvas import Canvas
 
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.text_layer import LayerFault, TextLayer, compare
-from airflow_deepseek_ocr.ocr.quality.checks import Evidence, judge
-from airflow_deepseek_ocr.ocr.quality.edge_density import measure_ink
+from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
+from airflow_deepseek_ocr.ocr.quality.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from tests.conftest import ROOT
 from tests.corpus.model_outputs.languages import SENTENCES
@@ -30,13 +30,15 @@ def layer_of(path: Path) -> tuple[TextLayer, int]:
     with open_document(path) as document:
         page = document.page(1)
     assert page.text_layer is not None
-    ink = measure_ink(page.image)
-    assert ink is not None
-    return page.text_layer, ink.strokes
+    edge_density = measure_edge_density(page.image)
+    assert edge_density is not None
+    return page.text_layer, edge_density.text_edges
 
 
-def pdf(folder: Path, *, mode: int | None = None, font: str = "Helvetica", rotate: int = 0) -> Path:
-    path = folder / f"{font}-{mode}-{rotate}.pdf"
+def pdf(
+    directory: Path, *, mode: int | None = None, font: str = "Helvetica", rotate: int = 0
+) -> Path:
+    path = directory / f"{font}-{mode}-{rotate}.pdf"
     canvas = Canvas(str(path), pagesize=(400, 300))
     text = canvas.beginText(40, 250)
     text.setFont(font, 12)
@@ -54,8 +56,8 @@ def pdf(folder: Path, *, mode: int | None = None, font: str = "Helvetica", rotat
 
 
 def test_the_layer_of_a_born_digital_pdf_is_sound_and_has_places() -> None:
-    layer, strokes = layer_of(DOCUMENTS / "invoice.pdf")
-    assert layer.fault(strokes) is None
+    layer, text_edges = layer_of(DOCUMENTS / "invoice.pdf")
+    assert layer.fault(text_edges) is None
     assert layer.scripts == {"LATIN"}
     first = layer.regions[0]
     assert first.text == "Invoice INV-2041"
@@ -76,13 +78,13 @@ def test_places_on_a_page_that_is_turned(tmp_path: Path) -> None:
         x1, y1, x2, y2 = line.box.pixels
         assert 0 <= x1 < x2 <= 300
         assert 0 <= y1 < y2 <= 400
-        ink = page.image.convert("L").crop(line.box.pixels).getextrema()
-        assert ink[0] < 128, "no print where the layer says there is"
+        edge_density = page.image.convert("L").crop(line.box.pixels).getextrema()
+        assert edge_density[0] < 128, "no print where the layer says there is"
 
 
 def test_a_scan_has_an_empty_layer() -> None:
-    layer, strokes = layer_of(DOCUMENTS / "congress.pdf")
-    assert layer.fault(strokes) is LayerFault.EMPTY
+    layer, text_edges = layer_of(DOCUMENTS / "congress.pdf")
+    assert layer.fault(text_edges) is LayerFault.EMPTY
 
 
 def test_images_have_no_layer() -> None:
@@ -94,9 +96,9 @@ def test_an_invisible_layer_is_not_sound(tmp_path: Path) -> None:
     layer, _ = layer_of(pdf(tmp_path, mode=3))
     assert layer.invisible == 1
     assert layer.fault() is LayerFault.INVISIBLE
-    visible, strokes = layer_of(pdf(tmp_path, mode=0))
+    visible, text_edges = layer_of(pdf(tmp_path, mode=0))
     assert visible.invisible == 0
-    assert visible.fault(strokes) is None
+    assert visible.fault(text_edges) is None
 
 
 def test_a_font_with_characters_of_its_own_is_garbage(tmp_path: Path) -> None:
@@ -104,8 +106,8 @@ def test_a_font_with_characters_of_its_own_is_garbage(tmp_path: Path) -> None:
         pytest.skip("fonts-dejavu-core is not installed")
     pdfmetrics.registerFont(TTFont("DejaVu", str(DEJAVU)))
     path = pdf(tmp_path, font="DejaVu")
-    whole, strokes = layer_of(path)
-    assert whole.fault(strokes) is None
+    whole, text_edges = layer_of(path)
+    assert whole.fault(text_edges) is None
     spoilt = tmp_path / "spoilt.pdf"
     with pikepdf.open(path) as document:
         for each in document.objects:
@@ -115,8 +117,8 @@ def test_a_font_with_characters_of_its_own_is_garbage(tmp_path: Path) -> None:
                 assert private != table
                 each["/ToUnicode"].write(private)
         document.save(spoilt)
-    layer, strokes = layer_of(spoilt)
-    assert layer.fault(strokes) is LayerFault.GARBAGE
+    layer, text_edges = layer_of(spoilt)
+    assert layer.fault(text_edges) is LayerFault.GARBAGE
 
 
 @pytest.mark.parametrize(
@@ -131,8 +133,8 @@ def test_a_font_with_characters_of_its_own_is_garbage(tmp_path: Path) -> None:
         (" ".join(PROSE) + "\uf0b7", 20_000, None),
     ],
 )
-def test_soundness(text: str, strokes: int | None, fault: LayerFault | None) -> None:
-    assert TextLayer(text).fault(strokes) is fault
+def test_soundness(text: str, text_edges: int | None, fault: LayerFault | None) -> None:
+    assert TextLayer(text).fault(text_edges) is fault
 
 
 def test_unmapped_characters_are_garbage() -> None:
@@ -179,7 +181,7 @@ def test_signs_without_spaces_are_compared_one_by_one() -> None:
 )  # fmt: skip
 def test_the_judge_notices_what_the_layer_does_not_say(reading: str, expected: set[Flag]) -> None:
     agreement = compare(" ".join(PROSE), reading)
-    assert set(judge(Evidence(reading, "free", agreement=agreement)).flags) == expected
+    assert set(check_quality(QualityInput(reading, "free", agreement=agreement)).flags) == expected
 
 
 def test_long_texts_are_compared_in_no_time() -> None:

@@ -9,14 +9,14 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason
-from airflow_deepseek_ocr.ocr.quality.checks import Evidence, judge
-from airflow_deepseek_ocr.ocr.quality.edge_density import Ink, measure_ink
+from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
+from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity, measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.flags import WEIGHTS, Flag
 from airflow_deepseek_ocr.ocr.quality.repetition import find_repetition
 from airflow_deepseek_ocr.ocr.quality.report import verdict
 from airflow_deepseek_ocr.ocr.quality.scripts import count_mixed_words, count_scripts
 from airflow_deepseek_ocr.ocr.quality.tables import find_tables, rows_repeated_at_end
-from airflow_deepseek_ocr.ocr.quality.thresholds import ACCEPTED_SCORE, Thresholds
+from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE, Thresholds
 from tests.conftest import ROOT
 from tests.corpus.model_outputs.languages import SENTENCES
 from tests.corpus.model_outputs.measure import Judged, measure, rates, tables
@@ -25,7 +25,7 @@ PROSE = " ".join(SENTENCES["english"])
 
 
 def flags(text: str, prompt: str = "free", **evidence: object) -> set[Flag]:
-    return set(judge(Evidence(text, prompt, **evidence)).flags)  # type: ignore[arg-type]
+    return set(check_quality(QualityInput(text, prompt, **evidence)).flags)  # type: ignore[arg-type]
 
 
 def region(text: str, box: str = "[10, 20, 900, 60]", label: str = "text") -> str:
@@ -72,7 +72,7 @@ def test_every_flag_has_a_weight_and_the_score_is_their_product() -> None:
 
 def test_a_light_flag_alone_refuses_nothing() -> None:
     for flag, weight in WEIGHTS.items():
-        assert verdict({flag}).accepted is (1 - weight >= ACCEPTED_SCORE)
+        assert verdict({flag}).accepted is (1 - weight >= DEFAULT_MIN_SCORE)
     assert verdict({Flag.RATIO_KNEE}).accepted
     assert not verdict({Flag.RATIO_CLIFF}).accepted
 
@@ -194,51 +194,51 @@ def drawn(text: str, size: int = 14) -> Image.Image:
     return image
 
 
-def ink(image: Image.Image) -> Ink:
-    found = measure_ink(image)
+def edge_density(image: Image.Image) -> EdgeDensity:
+    found = measure_edge_density(image)
     assert found is not None
     return found
 
 
 def test_text_on_a_blank_page_and_none_on_a_printed_one() -> None:
-    blank, printed = ink(drawn("")), ink(drawn("\n".join([PROSE[:80]] * 20)))
-    assert flags(PROSE, ink=blank) == {Flag.TEXT_ON_BLANK}
-    assert flags("4", ink=blank) == {Flag.TEXT_ON_BLANK}
-    assert flags("", ink=printed) == {Flag.NO_TEXT}
-    assert flags("...", ink=printed) == {Flag.NO_TEXT}
-    assert flags(PROSE, ink=printed) == set()
-    assert flags("", ink=blank) == set()
+    blank, printed = edge_density(drawn("")), edge_density(drawn("\n".join([PROSE[:80]] * 20)))
+    assert flags(PROSE, edge_density=blank) == {Flag.TEXT_ON_BLANK}
+    assert flags("4", edge_density=blank) == {Flag.TEXT_ON_BLANK}
+    assert flags("", edge_density=printed) == {Flag.NO_TEXT}
+    assert flags("...", edge_density=printed) == {Flag.NO_TEXT}
+    assert flags(PROSE, edge_density=printed) == set()
+    assert flags("", edge_density=blank) == set()
     picture = region("", "[0, 0, 999, 999]", "image")
-    assert flags(picture, "markdown", ink=printed) == set()
-    assert flags("", "locate:Total", ink=printed) == set()
+    assert flags(picture, "markdown", edge_density=printed) == set()
+    assert flags("", "locate:Total", edge_density=printed) == set()
 
 
 def test_text_where_there_is_no_print() -> None:
-    upper_half = ink(drawn("\n".join([PROSE[:80]] * 18)))
+    upper_half = edge_density(drawn("\n".join([PROSE[:80]] * 18)))
     right = region(PROSE, "[20, 20, 980, 480]")
-    assert flags(right, "markdown", ink=upper_half) == set()
+    assert flags(right, "markdown", edge_density=upper_half) == set()
     invented = region(PROSE, "[20, 600, 980, 900]")
-    assert flags(invented, "markdown", ink=upper_half) == {Flag.TEXT_OFF_PRINT}
+    assert flags(invented, "markdown", edge_density=upper_half) == {Flag.TEXT_OFF_PRINT}
     # A page number too faint to be seen is a small part of the text, a picture's box holds none.
     faint, picture = region("7", "[480, 960, 520, 980]"), region("", "[0, 600, 999, 900]", "image")
-    assert flags(right + faint + picture, "markdown", ink=upper_half) == set()
+    assert flags(right + faint + picture, "markdown", edge_density=upper_half) == set()
     # Tags are not printed, and boxes may be a little off.
     table = region(
         "<table>" + "<tr><td>4711</td></tr>" * 3 + "</table>", "[20, 20, 80, 40]", "table"
     )
-    assert Flag.TEXT_OFF_PRINT not in flags(table, "markdown", ink=upper_half)
-    assert flags(region(PROSE, "[20, 505, 980, 515]"), "markdown", ink=ink(drawn("x" * 60))) == {
-        Flag.TEXT_OFF_PRINT
-    }
+    assert Flag.TEXT_OFF_PRINT not in flags(table, "markdown", edge_density=upper_half)
+    assert flags(
+        region(PROSE, "[20, 505, 980, 515]"), "markdown", edge_density=edge_density(drawn("x" * 60))
+    ) == {Flag.TEXT_OFF_PRINT}
     wrong = region(PROSE, "[980, 2000, -5, 5000]")
-    assert Flag.TEXT_OFF_PRINT not in flags(wrong, "locate:x", ink=upper_half)
+    assert Flag.TEXT_OFF_PRINT not in flags(wrong, "locate:x", edge_density=upper_half)
 
 
 def test_a_page_of_few_huge_letters_is_not_blank() -> None:
-    huge = ink(drawn("EXIT", 230))
-    assert huge.strokes < Thresholds().blank_strokes < huge.edges
-    assert flags("EXIT", ink=huge) == set()
-    assert flags(PROSE, ink=huge) == {Flag.TEXT_ON_BLANK}
+    huge = edge_density(drawn("EXIT", 230))
+    assert huge.text_edges < Thresholds().blank_strokes < huge.edges
+    assert flags("EXIT", edge_density=huge) == set()
+    assert flags(PROSE, edge_density=huge) == {Flag.TEXT_ON_BLANK}
 
 
 def pictures() -> Iterator[Image.Image]:
@@ -253,17 +253,19 @@ def pictures() -> Iterator[Image.Image]:
 
 def test_print_has_strokes_and_pictures_have_none() -> None:
     limits = Thresholds()
-    assert [ink(image).strokes for image in pictures()] == [0] * 3
+    assert [edge_density(image).text_edges for image in pictures()] == [0] * 3
     for size in (8, 12, 20, 40):
-        assert ink(drawn("Invoice 4711", size)).strokes > limits.blank_strokes
+        assert edge_density(drawn("Invoice 4711", size)).text_edges > limits.blank_strokes
     many = drawn("\n".join([PROSE[:60]] * 12))
-    assert ink(many).strokes > limits.inked_strokes
-    assert ink(Image.eval(many, lambda level: 255 - level)).strokes > limits.inked_strokes
+    assert edge_density(many).text_edges > limits.inked_strokes
+    assert (
+        edge_density(Image.eval(many, lambda level: 255 - level)).text_edges > limits.inked_strokes
+    )
 
 
 @pytest.mark.parametrize("size", [(3, 3), (159, 900), (200, 100_000)])
 def test_images_too_narrow_to_tell(size: tuple[int, int]) -> None:
-    assert measure_ink(Image.new("L", size, 255)) is None
+    assert measure_edge_density(Image.new("L", size, 255)) is None
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from PIL import Image
 from airflow_deepseek_ocr.exceptions import UnavailableError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
-from airflow_deepseek_ocr.ocr.recognition.compressed_image import PackedImage
+from airflow_deepseek_ocr.ocr.recognition.compressed_image import CompressedImage
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import parse_ladder
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import parse_retry_with
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from tests.support.fakes.scripted_engine import GOOD, LOOP, ScriptedEngine, in_time, read, sheet
 
@@ -31,11 +31,13 @@ def test_pages_are_drawn_lazily_and_read_again_at_once() -> None:
 
     def script(request: PageRequest) -> str:
         nonlocal first_again
-        if request.guard and first_again is None:
+        if request.no_repeat_ngram and first_again is None:
             first_again = drawn
-        return LOOP if request.image.width == 701 and not request.guard else GOOD
+        return LOOP if request.image.width == 701 and not request.no_repeat_ngram else GOOD
 
-    reader = Reader(lambda: ScriptedEngine(script), "free", "small", steps=parse_ladder("guard"))
+    reader = Reader(
+        lambda: ScriptedEngine(script), "free", "small", steps=parse_retry_with("no_repeat_ngram")
+    )
     statuses: list[PageStatus] = []
     for _, page in reader.read(pages()):
         done += 1
@@ -64,8 +66,8 @@ def test_images_are_let_go() -> None:
             del page
             most = max(most, sum(each() is not None for each in images))
 
-    engine = ScriptedEngine(lambda request: GOOD if request.guard else LOOP)
-    reader = Reader(lambda: engine, "free", "small", steps=parse_ladder("guard"))
+    engine = ScriptedEngine(lambda request: GOOD if request.no_repeat_ngram else LOOP)
+    reader = Reader(lambda: engine, "free", "small", steps=parse_retry_with("no_repeat_ngram"))
     assert len(list(reader.read(pages()))) == 20
     assert most <= 10
 
@@ -74,7 +76,7 @@ def test_images_are_let_go() -> None:
 def test_packed_images_lose_no_pixel(colour: str) -> None:
     image = Image.new("RGB", (200, 300), colour)
     image.paste(Image.effect_noise((150, 250), 90), (20, 30))
-    packed = PackedImage.of(image)
+    packed = CompressedImage.of(image)
     assert packed.unpack().tobytes() == image.tobytes()
     assert packed.mode == ("L" if colour == "white" else "RGB")
 
@@ -82,7 +84,7 @@ def test_packed_images_lose_no_pixel(colour: str) -> None:
 def test_closing_while_the_requests_wait_for_a_reading() -> None:
     def work() -> None:
         engine = ScriptedEngine(lambda _: GOOD)
-        reader = Reader(lambda: engine, "free", "small", steps=parse_ladder("guard"))
+        reader = Reader(lambda: engine, "free", "small", steps=parse_retry_with("no_repeat_ngram"))
         results = reader.read((n, Page(n, sheet())) for n in range(1, 4))
         next(results)
         time.sleep(0.3)  # the drawing thread has drawn all and waits

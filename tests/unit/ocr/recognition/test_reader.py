@@ -11,7 +11,7 @@ from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import LayerUse, parse_ladder
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import TextLayerUse, parse_retry_with
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from tests.corpus.model_outputs.languages import SENTENCES
 from tests.support.fakes.scripted_engine import (
@@ -44,7 +44,11 @@ def test_the_user_says_from_which_score_on_a_reading_is_accepted(
 ) -> None:
     engine = ScriptedEngine(lambda _: LOOP)
     reader = Reader(
-        lambda: engine, "free", "small", steps=parse_ladder("guard"), min_score=min_score
+        lambda: engine,
+        "free",
+        "small",
+        steps=parse_retry_with("no_repeat_ngram"),
+        min_score=min_score,
     )
     ((_, page),) = reader.read([(1, Page(1, sheet()))])
     assert (page.status, len(page.attempts)) == (status, readings)
@@ -57,7 +61,7 @@ def test_the_best_reading_is_kept_not_the_last() -> None:
     (page,) = read(engine, steps="base,large")
     assert (page.status, page.resolution, page.text) == (PageStatus.FAILED, "base", LOOP)
     assert page.error_code == "loop"
-    assert "reread" in (page.error or "")
+    assert "retry_with" in (page.error or "")
     assert not page.retryable
     assert [each.how for each in page.attempts] == ["small", "base", "large"]
     assert page.score == max(each.score for each in page.attempts)
@@ -87,7 +91,7 @@ def test_without_text_layers_nothing_is_compared() -> None:
 
 
 def test_pages_with_a_sound_layer_need_no_model() -> None:
-    reader = Reader(no_engine, "markdown", "base", layer_use=LayerUse.FIRST)
+    reader = Reader(no_engine, "markdown", "base", text_layer_use=TextLayerUse.FIRST)
     pages = (("a", Page(number, sheet(), LAYER)) for number in range(1, 4))
     results = [page for _, page in reader.read(pages)]
     assert [page.status for page in results] == [PageStatus.TEXT_LAYER] * 3
@@ -118,7 +122,7 @@ def test_pages_without_the_model_are_handed_on_while_others_wait_for_it() -> Non
             yield number, Page(number, image, None if number == 1 else LAYER)
 
     engine = ScriptedEngine(lambda _: GOOD)
-    reader = Reader(lambda: engine, "free", "small", layer_use=LayerUse.FIRST)
+    reader = Reader(lambda: engine, "free", "small", text_layer_use=TextLayerUse.FIRST)
     most = 0
     for taken, _ in enumerate(reader.read(pages()), start=1):
         most = max(most, drawn - taken)
@@ -129,7 +133,7 @@ def test_pages_without_the_model_are_handed_on_while_others_wait_for_it() -> Non
 @pytest.mark.parametrize(("code", "again"), [("engine_error", True), ("server_timeout", False)])
 def test_errors(code: str, again: bool) -> None:
     def script(request: PageRequest) -> str | DeepSeekOCRError:
-        return GOOD if request.guard else UnavailableError(code, "no")
+        return GOOD if request.no_repeat_ngram else UnavailableError(code, "no")
 
     (page,) = read(ScriptedEngine(script), Page(1, sheet(), LAYER))
     if again:

@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.engines.in_process.engine import TransformersEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.exceptions import ConfigurationError
-from airflow_deepseek_ocr.ocr.decoding import Guard
+from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
-    TIGHT_GUARD,
-    ladder_text,
-    parse_ladder,
-    parse_layer_use,
+    TIGHT_NO_REPEAT_NGRAM,
+    parse_retry_with,
+    parse_text_layer_use,
+    retry_with_text,
 )
 from airflow_deepseek_ocr.ocr.recognition.slicing import cut, join
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
@@ -41,14 +41,17 @@ from tests.support.fakes.scripted_engine import (
 
 
 def test_the_same_mode_with_a_tighter_guard_recovers() -> None:
-    engine = ScriptedEngine(lambda request: GOOD if request.guard else LOOP)
+    engine = ScriptedEngine(lambda request: GOOD if request.no_repeat_ngram else LOOP)
     (page,) = read(engine)
     assert (page.status, page.error_code, page.resolution) == (PageStatus.RECOVERED, None, "small")
     assert page.markdown == GOOD
-    assert [(each.how, each.score) for each in page.attempts] == [("small", 0.12), ("guard", 1)]
+    assert [(each.how, each.score) for each in page.attempts] == [
+        ("small", 0.12),
+        ("no_repeat_ngram", 1),
+    ]
     assert page.attempts[0].flags == ("loop", "repeated_words")
     assert page.seconds == 1.0
-    assert engine.order == [("small", ""), ("small", str(TIGHT_GUARD.ngram_size))]
+    assert engine.order == [("small", ""), ("small", str(TIGHT_NO_REPEAT_NGRAM.ngram_size))]
 
 
 def test_another_mode_recovers() -> None:
@@ -98,7 +101,12 @@ def test_the_text_layer_is_the_last_resort() -> None:
     (page,) = read(engine, Page(1, sheet(), LAYER))
     assert (page.status, page.markdown) == (PageStatus.TEXT_LAYER, GOOD)
     assert page.regions[0].boxes == (LAYER.lines[0].box,)
-    assert [each.how for each in page.attempts] == ["small", "guard", "base", "text_layer"]
+    assert [each.how for each in page.attempts] == [
+        "small",
+        "no_repeat_ngram",
+        "base",
+        "text_layer",
+    ]
     assert (page.error_code, page.text_tokens) == (None, 0)
 
 
@@ -141,8 +149,8 @@ def test_auto_takes_the_cheapest_mode_with_room_for_the_text(tokens: int, modes:
 
 
 def test_auto_climbs_when_the_score_is_low_and_then_goes_down_the_ladder() -> None:
-    engine = ScriptedEngine(lambda request: GOOD if request.guard else LOOP)
-    (page,) = read(engine, resolution="auto", steps="guard")
+    engine = ScriptedEngine(lambda request: GOOD if request.no_repeat_ngram else LOOP)
+    (page,) = read(engine, resolution="auto", steps="no_repeat_ngram")
     assert engine.order == [("small", ""), ("base", ""), ("gundam", ""), ("gundam", "20")]
     assert page.status is PageStatus.RECOVERED
     assert (page.vision_tokens_saved or 0) < 0
@@ -164,24 +172,29 @@ def test_a_way_that_was_tried_is_not_tried_again() -> None:
 
 
 def test_steps_as_users_write_them() -> None:
-    steps = parse_ladder(" Guard, guard:25/300 ,halves,GUNDAM, text_layer")
-    assert [step.guard for step in steps[:2]] == [TIGHT_GUARD, Guard(25, 300)]
+    steps = parse_retry_with(" Guard, guard:25/300 ,halves,GUNDAM, text_layer")
+    assert [step.no_repeat_ngram for step in steps[:2]] == [
+        TIGHT_NO_REPEAT_NGRAM,
+        NoRepeatNgram(25, 300),
+    ]
     assert (steps[2].parts, steps[3].resolution, steps[4].text_layer) == (2, "gundam", True)
-    assert ladder_text(steps) == "guard,guard:25/300,halves,gundam,text_layer"
-    assert parse_ladder(["guard", "base"]) == parse_ladder("guard,base")
-    assert parse_ladder(None) == parse_ladder("") == parse_ladder("none") == ()
+    assert retry_with_text(steps) == "guard,guard:25/300,halves,gundam,text_layer"
+    assert parse_retry_with(["no_repeat_ngram", "base"]) == parse_retry_with("guard,base")
+    assert parse_retry_with(None) == parse_retry_with("") == parse_retry_with("none") == ()
 
 
-@pytest.mark.parametrize("wrong", ["again", "guard:5/90", "guard:30", "auto", ["guard", 3]])
+@pytest.mark.parametrize(
+    "wrong", ["again", "guard:5/90", "guard:30", "auto", ["no_repeat_ngram", 3]]
+)
 def test_steps_that_there_are_not(wrong: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        parse_ladder(wrong)  # type: ignore[arg-type]
-    assert caught.value.code in ("reread", "guard")
+        parse_retry_with(wrong)  # type: ignore[arg-type]
+    assert caught.value.code in ("retry_with", "no_repeat_ngram")
 
 
 def test_uses_of_the_layer_that_there_are_not() -> None:
     with pytest.raises(ConfigurationError, match="off, compare, first"):
-        parse_layer_use("always")
+        parse_text_layer_use("always")
 
 
 def test_strips_of_pages_that_can_hardly_be_cut() -> None:
@@ -195,7 +208,7 @@ def test_strips_of_pages_that_can_hardly_be_cut() -> None:
 
 
 def test_the_small_checkpoint_recovers_a_page_and_falls_back_to_a_layer(
-    engine: TransformersEngine, tmp_path: Path
+    engine: InProcessEngine, tmp_path: Path
 ) -> None:
     form = ROOT / "demo" / "documents" / "form_dd0293.pdf"
 
@@ -204,14 +217,19 @@ def test_the_small_checkpoint_recovers_a_page_and_falls_back_to_a_layer(
             with open_document(path, dpi=72) as document:
                 yield name, document.page(1)
 
-    reader = Reader(lambda: engine, "free", "tiny", steps=parse_ladder("guard,base,text_layer"))
+    reader = Reader(lambda: engine, "free", "tiny", steps=parse_retry_with("guard,base,text_layer"))
     results = dict(reader.read(pages()))
     recovered, layered = results["small"], results["form"]
     assert recovered.status is PageStatus.RECOVERED, recovered
     assert recovered.resolution == "base"
     assert (recovered.agreement or 0) > 0.5
-    assert [each.how for each in recovered.attempts] == ["tiny", "guard", "base"]
+    assert [each.how for each in recovered.attempts] == ["tiny", "no_repeat_ngram", "base"]
     assert layered.status is PageStatus.TEXT_LAYER
     assert "CUI (when filled in)" in layered.markdown
-    assert [each.how for each in layered.attempts] == ["tiny", "guard", "base", "text_layer"]
+    assert [each.how for each in layered.attempts] == [
+        "tiny",
+        "no_repeat_ngram",
+        "base",
+        "text_layer",
+    ]
     assert "no_end_token" in layered.attempts[0].flags

@@ -17,7 +17,7 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, DocumentError, U
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
-from airflow_deepseek_ocr.ocr.rendering.renderer import Drawer
+from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from tests.conftest import ROOT
 from tests.corpus.documents.all import ANIMALS
 from tests.corpus.documents.raw_pdf import assemble, one_page, page
@@ -26,13 +26,13 @@ DOCUMENTS = ROOT / "demo" / "documents"
 
 
 @pytest.fixture
-def drawer() -> Iterator[Drawer]:
-    with Drawer(Limits(max_page_seconds=1)) as opened:
+def renderer() -> Iterator[Renderer]:
+    with Renderer(Limits(max_page_seconds=1)) as opened:
         yield opened
 
 
-def write(folder: Path, name: str) -> Path:
-    path = folder / name
+def write(directory: Path, name: str) -> Path:
+    path = directory / name
     path.write_bytes(ANIMALS[name].make())
     return path
 
@@ -43,9 +43,9 @@ def children() -> list[psutil.Process]:
     return [each for each in psutil.Process().children() if module in each.cmdline()]
 
 
-def test_pages_are_those_of_this_process(drawer: Drawer) -> None:
+def test_pages_are_those_of_this_process(renderer: Renderer) -> None:
     for name in ("invoice.pdf", "letter.tiff", "table.png"):
-        with drawer.open(DOCUMENTS / name, dpi=100) as theirs, open_document(
+        with renderer.open(DOCUMENTS / name, dpi=100) as theirs, open_document(
             DOCUMENTS / name, dpi=100
         ) as ours:  # fmt: skip
             assert theirs.media_type == ours.media_type
@@ -58,10 +58,10 @@ def test_pages_are_those_of_this_process(drawer: Drawer) -> None:
 
 def test_one_process_for_many_documents_and_none_at_the_end() -> None:
     before = children()
-    with Drawer(Limits()) as drawer:
+    with Renderer(Limits()) as renderer:
         assert children() == before, "it starts when there is a document"
         for _ in range(3):
-            with drawer.open(
+            with renderer.open(
                 DOCUMENTS / "letter.tiff", selection=PageSelection.parse("2")
             ) as document:
                 assert document.page_numbers == (2,)
@@ -70,18 +70,18 @@ def test_one_process_for_many_documents_and_none_at_the_end() -> None:
     assert children() == before
 
 
-def test_a_page_that_takes_too_long(drawer: Drawer, tmp_path: Path) -> None:
+def test_a_page_that_takes_too_long(renderer: Renderer, tmp_path: Path) -> None:
     started = time.monotonic()
-    with drawer.open(write(tmp_path, "glyph_bomb.pdf")) as document:
+    with renderer.open(write(tmp_path, "glyph_bomb.pdf")) as document:
         with pytest.raises(DocumentError, match="more than 1 seconds") as caught:
             document.page(1)
         assert caught.value.code == "too_slow"
     assert time.monotonic() - started < 8
-    with drawer.open(DOCUMENTS / "table.png") as document:
+    with renderer.open(DOCUMENTS / "table.png") as document:
         assert document.page(1).image.size == (640, 640)
 
 
-def test_pages_after_it_are_drawn_until_it_is_too_much(drawer: Drawer, tmp_path: Path) -> None:
+def test_pages_after_it_are_drawn_until_it_is_too_much(renderer: Renderer, tmp_path: Path) -> None:
     """Pages that end the process cost a limit of time each; 2,000 of them must not."""
     bomb = ANIMALS["form_bomb.pdf"].make()
     kids = b"3 0 R 50 0 R 3 0 R 3 0 R 3 0 R"
@@ -89,7 +89,7 @@ def test_pages_after_it_are_drawn_until_it_is_too_much(drawer: Drawer, tmp_path:
     bomb = bomb[: bomb.index(b"xref")] + b"50 0 obj\n" + page() + b"\nendobj\n"
     path = tmp_path / "five.pdf"
     path.write_bytes(bomb + b"trailer << /Root 1 0 R >>\n%%EOF")
-    with Drawer(Limits(max_page_memory=100 << 20)) as lean, lean.open(path) as document:
+    with Renderer(Limits(max_page_memory=100 << 20)) as lean, lean.open(path) as document:
         codes = []
         for number in document.page_numbers:
             try:
@@ -100,13 +100,13 @@ def test_pages_after_it_are_drawn_until_it_is_too_much(drawer: Drawer, tmp_path:
         assert codes == ["too_much_memory", "read", *["too_much_memory"] * 3]
         with pytest.raises(DocumentError, match="not tried, after 3 pages"):
             document.page(5)
-    assert not drawer.child().dead
+    assert not renderer.child().dead
 
 
 def test_the_death_of_the_process_is_told_from_the_documents_fault(
-    drawer: Drawer, tmp_path: Path
+    renderer: Renderer, tmp_path: Path
 ) -> None:
-    with drawer.open(DOCUMENTS / "letter.tiff") as document:
+    with renderer.open(DOCUMENTS / "letter.tiff") as document:
         (child,) = children()
         child.send_signal(signal.SIGSEGV)
         with pytest.raises(DocumentError, match="SIGSEGV") as caught:
@@ -124,9 +124,9 @@ def test_the_death_of_the_process_is_told_from_the_documents_fault(
     # Closing it was no fault either.
 
 
-def test_what_is_meant_for_the_task_does_not_end_the_drawing(drawer: Drawer) -> None:
+def test_what_is_meant_for_the_task_does_not_end_the_drawing(renderer: Renderer) -> None:
     """A service manager sends its signals to all processes of a group."""
-    with drawer.open(DOCUMENTS / "table.png") as document:
+    with renderer.open(DOCUMENTS / "table.png") as document:
         (child,) = children()
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             child.send_signal(number)
@@ -137,10 +137,10 @@ def test_what_is_meant_for_the_task_does_not_end_the_drawing(drawer: Drawer) -> 
 def test_a_large_page_is_no_reason_for_the_death_over_a_small_one(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.new("RGB", (8000, 8000)).save(path, compress_level=1)
-    with Drawer(Limits(max_page_memory=400 << 20)) as drawer:
-        with drawer.open(path) as document:
+    with Renderer(Limits(max_page_memory=400 << 20)) as renderer:
+        with renderer.open(path) as document:
             document.page(1)
-        with drawer.open(DOCUMENTS / "table.png") as document:
+        with renderer.open(DOCUMENTS / "table.png") as document:
             (child,) = children()
             child.send_signal(signal.SIGSEGV)
             with pytest.raises(DocumentError) as caught:
@@ -148,49 +148,49 @@ def test_a_large_page_is_no_reason_for_the_death_over_a_small_one(tmp_path: Path
     assert caught.value.code == "crashed"
 
 
-def test_nothing_is_imported_from_the_folder_one_is_in(
-    drawer: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_nothing_is_imported_from_the_directory_one_is_in(
+    renderer: Renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "numpy.py").write_text("raise SystemExit('run by accident')")
     monkeypatch.chdir(tmp_path)
-    with drawer.open(DOCUMENTS / "table.png") as document:
+    with renderer.open(DOCUMENTS / "table.png") as document:
         assert document.page(1).number == 1
 
 
-def test_an_error_of_the_document_is_its_own(drawer: Drawer, tmp_path: Path) -> None:
+def test_an_error_of_the_document_is_its_own(renderer: Renderer, tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="empty"):
-        drawer.open(write(tmp_path, "empty.pdf"))
-    with drawer.open(write(tmp_path, "second_page_missing.pdf")) as document:
+        renderer.open(write(tmp_path, "empty.pdf"))
+    with renderer.open(write(tmp_path, "second_page_missing.pdf")) as document:
         assert document.page(1).image.size == (400, 400)
         with pytest.raises(DocumentError, match="Page 2"):
             document.page(2)
         assert document.page(3).number == 3
 
 
-def test_a_file_that_a_library_fails_over_in_a_new_way(drawer: Drawer, tmp_path: Path) -> None:
+def test_a_file_that_a_library_fails_over_in_a_new_way(renderer: Renderer, tmp_path: Path) -> None:
     """Here: one that is gone."""
     with pytest.raises(DocumentError, match="FileNotFoundError") as caught:
-        drawer.open(tmp_path / "gone.pdf")
+        renderer.open(tmp_path / "gone.pdf")
     assert caught.value.code == "unreadable"
 
 
 def test_a_process_that_does_not_start_is_no_fault_of_the_document(
-    drawer: Drawer, monkeypatch: pytest.MonkeyPatch
+    renderer: Renderer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for program in ("/bin/false", "/no/such/python"):
         monkeypatch.setattr(sys, "executable", program)
         with pytest.raises(UnavailableError, match="does not start") as caught:
-            drawer.open(DOCUMENTS / "table.png")
-        assert caught.value.code == "drawing_process"
+            renderer.open(DOCUMENTS / "table.png")
+        assert caught.value.code == "renderer_unavailable"
 
 
 def test_neither_is_a_broken_installation(
-    drawer: Drawer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    renderer: Renderer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "pypdfium2.py").write_text("raise ImportError('half installed')")
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(UnavailableError, match="does not start"):
-        drawer.open(DOCUMENTS / "invoice.pdf")
+        renderer.open(DOCUMENTS / "invoice.pdf")
 
 
 def test_it_ends_with_the_one_who_asks(tmp_path: Path) -> None:
@@ -198,8 +198,8 @@ def test_it_ends_with_the_one_who_asks(tmp_path: Path) -> None:
     path = write(tmp_path, "glyph_bomb.pdf")
     script = (
         "import sys; from pathlib import Path; from airflow_deepseek_ocr.ocr.documents.open import Limits; "
-        "from airflow_deepseek_ocr.ocr.rendering.renderer import Drawer; "
-        "document = Drawer(Limits(max_page_seconds=2)).open(Path(sys.argv[1])); "
+        "from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer; "
+        "document = Renderer(Limits(max_page_seconds=2)).open(Path(sys.argv[1])); "
         "print('open', flush=True); document.page(1)"
     )
     asking = subprocess.Popen(
@@ -214,7 +214,7 @@ def test_it_ends_with_the_one_who_asks(tmp_path: Path) -> None:
     assert gone
 
 
-def test_an_error_does_not_stay_for_the_next_document(drawer: Drawer, tmp_path: Path) -> None:
+def test_an_error_does_not_stay_for_the_next_document(renderer: Renderer, tmp_path: Path) -> None:
     for name, code in (
         ("encrypted_with_password.pdf", "password_protected"),
         ("javascript_and_no_page.pdf", "damaged"),
@@ -222,17 +222,17 @@ def test_an_error_does_not_stay_for_the_next_document(drawer: Drawer, tmp_path: 
         ("javascript_and_no_page.pdf", "damaged"),
     ):
         with pytest.raises(DocumentError) as caught:
-            drawer.open(write(tmp_path, name))
+            renderer.open(write(tmp_path, name))
         assert caught.value.code == code
 
 
 def test_memory_is_given_back(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.new("RGB", (8000, 8000)).save(path, compress_level=1)
-    with Drawer(Limits()) as drawer:
-        with drawer.open(path) as document:
+    with Renderer(Limits()) as renderer:
+        with renderer.open(path) as document:
             assert document.page(1).image.size == (4000, 4000)
-        with drawer.open(DOCUMENTS / "table.png") as document:
+        with renderer.open(DOCUMENTS / "table.png") as document:
             document.page(1)
         (child,) = children()
         assert child.memory_info().rss < 150 << 20
@@ -250,7 +250,7 @@ def test_wrong_limits() -> None:
 
 
 def test_text_of_a_crowded_page_takes_its_time_only(tmp_path: Path) -> None:
-    with Drawer(Limits(max_page_seconds=20)) as drawer, drawer.open(
+    with Renderer(Limits(max_page_seconds=20)) as renderer, renderer.open(
         write(tmp_path, "text_of_a_million_characters.pdf")
     ) as document:  # fmt: skip
         layer = document.page(1).text_layer
@@ -268,7 +268,7 @@ def test_no_descriptor_is_left(tmp_path: Path) -> None:
 
     before = descriptors()
     for _ in range(3):
-        with Drawer(Limits()) as drawer, drawer.open(path) as document:
+        with Renderer(Limits()) as renderer, renderer.open(path) as document:
             document.page(1)
             children()[0].kill()
             with pytest.raises(UnavailableError):
