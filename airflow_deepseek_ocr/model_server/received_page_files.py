@@ -63,8 +63,8 @@ class PageFiles:
         ):
             raise UnavailableError(
                 ErrorCode.SERVER_ADDRESS,
-                f"{self._directory}, where pages are to be handed over, must be a directory of "
-                "this process's user that nobody else may enter (chmod 700); remove it, or choose another --socket.",
+                f"{self._directory}, where pages are handed over, must belong to this process's user and "
+                "be closed to others (chmod 700). Remove it, or choose another --socket.",
             )
         self._open = True
         self._remove(math.inf)

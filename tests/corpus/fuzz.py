@@ -70,7 +70,7 @@ def readings() -> st.SearchStrategy[dict[str, Any]]:
             "finish_reason": st.sampled_from([*FinishReason, None]),
             "vision_tokens": st.integers(0, 1300),
             "text_tokens": st.integers(0, 9000),
-            "ink": st.one_of(
+            "edge_density": st.one_of(
                 st.none(), st.builds(EdgeDensity, st.integers(0, 10**6), st.integers(0, 10**7))
             ),
             "layer": st.one_of(st.none(), _texts),
@@ -141,7 +141,7 @@ def _random_reading(rng: random.Random, recorded: list[dict[str, Any]]) -> dict[
         "finish_reason": rng.choice([*FinishReason, None]),
         "vision_tokens": rng.choice((0, 73, 111, 273)),
         "text_tokens": rng.randint(0, 9000),
-        "ink": rng.choice(
+        "edge_density": rng.choice(
             (None, EdgeDensity(0, 0), EdgeDensity(0, 900), EdgeDensity(90_000, 99_000), _UPPER_HALF)
         ),
         "layer": rng.choice((None, None, rng.choice(recorded)["text"][:300], "".join(parts[:3]))),

@@ -20,10 +20,10 @@ AUTO_MODES = ("small", "base", "gundam")
 #: of 50: it ends loops of up to 180 tokens, which is several lines.
 TIGHT_NO_REPEAT_NGRAM = NoRepeatNgram(20, 200)
 
-DEFAULT_RETRY_WITH = "guard,base,text_layer"
+DEFAULT_RETRY_WITH = "no_repeat_ngram,base,text_layer"
 
-_PARTS = {"halves": 2, "quarters": 4}
-_NO_REPEAT_NGRAM = re.compile(r"guard(?::(\d{1,4})/(\d{1,4}))?")
+_PARTS = {"slices_2": 2, "slices_4": 4}
+_NO_REPEAT_NGRAM = re.compile(r"no_repeat_ngram(?::(\d{1,4})/(\d{1,4}))?")
 NONE = "none"
 
 
@@ -56,8 +56,8 @@ class RetryStep:
 def parse_retry_with(value: str | Sequence[str] | None) -> tuple[RetryStep, ...]:
     """The steps of ``value``: names in a list, or in a text with commas between them.
 
-    ``guard`` (or ``guard:N/W``: no N-gram twice in W tokens), ``halves``, ``quarters``, ``text_layer``
-    and the names of resolution modes; ``none`` or nothing for no step.
+    The names are ``no_repeat_ngram`` (or ``no_repeat_ngram:N/W``: no N-gram twice in W tokens),
+    ``slices_2``, ``slices_4``, ``text_layer`` and those of the resolution modes; ``none`` stands for no step.
 
     :raises ConfigurationError: ``reread``, naming the steps there are.
     """
@@ -104,6 +104,6 @@ def _step(name: str) -> RetryStep:
 def _unknown(value: object) -> ConfigurationError:
     return ConfigurationError(
         ErrorCode.RETRY_WITH,
-        f"reread has {value!r}, which is no way to read a page again. Use guard (guard:20/200), "
-        f"{', '.join(_PARTS)}, {', '.join(RESOLUTIONS)}, text_layer or none.",
+        f"retry_with names {value!r}, which is no retry step. Use no_repeat_ngram (or "
+        f"no_repeat_ngram:20/200), {', '.join(_PARTS)}, {', '.join(RESOLUTIONS)}, text_layer or none.",
     )

@@ -2,10 +2,10 @@
 
     python -m tests.corpus.documents.survey --directory .zoo
 
-One document at a time, in one process (:mod:`.reader`), which is ended if a page takes too long or
-memory grows too much. What became of each document is appended to ``results.jsonl`` in the directory; those
-that stand there already are not read again. Prints a table, and ends with an error if a document ended in no row
-or went over a limit.
+One process opens one document after the other (:mod:`.reader`). It is ended if a page takes too long or
+memory grows too much. The outcome of each document is appended to ``results.jsonl`` in the directory;
+documents listed there are not read again. Prints a table, and fails if a document ended in no row or went
+over a limit.
 """
 
 from __future__ import annotations

@@ -318,7 +318,9 @@ def test_what_the_judge_found_is_stored(
     client.upload_file(str(DOCUMENTS / "invoice.pdf"), bucket, "invoice.pdf")
     engine.endless_width = 640
     refs = [DocumentRef(f"s3://{bucket}/{name}") for name in ("table.png", "invoice.pdf")]
-    config = replace(RECIPE, resolution="auto", retry_with="guard,text_layer", text_layer="compare")
+    config = replace(
+        RECIPE, resolution="auto", retry_with="no_repeat_ngram,text_layer", text_layer="compare"
+    )
 
     summary = pipeline(config=config).run(refs)
 

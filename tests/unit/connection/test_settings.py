@@ -122,7 +122,7 @@ def test_the_recipe_is_what_changes_the_text() -> None:
         document_key(ref, settings.config(pages="1-2")),
         document_key(ref, settings.config(dpi=99)),
         document_key(ref, settings.config(retry_with="none")),
-        document_key(ref, settings.config(retry_with=["no_repeat_ngram", "halves"])),
+        document_key(ref, settings.config(retry_with=["no_repeat_ngram", "slices_2"])),
         document_key(ref, settings.config(text_layer="first")),
         document_key(ref, settings.config(min_score=0)),
     }
@@ -135,7 +135,7 @@ def test_the_recipe_is_what_changes_the_text() -> None:
     ("change", "code"),
     [
         ({"retry_with": "again"}, "retry_with"),
-        ({"retry_with": "guard:3/9"}, "no_repeat_ngram"),
+        ({"retry_with": "no_repeat_ngram:3/9"}, "no_repeat_ngram"),
         ({"text_layer": "always"}, "text_layer"),
         ({"min_score": 1.5}, "min_score"),
         ({"min_score": "high"}, "min_score"),

@@ -122,7 +122,7 @@ def test_a_font_with_characters_of_its_own_is_garbage(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "strokes", "fault"),
+    ("text", "text_edges", "fault"),
     [
         ("", None, LayerFault.EMPTY),
         (" \n - . \n", None, LayerFault.EMPTY),

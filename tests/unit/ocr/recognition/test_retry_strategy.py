@@ -73,7 +73,9 @@ def test_halves_are_cut_between_lines_and_put_together() -> None:
         return f"<|ref|>text<|/ref|><|det|>[[100, 0, 900, 999]]<|/det|>\n{name}\n"
 
     text = "\n\n".join(SENTENCES["english"][:18])
-    (page,) = read(ScriptedEngine(script), Page(1, sheet(text)), steps="halves", prompt="markdown")
+    (page,) = read(
+        ScriptedEngine(script), Page(1, sheet(text)), steps="slices_2", prompt="markdown"
+    )
     assert page.status is PageStatus.RECOVERED
     assert [image.width for image in seen] == [700, 700]
     assert sum(image.height for image in seen) == 900
@@ -89,7 +91,7 @@ def test_halves_are_cut_between_lines_and_put_together() -> None:
 def test_quarters_of_several_pages_in_flight_together() -> None:
     sentences = itertools.cycle(SENTENCES["english"])
     engine = ScriptedEngine(lambda r: LOOP if r.image.height == 900 else next(sentences), bound=5)
-    pages = read(engine, *(Page(n, sheet()) for n in range(1, 8)), steps="quarters")
+    pages = read(engine, *(Page(n, sheet()) for n in range(1, 8)), steps="slices_4")
     assert {page.status for page in pages} == {PageStatus.RECOVERED}
     assert {len(page.markdown.splitlines()) for page in pages} == {4}
     assert [page.number for page in pages] == list(range(1, 8))
@@ -158,7 +160,7 @@ def test_auto_climbs_when_the_score_is_low_and_then_goes_down_the_ladder() -> No
 
 def test_modes_that_the_engine_cannot_do_are_left_out() -> None:
     engine = ScriptedEngine(lambda _: LOOP, modes=("gundam",))
-    read(engine, resolution="gundam", steps="base,guard,large")
+    read(engine, resolution="gundam", steps="base,no_repeat_ngram,large")
     assert engine.order == [("gundam", ""), ("gundam", "20")]
     engine = ScriptedEngine(lambda _: LOOP, modes=("gundam",))
     read(engine, resolution="auto", steps="none")
@@ -167,24 +169,33 @@ def test_modes_that_the_engine_cannot_do_are_left_out() -> None:
 
 def test_a_way_that_was_tried_is_not_tried_again() -> None:
     engine = ScriptedEngine(lambda _: LOOP)
-    read(engine, resolution="base", steps="base,guard,guard,guard:12/100,base")
+    read(
+        engine,
+        resolution="base",
+        steps="base,no_repeat_ngram,no_repeat_ngram,no_repeat_ngram:12/100,base",
+    )
     assert engine.order == [("base", ""), ("base", "20"), ("base", "12")]
 
 
 def test_steps_as_users_write_them() -> None:
-    steps = parse_retry_with(" Guard, guard:25/300 ,halves,GUNDAM, text_layer")
+    steps = parse_retry_with(
+        " No_Repeat_Ngram, no_repeat_ngram:25/300 ,slices_2,GUNDAM, text_layer"
+    )
     assert [step.no_repeat_ngram for step in steps[:2]] == [
         TIGHT_NO_REPEAT_NGRAM,
         NoRepeatNgram(25, 300),
     ]
     assert (steps[2].parts, steps[3].resolution, steps[4].text_layer) == (2, "gundam", True)
-    assert retry_with_text(steps) == "guard,guard:25/300,halves,gundam,text_layer"
-    assert parse_retry_with(["no_repeat_ngram", "base"]) == parse_retry_with("guard,base")
+    assert (
+        retry_with_text(steps)
+        == "no_repeat_ngram,no_repeat_ngram:25/300,slices_2,gundam,text_layer"
+    )
+    assert parse_retry_with(["no_repeat_ngram", "base"]) == parse_retry_with("no_repeat_ngram,base")
     assert parse_retry_with(None) == parse_retry_with("") == parse_retry_with("none") == ()
 
 
 @pytest.mark.parametrize(
-    "wrong", ["again", "guard:5/90", "guard:30", "auto", ["no_repeat_ngram", 3]]
+    "wrong", ["again", "no_repeat_ngram:5/90", "no_repeat_ngram:30", "auto", ["no_repeat_ngram", 3]]
 )
 def test_steps_that_there_are_not(wrong: object) -> None:
     with pytest.raises(ConfigurationError) as caught:
@@ -217,7 +228,9 @@ def test_the_small_checkpoint_recovers_a_page_and_falls_back_to_a_layer(
             with open_document(path, dpi=72) as document:
                 yield name, document.page(1)
 
-    reader = Reader(lambda: engine, "free", "tiny", steps=parse_retry_with("guard,base,text_layer"))
+    reader = Reader(
+        lambda: engine, "free", "tiny", steps=parse_retry_with("no_repeat_ngram,base,text_layer")
+    )
     results = dict(reader.read(pages()))
     recovered, layered = results["small"], results["form"]
     assert recovered.status is PageStatus.RECOVERED, recovered
