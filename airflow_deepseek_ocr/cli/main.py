@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from airflow_deepseek_ocr import __version__
+from airflow_deepseek_ocr.cli import models as models_command
+from airflow_deepseek_ocr.cli import read as read_command
 from airflow_deepseek_ocr.cli.preflight import add_preflight
 from airflow_deepseek_ocr.cli.servers import add_serve, add_servers
 from airflow_deepseek_ocr.connection.fields import DTYPES
@@ -80,11 +82,11 @@ def _parser() -> argparse.ArgumentParser:
     read.add_argument("--batch-size", type=int, help="pages read together")
     read.add_argument("--max-output-length", type=int, help="tokens a page may take")
     read.add_argument("--json", action="store_true", help="print one JSON object a page")
-    read.set_defaults(run=read)
+    read.set_defaults(run=read_command.read)
 
     pull = commands.add_parser("pull", parents=[model], help="fetch a model into the cache")
     pull.add_argument("model", metavar="MODEL", help="hub id or s3:// prefix")
-    pull.set_defaults(run=pull)
+    pull.set_defaults(run=models_command.pull)
     add_serve(commands, model)
     add_servers(commands)
     add_preflight(commands, model)
