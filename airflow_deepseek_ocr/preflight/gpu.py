@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, MissingExtraError
-from airflow_deepseek_ocr.hardware.gpu import Gpu, driver_and_gpus
+from airflow_deepseek_ocr.hardware.gpu import VISIBLE_VARIABLE, driver_and_gpus, visible_gpus
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
@@ -59,7 +59,7 @@ def gpus(settings: Settings) -> Iterator[Check]:
         yield Check("gpu", Level.FAILURE, f"{error} Install it, or set the device to cpu.")
         return
     number = settings.device.partition(":")[2]
-    visible = _visible(gpus, os.environ.get("CUDA_VISIBLE_DEVICES"))
+    visible = visible_gpus(gpus, os.environ.get(VISIBLE_VARIABLE))
     if not visible or int(number or 0) >= len(visible):
         yield Check(
             "gpu",
@@ -76,13 +76,3 @@ def gpus(settings: Settings) -> Iterator[Check]:
     )
     free = psutil.virtual_memory().available if gpu.free_bytes is None else gpu.free_bytes
     yield memory_check(settings, free, "GPU memory", float32=settings.dtype == "float32")
-
-
-def _visible(gpus: list[Gpu], variable: str | None) -> list[Gpu]:
-    """The GPUs as CUDA numbers them for this process, where the variable holds plain numbers."""
-    if variable is None:
-        return gpus
-    numbers = [each.strip() for each in variable.split(",")]
-    if not all(each.isdigit() for each in numbers):
-        return gpus if variable.strip() not in ("", "-1") else []
-    return [gpus[int(each)] for each in numbers if int(each) < len(gpus)]
