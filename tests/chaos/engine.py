@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 
-from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, Stoppable
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, stop_of
 from airflow_deepseek_ocr.ocr.engine_protocol import (
     Engine,
     FinishReason,
@@ -58,7 +58,9 @@ class ScriptedEngine:
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
     ) -> Generator[PageOutput, None, None]:
         order, in_hand = random.Random(os.getpid()), []
-        with Prefetcher(requests, lambda request: request, AHEAD) as ahead:
+        with Prefetcher(
+            requests, lambda request: request, bound=AHEAD, stop=stop_of(requests)
+        ) as ahead:
             while True:
                 while len(in_hand) < self._at_once and not ahead.over:
                     request = ahead.take(wait=not in_hand)
@@ -88,8 +90,8 @@ class _HandedOut:
             yield request
 
     def stop(self) -> None:
-        if isinstance(self._requests, Stoppable):
-            self._requests.stop()
+        if stop := stop_of(self._requests):
+            stop()
 
 
 class WatchedEngine:

@@ -13,8 +13,8 @@ from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type
 
-from airflow_deepseek_ocr.concurrency.event_loop_thread import Background
-from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
+from airflow_deepseek_ocr.concurrency.event_loop_thread import EventLoopThread
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, stop_of
 from airflow_deepseek_ocr.engines.http.page_exchange import (
     EncodedPage,
     Images,
@@ -147,14 +147,15 @@ class HttpEngine:
         finished, looked = 0, time.monotonic()
         told = looked
         with (
-            Background() as background,
+            EventLoopThread() as background,
             self._session(background, endpoint, bound) as session,
             Prefetcher(
                 requests,
                 lambda each: encode(each, self._capabilities_now(), session.endpoint),
-                min(bound, _ENCODED),
-                min(_MOST_ENCODING, usable_cores()),
+                bound=min(bound, _ENCODED),
+                workers=min(_MOST_ENCODING, usable_cores()),
                 on_ready=lambda: events.put(None),
+                stop=stop_of(requests),
             ) as pages,
             _cancelled_at_the_end(in_flight),
         ):
@@ -212,7 +213,7 @@ class HttpEngine:
 
     @contextmanager
     def _session(
-        self, background: Background, endpoint: Endpoint, connections: int
+        self, background: EventLoopThread, endpoint: Endpoint, connections: int
     ) -> Iterator[Session]:
         session = Session(
             endpoint,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from airflow_deepseek_ocr.concurrency.event_loop_thread import in_thread
+from airflow_deepseek_ocr.concurrency.event_loop_thread import run_in_daemon_thread
 from airflow_deepseek_ocr.engines.http.image_encoding import data_url
 from airflow_deepseek_ocr.engines.http.page_file_writer import PageTooLargeError, page_file
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
@@ -113,7 +113,9 @@ class Images:
                     yield SentImage(file, lambda: None)
                     return
             if url is None:
-                url = await in_thread(lambda: _data_url(page.request, capabilities, endpoint))
+                url = await run_in_daemon_thread(
+                    lambda: _data_url(page.request, capabilities, endpoint)
+                )
             yield SentImage(url, on_sent)
 
     async def _file(

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_deepseek_ocr.concurrency.event_loop_thread import in_thread
+from airflow_deepseek_ocr.concurrency.event_loop_thread import run_in_daemon_thread
 from airflow_deepseek_ocr.engines.http.page_images import saved, without_colour
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ async def page_file(
     path, given_up = directory / secrets.token_hex(NAME_BYTES), threading.Event()
     watch: asyncio.Task[None] | None = None
     try:
-        await in_thread(lambda: _write(image, path, limit, given_up))
+        await run_in_daemon_thread(lambda: _write(image, path, limit, given_up))
         watch = asyncio.create_task(_tell_when_gone(path, on_taken))
         yield path.name
     finally:

@@ -11,7 +11,7 @@ import httpx
 from tenacity import RetryCallState
 from tenacity.wait import wait_random_exponential
 
-from airflow_deepseek_ocr.concurrency.event_loop_thread import in_thread
+from airflow_deepseek_ocr.concurrency.event_loop_thread import run_in_daemon_thread
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.exceptions import UnavailableError
 
@@ -154,7 +154,7 @@ class Session:
         """
         async with self._renewing:
             if self.endpoint == failed:
-                endpoint = await in_thread(self._found)
+                endpoint = await run_in_daemon_thread(self._found)
                 if endpoint is not None and endpoint != failed:
                     self._use(endpoint)
         return self.endpoint != failed

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, stop_of
 from airflow_deepseek_ocr.engines.in_process.block_pool import count_blocks
 from airflow_deepseek_ocr.engines.in_process.capacity import Capacity, capacity
 from airflow_deepseek_ocr.engines.in_process.compilation import (
@@ -130,7 +130,11 @@ class InProcessEngine:
         before, anew = self.clock.seconds(), self.begun_anew
         workers = min(_MOST_PREPARING, os.cpu_count() or 1) if self._on_gpu else 1
         with Prefetcher(
-            requests, self._prepare, bound=2 * kept.vision_pages, workers=workers
+            requests,
+            self._prepare,
+            bound=2 * kept.vision_pages,
+            workers=workers,
+            stop=stop_of(requests),
         ) as pages:
             try:
                 yield from batch.read(pages, progress)

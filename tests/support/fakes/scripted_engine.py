@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.pdfgen.canvas import Canvas
 
-from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, stop_of
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.text_layer import LayerLine, TextLayer
@@ -61,7 +61,9 @@ class ScriptedEngine:
         progress: Callable[[Progress], None] | None = None,
     ) -> Generator[PageOutput, None, None]:
         in_flight: list[PageRequest] = []
-        with Prefetcher(requests, lambda each: each, self._bound) as drawn:
+        with Prefetcher(
+            requests, lambda each: each, bound=self._bound, stop=stop_of(requests)
+        ) as drawn:
             while True:
                 while len(in_flight) < self._bound:
                     request = drawn.take(wait=not in_flight)

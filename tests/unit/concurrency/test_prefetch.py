@@ -1,15 +1,14 @@
-"""The iterator that runs ahead in a thread."""
+"""Items are fetched and processed in threads, ahead of the consumer."""
 
 from __future__ import annotations
 
 import queue
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 
-from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
+from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, Stoppable, stop_of
 
 
 def drain(ahead: Prefetcher[int, int]) -> list[int]:
@@ -33,31 +32,34 @@ def test_results_come_in_order_worked_on_in_another_thread() -> None:
     assert threads.isdisjoint({threading.get_ident()})
 
 
-def test_it_never_runs_further_ahead_than_its_bound() -> None:
-    drawn = 0
+def test_it_fetches_no_more_than_its_bound() -> None:
+    fetched = 0
+    fifth, sixth = threading.Event(), threading.Event()
 
     def source() -> Iterator[int]:
-        nonlocal drawn
+        nonlocal fetched
         for number in range(1000):
-            drawn += 1
+            fetched += 1
+            (fifth if fetched == 5 else sixth if fetched == 6 else threading.Event()).set()
             yield number
 
     with Prefetcher(source(), lambda number: number, bound=4) as ahead:
-        deadline = time.monotonic() + 5
-        while drawn < 5 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.1)
-        assert drawn == 5  # four waiting, one in its hands
+        assert fifth.wait(10)
+        assert not sixth.wait(0.3)  # four wait in the queue, the fifth waits for room
         assert ahead.take(wait=True) == 0
+        assert sixth.wait(10)
 
 
 def test_several_work_at_once_and_results_stay_in_order() -> None:
-    barrier = threading.Barrier(3, timeout=10)
+    barrier, later = threading.Barrier(3, timeout=10), threading.Event()
 
     def work(number: int) -> int:
         if number < 3:
             barrier.wait()  # passes only if all three are worked on at once
-            time.sleep(0.05 * (2 - number))
+        if number == 0:
+            assert later.wait(10)
+        elif number == 2:
+            later.set()
         return number * 10
 
     with Prefetcher(range(9), work, bound=4, workers=3) as ahead:
@@ -72,8 +74,7 @@ def test_work_that_is_not_finished_is_not_waited_for() -> None:
         return number
 
     with Prefetcher(range(2), work, bound=2) as ahead:
-        deadline = time.monotonic() + 0.2
-        while time.monotonic() < deadline:
+        for _ in range(100):
             assert ahead.take(wait=False) is None
         gate.set()
         assert drain(ahead) == [0, 1]
@@ -129,26 +130,51 @@ def test_leaving_early_stops_the_thread() -> None:
     numbers = source()
     with Prefetcher(numbers, lambda number: number, bound=2) as ahead:
         ahead.take(wait=True)
-        thread = ahead._thread
-    assert not thread.is_alive()
-    numbers.close()  # type: ignore[attr-defined]  # would raise while the thread runs the generator
+    numbers.close()  # type: ignore[attr-defined]  # raises while another thread runs the generator
     assert ended.is_set()
 
 
-def test_it_tells_when_there_is_something_to_take() -> None:
-    told: queue.SimpleQueue[None] = queue.SimpleQueue()
+class Endless:
+    """Waits for items that never come, until it is stopped."""
+
+    def __init__(self) -> None:
+        self._stopped = threading.Event()
+
+    def __iter__(self) -> Iterator[int]:
+        assert self._stopped.wait(10)
+        yield from ()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+def test_leaving_stops_a_source_that_waits() -> None:
+    source = Endless()
+    with Prefetcher(source, lambda number: number, bound=1, stop=stop_of(source)) as ahead:
+        assert ahead.take(wait=False) is None
+
+
+def test_stop_is_found_only_where_there_is_one() -> None:
+    source = Endless()
+    assert isinstance(source, Stoppable)
+    assert stop_of(source) == source.stop
+    assert stop_of(iter([1])) is None
+
+
+def test_the_consumer_is_notified_when_there_is_something_to_take() -> None:
+    notified: queue.SimpleQueue[None] = queue.SimpleQueue()
     gates = [threading.Event() for _ in range(3)]
 
     def work(number: int) -> int:
         assert gates[number].wait(10)
         return number
 
-    with Prefetcher(range(3), work, bound=3, on_ready=lambda: told.put(None)) as ahead:
+    with Prefetcher(range(3), work, bound=3, on_ready=lambda: notified.put(None)) as ahead:
         for number, gate in enumerate(gates):
             assert ahead.take(wait=False) is None
             gate.set()
             while (taken := ahead.take(wait=False)) is None:
-                told.get(timeout=10)  # once too often is no harm
+                notified.get(timeout=10)  # one notification too many does no harm
             assert taken == number
         while ahead.take(wait=False) is None and not ahead.over:
-            told.get(timeout=10)
+            notified.get(timeout=10)
