@@ -104,6 +104,7 @@ class ErrorCode(StrEnum):
     # Settings and arguments
     CONNECTION = "connection"
     DISCOVERY_OPTIONS = "discovery_options"
+    DOCUMENT_REFERENCE = "document_reference"
     DPI = "dpi"
     LIMITS = "limits"
     MAX_FAILED_PAGES = "max_failed_pages"

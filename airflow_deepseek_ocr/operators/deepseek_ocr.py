@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
 from airflow_deepseek_ocr.airflow_support.results_database import DEFAULT_DB_CONN_ID, open_store
 from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
+from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI, Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
@@ -234,7 +235,7 @@ class DeepSeekOCROperator(BaseOperator):
             return list(Listing(bucket, prefix).documents(self._s3_client()))
         try:
             return [DocumentRef.of(document) for document in _flatten(self.documents)]
-        except (TypeError, ValueError) as error:
+        except (ConfigurationError, TypeError) as error:
             raise AirflowFailException(str(error)) from error
 
     def _sources(self, limits: Limits) -> Sources:

@@ -8,8 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, local_disk
+from airflow_deepseek_ocr.exceptions import (
+    DocumentError,
+    ErrorCode,
+    OverwrittenError,
+    local_disk,
+)
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+
+#: Bytes that are copied at once.
+COPY_CHUNK_BYTES = 1 << 20
 
 #: Whether a version is to be read; asked as soon as the version is known.
 Wanted = Callable[[DocumentRef], bool]
@@ -63,6 +71,13 @@ class Sources:
                 )
             self._made[scheme] = factory()
         return self._made[scheme].fetch(ref, target, wanted)
+
+
+def overwritten(uri: str) -> OverwrittenError:
+    """Return the error for a document whose requested version was replaced by a newer one."""
+    return OverwrittenError(
+        f"{uri} was overwritten before this version was read. The new version is found as another document."
+    )
 
 
 def write_copy(uri: str, chunks: Iterable[bytes], target: Path, *, lasting: bool = False) -> None:

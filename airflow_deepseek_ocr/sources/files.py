@@ -14,9 +14,7 @@ from urllib.parse import unquote, urlsplit
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.sources.base import Wanted, write_copy
-
-_COPY_CHUNK = 1 << 20
+from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, overwritten, write_copy
 
 
 class FileSource:
@@ -50,11 +48,7 @@ class FileSource:
                 f"{ref.uri}: this user may not read it; change its permissions.",
             ) from None
         if ref.version and found.version != ref.version:
-            raise DocumentError(
-                ErrorCode.OVERWRITTEN,
-                f"{ref.uri} was overwritten before this version was read; its new version is a document "
-                "of its own.",
-            )
+            raise overwritten(ref.uri)
         return found if ref.version or wanted(found) else None
 
     def _open(self, uri: str) -> AbstractContextManager[BinaryIO]:
@@ -97,7 +91,7 @@ def copy_hashed(source: BinaryIO, target: Path, ref: DocumentRef, limits: Limits
 
     def chunks() -> Iterator[bytes]:
         nonlocal size
-        while chunk := source.read(_COPY_CHUNK):
+        while chunk := source.read(COPY_CHUNK_BYTES):
             size += len(chunk)
             limits.check_bytes(size)  # while copying: not every store tells the size beforehand
             digest.update(chunk)

@@ -20,9 +20,7 @@ from airflow_deepseek_ocr.exceptions import (
 )
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.sources.base import Wanted, write_copy
-
-_COPY_CHUNK = 1 << 20
+from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, overwritten, write_copy
 
 #: Endings of the files that can be read; a sensor looks at no others unless told to.
 DEFAULT_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif")
@@ -144,7 +142,7 @@ class S3Source:
                 if not ref.version and not wanted(found):
                     return None
                 self._limits.check_bytes(response["ContentLength"])
-                write_copy(ref.uri, body.iter_chunks(_COPY_CHUNK), target)
+                write_copy(ref.uri, body.iter_chunks(COPY_CHUNK_BYTES), target)
         return found
 
 
@@ -184,10 +182,7 @@ def _s3_error(uri: str, error: Any) -> DeepSeekOCRError:
             f"{uri}: there is no bucket {bucket}; check its name and the AWS connection.",
         )
     if code == "PreconditionFailed" or status == 412:
-        return DocumentError(
-            ErrorCode.OVERWRITTEN,
-            f"{uri} was overwritten before this version was read; its new version is a document of its own.",
-        )
+        return overwritten(uri)
     if code in ("NoSuchKey", "NoSuchVersion") or status == 404:
         return DocumentError(
             ErrorCode.MISSING_KEY,

@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError, local_disk
 from airflow_deepseek_ocr.model.weights.files import PATTERNS
-from airflow_deepseek_ocr.sources.base import write_copy
+from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, write_copy
 from airflow_deepseek_ocr.sources.s3 import clear_s3_errors, split_uri
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 _MANIFEST = "mirror.json"
 #: Longest wait for another process on this host that is fetching the same model.
 _LOCK_TIMEOUT_S = 3600
-_CHUNK = 1 << 20
 
 
 def mirror_directory(uri: str, revision: str, cache_dir: Path) -> Path:
@@ -109,7 +108,7 @@ def _fetch_file(client: Any, bucket: str, entry: dict[str, Any], target: Path) -
     checksum = _MultipartMd5(head["ContentLength"] if "-" in entry["ETag"] else None)
 
     def chunks() -> Iterator[bytes]:
-        for chunk in response["Body"].iter_chunks(_CHUNK):
+        for chunk in response["Body"].iter_chunks(COPY_CHUNK_BYTES):
             checksum.update(chunk)
             yield chunk
 

@@ -1,24 +1,26 @@
-"""Which version of which document."""
+"""The reference to one version of a document."""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 
 
 @dataclass(frozen=True)
 class DocumentRef:
     """A document, and which version of it.
 
-    :param uri: where it is, such as ``s3://bucket/key`` or ``file:///data/letter.pdf``.
-    :param version: what tells its versions apart: an S3 version id, else the ETag, else a hash of
-        its content. Empty while it is unknown; reading fills it in.
+    :param uri: its address, such as ``s3://bucket/key`` or ``file:///data/letter.pdf``.
+    :param version: tells its versions apart: the S3 version id, else the ETag, else a hash of its content.
+        Empty while it is unknown; a source fills it in.
     :param version_id: the S3 version id, if the bucket keeps versions.
     :param etag: the ETag without quotes, if there is one.
     :param size: bytes, if known.
-    :param last_modified: when this version was stored, if known, with time zone.
+    :param last_modified: when this version was stored, with time zone, if known.
     """
 
     uri: str
@@ -29,7 +31,7 @@ class DocumentRef:
     last_modified: datetime | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON types, for an XCom or an event's payload."""
+        """Return plain JSON types, for an XCom or the payload of an event."""
         values = asdict(self)
         if self.last_modified is not None:
             values["last_modified"] = self.last_modified.isoformat()
@@ -37,9 +39,9 @@ class DocumentRef:
 
     @classmethod
     def of(cls, value: DocumentRef | dict[str, Any] | str) -> DocumentRef:
-        """A reference from :meth:`as_dict`'s form, or from a URI alone.
+        """Return the reference that a URI, or a dictionary of :meth:`as_dict`, stands for.
 
-        :raises ValueError: if it is neither.
+        :raises ConfigurationError: ``document_reference`` if it is neither, or a date in it is no ISO date.
         """
         if isinstance(value, DocumentRef):
             return value
@@ -48,17 +50,16 @@ class DocumentRef:
         if isinstance(value, dict) and isinstance(value.get("uri"), str):
             known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
             if isinstance(known.get("last_modified"), str):
-                known["last_modified"] = datetime.fromisoformat(known["last_modified"])
+                known["last_modified"] = _date(known["last_modified"])
             return cls(**known)
-        raise ValueError(f"Not a document: {value!r}. Give a URI such as s3://bucket/key.")
+        raise ConfigurationError(
+            ErrorCode.DOCUMENT_REFERENCE,
+            f"{value!r} is no document. Give a URI such as s3://bucket/key, or a dictionary with a uri.",
+        )
 
     def unversioned(self) -> DocumentRef:
-        """The document as it is now, whatever its version."""
+        """Return the document in its current version."""
         return DocumentRef(self.uri)
-
-    def at(self, version: str) -> DocumentRef:
-        """The same document at another version."""
-        return replace(self, version=version)
 
     @property
     def version_key(self) -> str:
@@ -70,3 +71,13 @@ def digest(*parts: str) -> str:
     """Return the SHA-256 of the parts as 64 hexadecimal digits."""
     # Lone surrogates occur in file names that are not UTF-8.
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _date(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ConfigurationError(
+            ErrorCode.DOCUMENT_REFERENCE,
+            f"last_modified {text!r} is no date such as 2026-01-02T03:04:05+00:00.",
+        ) from error

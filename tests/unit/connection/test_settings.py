@@ -126,7 +126,7 @@ def test_the_recipe_is_what_changes_the_text() -> None:
         document_key(ref, settings.config(text_layer="first")),
         document_key(ref, settings.config(min_score=0)),
     }
-    keys |= {document_key(ref.at("w"), settings.config())}
+    keys |= {document_key(replace(ref, version="w"), settings.config())}
     assert len(keys - {key}) == 12
     assert document_key(ref, settings.config(prompt="markdown", pages=" ")) == key
 
@@ -152,5 +152,6 @@ def test_references_survive_an_xcom() -> None:
     given |= {"version_id": None, "last_modified": "2026-01-02T03:04:05+00:00"}
     assert DocumentRef.of(given).as_dict() == given
     for wrong in ("no uri", 7, {"key": "x"}):
-        with pytest.raises(ValueError, match="s3://bucket/key"):
+        with pytest.raises(ConfigurationError, match="s3://bucket/key") as caught:
             DocumentRef.of(wrong)  # type: ignore[arg-type]
+        assert caught.value.code == "document_reference"
