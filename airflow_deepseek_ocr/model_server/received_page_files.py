@@ -16,7 +16,8 @@ from pathlib import Path
 
 from airflow_deepseek_ocr.engines.http.page_file_writer import PageTooLargeError
 from airflow_deepseek_ocr.engines.protocol.page_files import NAME_BYTES
-from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError, is_full, local_disk
+from airflow_deepseek_ocr.engines.protocol.private_directory import make_private_directory
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -46,26 +47,13 @@ class PageFiles:
         :raises UnavailableError: ``server_address`` if it cannot be made, or is not of this user alone;
             ``local_disk``.
         """
-        try:
-            self._directory.mkdir(mode=0o700, exist_ok=True)
-            status = self._directory.lstat()
-        except OSError as error:
-            if is_full(error):
-                raise local_disk(f"{self._directory} cannot be made", error) from error
-            raise UnavailableError(
+        make_private_directory(
+            self._directory,
+            lambda reason: UnavailableError(
                 ErrorCode.SERVER_ADDRESS,
-                f"{self._directory} cannot be made: {error.strerror or error}.",
-            ) from error
-        if (
-            not stat.S_ISDIR(status.st_mode)
-            or status.st_uid != os.geteuid()
-            or stat.S_IMODE(status.st_mode) & 0o077
-        ):
-            raise UnavailableError(
-                ErrorCode.SERVER_ADDRESS,
-                f"{self._directory}, where pages are handed over, must belong to this process's user and "
-                "be closed to others (chmod 700). Remove it, or choose another --socket.",
-            )
+                f"The directory for pages cannot be used: {reason} Remove it, or choose another --socket.",
+            ),
+        )
         self._open = True
         self._remove(math.inf)
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -17,6 +16,7 @@ import psutil
 
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.engines.protocol.page_files import remove_page_directory
+from airflow_deepseek_ocr.engines.protocol.private_directory import make_private_directory
 from airflow_deepseek_ocr.engines.supervisor.api_key import read_api_key
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
@@ -24,8 +24,6 @@ from airflow_deepseek_ocr.exceptions import (
     ErrorCode,
     UnavailableError,
     error_code,
-    is_full,
-    local_disk,
 )
 from airflow_deepseek_ocr.temporary_directory import temporary_directory
 
@@ -51,26 +49,14 @@ def servers_directory() -> Path:
     name = f"airflow-deepseek-ocr-{os.geteuid()}"
     # Servers run in another directory than the tasks that start them.
     directory = Path(os.environ.get(DIRECTORY_VARIABLE) or temporary_directory() / name).absolute()
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = directory.lstat()
-    except OSError as error:
-        if is_full(error):
-            raise local_disk(f"{directory} cannot be made", error) from error
-        raise ConfigurationError(
+    make_private_directory(
+        directory,
+        lambda reason: ConfigurationError(
             ErrorCode.SERVERS_DIRECTORY,
-            f"{directory} cannot be made: {error.strerror}. Set {DIRECTORY_VARIABLE}.",
-        ) from error
-    if (
-        not stat.S_ISDIR(status.st_mode)
-        or status.st_uid != os.geteuid()
-        or stat.S_IMODE(status.st_mode) & 0o077
-    ):
-        raise ConfigurationError(
-            ErrorCode.SERVERS_DIRECTORY,
-            f"{directory} must be a directory of this process's user that nobody else may enter (chmod 700); "
-            f"remove it, or set {DIRECTORY_VARIABLE} to another.",
-        )
+            f"{reason} Remove it, or set {DIRECTORY_VARIABLE} to another directory.",
+        ),
+        parents=True,
+    )
     return directory
 
 

@@ -159,7 +159,7 @@ def test_a_directory_that_is_not_the_users_alone_is_refused(
     make(directory)
     (directory / NAME).touch()
     files = PageFiles(directory, 1000)
-    with pytest.raises(UnavailableError, match="nobody else may enter") as caught:
+    with pytest.raises(UnavailableError, match="closed to others") as caught:
         files.open()
     assert caught.value.code == "server_address"
     assert files.take(f"{files.url}/{NAME}") is None
@@ -170,7 +170,7 @@ def test_a_directory_that_is_not_the_users_alone_is_refused(
 def test_a_directory_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     for path in (tmp_path / "file", tmp_path / "nowhere" / "s.pages"):
-        with pytest.raises(UnavailableError, match="cannot be made") as caught:
+        with pytest.raises(UnavailableError, match="cannot be created") as caught:
             PageFiles(path, 1000).open()
         assert caught.value.code == "server_address"
 
