@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from typing import Any
 
-from tests.support.house import prose, rules
+from tests.support.house import links, prose, rules
 from tests.support.house.paths import ALLOWANCES, allowances
 
 HEAD = """\
@@ -32,6 +32,10 @@ def main(*, may_add: bool = False) -> None:
             "loose_codes",
         )
     }
+    broken = links.broken_links()
+    lists["broken_links"] = [
+        entry for entry in broken if may_add or entry in before.get("broken_links", ())
+    ]
     counts = Counter(finding.file for finding in prose.findings())
     allowed = before.get("prose", {})
     words = {
