@@ -12,7 +12,7 @@ from tests.support.house.paths import PACKAGE, ROOT, allowances
 
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
 #: Entries such as ``1. `pipeline/pipeline.py:Pipeline.run` claims ...``.
-ENTRIES = re.findall(r"^\d+\. `([a-z_0-9/]+\.py):([A-Za-z_.]+)`", ARCHITECTURE, re.MULTILINE)
+ENTRIES = re.findall(r"^\d+\. `([a-z_0-9/]+\.py):([A-Za-z_0-9.]+)`", ARCHITECTURE, re.MULTILINE)
 
 
 def test_every_relative_link_resolves() -> None:
