@@ -241,7 +241,9 @@ def texts(bench: Bench) -> None:
             compiled=compiled,
         )
         asked = [
-            PageRequest(number, page.crop((60, 60, 700, 500)), "free", "small")
+            PageRequest(
+                key=number, image=page.crop((60, 60, 700, 500)), prompt="free", resolution="small"
+            )
             for number, page in enumerate(draw_pages(count, words=5))
         ]
         single = {each.key: next(iter(engine.read([each]))).text for each in asked}

@@ -79,7 +79,11 @@ def requests(
     pages = draw_pages(min(count, 16), scanned=scanned)
     for number in range(count):
         yield PageRequest(
-            number, pages[number % len(pages)], "markdown", mode, max_output_length=texts[number]
+            key=number,
+            image=pages[number % len(pages)],
+            prompt="markdown",
+            resolution=mode,
+            max_output_length=texts[number],
         )
 
 

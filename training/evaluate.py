@@ -168,7 +168,9 @@ def _measure(
 ) -> Figures:
     resolution = get_resolution(each.mode)
     requests = (
-        PageRequest(number, page.image.convert("RGB"), prompt, each.mode)
+        PageRequest(
+            key=number, image=page.image.convert("RGB"), prompt=prompt, resolution=each.mode
+        )
         for number, (page, prompt) in enumerate(pages)
     )
     pages_read: list[ReadPage] = []

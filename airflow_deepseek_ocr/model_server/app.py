@@ -112,13 +112,13 @@ def _require_ready(service: Service) -> Capabilities:
 async def _read(service: Service, page: ParsedPage, place: Place) -> PageOutput:
     def request(key: int, cancelled: Callable[[], bool]) -> PageRequest:
         return PageRequest(
-            key,
-            page.image,
-            page.prompt,
-            page.resolution,
-            page.max_tokens,
-            cancelled,
-            page.no_repeat_ngram,
+            key=key,
+            image=page.image,
+            prompt=page.prompt,
+            resolution=page.resolution,
+            max_output_length=page.max_tokens,
+            cancelled=cancelled,
+            no_repeat_ngram=page.no_repeat_ngram,
         )
 
     return await service.pages.read(request, place.caller, place.tokens)

@@ -204,5 +204,5 @@ class Pages:
 
 def _unread(key: Hashable) -> PageOutput:
     return PageOutput(
-        key, error=UnavailableError(ErrorCode.SERVER_BROKEN, "The server's engine ended.")
+        key=key, error=UnavailableError(ErrorCode.SERVER_BROKEN, "The server's engine ended.")
     )

@@ -18,7 +18,7 @@ def _never() -> bool:
     return False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PageRequest:
     """A page to be read.
 
@@ -48,7 +48,7 @@ class FinishReason(StrEnum):
     LENGTH = "length"  #: it reached the maximum output length
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PageOutput:
     """What the model wrote for a page.
 

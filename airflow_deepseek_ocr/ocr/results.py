@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+#: Label of a region for which the model wrote none.
+PLAIN_LABEL = "text"
+#: Labels of regions that are pictures.
+PICTURE_LABELS = frozenset({"image", "figure"})
 #: Largest coordinate of a normalised box (section 3.5 of the DeepSeek-OCR paper: 1000 bins).
 MAX_COORDINATE = 999
 
@@ -52,7 +56,7 @@ class Region:
     boxes: tuple[Box, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Attempt:
     """One of the readings of a page.
 
@@ -76,7 +80,7 @@ class Attempt:
     error_code: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PageResult:
     """One page, read or not.
 

@@ -23,7 +23,12 @@ with DAG("first_page", schedule=None, start_date=datetime(2026, 1, 1)):
         hook = DeepSeekOCRHook()
         settings = hook.settings
         started = time.monotonic()
-        request = PageRequest(1, image, os.environ["FIRST_PAGE_PROMPT"], settings.resolution)
+        request = PageRequest(
+            key=1,
+            image=image,
+            prompt=os.environ["FIRST_PAGE_PROMPT"],
+            resolution=settings.resolution,
+        )
         reading = next(hook.get_conn().read([request]))
         if reading.error is not None:
             raise reading.error

@@ -73,7 +73,14 @@ class ScriptedEngine:
                     return
                 time.sleep(self._seconds)
                 request, page = in_hand.pop(order.randrange(len(in_hand)))
-                yield PageOutput(request.key, page.text(), FinishReason.STOP, 73, 60, 0.1)
+                yield PageOutput(
+                    key=request.key,
+                    text=page.text(),
+                    finish_reason=FinishReason.STOP,
+                    vision_tokens=73,
+                    text_tokens=60,
+                    seconds=0.1,
+                )
 
     def close(self) -> None: ...
 

@@ -20,7 +20,7 @@ import numpy as np
 from hypothesis import strategies as st
 from PIL import Image
 
-from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer, compare
+from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason
 from airflow_deepseek_ocr.ocr.exports.overlay import draw_regions
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
@@ -31,6 +31,11 @@ from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.edge_density import MAP_SIZE, EdgeDensity
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import verdict
+from airflow_deepseek_ocr.ocr.quality.text_layer_checks import (
+    find_fault,
+    measure_agreement,
+    page_scripts,
+)
 from airflow_deepseek_ocr.ocr.recognition.slicing import Strip, join
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 from tests.corpus.model_outputs.measure import load
@@ -39,7 +44,9 @@ from tests.corpus.model_outputs.measure import load
 SMALL, SLOWEST_S = 150, 2.0
 #: What boxes are drawn on, and for how many regions, since it takes longer than all the rest.
 _UPPER_HALF = EdgeDensity(
-    90_000, 99_000, np.repeat([[20], [0]], MAP_SIZE // 2, 0).repeat(MAP_SIZE, 1)
+    text_edges=90_000,
+    edges=99_000,
+    edge_map=np.repeat([[20], [0]], MAP_SIZE // 2, 0).repeat(MAP_SIZE, 1),
 )
 _PAPER, _MOST_DRAWN = Image.new("RGB", (640, 480)), 20
 
@@ -71,7 +78,10 @@ def readings() -> st.SearchStrategy[dict[str, Any]]:
             "vision_tokens": st.integers(0, 1300),
             "text_tokens": st.integers(0, 9000),
             "edge_density": st.one_of(
-                st.none(), st.builds(EdgeDensity, st.integers(0, 10**6), st.integers(0, 10**7))
+                st.none(),
+                st.builds(
+                    EdgeDensity, text_edges=st.integers(0, 10**6), edges=st.integers(0, 10**7)
+                ),
             ),
             "layer": st.one_of(st.none(), _texts),
         }
@@ -90,14 +100,14 @@ def check(reading: dict[str, Any]) -> frozenset[Flag]:
     regions = parse(text, text_in_ref=in_ref, width=640, height=480)
     markdown = to_markdown(regions, text_in_ref=in_ref)
     layer = None if layer_text is None else TextLayer(layer_text)
-    agreement = compare(layer.text, markdown) if layer else None
+    agreement = measure_agreement(layer.text, markdown) if layer else None
     if layer is not None and agreement is not None:
-        layer.fault(100)
+        find_fault(layer, 100)
         for share in vars(agreement).values():
             assert share >= 0
         assert agreement.ordered <= agreement.unordered + 1e-9 <= 1 + 2e-9
     evidence = {key: value for key, value in reading.items() if key != "layer"}
-    scripts = layer.scripts if layer else None
+    scripts = page_scripts(layer) if layer else None
     found = check_quality(
         QualityInput(**evidence, agreement=agreement, scripts=scripts, regions=regions)
     )
@@ -115,7 +125,14 @@ def check(reading: dict[str, Any]) -> frozenset[Flag]:
     assert len(parse(join([text, text], halves), text_in_ref=in_ref, width=9, height=9)) >= len(
         regions
     )
-    page = PageResult(1, PageStatus.OK, "base", text=text, markdown=markdown, regions=regions)
+    page = PageResult(
+        number=1,
+        status=PageStatus.OK,
+        resolution="base",
+        text=text,
+        markdown=markdown,
+        regions=regions,
+    )
     json.dumps(page_to_dict("a", page))
     draw_regions(_PAPER, regions[:_MOST_DRAWN])
     assert time.monotonic() - started < SLOWEST_S + len(text) / 10_000
@@ -142,7 +159,13 @@ def _random_reading(rng: random.Random, recorded: list[dict[str, Any]]) -> dict[
         "vision_tokens": rng.choice((0, 73, 111, 273)),
         "text_tokens": rng.randint(0, 9000),
         "edge_density": rng.choice(
-            (None, EdgeDensity(0, 0), EdgeDensity(0, 900), EdgeDensity(90_000, 99_000), _UPPER_HALF)
+            (
+                None,
+                EdgeDensity(text_edges=0, edges=0),
+                EdgeDensity(text_edges=0, edges=900),
+                EdgeDensity(text_edges=90_000, edges=99_000),
+                _UPPER_HALF,
+            )
         ),
         "layer": rng.choice((None, None, rng.choice(recorded)["text"][:300], "".join(parts[:3]))),
     }

@@ -185,11 +185,11 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
     pages = [
         PreparedPage(
             PageRequest(
-                name,
+                key=name,
                 # Its pixels are prepared already.
-                Image.new("RGB", (1, 1)),
-                "free",
-                cases[name].recorded["resolution"],
+                image=Image.new("RGB", (1, 1)),
+                prompt="free",
+                resolution=cases[name].recorded["resolution"],
                 max_output_length=lengths[name],
             ),
             cases[name].views,

@@ -43,7 +43,15 @@ def requests(count: int) -> list[PageRequest]:
             ImageDraw.Draw(page).text((40, 60 + 70 * row), text, fill="black", font_size=32)
         mode = ("small", "tiny", "gundam", "base")[number % 4]
         no_repeat_ngram = NoRepeatNgram(12, 128) if number % 5 == 0 else None
-        made.append(PageRequest(number, page, "free", mode, no_repeat_ngram=no_repeat_ngram))
+        made.append(
+            PageRequest(
+                key=number,
+                image=page,
+                prompt="free",
+                resolution=mode,
+                no_repeat_ngram=no_repeat_ngram,
+            )
+        )
     return made
 
 

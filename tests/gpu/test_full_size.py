@@ -51,7 +51,8 @@ def test_loads_in_bfloat16_at_its_published_size(engine: InProcessEngine) -> Non
 def test_reads_pages_in_every_mode(engine: InProcessEngine, resolution: str) -> None:
     pages = [page(1240, 1754, "A4"), page(600, 500, "small"), page(2000, 1000, "wide")]
     requests = [
-        PageRequest(number, image, "markdown", resolution) for number, image in enumerate(pages)
+        PageRequest(key=number, image=image, prompt="markdown", resolution=resolution)
+        for number, image in enumerate(pages)
     ]
     readings = {reading.key: reading for reading in engine.read(requests)}
     assert sorted(readings) == [0, 1, 2]

@@ -250,7 +250,7 @@ class HttpEngine:
         except UnreachableError as error:
             raise error.error from None
         except TryAgainError as error:
-            return PageOutput(page.request.key, error=error.error)
+            return PageOutput(key=page.request.key, error=error.error)
         raise AssertionError("tenacity ends with an answer or an error")
 
     async def _try(self, session: Session, page: EncodedPage, *, files: bool) -> PageOutput:
@@ -295,7 +295,7 @@ class HttpEngine:
             raise UnreachableError(unreachable(endpoint, error)) from None
         except httpx.TimeoutException:
             return PageOutput(
-                page.request.key,
+                key=page.request.key,
                 error=UnavailableError(
                     ErrorCode.SERVER_TIMEOUT,
                     f"The server did not read this page in {self._patience.page_s:g} s. Choose a "
@@ -341,7 +341,8 @@ class HttpEngine:
         if status >= 500:
             if response.headers.get("x-should-retry") == "false":
                 return PageOutput(
-                    key, error=UnavailableError(error_code(code, ErrorCode.SERVER_ERROR), message)
+                    key=key,
+                    error=UnavailableError(error_code(code, ErrorCode.SERVER_ERROR), message),
                 )
             if status == httpx.codes.SERVICE_UNAVAILABLE:
                 await session.renew(endpoint)
@@ -355,7 +356,7 @@ class HttpEngine:
             )
         if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return PageOutput(
-                key,
+                key=key,
                 error=DocumentError(
                     ErrorCode.PAGE_TOO_LARGE,
                     "The page is larger than the server takes. Render it with fewer dpi, or raise the "
@@ -367,7 +368,7 @@ class HttpEngine:
         )
         if code == NO_PAGE_FILE:
             raise NoFileError(refused)
-        return PageOutput(key, error=refused)
+        return PageOutput(key=key, error=refused)
 
 
 async def _and_then(parts: Iterable[bytes], call: Callable[[], None]) -> AsyncIterator[bytes]:
@@ -392,4 +393,4 @@ def _result(future: Future[PageOutput], request: PageRequest) -> PageOutput:
         error: DeepSeekOCRError = UnavailableError(
             ErrorCode.CANCELLED, "Nobody waits for this page any more."
         )
-        return PageOutput(request.key, error=error)
+        return PageOutput(key=request.key, error=error)

@@ -220,7 +220,7 @@ def reading_of(
         )
     except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
         return PageOutput(
-            request.key,
+            key=request.key,
             error=UnavailableError(
                 ErrorCode.SERVER_RESPONSE,
                 f"The server's answer is no chat completion ({type(error).__name__}). Is it an "

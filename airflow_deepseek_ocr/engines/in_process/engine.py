@@ -237,11 +237,11 @@ class InProcessEngine:
                 "\n" + prompt_line(request.prompt), add_special_tokens=False
             )
         except Exception as error:
-            return PageOutput(request.key, error=page_error(error))
+            return PageOutput(key=request.key, error=page_error(error))
         image = [self._tokens.image] * views.vision_tokens
         ids = [self._tokens.bos, *image, *line]
         if len(ids) >= self.page_length:
-            return PageOutput(request.key, error=self._too_long(len(ids)))
+            return PageOutput(key=request.key, error=self._too_long(len(ids)))
         # The views are all that is needed of the image, which may be ten times as large.
         request = replace(request, image=_NO_IMAGE)
         return PreparedPage(request, views, ids)

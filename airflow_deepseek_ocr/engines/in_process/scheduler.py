@@ -177,12 +177,12 @@ class Scheduler:
         for queue in (pages.waiting, pages.alone):
             for page in [page for page in queue if page.request.cancelled()]:
                 queue.remove(page)
-                yield PageOutput(page.key, error=_cancelled())
+                yield PageOutput(key=page.key, error=_cancelled())
         for slot, page in list(pages.running.items()):
             if page.request.cancelled():
                 self._slots.leave([slot])
                 del pages.running[slot]
-                yield PageOutput(page.key, error=_cancelled())
+                yield PageOutput(key=page.key, error=_cancelled())
 
     def _enter(self, group: list[PreparedPage]) -> Iterator[PageOutput]:
         started = time.monotonic()
@@ -202,7 +202,7 @@ class Scheduler:
             self._slots.leave(list(taken))
             clear_after(error)
             if len(group) == 1:
-                yield PageOutput(group[0].key, error=page_error(error))
+                yield PageOutput(key=group[0].key, error=page_error(error))
                 return
             half = (len(group) + 1) // 2
             if isinstance(error, torch.OutOfMemoryError):
@@ -285,7 +285,7 @@ class Scheduler:
         self._pages.looks.clear()
         clear_after(error)
         if len(pages) == 1:
-            yield PageOutput(pages[0].key, error=page_error(error))
+            yield PageOutput(key=pages[0].key, error=page_error(error))
         elif isinstance(error, torch.OutOfMemoryError):
             self._usable, self._calm = max(1, len(pages) // 2), 0
             log.warning("Out of memory; for now %d pages at once.", self._usable)

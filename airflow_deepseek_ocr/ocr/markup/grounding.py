@@ -13,10 +13,7 @@ import re
 from collections.abc import Iterator
 
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
-from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Box, Region
-
-#: Label of text that the model gave none.
-PLAIN = "text"
+from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, PLAIN_LABEL, Box, Region
 
 _COORDINATE = r"\s*(-?\d{1,6})\s*"
 _BOX = re.compile(r"\[" + ",".join([_COORDINATE] * 4) + r"\]")
@@ -38,13 +35,13 @@ def parse(text: str, *, text_in_ref: bool, width: int, height: int) -> tuple[Reg
         content = content.strip()
         if reference is None:
             if content:
-                regions.append(Region(PLAIN, content))
+                regions.append(Region(PLAIN_LABEL, content))
         elif text_in_ref:
-            regions.append(Region(PLAIN, reference.strip(), placed))
+            regions.append(Region(PLAIN_LABEL, reference.strip(), placed))
             if content:
-                regions.append(Region(PLAIN, content))
+                regions.append(Region(PLAIN_LABEL, content))
         else:
-            regions.append(Region(reference.strip() or PLAIN, content, placed))
+            regions.append(Region(reference.strip() or PLAIN_LABEL, content, placed))
     return tuple(regions)
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from airflow_deepseek_ocr.ocr.results import Region
+from airflow_deepseek_ocr.ocr.results import PICTURE_LABELS, Region
 
 #: Stands where a figure stood that has no text of its own.
 FIGURE_PLACEHOLDER = "<!-- image -->"
-
-_FIGURE_LABELS = frozenset({"image", "figure"})
 
 
 def to_markdown(regions: Sequence[Region], *, text_in_ref: bool) -> str:
@@ -19,7 +17,7 @@ def to_markdown(regions: Sequence[Region], *, text_in_ref: bool) -> str:
     :param text_in_ref: each region is a line (prompts ``ocr`` and ``locate``), not a block.
     """
     blocks = [
-        region.text or (FIGURE_PLACEHOLDER if region.label in _FIGURE_LABELS else "")
+        region.text or (FIGURE_PLACEHOLDER if region.label in PICTURE_LABELS else "")
         for region in regions
     ]
     return ("\n" if text_in_ref else "\n\n").join(block for block in blocks if block)

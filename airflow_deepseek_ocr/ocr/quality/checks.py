@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from airflow_deepseek_ocr.ocr.documents.text_layer import Agreement
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN, get_prompt
@@ -27,14 +26,16 @@ from airflow_deepseek_ocr.ocr.quality.scripts import (
     is_no_character,
 )
 from airflow_deepseek_ocr.ocr.quality.tables import Tables, find_tables, rows_repeated_at_end
+from airflow_deepseek_ocr.ocr.quality.text_layer_checks import Agreement, check_agreement
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS, Thresholds
-from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Region
+from airflow_deepseek_ocr.ocr.quality.words import count_printed_characters
+from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, PICTURE_LABELS, Region
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class QualityInput:
     """What is judged.
 
@@ -82,7 +83,7 @@ def check_quality(evidence: QualityInput, thresholds: Thresholds = THRESHOLDS) -
         *_of_markup(evidence.text, body, regions, grounded=prompt.grounded),
         *_of_characters(body, evidence.scripts, thresholds),
         *_of_ratio(evidence, thresholds),
-        *_of_agreement(evidence.agreement, thresholds),
+        *check_agreement(evidence.agreement, thresholds),
     }
     return verdict(flags)
 
@@ -197,7 +198,7 @@ def _of_page(
     most = limits.blank_characters if edge_density.edges else 0
     if edge_density.text_edges < limits.blank_strokes and characters > most:
         return {Flag.TEXT_ON_BLANK}
-    pictured = any(region.label in _PICTURES for region in regions)
+    pictured = any(region.label in PICTURE_LABELS for region in regions)
     if (
         edge_density.text_edges >= limits.inked_strokes
         and edge_density.text_edges >= limits.strokes_per_character * characters
@@ -209,10 +210,10 @@ def _of_page(
 
 def _of_places(regions: Sequence[Region], evidence: QualityInput, limits: Thresholds) -> set[Flag]:
     """Whether much of the text is said to stand where there is no print."""
-    places = evidence.edge_density.places if evidence.edge_density else None
+    places = evidence.edge_density.edge_map if evidence.edge_density else None
     if places is None or not get_prompt(evidence.prompt).whole_page:
         return set()
-    boxed = [(region, _letters(region.text)) for region in regions if region.boxes]
+    boxed = [(region, count_printed_characters(region.text)) for region in regions if region.boxes]
     all_letters = sum(letters for _, letters in boxed)
     off = sum(
         letters
@@ -220,14 +221,6 @@ def _of_places(regions: Sequence[Region], evidence: QualityInput, limits: Thresh
         if letters and _edges_in(region, places) < limits.off_print_edges * letters
     )
     return {Flag.TEXT_OFF_PRINT} if off > limits.off_print * all_letters else set()
-
-
-_TAG = re.compile(r"<[^<>]{1,200}>")
-
-
-def _letters(text: str) -> int:
-    """Letters and digits that are printed, HTML's tags left out."""
-    return sum(map(str.isalnum, _TAG.sub(" ", text)))
 
 
 def _edges_in(region: Region, places: np.ndarray) -> int:
@@ -242,7 +235,6 @@ def _edges_in(region: Region, places: np.ndarray) -> int:
     return found
 
 
-_PICTURES = frozenset({"image", "figure"})
 _MARKERS = (REF_OPEN, REF_CLOSE, DET_OPEN, DET_CLOSE)
 #: A marker that the end of the text cut.
 _CUT_MARKER = re.compile(r"<(?:\|[/a-z]{0,5}\|?)?$|<\|/?(?:ref|det)?(?=$|[^|a-z/])")
@@ -303,16 +295,3 @@ def _of_ratio(evidence: QualityInput, limits: Thresholds) -> set[Flag]:
     if ratio > limits.ratio_cliff:
         return {Flag.RATIO_CLIFF}
     return {Flag.RATIO_KNEE} if ratio > limits.ratio_knee else set()
-
-
-def _of_agreement(agreement: Agreement | None, limits: Thresholds) -> set[Flag]:
-    if agreement is None or agreement.words < limits.agreement_words:
-        return set()
-    flags = set()
-    if agreement.unordered < limits.agreement:
-        flags.add(Flag.LAYER_DISAGREES)
-    if agreement.only_in_layer >= limits.only_in_one:
-        flags.add(Flag.ONLY_IN_LAYER)
-    if agreement.only_in_reading >= limits.only_in_one:
-        flags.add(Flag.ONLY_IN_READING)
-    return flags

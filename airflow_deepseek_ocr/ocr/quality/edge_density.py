@@ -23,7 +23,7 @@ _EDGES_IN_WINDOW = 6
 MAP_SIZE = 100
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class EdgeDensity:
     """What is on a page.
 
@@ -31,13 +31,13 @@ class EdgeDensity:
         paper, rules and smooth pictures have not. Printed characters of 6 to 60 pixels have 10 to 60
         each; drawn pictures without text had up to 612, empty pages with lines none.
     :param edges: all edges in pixel rows; none on blank paper.
-    :param places: where they are: their number in each field of the page, (:data:`MAP_SIZE`,
+    :param edge_map: their number in each field of the page, (:data:`MAP_SIZE`,
         :data:`MAP_SIZE`), rows from the top; None for images that are too small for it.
     """
 
     text_edges: int
     edges: int
-    places: np.ndarray | None = field(default=None, repr=False, compare=False)
+    edge_map: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
 def measure_edge_density(image: Image.Image) -> EdgeDensity | None:
@@ -60,11 +60,13 @@ def measure_edge_density(image: Image.Image) -> EdgeDensity | None:
     padded = np.pad(edges, ((0, 0), (0, -edges.shape[1] % _WINDOW)))
     counts = padded.reshape(len(edges), -1, _WINDOW).sum(axis=2, dtype=np.int64)
     return EdgeDensity(
-        int(counts[counts >= _EDGES_IN_WINDOW].sum()), int(counts.sum()), _places(edges)
+        text_edges=int(counts[counts >= _EDGES_IN_WINDOW].sum()),
+        edges=int(counts.sum()),
+        edge_map=_edge_map(edges),
     )
 
 
-def _places(edges: np.ndarray) -> np.ndarray | None:
+def _edge_map(edges: np.ndarray) -> np.ndarray | None:
     if min(edges.shape) < MAP_SIZE:
         return None
     rows, columns = (np.arange(MAP_SIZE) * length // MAP_SIZE for length in edges.shape)

@@ -33,7 +33,7 @@ class Flag(StrEnum):
     RATIO_CLIFF = "ratio_cliff"  #: much more
     LAYER_DISAGREES = "layer_disagrees"  #: the page's own text layer says something else
     ONLY_IN_LAYER = "only_in_layer"  #: much of the text layer is not in the reading
-    ONLY_IN_READING = "only_in_reading"  #: much of the reading is not in the text layer
+    ONLY_IN_OUTPUT = "only_in_output"  #: much of the output is not in the text layer
 
 
 #: What a flag takes off: the score is the product of (1 - weight) over all flags. From 0.5 on a flag is
@@ -60,5 +60,5 @@ WEIGHTS: Mapping[Flag, float] = {
     Flag.RATIO_CLIFF: 0.55,
     Flag.LAYER_DISAGREES: 0.6,
     Flag.ONLY_IN_LAYER: 0.2,
-    Flag.ONLY_IN_READING: 0.1,
+    Flag.ONLY_IN_OUTPUT: 0.1,
 }

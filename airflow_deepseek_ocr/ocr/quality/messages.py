@@ -6,7 +6,7 @@ from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import QualityReport
 
-_ANOTHER_WAY = "Try another resolution, or more steps in reread; what it wrote is kept."
+_ANOTHER_WAY = "Try another resolution, or more steps in retry_with; what it wrote is kept."
 
 _REASONS: dict[Flag, str] = {
     Flag.NO_END_TOKEN: "The model reached the maximum output length without ending: it may have fallen "
@@ -31,7 +31,7 @@ _REASONS: dict[Flag, str] = {
     Flag.RATIO_CLIFF: "The text is much longer than the image's vision tokens can hold. ",
     Flag.LAYER_DISAGREES: "The page's own text layer says something else. ",
     Flag.ONLY_IN_LAYER: "Much of the page's own text layer is not in the reading. ",
-    Flag.ONLY_IN_READING: "Much of the reading is not in the page's own text layer. ",
+    Flag.ONLY_IN_OUTPUT: "Much of the reading is not in the page's own text layer. ",
 }
 
 

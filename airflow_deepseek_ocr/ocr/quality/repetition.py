@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: A word; of scripts written without spaces each character is one.
-_WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0eff]|[^\W_]+")
+from airflow_deepseek_ocr.ocr.quality.words import WORD
+
 #: Longest period looked for, in words: a sentence or a few lines.
 _LONGEST_PERIOD = 64
 #: Words of an n-gram that is counted as seen before, as in the Gopher rules (Rae et al. 2021,
@@ -73,7 +73,7 @@ def find_repetition(lines: Sequence[str]) -> Repetition:
     line_of: list[int] = []
     same = _SameLines()
     for number, line in enumerate(lines):
-        found = _WORD.findall(line)
+        found = WORD.findall(line)
         words += found
         line_of += [number] * len(found)
         if len(found) >= _PROSE_LINE:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
-from airflow_deepseek_ocr.ocr.documents.text_layer import Agreement
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import QualityReport
+from airflow_deepseek_ocr.ocr.quality.text_layer_checks import Agreement
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import RetryStep
 from airflow_deepseek_ocr.ocr.recognition.slicing import Strip
 from airflow_deepseek_ocr.ocr.results import Attempt, Region

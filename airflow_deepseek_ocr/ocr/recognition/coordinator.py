@@ -124,9 +124,9 @@ class Coordinator(Generic[Owner]):
 
     def _request(self, key: Hashable, each: Try) -> PageRequest:
         return PageRequest(
-            key,
-            each.image,
-            self._plan.prompt,
-            each.resolution,
+            key=key,
+            image=each.image,
+            prompt=self._plan.prompt,
+            resolution=each.resolution,
             no_repeat_ngram=each.no_repeat_ngram,
         )

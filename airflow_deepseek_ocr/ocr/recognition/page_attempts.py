@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import UnavailableError
-from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer, compare
+from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
@@ -16,6 +16,7 @@ from airflow_deepseek_ocr.ocr.quality.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.messages import reason_of
 from airflow_deepseek_ocr.ocr.quality.report import QualityReport
+from airflow_deepseek_ocr.ocr.quality.text_layer_checks import measure_agreement, page_scripts
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS
 from airflow_deepseek_ocr.ocr.recognition.compressed_image import CompressedImage
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, RetryStep
@@ -221,7 +222,7 @@ class PageAttempts:
         in_ref = self._prompt.text_in_ref
         regions = parse(text, text_in_ref=in_ref, width=width, height=height)
         markdown = to_markdown(regions, text_in_ref=in_ref)
-        agreement = compare(self._layer.text, markdown) if self._layer else None
+        agreement = measure_agreement(self._layer.text, markdown) if self._layer else None
         vision_tokens = sum(reading.vision_tokens for reading in readings)
         text_tokens = sum(reading.text_tokens for reading in readings)
         verdict = check_quality(
@@ -232,7 +233,7 @@ class PageAttempts:
                 vision_tokens=vision_tokens,
                 text_tokens=text_tokens,
                 edge_density=self._edge_density,
-                scripts=self._layer.scripts if self._layer else None,
+                scripts=page_scripts(self._layer) if self._layer else None,
                 agreement=agreement,
                 regions=regions,
             )

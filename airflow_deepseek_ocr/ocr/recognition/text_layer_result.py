@@ -8,6 +8,7 @@ from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity, measure_edge_density
+from airflow_deepseek_ocr.ocr.quality.text_layer_checks import find_fault
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import RetryStep, TextLayerUse
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 
@@ -26,7 +27,8 @@ def usable_text_layer(page: Page, plan: Plan, edge_density: EdgeDensity | None) 
         or not get_prompt(plan.prompt).whole_page
     ):
         return None
-    return layer if layer.fault(edge_density.text_edges if edge_density else None) is None else None
+    fault = find_fault(layer, edge_density.text_edges if edge_density else None)
+    return layer if fault is None else None
 
 
 def text_layer_result(page: Page, plan: Plan) -> PageResult | None:
@@ -61,5 +63,5 @@ def layer_candidate(
 ) -> Candidate:
     """Return the text layer as a candidate, with its score."""
     # Judged as text without markup; its places are the file's own.
-    verdict = check_quality(QualityInput(layer.text, "free", edge_density=edge_density))
+    verdict = check_quality(QualityInput(text=layer.text, prompt="free", edge_density=edge_density))
     return Candidate(step, "", verdict, layer.text, layer.text.strip(), layer.regions)

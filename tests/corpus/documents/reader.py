@@ -48,7 +48,7 @@ def main() -> None:
         store.ensure_schema()
         # What the model takes in the largest mode of the ladder is the model's own.
         blank = Image.new("RGB", (1000, 1400), "white")
-        list(engine.read([PageRequest(0, blank, "markdown", "base")]))
+        list(engine.read([PageRequest(key=0, image=blank, prompt="markdown", resolution="base")]))
         print(json.dumps({"ready": True}), file=answers, flush=True)
         for line in sys.stdin:
             pipeline = Pipeline(

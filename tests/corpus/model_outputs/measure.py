@@ -52,7 +52,9 @@ def evidence(line: dict[str, Any]) -> QualityInput:
         finish_reason=FinishReason(line["finish_reason"]),
         vision_tokens=line["vision_tokens"],
         text_tokens=line["text_tokens"],
-        edge_density=None if text_edges is None else EdgeDensity(text_edges, text_edges),
+        edge_density=None
+        if text_edges is None
+        else EdgeDensity(text_edges=text_edges, edges=text_edges),
     )
 
 

@@ -34,7 +34,7 @@ def main() -> None:
 
         def found(texts: list[str], pages: list = pages) -> int:
             verdicts = (
-                check_quality(QualityInput(text, "markdown", edge_density=edge_density))
+                check_quality(QualityInput(text=text, prompt="markdown", edge_density=edge_density))
                 for (edge_density, _), text in zip(pages, texts, strict=True)
             )
             return sum(Flag.TEXT_OFF_PRINT in verdict.flags for verdict in verdicts)

@@ -70,18 +70,24 @@ def guarded(assets: Path) -> Iterator[PageRequest]:
     """Files are read in all ways, drawn pages each in two that differ in mode."""
     for source, image in files():
         for mode, prompt in itertools.product(MODES, PROMPTS):
-            yield PageRequest((source, mode, prompt), image, prompt, mode)
+            yield PageRequest(
+                key=(source, mode, prompt), image=image, prompt=prompt, resolution=mode
+            )
     for number, (source, image) in enumerate(drawn(assets)):
         for mode, turn in zip(MODES, (number, number + 1), strict=True):
             prompt = PROMPTS[turn % len(PROMPTS)]
-            yield PageRequest((source, mode, prompt), image, prompt, mode)
+            yield PageRequest(
+                key=(source, mode, prompt), image=image, prompt=prompt, resolution=mode
+            )
 
 
 def unguarded() -> Iterator[PageRequest]:
     for source, image in files():
         name = f"{source}, without the no-repeat-n-gram constraint"
         for prompt in PROMPTS:
-            yield PageRequest((name, "small", prompt), image, prompt, "small")
+            yield PageRequest(
+                key=(name, "small", prompt), image=image, prompt=prompt, resolution="small"
+            )
 
 
 def record(requests: Iterable[PageRequest], decoding: Decoding, file: TextIO) -> None:

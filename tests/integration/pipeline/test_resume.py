@@ -70,7 +70,7 @@ def test_all_pages_read_but_not_completed(
     lease = dying.claim(ref)
     assert isinstance(lease, Lease)
     for number in (1, 2):
-        dying.write_page(lease, PageResult(number, PageStatus.OK, "small"))
+        dying.write_page(lease, PageResult(number=number, status=PageStatus.OK, resolution="small"))
     assert pipeline(task=B).run([ref]).documents == {"done": 1}
     assert engine.pages == 0
 
@@ -88,10 +88,10 @@ def test_what_another_task_is_reading_is_waited_for(
     other = Ledger(store.database, RECIPE, A, timedelta(hours=1) if ends != "dies" else SHORT)
     lease = other.claim(theirs)
     assert isinstance(lease, Lease)
-    other.write_page(lease, PageResult(1, PageStatus.OK, "small"))
+    other.write_page(lease, PageResult(number=1, status=PageStatus.OK, resolution="small"))
 
     def finish() -> None:
-        other.write_page(lease, PageResult(2, PageStatus.OK, "small"))
+        other.write_page(lease, PageResult(number=2, status=PageStatus.OK, resolution="small"))
         other.complete(lease, media_type="image/tiff", page_count=2, pages=2)
 
     timer = Timer(1, finish if ends == "finishes" else lambda: None)
@@ -122,7 +122,9 @@ def test_what_another_task_has_read_is_noticed_soon(
 
     def finish() -> None:
         for number in (1, 2):
-            other.write_page(lease, PageResult(number, PageStatus.OK, "small"))
+            other.write_page(
+                lease, PageResult(number=number, status=PageStatus.OK, resolution="small")
+            )
         other.complete(lease, media_type="image/tiff", page_count=2, pages=2)
         ended.append(time.monotonic())
 

@@ -146,9 +146,9 @@ class Writer(FakeEngine):
     def read(self, requests: Iterable[PageRequest], progress: Any = None) -> Iterator[PageOutput]:
         for request, output in zip(requests, OUTPUTS.values(), strict=False):
             yield PageOutput(
-                request.key,
-                output.text,
-                output.ended,
+                key=request.key,
+                text=output.text,
+                finish_reason=output.ended,
                 vision_tokens=111,
                 text_tokens=_tokens(output.text),
             )

@@ -144,11 +144,23 @@ def _page(name: str, dpi: int) -> Image.Image:
 def mixed(table: Image.Image, invoice: Image.Image) -> list[PageRequest]:
     """Pages in several modes, with several prompts and lengths, one of them in tiles."""
     return [
-        PageRequest("tiles", invoice, "markdown", "gundam", max_output_length=20),
-        PageRequest("small", invoice, "free", "small", max_output_length=60),
-        PageRequest("locate", table, "locate:Month", "small", max_output_length=60),
-        PageRequest("tiny", table, "markdown", "tiny", max_output_length=40),
-        PageRequest("ocr", table, "ocr", "tiny", max_output_length=25),
+        PageRequest(
+            key="tiles", image=invoice, prompt="markdown", resolution="gundam", max_output_length=20
+        ),
+        PageRequest(
+            key="small", image=invoice, prompt="free", resolution="small", max_output_length=60
+        ),
+        PageRequest(
+            key="locate",
+            image=table,
+            prompt="locate:Month",
+            resolution="small",
+            max_output_length=60,
+        ),
+        PageRequest(
+            key="tiny", image=table, prompt="markdown", resolution="tiny", max_output_length=40
+        ),
+        PageRequest(key="ocr", image=table, prompt="ocr", resolution="tiny", max_output_length=25),
     ]
 
 

@@ -45,7 +45,13 @@ def engine_for(faults: Faults, **options: Any) -> HttpEngine:
 
 
 def page(prompt: str, resolution: str = "gundam", **others: Any) -> PageRequest:
-    return PageRequest(prompt, Image.new("RGB", (700, 300)), prompt, resolution, **others)
+    return PageRequest(
+        key=prompt,
+        image=Image.new("RGB", (700, 300)),
+        prompt=prompt,
+        resolution=resolution,
+        **others,
+    )
 
 
 def read(engine: HttpEngine, *prompts: str) -> dict[Any, PageOutput]:
@@ -182,7 +188,9 @@ def test_vllm_with_the_plugin_reads_in_all_modes(faults: Faults) -> None:
     engine = engine_for(faults)
     assert engine.capabilities().modes == ("tiny", "small", "base", "large", "gundam")
     tall = Image.new("RGB", (400, 3600))
-    requests = [PageRequest(mode, tall, "free", mode) for mode in engine.modes()]
+    requests = [
+        PageRequest(key=mode, image=tall, prompt="free", resolution=mode) for mode in engine.modes()
+    ]
     tokens = {reading.key: reading.vision_tokens for reading in engine.read(requests)}
     # In gundam nine tiles, as in-process.
     nine = 90 * 11 + 16 * 17 + 1
@@ -190,7 +198,7 @@ def test_vllm_with_the_plugin_reads_in_all_modes(faults: Faults) -> None:
     named = sorted(each["mm_processor_kwargs"]["resolution"] for each in faults.pages)
     assert named == sorted(tokens)
     with pytest.raises(ConfigurationError, match="huge"):
-        list(engine.read([PageRequest(1, tall, "free", "huge")]))
+        list(engine.read([PageRequest(key=1, image=tall, prompt="free", resolution="huge")]))
 
 
 def test_a_server_that_fails_at_the_probe_is_not_taken_for_one_without_the_plugin(
@@ -203,7 +211,9 @@ def test_a_server_that_fails_at_the_probe_is_not_taken_for_one_without_the_plugi
 
 def test_at_most_six_tiles_where_vllm_cuts(faults: Faults) -> None:
     tall = Image.new("RGB", (400, 3600))
-    (reading,) = engine_for(faults).read([PageRequest(1, tall, "free", "gundam")])
+    (reading,) = engine_for(faults).read(
+        [PageRequest(key=1, image=tall, prompt="free", resolution="gundam")]
+    )
     assert reading.vision_tokens == 60 * 11 + 16 * 17 + 1
 
 

@@ -93,7 +93,12 @@ def test_many_callers_share_the_model_and_wait_for_places(
 
     def call(number: int) -> None:
         engine = engine_for(server, pages=8)
-        requests = [PageRequest(key, table, "free", "tiny", 400) for key in range(8)]
+        requests = [
+            PageRequest(
+                key=key, image=table, prompt="free", resolution="tiny", max_output_length=400
+            )
+            for key in range(8)
+        ]
         readings = list(engine.read(requests))
         assert sorted(reading.key for reading in readings) == list(range(8))  # type: ignore[type-var]
         texts[number] = [reading.text for reading in readings]
@@ -116,7 +121,12 @@ def test_one_page_does_not_wait_for_those_of_another_caller(
     ended: list[float] = []
 
     def many() -> None:
-        requests = [PageRequest(key, table, "free", "tiny", 30) for key in range(40)]
+        requests = [
+            PageRequest(
+                key=key, image=table, prompt="free", resolution="tiny", max_output_length=30
+            )
+            for key in range(40)
+        ]
         for reading in engine_for(server, pages=30).read(requests):
             assert reading.error is None
             ended.append(time.monotonic())
@@ -125,7 +135,9 @@ def test_one_page_does_not_wait_for_those_of_another_caller(
     caller.start()
     wait_for(lambda: len(ended) >= 4)
     began = time.monotonic()
-    (reading,) = engine_for(server).read([PageRequest(1, table, "free", "tiny", 30)])
+    (reading,) = engine_for(server).read(
+        [PageRequest(key=1, image=table, prompt="free", resolution="tiny", max_output_length=30)]
+    )
     read = time.monotonic()
     caller.join(60)
     assert reading.error is None
@@ -141,7 +153,11 @@ def test_the_metrics_say_what_the_time_goes_into(server: Server, table: Image.Im
         for phase in ("vision", "prefill", "decode")
     ]
     before = [server.metric(name) for name in names]
-    list(engine_for(server).read([PageRequest(1, table, "free", "tiny", 8)]))
+    list(
+        engine_for(server).read(
+            [PageRequest(key=1, image=table, prompt="free", resolution="tiny", max_output_length=8)]
+        )
+    )
     assert all(server.metric(name) > old for name, old in zip(names, before, strict=True))
     assert server.metric("deepseek_ocr_pages_begun_anew_total") == 0
 
@@ -167,7 +183,9 @@ def test_lengths_as_asked_are_a_setting_of_the_server(
     with pytest.raises(ConfigurationError, match="--ignore-end"):
         engine_for(server, decoding=decoding).capabilities()
     blank = Image.new("RGB", table.size, "white")
-    request = [PageRequest(1, blank, "free", "tiny", 33)]
+    request = [
+        PageRequest(key=1, image=blank, prompt="free", resolution="tiny", max_output_length=33)
+    ]
     (usual,) = engine_for(server).read(request)
     assert usual.text_tokens < 33
     forced = start_server(tmp_path, "--ignore-end")
@@ -242,7 +260,10 @@ def test_a_large_request_is_refused_while_it_is_read(server: Server) -> None:
 
 def test_a_page_that_is_too_large_fails_alone(server: Server, table: Image.Image) -> None:
     noise = Image.effect_noise((1800, 1800), 90).convert("RGB")
-    requests = [PageRequest(1, noise, "free", "tiny", 5), PageRequest(2, table, "free", "tiny", 5)]
+    requests = [
+        PageRequest(key=1, image=noise, prompt="free", resolution="tiny", max_output_length=5),
+        PageRequest(key=2, image=table, prompt="free", resolution="tiny", max_output_length=5),
+    ]
     readings = {reading.key: reading for reading in engine_for(server).read(requests)}
     assert readings[1].error is not None
     assert readings[1].error.code == "page_too_large"
@@ -392,7 +413,10 @@ def test_connections_that_say_nothing_are_closed(server: Server, table: Image.Im
         scans = [stack.enter_context(connect(server)) for _ in range(300)]
         for number, scan in enumerate(scans):
             scan.sendall(said[number % 4])
-        requests = [PageRequest(key, table, "free", "tiny", 5) for key in range(4)]
+        requests = [
+            PageRequest(key=key, image=table, prompt="free", resolution="tiny", max_output_length=5)
+            for key in range(4)
+        ]
         readings = list(engine_for(server).read(requests))
         assert [reading.error for reading in readings] == [None] * 4
         kept = stack.enter_context(connect(server))
@@ -445,7 +469,9 @@ def test_a_full_server_says_when_to_come_again(server: Server, invoice: Image.Im
             answer = client.post(CHAT, json=request)
             assert answer.status_code == 429
             assert int(answer.headers["Retry-After"]) >= 1
-        page = [PageRequest(1, invoice, "free", "tiny", 3)]
+        page = [
+            PageRequest(key=1, image=invoice, prompt="free", resolution="tiny", max_output_length=3)
+        ]
         engine = engine_for(server, patience=Patience(full_s=0.1))
         (reading,) = engine.read(page)
         assert reading.error is None  # another caller, who has less than a share
@@ -483,10 +509,18 @@ def test_closing_the_generator_cancels_what_is_in_flight(
 
     def requests() -> Iterator[PageRequest]:
         nonlocal drawn
-        yield PageRequest(-1, table, "free", "tiny", 3)
+        yield PageRequest(
+            key=-1, image=table, prompt="free", resolution="tiny", max_output_length=3
+        )
         for key in range(100):
             drawn += 1
-            yield PageRequest(key, invoice, "markdown", "small", 2000)
+            yield PageRequest(
+                key=key,
+                image=invoice,
+                prompt="markdown",
+                resolution="small",
+                max_output_length=2000,
+            )
 
     readings = engine_for(server, pages=3).read(requests())
     assert next(readings).key == -1

@@ -33,7 +33,10 @@ def scans(table: Image.Image) -> list[PageRequest]:
         table.convert("L").convert("RGB"),
         Image.merge("RGB", [grain, grain, grain.transpose(Image.Transpose.FLIP_LEFT_RIGHT)]),
     ]
-    return [PageRequest(key, image, "free", "tiny", 12) for key, image in enumerate(images)]
+    return [
+        PageRequest(key=key, image=image, prompt="free", resolution="tiny", max_output_length=12)
+        for key, image in enumerate(images)
+    ]
 
 
 def texts(readings: Iterable[PageOutput]) -> dict[Any, str]:

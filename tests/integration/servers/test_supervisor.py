@@ -111,7 +111,12 @@ def test_a_server_that_is_killed_in_the_middle_of_a_document_is_replaced(
 ) -> None:
     caplog.set_level(logging.INFO)
     engine = HttpEngine(Supervisor(PLAN, servers, 120).find, model="tiny", pages=4)
-    requests = [PageRequest(key, table, "free", "tiny", 10 + key % 3) for key in range(10)]
+    requests = [
+        PageRequest(
+            key=key, image=table, prompt="free", resolution="tiny", max_output_length=10 + key % 3
+        )
+        for key in range(10)
+    ]
     expected = {reading.key: reading.text for reading in engine.read(requests)}
     readings = engine.read(iter(requests))
     got = [next(readings), next(readings)]
@@ -136,7 +141,18 @@ def test_a_server_of_an_older_version_is_replaced_and_leaves_when_nobody_asks(
     replace(started, version="0.0.9").save(servers)
     impatient = replace(PLAN, idle_s=2)
     engine = HttpEngine(Supervisor(impatient, servers, 120).find, model="tiny")
-    assert next(engine.read([PageRequest(1, table, "free", "tiny", 5)])).error is None
+    assert (
+        next(
+            engine.read(
+                [
+                    PageRequest(
+                        key=1, image=table, prompt="free", resolution="tiny", max_output_length=5
+                    )
+                ]
+            )
+        ).error
+        is None
+    )
     record = record_of(servers)
     assert record.pid != started.pid
     assert started.process() is None

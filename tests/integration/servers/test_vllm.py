@@ -27,7 +27,7 @@ from tests.conftest import ROOT, TINY_MODEL
 from tests.support.fakes.fault_server import TEXT
 
 COMMAND = f"{sys.executable} -m tests.support.fakes.vllm_stand_in"
-PAGE = PageRequest(1, Image.new("RGB", (50, 50)), "free", "gundam")
+PAGE = PageRequest(key=1, image=Image.new("RGB", (50, 50)), prompt="free", resolution="gundam")
 
 
 @pytest.fixture

@@ -110,10 +110,13 @@ def pages(invoice: Image.Image, table: Image.Image) -> list[PageRequest]:
     """In all modes, with several prompts, one with more tiles than vLLM alone cuts."""
     strip = invoice.crop((0, 0, invoice.width, invoice.width // 7)).resize((4480, 640))
     return [
-        *(PageRequest(mode, invoice, "free", mode) for mode in RESOLUTIONS),
-        PageRequest("strip", strip, "free", "gundam"),
-        PageRequest("table", table, "markdown", "small"),
-        PageRequest("locate", table, "locate:Month", "tiny"),
+        *(
+            PageRequest(key=mode, image=invoice, prompt="free", resolution=mode)
+            for mode in RESOLUTIONS
+        ),
+        PageRequest(key="strip", image=strip, prompt="free", resolution="gundam"),
+        PageRequest(key="table", image=table, prompt="markdown", resolution="small"),
+        PageRequest(key="locate", image=table, prompt="locate:Month", resolution="tiny"),
     ]
 
 
@@ -196,7 +199,12 @@ def test_golden_tokens(servers: Path, tmp_path: Path) -> None:
         prompt = "markdown" if "markdown" in case["prompt"] else "free"
         with Image.open(golden / "images" / case["image"]) as image:
             requests.append(
-                PageRequest(path.stem, image.convert("RGB"), prompt, case["resolution"])
+                PageRequest(
+                    key=path.stem,
+                    image=image.convert("RGB"),
+                    prompt=prompt,
+                    resolution=case["resolution"],
+                )
             )
     assert {each.resolution for each in requests} == set(RESOLUTIONS)
     with vllm(servers, directory) as server:
@@ -224,4 +232,4 @@ def test_without_the_plugin_it_reads_in_gundam_only(
         engine = server.engine(Decoding(4))
         assert engine.modes() == ("gundam",)
         with pytest.raises(ConfigurationError, match="airflow-deepseek-ocr-vllm"):
-            list(engine.read([PageRequest(1, table, "free", "small")]))
+            list(engine.read([PageRequest(key=1, image=table, prompt="free", resolution="small")]))

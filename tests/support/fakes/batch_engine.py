@@ -45,14 +45,19 @@ class FakeEngine:
             self.before(request)
             self.pages += 1
             if request.image.width == self.broken_width:
-                yield PageOutput(request.key, error=UnavailableError("engine_error", "broken"))
+                yield PageOutput(key=request.key, error=UnavailableError("engine_error", "broken"))
                 continue
             ended = request.image.width != self.endless_width
             reason = FinishReason.STOP if ended else FinishReason.LENGTH
             # Text that is read from an empty page is refused.
             text = TEXT if request.image.convert("L").getextrema()[0] < 128 else ""
             yield PageOutput(
-                request.key, text, reason, vision_tokens=111, text_tokens=12, seconds=0.1
+                key=request.key,
+                text=text,
+                finish_reason=reason,
+                vision_tokens=111,
+                text_tokens=12,
+                seconds=0.1,
             )
 
     def close(self) -> None: ...

@@ -88,12 +88,12 @@ class ScriptedEngine:
         if isinstance(answer, PageOutput):
             return answer
         if isinstance(answer, DeepSeekOCRError):
-            return PageOutput(request.key, error=answer)
+            return PageOutput(key=request.key, error=answer)
         mode = RESOLUTIONS[request.resolution]
         return PageOutput(
-            request.key,
-            answer,
-            FinishReason.STOP,
+            key=request.key,
+            text=answer,
+            finish_reason=FinishReason.STOP,
             vision_tokens=mode.vision_tokens(mode.grid(*request.image.size)),
             text_tokens=len(answer) // 4,
             seconds=0.5,
@@ -137,7 +137,15 @@ def long_text(tokens: int) -> Script:
     def script(request: PageRequest) -> PageOutput:
         mode = RESOLUTIONS[request.resolution]
         vision = mode.vision_tokens(mode.grid(*request.image.size))
-        return PageOutput(request.key, GOOD, FinishReason.STOP, vision, 0, tokens, 0.1)
+        return PageOutput(
+            key=request.key,
+            text=GOOD,
+            finish_reason=FinishReason.STOP,
+            vision_tokens=vision,
+            prompt_tokens=0,
+            text_tokens=tokens,
+            seconds=0.1,
+        )
 
     return script
 

@@ -27,11 +27,17 @@ class Engine:
         for number, request in enumerate(requests):
             if number == self._most:
                 raise RuntimeError("lost")
-            yield PageOutput(request.key, text="read")
+            yield PageOutput(key=request.key, text="read")
 
 
 def page(key: int, cancelled: Callable[[], bool]) -> PageRequest:
-    return PageRequest(key, Image.new("RGB", (1, 1)), "free", "tiny", cancelled=cancelled)
+    return PageRequest(
+        key=key,
+        image=Image.new("RGB", (1, 1)),
+        prompt="free",
+        resolution="tiny",
+        cancelled=cancelled,
+    )
 
 
 def started(engine: Any) -> tuple[Pages, threading.Event]:

@@ -42,9 +42,11 @@ class Reader:
     def read(self, requests: Iterable[PageRequest]) -> Iterator[PageOutput]:
         for request, text in zip(requests, self.answers, strict=True):
             if text is None:
-                yield PageOutput(request.key, error=UnavailableError("model_missing", "no model"))
+                yield PageOutput(
+                    key=request.key, error=UnavailableError("model_missing", "no model")
+                )
             else:
-                yield PageOutput(request.key, text, self.finish)
+                yield PageOutput(key=request.key, text=text, finish_reason=self.finish)
 
 
 def page(*lines: str) -> Page:

@@ -26,7 +26,9 @@ from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 @pytest.mark.parametrize("name", ["m", '"url":""', "ein Größeres"])
 def test_the_image_is_put_into_the_request_where_it_belongs(name: str) -> None:
     server = Capabilities(name, version="1")
-    request = PageRequest(1, Image.effect_noise((40, 30), 90), f"locate:{name}", "gundam")
+    request = PageRequest(
+        key=1, image=Image.effect_noise((40, 30), 90), prompt=f"locate:{name}", resolution="gundam"
+    )
     page = encode(request, server, Endpoint("http://127.0.0.1:1"))
     assert page.image_url is not None
     parts = request_body(page, page.image_url, server, Decoding(), PUBLISHED_TABLE_CELLS)
@@ -57,7 +59,11 @@ class Handed:
         """Where the image was, and that it was there."""
         noise = Image.effect_noise((40, 30), 90)
         endpoint = Endpoint("http://resident", socket_path=self.socket)
-        page = encode(PageRequest(1, noise, "free", "gundam"), self.server, endpoint)
+        page = encode(
+            PageRequest(key=1, image=noise, prompt="free", resolution="gundam"),
+            self.server,
+            endpoint,
+        )
         assert page.image_url is None, "nothing is made ready that is not needed"
 
         def tell() -> None:

@@ -30,7 +30,10 @@ def page(name: str) -> Image.Image:
 def requests() -> list[PageRequest]:
     """Three pages of one mode, so that the vision tower has several views at once."""
     images = [page("table.png"), page("invoice.pdf"), page("letter.tiff")]
-    return [PageRequest(number, image, "free", "tiny") for number, image in enumerate(images)]
+    return [
+        PageRequest(key=number, image=image, prompt="free", resolution="tiny")
+        for number, image in enumerate(images)
+    ]
 
 
 @pytest.fixture(scope="module")

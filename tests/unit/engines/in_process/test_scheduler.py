@@ -42,12 +42,12 @@ def requests() -> list[PageRequest]:
     small, square, wide = image("table.png"), image("invoice.pdf", dpi=100), image("invoice.pdf")
     wide = wide.crop((0, 0, 640, 300)).resize((1400, 656))
     return [
-        PageRequest("gundam plain", small, "free", "gundam"),
-        PageRequest("gundam square", square, "markdown", "gundam"),
-        PageRequest("gundam wide", wide, "ocr", "gundam"),
-        PageRequest("small", square, "free", "small"),
-        PageRequest("small locate", square, "locate:Total", "small"),
-        PageRequest("tiny", small, "markdown", "tiny"),
+        PageRequest(key="gundam plain", image=small, prompt="free", resolution="gundam"),
+        PageRequest(key="gundam square", image=square, prompt="markdown", resolution="gundam"),
+        PageRequest(key="gundam wide", image=wide, prompt="ocr", resolution="gundam"),
+        PageRequest(key="small", image=square, prompt="free", resolution="small"),
+        PageRequest(key="small locate", image=square, prompt="locate:Total", resolution="small"),
+        PageRequest(key="tiny", image=small, prompt="markdown", resolution="tiny"),
     ]
 
 
@@ -69,7 +69,9 @@ def test_a_page_without_an_end_token_says_so(
     engine: InProcessEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=7))
-    (reading,) = engine.read([PageRequest(1, image("invoice.pdf"), "free", "small")])
+    (reading,) = engine.read(
+        [PageRequest(key=1, image=image("invoice.pdf"), prompt="free", resolution="small")]
+    )
     assert (reading.finish_reason, reading.text_tokens) == (FinishReason.LENGTH, 7)
 
 
@@ -77,7 +79,10 @@ def pages(count: int, **settings: str) -> list[PageRequest]:
     """Requests for one page, in tiny mode unless ``settings`` say otherwise."""
     page = image("table.png")
     return [
-        PageRequest(key, page, "free", settings.get("resolution", "tiny")) for key in range(count)
+        PageRequest(
+            key=key, image=page, prompt="free", resolution=settings.get("resolution", "tiny")
+        )
+        for key in range(count)
     ]
 
 
@@ -112,7 +117,9 @@ def test_only_the_page_that_fails_is_lost(
 
 def test_an_image_that_cannot_be_prepared_fails_alone(engine: InProcessEngine) -> None:
     requests = pages(3)
-    requests[1] = PageRequest(1, requests[1].image, "no such prompt", "tiny")
+    requests[1] = PageRequest(
+        key=1, image=requests[1].image, prompt="no such prompt", resolution="tiny"
+    )
     readings = {reading.key: reading for reading in engine.read(requests)}
     assert {key for key, reading in readings.items() if reading.error} == {1}
     assert readings[1].error is not None
@@ -270,8 +277,12 @@ def test_a_cancelled_page_leaves_and_the_others_are_read(
     monkeypatch.setattr(DecodeSlots, "step", counting)
     requests = pages(6)
     long = image("invoice.pdf", dpi=100)
-    requests[1] = PageRequest(1, long, "free", "small", cancelled=lambda: steps > 5)
-    requests[5] = PageRequest(5, long, "free", "tiny", cancelled=lambda: True)
+    requests[1] = PageRequest(
+        key=1, image=long, prompt="free", resolution="small", cancelled=lambda: steps > 5
+    )
+    requests[5] = PageRequest(
+        key=5, image=long, prompt="free", resolution="tiny", cancelled=lambda: True
+    )
     readings = {reading.key: reading for reading in engine.read(requests)}
     assert readings.keys() == set(range(6))
     cancelled = {key for key, reading in readings.items() if reading.error}
@@ -286,7 +297,9 @@ def test_a_prompt_that_leaves_no_room_is_refused_and_harms_nobody(
 ) -> None:
     monkeypatch.setattr(engine, "decoding", Decoding(max_output_length=5))
     first, second = pages(2)
-    long = PageRequest("long", first.image, "locate:" + "word " * 3000, "tiny")
+    long = PageRequest(
+        key="long", image=first.image, prompt="locate:" + "word " * 3000, resolution="tiny"
+    )
     for _ in range(2):
         readings = {reading.key: reading for reading in engine.read([first, long, second])}
         assert readings["long"].error is not None
@@ -297,7 +310,9 @@ def test_a_prompt_that_leaves_no_room_is_refused_and_harms_nobody(
 def test_a_page_may_ask_for_less_text(engine: InProcessEngine) -> None:
     page = image("invoice.pdf", dpi=100)
     requests = [
-        PageRequest(length, page, "free", "small", max_output_length=length)
+        PageRequest(
+            key=length, image=page, prompt="free", resolution="small", max_output_length=length
+        )
         for length in (3, 9, 100_000)
     ]
     readings = {reading.key: reading for reading in engine.read(requests)}
@@ -339,7 +354,10 @@ def test_a_page_enters_while_others_are_being_written(
     short, long = image("table.png"), image("invoice.pdf", dpi=100)
     requests = [
         PageRequest(
-            key, long if key % 2 else short, "locate:Month" if key % 2 == 0 else "free", "small"
+            key=key,
+            image=long if key % 2 else short,
+            prompt="locate:Month" if key % 2 == 0 else "free",
+            resolution="small",
         )
         for key in range(8)
     ]
@@ -389,8 +407,10 @@ def test_a_page_may_have_a_guard_of_its_own(
     for row in range(5):
         text = "Invoice of March"  # what stands there again must be written again
         ImageDraw.Draw(page).text((40, 60 + 60 * row), text, fill="black", font_size=36)
-    own = PageRequest("own", page, "free", "tiny", no_repeat_ngram=tight)
-    usual = PageRequest("usual", page, "free", "tiny")
+    own = PageRequest(
+        key="own", image=page, prompt="free", resolution="tiny", no_repeat_ngram=tight
+    )
+    usual = PageRequest(key="usual", image=page, prompt="free", resolution="tiny")
     together = {reading.key: reading.text for reading in engine.read([own, usual, own, usual])}
     (alone,) = engine.read([usual])
     assert together["usual"] == alone.text

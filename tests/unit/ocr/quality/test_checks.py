@@ -25,7 +25,7 @@ PROSE = " ".join(SENTENCES["english"])
 
 
 def flags(text: str, prompt: str = "free", **evidence: object) -> set[Flag]:
-    return set(check_quality(QualityInput(text, prompt, **evidence)).flags)  # type: ignore[arg-type]
+    return set(check_quality(QualityInput(text=text, prompt=prompt, **evidence)).flags)  # type: ignore[arg-type]
 
 
 def region(text: str, box: str = "[10, 20, 900, 60]", label: str = "text") -> str:
