@@ -1,26 +1,26 @@
-# `make demo` and `make test` install what they need first: a virtual environment in .venv and, for
-# the tests, servers from Debian's packages (as root; otherwise they say what is missing).
+# `make demo` and `make test` first install their requirements: a virtual environment in .venv and, for
+# the tests, servers from Debian's packages (as root; otherwise they name the missing ones).
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-gpu bench-engines test-gpu test-vllm train evaluate \
-	thresholds fuzz fuzz-coverage zoo format clean
+	thresholds fuzz fuzz-coverage survey format clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
-# Where vLLM is, which pins its own torch.
+# Environment of vLLM, which pins another torch.
 VLLM := .venv-vllm
-# Where MySQL is, which Debian's releases do not have.
+# MySQL, which Debian's releases do not have.
 MYSQL := .mysql/root
 
-# The first supported Python there is.
+# The first supported Python on this host.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
-# torch from PyPI brings 3 GB of CUDA libraries. Where pip is told of a directory with wheels, uv looks
-# there too and takes the CPU build; elsewhere it takes PyTorch's own CPU index. On workers with a
-# GPU: make install TORCH=--torch-backend=auto
+# torch from PyPI has 3 GB of CUDA libraries. If pip has a directory of wheels (PIP_FIND_LINKS), uv uses it too and
+# takes the CPU build there; otherwise it uses PyTorch's CPU index. On workers with a GPU:
+# make install TORCH=--torch-backend=auto
 ifneq ($(PIP_FIND_LINKS),)
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
 TORCH ?= torch==2.13.0
@@ -30,13 +30,13 @@ endif
 export UV_LINK_MODE := copy
 export UV_HTTP_TIMEOUT := 300
 
-# Servers for the tests, what the MySQL driver is built with, and a font to draw pages with.
+# Servers for the tests, build requirements of the MySQL driver, and a font for rendered pages.
 PACKAGES := postgresql mariadb-server default-libmysqlclient-dev pkg-config gcc libc6-dev fonts-dejavu-core
-# What the slow tests need besides: a browser, an S3 server that checks signatures, Celery's broker.
+# For the slow tests: a browser, an S3 server that checks signatures, Celery's broker.
 SLOW_PACKAGES := $(PACKAGES) chromium chromium-driver radosgw ceph-mon ceph-osd ceph-common redis-server
 
-# Training of the small checkpoint: length of the whole run in steps, seconds until it stops for now
-# (empty: at its end), share of the usual pages in a batch, directory of the run, pages of an evaluation.
+# Training of the small checkpoint: length of the whole run in steps, seconds until it pauses (empty: at
+# its end), share of the usual pages in a batch, directory of the run, pages of an evaluation.
 STEPS ?= 20000
 SECONDS_NOW ?=
 BATCH_SHARE ?= 1
@@ -54,23 +54,28 @@ DOCS ?= demo/documents
 OUT ?= .demo/out
 
 help:
-	@echo 'make demo       read the sample documents (DOCS=directory: your own; OUT=directory: results there)'
-	@echo 'make test       formatting, lints, types and all tests that are not slow'
-	@echo 'make test-slow  the slow tests: a browser, Ceph, Celery, MySQL, other versions of Airflow'
-	@echo 'make faults     kill tasks and servers while documents are read, then audit (N=, SEED=, DB=, DOCUMENTS=)'
-	@echo 'make soak       thousands of documents through four tasks and one server: does anything grow (DOCUMENTS=)'
-	@echo 'make bench-warm  two runs of a DAG: how much sooner the first page comes when the model is warm'
-	@echo 'make bench-gpu  how fast pages are read on a GPU, with random weights of the full size (PARTS=, PAGES_READ=)'
-	@echo 'make bench-engines  pages a second in-process, through the resident server and through vLLM (MODEL=, PAGES_READ=, VLLM_COMMAND=)'
-	@echo 'make test-gpu   the tests that need a CUDA GPU'
-	@echo 'make test-vllm  vLLM for CPUs with the plugin: five modes, golden tokens (in .venv-vllm; about 15 minutes)'
-	@echo 'make install    only the virtual environment in .venv'
-	@echo 'make thresholds  how many of the recorded readings the judge tells right, and its thresholds'
-	@echo 'make fuzz   generated texts through parser, judge and exporters (TEXTS=number, SEED=number)'
-	@echo 'make fuzz-coverage  the same, led by which code each text reaches (MINUTES=number)'
-	@echo 'make zoo    fetch what PDF and OCR tools test with, and read all of it within limits (LENGTH=tokens)'
-	@echo 'make train      train the small checkpoint, or go on (STEPS=, SECONDS_NOW=, RUN=directory; a CUDA GPU)'
-	@echo 'make evaluate   read held-out pages with the small checkpoint (PAGES=number)'
+	@echo "make install        virtual environment in .venv, without the tests' packages"
+	@echo 'make demo           process the sample documents (DOCS=directory: your files; OUT=directory: results)'
+	@echo 'make test           formatting, lints, types and all tests that are not slow'
+	@echo 'make test-slow      slow tests: browser, Ceph, Celery, MySQL, other versions of Airflow'
+	@echo 'make test-gpu       tests that need a CUDA GPU'
+	@echo 'make test-vllm      vLLM for CPUs with the plugin: five modes, recorded tokens (.venv-vllm; 15 minutes)'
+	@echo "make format         format the code and apply the linter's fixes"
+	@echo
+	@echo 'make faults         kill tasks and servers during processing, then audit the rows (N=, SEED=, DB=, DOCUMENTS=)'
+	@echo 'make soak           thousands of documents through four tasks and one server: check for growth (DOCUMENTS=)'
+	@echo 'make fuzz           generated texts through parser, quality checks and exporters (TEXTS=, SEED=)'
+	@echo 'make fuzz-coverage  the same, guided by code coverage (MINUTES=)'
+	@echo 'make survey         process the test documents of other PDF and OCR projects within limits (LENGTH=tokens)'
+	@echo 'make thresholds     classify recorded model output with the quality checks, and print their thresholds'
+	@echo
+	@echo 'make bench-warm     time to the first page with a cold and a warm server'
+	@echo 'make bench-gpu      speed on a GPU with random weights of the full size (PARTS=, PAGES_READ=)'
+	@echo 'make bench-engines  pages per second in-process, resident and with vLLM (MODEL=, PAGES_READ=, VLLM_COMMAND=)'
+	@echo
+	@echo 'make train          train the small checkpoint, or resume (STEPS=, SECONDS_NOW=, RUN=directory; a CUDA GPU)'
+	@echo 'make evaluate       error rates of the small checkpoint on held-out pages (PAGES=)'
+	@echo 'make clean          remove environments and caches'
 
 $(PY):
 	@test -n '$(PYTHON)' || { echo 'Python 3.11, 3.12 or 3.13 is missing: apt-get install python3 python3-venv' >&2; exit 1; }
@@ -89,7 +94,7 @@ $(VENV)/.training: $(PY) pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(PY) -e '.[transformers,training]' $(TORCH)
 	@touch $@
 
-# Gathered only where they are missing; a newer environment is no reason to do it again.
+# Gathered only if missing: a newer environment does not change them.
 $(ASSETS)/texts.json: | $(VENV)/.training
 	@tools/install-packages $$($(PY) -m training packages)
 	$(PY) -m training gather --assets $(ASSETS)
@@ -125,7 +130,7 @@ $(MYSQL): tools/mysql-environment
 	tools/mysql-environment $(@D)
 	@touch $@
 
-# Faults: how many, and postgres, mariadb, mysql or sqlite.
+# Number of faults, and postgres, mariadb, mysql or sqlite.
 N ?= 200
 DB ?= postgres
 DOCUMENTS ?= 50
@@ -140,15 +145,14 @@ soak: install-test
 bench-warm: install
 	$(PY) benchmarks/warm.py
 
-# Parts of the benchmark (empty: all), and pages that are read in each mode.
+# Parts of the benchmark (empty: all), and pages per mode.
 PARTS ?=
 PAGES_READ ?= 600
 
 bench-gpu: install
 	$(PY) -m benchmarks.gpu --pages $(PAGES_READ) $(if $(PARTS),--parts $(PARTS))
 
-# A directory for the weights (made if it is not there; empty: random ones of the full size, not kept), and
-# the program vllm.
+# Directory of the weights (made if missing; empty: random ones of the full size, not kept), and the program vllm.
 MODEL ?=
 VLLM_COMMAND ?= vllm
 
@@ -158,7 +162,7 @@ bench-engines: install
 test-gpu: $(VENV)/.dev
 	$(PY) -m pytest -m gpu
 
-# The plugin is put in again each time: its version does not tell its changes.
+# The plugin is reinstalled each time: its version does not change with its code.
 test-vllm: $(VENV)/.dev $(VLLM)/.ready
 	$(BIN)/uv pip install --quiet --python $(VLLM)/bin/python --reinstall-package airflow-deepseek-ocr-vllm \
 		./packages/airflow-deepseek-ocr-vllm
@@ -174,7 +178,7 @@ thresholds: $(VENV)/.dev
 fuzz: $(VENV)/.dev
 	$(PY) -m tests.corpus.fuzz --texts $(TEXTS) --seed $(SEED)
 
-# Minutes of it; what reached new code is kept in .fuzz/corpus, and the next run begins with that.
+# Minutes; texts that reach new code are kept in .fuzz/corpus, where the next run begins.
 MINUTES ?= 5
 
 fuzz-coverage: $(VENV)/.dev
@@ -184,12 +188,12 @@ fuzz-coverage: $(VENV)/.dev
 	$(PY) -m tests.corpus.fuzz_coverage .fuzz/corpus -max_total_time=$$(($(MINUTES) * 60)) -max_len=8192 -len_control=0 \
 		-timeout=60 -rss_limit_mb=4096 -artifact_prefix=.fuzz/ -print_final_stats=1
 
-# Tokens of a page, and seconds after which it stops for now; run it again to go on.
+# Most tokens per page, and seconds until it pauses; another run continues.
 LENGTH ?= 64
-ZOO_SECONDS ?= inf
+SURVEY_SECONDS ?= inf
 
-zoo: $(VENV)/.dev
-	$(PY) -m tests.corpus.documents.survey --directory .zoo --length $(LENGTH) --seconds $(ZOO_SECONDS)
+survey: $(VENV)/.dev
+	$(PY) -m tests.corpus.documents.survey --directory .survey --length $(LENGTH) --seconds $(SURVEY_SECONDS)
 
 train: $(ASSETS)/texts.json
 	$(PY) -m training train --assets $(ASSETS) --out $(RUN) --steps $(STEPS) \
@@ -207,4 +211,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(dir $(MYSQL)) .demo .zoo .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) $(dir $(MYSQL)) .demo .survey .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

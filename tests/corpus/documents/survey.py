@@ -1,6 +1,6 @@
 """Reads what PDF and OCR tools test with through the whole path, within limits of time and memory.
 
-    python -m tests.corpus.documents.survey --directory .zoo
+    python -m tests.corpus.documents.survey --directory .survey
 
 One process opens one document after the other (:mod:`.reader`). It is ended if a page takes too long or
 memory grows too much. The outcome of each document is appended to ``results.jsonl`` in the directory;
@@ -318,7 +318,7 @@ def summary(outcomes: list[Outcome]) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--directory", type=Path, default=Path(".zoo"))
+    parser.add_argument("--directory", type=Path, default=Path(".survey"))
     parser.add_argument("--length", type=int, default=64, help="most tokens of a page")
     parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
     options = parser.parse_args()
