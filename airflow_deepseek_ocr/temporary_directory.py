@@ -1,4 +1,4 @@
-"""Where this host keeps what need not outlast a reboot."""
+"""The directory for files that need not survive a reboot."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def temporary_directory() -> Path:
-    """``TMPDIR``, or ``/tmp``; it may be full, or not be there."""
-    # tempfile.gettempdir() writes to it first, and turns to another disk where that fails: while this
-    # one is full, tasks would keep servers and documents where the tasks before them did not.
+    """Return ``TMPDIR``, or ``/tmp`` if the variable is not set; the directory may be full or missing."""
+    # tempfile.gettempdir() tests whether it can write, and falls back to another directory. While a disk is
+    # full, tasks would then look for servers and documents elsewhere than the tasks before them.
     return Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from airflow_deepseek_ocr.exceptions import DocumentError
 from airflow_deepseek_ocr.ocr.documents.open import open_document
-from airflow_deepseek_ocr.ocr.exports.overlay import draw_boxes
+from airflow_deepseek_ocr.ocr.exports.overlay import draw_regions
+from airflow_deepseek_ocr.ocr.results import Box, Region
 
 _COLUMNS = (
     "document",
@@ -67,29 +68,34 @@ def _line(row: sqlite3.Row) -> tuple[str, ...]:
 def write_overlays(database: Path, documents: Path, directory: Path) -> int:
     """Draw each page's boxes over its image; returns how many pictures were written."""
     written = 0
-    for row in _query(database, _PAGES):
-        if row["page_number"] is None:
+    for page in _query(database, _PAGES):
+        if page["page_number"] is None:
             continue
-        name = row["uri"].partition("://")[2].partition("/")[2]
-        boxes = _query(
+        name = page["uri"].partition("://")[2].partition("/")[2]
+        rows = _query(
             database,
-            "SELECT position, label, boxes FROM ocr_regions WHERE page_id = ? ORDER BY position",
-            row["id"],
+            "SELECT label, boxes FROM ocr_regions WHERE page_id = ? ORDER BY position",
+            page["id"],
         )
         try:
             with open_document(documents / name) as document:
-                image = document.page(row["page_number"]).image
+                image = document.page(page["page_number"]).image
         except DocumentError:
             continue
-        draw_boxes(
-            image,
-            (
-                (box["position"] + 1, box["label"], tuple(each["pixels"]))
-                for box in boxes
-                for each in json.loads(box["boxes"])
-            ),
+        regions = [
+            Region(
+                row["label"],
+                "",
+                tuple(
+                    Box(tuple(box["normalized"]), tuple(box["pixels"]))
+                    for box in json.loads(row["boxes"])
+                ),
+            )
+            for row in rows
+        ]
+        draw_regions(image, regions).save(
+            directory / f"{name.replace('/', '_')}-{page['page_number']:04}.png"
         )
-        image.save(directory / f"{name.replace('/', '_')}-{row['page_number']:04}.png")
         written += 1
     return written
 

@@ -1,4 +1,4 @@
-"""How many cores a server on a CPU takes."""
+"""CPU cores that this process may use, by affinity and control groups."""
 
 from __future__ import annotations
 
@@ -6,44 +6,54 @@ import math
 import os
 from pathlib import Path
 
-#: The user's own choice, read by torch when it is imported; everything else gives way to it.
+#: Number of threads chosen by the user; torch reads it when it is imported.
 THREADS_VARIABLE = "OMP_NUM_THREADS"
-_CGROUP, _MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+#: The control groups of this process, and the mount point of their files (cgroups(7), version 2).
+_PROCESS_GROUPS, _MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
-def server_threads() -> int | None:
-    """Threads for a server on a CPU: all cores it may use but one; None if the environment says it.
+def server_threads(cores: int | None = None) -> int | None:
+    """Return the number of torch threads for a server on the CPU; None if the environment sets it.
 
-    By itself torch takes a thread for each core of the host, also in a container that may use two of them.
-    One core is left to the tasks, which draw the pages, where there are more than two.
+    Torch starts a thread for each core of the host, even in a container that may use two cores. With three or
+    more cores, one is left to the tasks, which render pages.
+
+    :param cores: cores that this process may use; None measures them.
     """
     if os.environ.get(THREADS_VARIABLE):
         return None
-    cores = usable_cores()
+    cores = cores or usable_cores()
     return cores - 1 if cores > 2 else cores
 
 
-def usable_cores() -> int:
-    """Cores that this process may use, by its affinity and by the quota of its control groups (v2)."""
-    cores = len(os.sched_getaffinity(0))
-    return max(1, min([cores, *(math.ceil(quota) for quota in _quotas())]))
+def usable_cores(
+    affinity: int | None = None, *, process_groups: Path = _PROCESS_GROUPS, mount: Path = _MOUNT
+) -> int:
+    """Return the number of cores that this process may use, at least 1.
+
+    :param affinity: cores that the scheduler may run this process on; None asks the kernel.
+    :param process_groups: file that names the control groups of this process.
+    :param mount: directory of the control groups' files.
+    """
+    cores = affinity or len(os.sched_getaffinity(0))
+    return max(1, min([cores, *map(math.ceil, _quotas(process_groups, mount))]))
 
 
-def _quotas() -> list[float]:
-    """Cores a second, of the process's control group and those around it, as far as they are limited."""
+def _quotas(process_groups: Path, mount: Path) -> list[float]:
+    """Return the quotas, in cores, of the process's control group and its parents, where they have one."""
     try:
-        lines = _CGROUP.read_text().splitlines()
+        lines = process_groups.read_text().splitlines()
     except OSError:
         return []
     quotas = []
     for line in lines:
         if not line.startswith("0::/"):
             continue
-        own = _MOUNT / line.removeprefix("0::/")
+        own = mount / line.removeprefix("0::/")
         for group in (own, *own.parents):
             try:
                 quota, period = (group / "cpu.max").read_text().split()
                 quotas.append(int(quota) / int(period))
             except (OSError, ValueError):
-                continue  # no limit, or no group
+                continue  # no quota ("max"), or no such group
     return quotas

@@ -175,11 +175,11 @@ class DeepSeekOCROperator(BaseOperator):
                 min_score=self.min_score,
             )
             limits = Limits(
-                self.max_bytes,
-                self.max_pages,
-                self.max_pixels,
-                self.max_page_seconds,
-                self.max_page_memory,
+                max_bytes=self.max_bytes,
+                max_pages=self.max_pages,
+                max_pixels=self.max_pixels,
+                max_page_seconds=self.max_page_seconds,
+                max_page_memory=self.max_page_memory,
             )
             budget = ErrorBudget.of(self.max_failed_pages)
             with closing(open_store(self.db_conn_id)) as store:
@@ -232,7 +232,7 @@ class DeepSeekOCROperator(BaseOperator):
             from airflow_deepseek_ocr.sources.s3 import Listing, split_uri
 
             bucket, prefix = split_uri(self.s3_prefix)
-            return list(Listing(bucket, prefix).documents(self._s3_client()))
+            return list(Listing(bucket, prefix=prefix).documents(self._s3_client()))
         try:
             return [DocumentRef.of(document) for document in _flatten(self.documents)]
         except (ConfigurationError, TypeError) as error:

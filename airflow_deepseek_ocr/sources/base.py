@@ -1,4 +1,4 @@
-"""The protocol of a source, the choice of one by a URI's scheme, and the copy they make."""
+"""The protocol of a source, the choice of a source by the scheme of a URI, and the copying of content."""
 
 from __future__ import annotations
 
@@ -19,33 +19,34 @@ from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 #: Bytes that are copied at once.
 COPY_CHUNK_BYTES = 1 << 20
 
-#: Whether a version is to be read; asked as soon as the version is known.
+#: Whether a version should be fetched; called as soon as the version is known.
 Wanted = Callable[[DocumentRef], bool]
 
 
 class Source(Protocol):
-    """Fetches documents of one scheme."""
+    """Fetches documents of one URI scheme."""
 
     def fetch(self, ref: DocumentRef, target: Path, wanted: Wanted) -> DocumentRef | None:
         """Copy a document to a local file.
 
-        :param ref: the document; with a version, exactly that one is fetched.
+        :param ref: the document; if it has a version, exactly that version is fetched.
         :param target: the file to write.
-        :param wanted: asked before the content is fetched, where the version is known by then.
-        :return: the document with its version, or None if it is not wanted.
-        :raises DocumentError: the document is gone, was overwritten, is empty or too large.
-        :raises UnavailableError: the storage does not answer, or not to us; ``local_disk`` if
-            ``target`` cannot be written.
-        :raises OSError: the storage fails in another way.
+        :param wanted: called before the content is fetched if the version is known then, else afterwards.
+        :return: the document with its version; None if ``wanted`` returned False.
+        :raises DocumentError: the document is missing, empty or too large.
+        :raises OverwrittenError: ``overwritten`` if the requested version no longer exists.
+        :raises UnavailableError: the storage does not answer or refuses access; ``local_disk`` if ``target``
+            cannot be written.
+        :raises OSError: any other error of the storage.
         """
         ...
 
 
 class Sources:
-    """Sources by scheme.
+    """The sources of all schemes.
 
-    :param by_scheme: makes the source of each scheme, on first use.
-    :param fallback: makes the source of every other scheme.
+    :param by_scheme: creates the source of a scheme when it is first needed.
+    :param fallback: creates the source of any other scheme; None refuses other schemes.
     """
 
     def __init__(
@@ -54,23 +55,24 @@ class Sources:
         fallback: Callable[[], Source] | None = None,
     ) -> None:
         self._factories, self._fallback = dict(by_scheme), fallback
-        self._made: dict[str, Source] = {}
+        self._created: dict[str, Source] = {}
 
     def fetch(self, ref: DocumentRef, target: Path, wanted: Wanted) -> DocumentRef | None:
         """See :meth:`Source.fetch`.
 
-        :raises DocumentError: ``unsupported_scheme`` too.
+        :raises DocumentError: ``unsupported_scheme``, besides the errors of the source.
         """
         scheme = ref.uri.partition("://")[0].lower()
-        if scheme not in self._made:
+        if scheme not in self._created:
             factory = self._factories.get(scheme, self._fallback)
             if factory is None:
                 raise DocumentError(
                     ErrorCode.UNSUPPORTED_SCHEME,
-                    f"No source for {scheme}:// documents; use one of: {', '.join(self._factories)}.",
+                    f"There is no source for {scheme}:// documents. Use "
+                    f"one of: {', '.join(self._factories)}.",
                 )
-            self._made[scheme] = factory()
-        return self._made[scheme].fetch(ref, target, wanted)
+            self._created[scheme] = factory()
+        return self._created[scheme].fetch(ref, target, wanted)
 
 
 def overwritten(uri: str) -> OverwrittenError:
@@ -81,11 +83,12 @@ def overwritten(uri: str) -> OverwrittenError:
 
 
 def write_copy(uri: str, chunks: Iterable[bytes], target: Path, *, lasting: bool = False) -> None:
-    """Write a document's content to a file of this host.
+    """Write the content of a document to a local file.
 
-    :param uri: the document's.
-    :param chunks: its content; what goes wrong with it is not this host's fault, and raised as it is.
-    :param lasting: whether it must outlast a crash of the host.
+    :param uri: address of the document, for error messages.
+    :param chunks: its content. Errors of this iterable are errors of the storage, and are not changed.
+    :param target: the file to write.
+    :param lasting: flush to disk, so that the file survives a crash of the host.
     :raises UnavailableError: ``local_disk`` if ``target`` cannot be written.
     """
     with _local_errors(uri, target):

@@ -1,4 +1,4 @@
-"""Documents that open like files; their version is a hash of their content."""
+"""Documents that are opened like files; their version is a hash of their content."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, overwrit
 class FileSource:
     """``file://`` documents on this host.
 
-    :param limits: what a document may cost.
+    :param limits: limits of each document.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -29,9 +29,10 @@ class FileSource:
     def fetch(self, ref: DocumentRef, target: Path, wanted: Wanted) -> DocumentRef | None:
         """See :meth:`airflow_deepseek_ocr.sources.base.Source.fetch`.
 
-        :raises DocumentError: ``missing_file``, ``overwritten``, ``empty_file``, ``too_many_bytes``.
+        :raises DocumentError: ``missing_file``, ``empty_file``, ``too_many_bytes``.
+        :raises OverwrittenError: ``overwritten``.
         :raises UnavailableError: ``access_denied``, ``changing_file``, ``local_disk``.
-        :raises OSError: reading fails in another way.
+        :raises OSError: any other error while reading.
         """
         if ref.version and not wanted(ref):
             return None
@@ -40,12 +41,12 @@ class FileSource:
                 found = copy_hashed(source, target, ref, self._limits)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise DocumentError(
-                ErrorCode.MISSING_FILE, f"{ref.uri} is not a file on this host; check the path."
+                ErrorCode.MISSING_FILE, f"{ref.uri} is not a file on this host. Check the path."
             ) from None
         except PermissionError:
             raise UnavailableError(
                 ErrorCode.ACCESS_DENIED,
-                f"{ref.uri}: this user may not read it; change its permissions.",
+                f"{ref.uri} cannot be read by the user of this process. Change its permissions.",
             ) from None
         if ref.version and found.version != ref.version:
             raise overwritten(ref.uri)
@@ -56,10 +57,10 @@ class FileSource:
 
 
 class ObjectStorageSource(FileSource):
-    """Documents of every scheme that Airflow's ``ObjectStoragePath`` opens: ``gs://``, ``abfs://`` ...
+    """Documents of all schemes that Airflow's ``ObjectStoragePath`` opens, such as ``gs://`` and ``abfs://``.
 
-    :param limits: what a document may cost.
-    :param conn_id: the Airflow connection to use; the scheme's default if None.
+    :param limits: limits of each document.
+    :param conn_id: the Airflow connection; None takes the default connection of the scheme.
     """
 
     def __init__(self, limits: Limits, conn_id: str | None = None) -> None:
@@ -75,15 +76,20 @@ class ObjectStorageSource(FileSource):
         except (ImportError, ValueError) as error:
             raise DocumentError(
                 ErrorCode.UNSUPPORTED_SCHEME,
-                f"{uri}: this scheme needs its Airflow provider and fsspec package installed ({error}).",
+                f"{uri} cannot be opened: install the Airflow provider and the fsspec package of "
+                f"its scheme ({error}).",
             ) from None
 
 
 def copy_hashed(source: BinaryIO, target: Path, ref: DocumentRef, limits: Limits) -> DocumentRef:
-    """Copy an open file, and take a hash of its content for its version.
+    """Copy an open file, and return its reference with the hash of its content as its version.
 
+    :param source: the file, opened for reading.
+    :param target: the local file to write.
+    :param ref: the document.
+    :param limits: limits of the document.
     :raises DocumentError: ``empty_file``, ``too_many_bytes``.
-    :raises UnavailableError: ``changing_file`` if a local file was written to meanwhile;
+    :raises UnavailableError: ``changing_file`` if a local file was modified meanwhile;
         ``local_disk``.
     """
     digest, size = hashlib.sha256(), 0
@@ -93,7 +99,9 @@ def copy_hashed(source: BinaryIO, target: Path, ref: DocumentRef, limits: Limits
         nonlocal size
         while chunk := source.read(COPY_CHUNK_BYTES):
             size += len(chunk)
-            limits.check_bytes(size)  # while copying: not every store tells the size beforehand
+            limits.check_bytes(
+                size
+            )  # while copying: some storages do not report the size beforehand
             digest.update(chunk)
             yield chunk
 
@@ -101,15 +109,15 @@ def copy_hashed(source: BinaryIO, target: Path, ref: DocumentRef, limits: Limits
     if _state(source) != before:
         raise UnavailableError(
             ErrorCode.CHANGING_FILE,
-            f"{ref.uri} was written to while it was read, which would mix two versions; try again when "
-            "its writer is done.",
+            f"{ref.uri} was modified while it was read: the copy may mix two versions. Try again when it "
+            "is complete.",
         )
     limits.check_bytes(size)
     return replace(ref, version=f"sha256:{digest.hexdigest()}", size=size)
 
 
 def _state(source: BinaryIO) -> tuple[int, int] | None:
-    """What changes when an open local file is written to; None for what is no local file."""
+    """Return size and time of modification (ns) of a local file; None for other storages."""
     try:
         state = os.fstat(source.fileno())
     except (OSError, AttributeError):

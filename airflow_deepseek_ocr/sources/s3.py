@@ -1,11 +1,11 @@
-"""Documents in S3: listing and streaming, through a boto3 client."""
+"""Documents in S3: listing and fetching with a boto3 client."""
 
 from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,36 +22,39 @@ from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, overwritten, write_copy
 
-#: Endings of the files that can be read; a sensor looks at no others unless told to.
+#: Key suffixes of the supported types; by default a sensor ignores other keys.
 DEFAULT_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif")
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """Bucket and key of ``s3://bucket/key``.
+    """Return bucket and key of ``s3://bucket/key``.
 
-    :raises ConfigurationError: ``s3_uri`` if it is of another form.
+    :raises ConfigurationError: ``s3_uri`` if the URI has another form.
     """
     scheme, separator, rest = uri.partition("://")
     bucket, _, key = rest.partition("/")
     if scheme.lower() != "s3" or not separator or not bucket:
-        raise ConfigurationError(ErrorCode.S3_URI, f"{uri!r} is not of the form s3://bucket/key.")
+        raise ConfigurationError(
+            ErrorCode.S3_URI, f"{uri!r} does not have the form s3://bucket/key."
+        )
     return bucket, key
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Which objects of a bucket are documents.
+    """The objects of a bucket that are documents.
 
     :param bucket: the bucket.
-    :param prefix: keys start with this.
-    :param suffixes: keys end with one of these, in any case; None takes all.
-    :param glob: keys match this pattern (``fnmatch``: ``*`` matches ``/`` too); None takes all.
-    :param minimum_age: time since the object was last modified.
-    :param with_version_ids: identify versions by the bucket's version ids, not by ETags. The
-        bucket must keep versions.
+    :param prefix: keys start with this prefix.
+    :param suffixes: keys end with one of these suffixes, in upper or lower case; None takes all keys.
+    :param glob: keys match this pattern (``fnmatch``: ``*`` also matches ``/``); None takes all keys.
+    :param minimum_age: minimum time since the object was last modified.
+    :param with_version_ids: identify versions by version ids instead of ETags; requires a bucket with
+        versioning.
     """
 
     bucket: str
+    _: KW_ONLY
     prefix: str = ""
     suffixes: tuple[str, ...] | None = DEFAULT_SUFFIXES
     glob: str | None = None
@@ -59,10 +62,10 @@ class Listing:
     with_version_ids: bool = False
 
     def documents(self, client: Any) -> Iterator[DocumentRef]:
-        """The current version of each document, page by page of the listing.
+        """Yield the current version of each document while the bucket is being listed.
 
         :param client: a boto3 S3 client.
-        :raises UnavailableError: the bucket is missing, or does not answer, or not to us.
+        :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
         """
         newest = datetime.now(UTC) - self.minimum_age
         with clear_s3_errors(f"s3://{self.bucket}/{self.prefix}"):
@@ -71,7 +74,7 @@ class Listing:
                     yield self._ref(entry)
 
     def contains(self, uri: str) -> bool:
-        """Whether a document of that URI belongs to the listing, were it there."""
+        """Whether a document with that URI would be listed; its age is not checked."""
         bucket, key = split_uri(uri) if uri.startswith("s3://") else ("", "")
         return bucket == self.bucket and key.startswith(self.prefix) and self._matches(key)
 
@@ -102,10 +105,10 @@ class Listing:
 
 
 class S3Source:
-    """Streams objects to local files.
+    """Fetches objects to local files.
 
     :param client: a boto3 S3 client.
-    :param limits: what a document may cost; its size is checked before its content is fetched.
+    :param limits: limits of each document; the size is checked before the content is fetched.
     """
 
     def __init__(self, client: Any, limits: Limits) -> None:
@@ -114,10 +117,11 @@ class S3Source:
     def fetch(self, ref: DocumentRef, target: Path, wanted: Wanted) -> DocumentRef | None:
         """See :meth:`airflow_deepseek_ocr.sources.base.Source.fetch`.
 
-        :raises DocumentError: ``missing_key``, ``overwritten``, ``empty_file``, ``too_many_bytes``.
+        :raises DocumentError: ``missing_key``, ``empty_file``, ``too_many_bytes``.
+        :raises OverwrittenError: ``overwritten``.
         :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``,
             ``local_disk``.
-        :raises OSError: the client fails in another way, such as at a file with its credentials.
+        :raises OSError: any other error of the client, such as an unreadable credentials file.
         """
         if ref.version and not wanted(ref):
             return None
@@ -133,9 +137,10 @@ class S3Source:
                 found = _reference(
                     ref.uri,
                     etag=response["ETag"],
-                    version_id=response.get("VersionId")
-                    if not ref.version or ref.version_id
-                    else None,
+                    # A version identified by its ETag keeps that identity.
+                    version_id=(
+                        None if ref.version and not ref.version_id else response.get("VersionId")
+                    ),
                     size=response["ContentLength"],
                     last_modified=response["LastModified"],
                 )
@@ -157,7 +162,15 @@ def _reference(
 
 @contextmanager
 def clear_s3_errors(uri: str) -> Iterator[None]:
-    """S3's errors as ours; boto3's own messages hold no secrets but its tracebacks hold requests."""
+    """Translate the errors of S3 into those of this package.
+
+    The original errors are not chained: their tracebacks contain requests, which contain credentials.
+
+    :param uri: the object or prefix, for error messages.
+    :raises DocumentError: ``missing_key``.
+    :raises OverwrittenError: ``overwritten``.
+    :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
+    """
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
@@ -167,8 +180,8 @@ def clear_s3_errors(uri: str) -> Iterator[None]:
     except (BotoCoreError, ConnectionError, TimeoutError) as error:
         raise UnavailableError(
             ErrorCode.STORAGE_UNAVAILABLE,
-            f"{uri}: the S3 server does not answer ({error}). Check the AWS connection's endpoint and "
-            "credentials, and the network.",
+            f"{uri} cannot be reached: the S3 server does not answer ({error}). Check the endpoint and the "
+            "credentials of the AWS connection, and the network.",
         ) from None
 
 
@@ -179,21 +192,22 @@ def _s3_error(uri: str, error: Any) -> DeepSeekOCRError:
     if code == "NoSuchBucket":
         return UnavailableError(
             ErrorCode.MISSING_BUCKET,
-            f"{uri}: there is no bucket {bucket}; check its name and the AWS connection.",
+            f"{uri} cannot be read: there is no bucket {bucket}. Check its name and the AWS connection.",
         )
     if code == "PreconditionFailed" or status == 412:
         return overwritten(uri)
     if code in ("NoSuchKey", "NoSuchVersion") or status == 404:
         return DocumentError(
             ErrorCode.MISSING_KEY,
-            f"{uri} does not exist (any more); it was deleted, or the key is misspelt.",
+            f"{uri} does not exist. It was deleted, or the key is misspelt.",
         )
     if status in (401, 403):
         return UnavailableError(
             ErrorCode.ACCESS_DENIED,
-            f"{uri}: S3 refuses access ({code}). The AWS connection's credentials need s3:GetObject and "
-            "s3:ListBucket here.",
+            f"{uri} cannot be read: S3 refuses access ({code}). The credentials of the AWS connection need "
+            "s3:GetObject and s3:ListBucket.",
         )
     return UnavailableError(
-        ErrorCode.STORAGE_UNAVAILABLE, f"{uri}: S3 answers {code or status}; try again later."
+        ErrorCode.STORAGE_UNAVAILABLE,
+        f"{uri} cannot be read: S3 answers {code or status}. Try again later.",
     )

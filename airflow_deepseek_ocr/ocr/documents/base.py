@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
-from airflow_deepseek_ocr.ocr.documents.limits import Limits
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class Page:
     """One page as an image.
 
     :param number: from 1.
-    :param image: RGB, upright.
-    :param text_layer: its own text, if the file brings one.
+    :param image: RGB, 8 bits a channel, upright.
+    :param text_layer: the text that the file contains for this page; None if its type has no text.
     """
 
     number: int
@@ -30,12 +31,12 @@ class Page:
     text_layer: TextLayer | None = None
 
 
-class Document(ABC):
-    """An open document; use it as a context manager.
+class Document(AbstractContextManager["Document"], ABC):
+    """An open document. Use it as a context manager.
 
-    :ivar media_type: its type by content.
-    :ivar page_count: pages it has.
-    :ivar page_numbers: pages that were asked for, in order, from 1.
+    :ivar media_type: its type by content, such as ``application/pdf``.
+    :ivar page_count: number of pages in the file.
+    :ivar page_numbers: the selected pages, ascending, from 1.
     """
 
     media_type: str
@@ -44,17 +45,14 @@ class Document(ABC):
 
     @abstractmethod
     def page(self, number: int) -> Page:
-        """Page ``number`` as an image; nothing of it is kept.
+        """Return page ``number`` as an image; the document keeps no copy.
 
-        :raises DocumentError: if this page cannot be read; others may.
+        :raises DocumentError: this page cannot be read; other pages may be readable.
         """
 
     @abstractmethod
     def close(self) -> None:
         """Release the file."""
-
-    def __enter__(self) -> Document:
-        return self
 
     def __exit__(
         self,

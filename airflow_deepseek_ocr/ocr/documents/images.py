@@ -1,4 +1,4 @@
-"""Image files as pages, by Pillow; each frame of a TIFF is a page."""
+"""Image files as documents, decoded by Pillow; each frame of a TIFF is a page."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from PIL import ExifTags, Image, UnidentifiedImageError
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
-from airflow_deepseek_ocr.ocr.documents.limits import MOST_DRAWN_PIXELS, Limits
+from airflow_deepseek_ocr.ocr.documents.limits import MAX_RENDERED_PIXELS, Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 
-#: Pillow's decoders per media type. Phones write several pictures into one JPEG (MPO): the first
-#: is the photograph.
+#: Pillow's decoders per media type. Phones write several pictures into one JPEG (MPO); the first is the
+#: photograph.
 _FORMATS = {
     "image/png": ("PNG",),
     "image/jpeg": ("JPEG", "MPO"),
@@ -22,8 +22,8 @@ _FORMATS = {
     "image/heif": ("HEIF",),
 }
 
-#: What Pillow raises on broken files, besides OSError (found by fuzzing its decoders).
-_BROKEN = (
+#: Errors that Pillow raises on damaged files (found by fuzzing its decoders).
+_DECODER_ERRORS = (
     OSError,
     ValueError,
     SyntaxError,
@@ -33,10 +33,10 @@ _BROKEN = (
     TypeError,
 )
 
-#: Pixels that are converted at once; each takes up to 40 bytes meanwhile.
+#: Pixels that are converted at once; each takes up to 40 bytes during conversion.
 _BAND_PIXELS = 2_000_000
 
-#: How an image is turned upright, by its orientation (EXIF 2.32, tag 0x0112).
+#: Transpositions that turn an image upright, by its orientation (EXIF 2.32, tag 0x0112).
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -49,7 +49,15 @@ _TURNS = {
 
 
 class ImageDocument(Document):
-    """An open image file."""
+    """An open image file.
+
+    :param path: a local file.
+    :param media_type: its type by content: a key of Pillow's decoders above.
+    :param selection: the pages to read.
+    :param limits: limits of the document.
+    :raises DocumentError: ``damaged``, ``too_many_pixels``, ``too_many_pages``, ``no_such_page``, or
+        ``unsupported_type`` for HEIF without pillow-heif.
+    """
 
     def __init__(
         self, path: Path, media_type: str, selection: PageSelection, limits: Limits
@@ -63,7 +71,7 @@ class ImageDocument(Document):
             self.page_count = max(1, frames)
             limits.check_pixels(*self._image.size)
             self._select(selection, limits)
-        except _BROKEN as error:
+        except _DECODER_ERRORS as error:
             self._image.close()
             raise _damaged(error) from error
         except DocumentError:
@@ -75,26 +83,32 @@ class ImageDocument(Document):
             return Image.open(path, formats=_FORMATS[self.media_type])
         except Image.DecompressionBombError as error:
             raise DocumentError(
-                ErrorCode.TOO_MANY_PIXELS, f"{error}; scale the image down and upload it again."
+                ErrorCode.TOO_MANY_PIXELS, f"{error} Scale the image down and upload it again."
             ) from error
         except UnidentifiedImageError as error:
             raise DocumentError(
-                ErrorCode.DAMAGED, "The image is damaged or cut short; upload it again."
+                ErrorCode.DAMAGED, "The image is damaged or incomplete. Upload it again."
             ) from error
-        except _BROKEN as error:
+        except _DECODER_ERRORS as error:
             raise _damaged(error) from error
 
     def page(self, number: int) -> Page:
-        """See :meth:`Document.page`."""
+        """See :meth:`Document.page`.
+
+        :raises DocumentError: ``damaged``, ``too_many_pixels``.
+        """
         try:
             if self.page_count > 1:
                 self._image.seek(number - 1)
             self._limits.check_pixels(*self._image.size)
             self._image.load()
-            return Page(number, _upright(_drawn(self._image), self._image))
+            return Page(number, _upright(_converted(self._image), self._image))
         except Image.DecompressionBombError as error:
-            raise DocumentError(ErrorCode.TOO_MANY_PIXELS, f"Page {number}: {error}.") from error
-        except _BROKEN as error:
+            raise DocumentError(
+                ErrorCode.TOO_MANY_PIXELS,
+                f"Page {number}: {error} Scale the image down and upload it again.",
+            ) from error
+        except _DECODER_ERRORS as error:
             raise _damaged(error) from error
 
     def close(self) -> None:
@@ -102,36 +116,40 @@ class ImageDocument(Document):
         self._image.close()
 
 
-def _drawn(image: Image.Image) -> Image.Image:
-    """The image in RGB, halved if it is very large; in bands, so that no step copies all of it."""
-    factor = 2 if image.width * image.height > MOST_DRAWN_PIXELS else 1
+def _converted(image: Image.Image) -> Image.Image:
+    """Return the image in RGB, halved if it is very large."""
+    factor = 2 if image.width * image.height > MAX_RENDERED_PIXELS else 1
     width, height = -(-image.width // factor), -(-image.height // factor)
-    brightest = _brightest(image)
-    drawn = Image.new("RGB", (width, height))
+    white = _white(image)
+    converted = Image.new("RGB", (width, height))
+    # In bands, so that no step copies the whole image.
     rows = max(1, _BAND_PIXELS // image.width) * factor
     for top in range(0, image.height, rows):
         band = image.crop((0, top, image.width, min(top + rows, image.height)))
-        drawn.paste(_to_rgb(band, brightest).reduce(factor), (0, top // factor))
-    return drawn
+        converted.paste(_to_rgb(band, white).reduce(factor), (0, top // factor))
+    return converted
 
 
-def _brightest(image: Image.Image) -> float | None:
-    """What is white in an image of deep greys; None in others, where it is 255."""
+def _white(image: Image.Image) -> float | None:
+    """Return the value of white in an image with more than 8 bits of grey; None for other images."""
     if image.mode.startswith("I;16"):
         return 65535.0
     if image.mode not in ("I", "F"):
         return None
-    # None where the pixels are no numbers.
-    _, most = image.getextrema() or (0.0, 0.0)
-    return 65535.0 if isinstance(most, float | int) and most > 255 else 255.0
+    # Pillow returns None if all pixels are NaN.
+    _, highest = image.getextrema() or (0.0, 0.0)
+    return 65535.0 if isinstance(highest, float | int) and highest > 255 else 255.0
 
 
-def _to_rgb(image: Image.Image, brightest: float | None) -> Image.Image:
-    """Eight bits a channel, transparency on white, as a viewer would show it."""
-    if brightest is not None:
-        # Pillow clips deeper greys at 255 instead of scaling them.
-        pixels = np.nan_to_num(np.asarray(image, dtype=np.float64)).clip(0, brightest)
-        return Image.fromarray((pixels * (255 / brightest)).astype(np.uint8)).convert("RGB")
+def _to_rgb(image: Image.Image, white: float | None) -> Image.Image:
+    """Return 8 bits a channel with transparency on white, as viewers show it.
+
+    :param white: see :func:`_white`.
+    """
+    if white is not None:
+        # Pillow clips values at 255 instead of scaling them.
+        pixels = np.nan_to_num(np.asarray(image, dtype=np.float64)).clip(0, white)
+        return Image.fromarray((pixels * (255 / white)).astype(np.uint8)).convert("RGB")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         paper = Image.new("RGBA", image.size, "white")
@@ -139,13 +157,13 @@ def _to_rgb(image: Image.Image, brightest: float | None) -> Image.Image:
     return image.convert("RGB")
 
 
-def _upright(drawn: Image.Image, image: Image.Image) -> Image.Image:
-    """Turned as the image's tags say; tags that cannot be read say nothing."""
+def _upright(converted: Image.Image, image: Image.Image) -> Image.Image:
+    """Return the converted image, turned by the orientation in the original's EXIF tags."""
     try:
         turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except _BROKEN:
-        return drawn
-    return drawn if turn is None else drawn.transpose(turn)
+    except _DECODER_ERRORS:
+        return converted  # damaged tags
+    return converted if turn is None else converted.transpose(turn)
 
 
 def _register_heif() -> None:
@@ -161,5 +179,5 @@ def _register_heif() -> None:
 
 def _damaged(error: BaseException) -> DocumentError:
     return DocumentError(
-        ErrorCode.DAMAGED, f"The image is damaged or cut short ({error}); upload it again."
+        ErrorCode.DAMAGED, f"The image is damaged or incomplete ({error}). Upload it again."
     )

@@ -1,20 +1,16 @@
-"""Bytes to pages: what a file is, how many pages it has, and one page image at a time.
+"""Detection of a file's type by its content, and the choice of the decoder.
 
-A file is what its content says, whatever its name; limits are checked before anything is decoded.
+The name of a file is ignored. Limits are checked before anything is decoded.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
-from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
-
-if TYPE_CHECKING:
-    pass
 from airflow_deepseek_ocr.ocr.documents.base import Document
 from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI, Limits
+from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 
 #: (offset, magic bytes, media type)
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
@@ -31,16 +27,15 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     ),
 )
 
-
-#: A PDF's header may stand anywhere in the first KiB (PDF 1.7, appendix H, note 13).
+#: A PDF's header may start anywhere in the first KiB (PDF 1.7, appendix H, note 13).
 _PDF_HEADER, _PDF_SEARCH = b"%PDF-", 1024
 
-
+#: The supported types, for error messages.
 SUPPORTED = "PDF, PNG, JPEG, WebP, TIFF and, with pillow-heif, HEIF"
 
 
 def media_type_of(path: Path) -> str | None:
-    """A file's media type by its first bytes; None if it is none of the supported ones."""
+    """Return the media type of a file by its first bytes; None if it is not supported."""
     with path.open("rb") as file:
         head = file.read(_PDF_SEARCH)
     for offset, magic, media_type in _SIGNATURES:
@@ -56,12 +51,12 @@ def open_document(
     dpi: int = DEFAULT_DPI,
     limits: Limits | None = None,
 ) -> Document:
-    """Open a file as pages.
+    """Open a file as a document of pages, in this process.
 
     :param path: a local file.
-    :param selection: the pages to read; all by default.
+    :param selection: the pages to read; None selects all.
     :param dpi: resolution for rendering PDF pages, in dots per inch.
-    :param limits: what the document may cost.
+    :param limits: limits of the document; None takes the defaults.
     :raises DocumentError: ``empty_file``, ``unsupported_type``, ``password_protected``,
         ``unsupported_encryption``, ``damaged``, ``too_many_bytes``, ``too_many_pages``,
         ``too_many_pixels``, ``no_such_page``.
@@ -72,7 +67,7 @@ def open_document(
     if media_type is None:
         raise DocumentError(
             ErrorCode.UNSUPPORTED_TYPE,
-            f"The content is none of the supported types: {SUPPORTED}. Convert it.",
+            f"The content is not of a supported type ({SUPPORTED}). Convert the file.",
         )
     if media_type == "application/pdf":
         from airflow_deepseek_ocr.ocr.documents.pdf import PdfDocument

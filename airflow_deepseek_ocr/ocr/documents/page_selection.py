@@ -1,4 +1,4 @@
-"""Which pages of a document to read, as people write it: ``1-3,5,10-``."""
+"""Selection of pages, written as ``1-3,5,10-``."""
 
 from __future__ import annotations
 
@@ -12,26 +12,28 @@ _RANGE = re.compile(r"\s*(\d{1,9})?\s*(-)?\s*(\d{1,9})?\s*")
 
 @dataclass(frozen=True)
 class PageSelection:
-    """Ranges of page numbers, from 1, both ends included; none means all pages.
+    """Ranges of page numbers.
 
-    :param ranges: (first, last) pairs; last None means to the end.
+    :param ranges: (first, last) pairs, from 1, both ends included; last None means to the end. Without ranges
+        all pages are selected.
     """
 
     ranges: tuple[tuple[int, int | None], ...] = ()
 
     @classmethod
     def parse(cls, text: str | None) -> PageSelection:
-        """Read ``1-3,5,10-``; empty or None selects all pages.
+        """Parse a text such as ``1-3,5,10-``; an empty text or None selects all pages.
 
-        :raises ConfigurationError: ``page_selection`` if the text is of another form.
+        :raises ConfigurationError: ``page_selection`` if the text has another form.
         """
         parts = [part for part in (text or "").split(",") if part.strip()]
         return cls(tuple(_range(part) for part in parts))
 
     def of(self, page_count: int) -> list[int]:
-        """The selected page numbers of a document of ``page_count`` pages, sorted, each once.
+        """Return the selected page numbers, ascending, each once.
 
-        :raises DocumentError: ``no_such_page`` if none of them exists.
+        :param page_count: number of pages in the document.
+        :raises DocumentError: ``no_such_page`` if the document has none of the selected pages.
         """
         if not self.ranges:
             return list(range(1, page_count + 1))
@@ -41,7 +43,7 @@ class PageSelection:
         if not numbers:
             raise DocumentError(
                 ErrorCode.NO_SUCH_PAGE,
-                f"None of the pages {self} exists: the document has {page_count}.",
+                f"None of the pages {self} exists: the document has {page_count}. Change the selection.",
             )
         return sorted(numbers)
 
@@ -60,6 +62,6 @@ def _range(part: str) -> tuple[int, int | None]:
     if not (first or last) or start < 1 or (end is not None and end < start):
         raise ConfigurationError(
             ErrorCode.PAGE_SELECTION,
-            f"Pages {part.strip()!r}: write numbers and ranges such as 1-3,5,10-",
+            f"Pages {part.strip()!r} cannot be parsed: write numbers and ranges such as 1-3,5,10-",
         )
     return start, end

@@ -1,4 +1,4 @@
-"""PDF pages as images, by PDFium."""
+"""PDF files as documents, rendered by PDFium."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ import pypdfium2.raw as pdfium
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
-from airflow_deepseek_ocr.ocr.documents.limits import MOST_DRAWN_PIXELS, Limits
+from airflow_deepseek_ocr.ocr.documents.limits import MAX_RENDERED_PIXELS, Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.pdf_text import read_text_layer
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 
 log = logging.getLogger(__name__)
 
-#: PDFium keeps global state: two threads inside it at once crash the process.
+#: PDFium has global state: two threads in it at the same time crash the process.
 _PDFIUM = threading.RLock()
 
-# PDFs with XFA forms are read as every viewer without XFA shows them; pypdfium2's advice to compile
-# another PDFium would stand in the log of each.
+# PDFs with XFA forms are rendered as viewers without XFA show them. pypdfium2 would log, for each of them,
+# the advice to compile another PDFium.
 logging.getLogger("pypdfium2._helpers.document").addFilter(
     lambda record: "XFA" not in record.getMessage()
 )
@@ -34,7 +34,15 @@ _SECURITY_ERROR = 5  # FPDF_ERR_SECURITY
 
 
 class PdfDocument(Document):
-    """An open PDF; pages are rendered with their annotations and filled-in form fields."""
+    """An open PDF; pages are rendered with their annotations and filled-in form fields.
+
+    :param path: a local file.
+    :param selection: the pages to read.
+    :param dpi: resolution for rendering, in dots per inch.
+    :param limits: limits of the document.
+    :raises DocumentError: ``password_protected``, ``unsupported_encryption``, ``damaged``,
+        ``too_many_pages``, ``no_such_page``.
+    """
 
     media_type = "application/pdf"
 
@@ -45,7 +53,7 @@ class PdfDocument(Document):
             try:
                 self.page_count = len(self._pdf)
                 if self.page_count == 0:
-                    raise DocumentError(ErrorCode.DAMAGED, "The PDF has no pages; export it again.")
+                    raise DocumentError(ErrorCode.DAMAGED, "The PDF has no pages. Export it again.")
                 self._select(selection, limits)
                 self._pdf.init_forms()
             except BaseException:
@@ -53,7 +61,10 @@ class PdfDocument(Document):
                 raise
 
     def page(self, number: int) -> Page:
-        """See :meth:`Document.page`."""
+        """See :meth:`Document.page`.
+
+        :raises DocumentError: ``damaged_page``.
+        """
         with _PDFIUM:
             try:
                 page = self._pdf[number - 1]
@@ -66,7 +77,7 @@ class PdfDocument(Document):
                     rev_byteorder=True,
                 )
                 try:
-                    # A copy: the bitmap's memory is PDFium's and is released here.
+                    # Converting copies the pixels: the bitmap's memory is released below.
                     image = bitmap.to_pil().convert("RGB")
                     layer = _text_layer(number, page, bitmap)
                 finally:
@@ -83,10 +94,14 @@ class PdfDocument(Document):
             self._pdf.close()
 
     def _scale(self, number: int, width: float, height: float) -> float:
-        """Pixels per point: as the dpi asks, or as the limit on pixels allows."""
+        """Return pixels per point: those of the dpi, or fewer to respect the limit on pixels.
+
+        :param width: of the page in points.
+        :param height: of the page in points.
+        """
         scale = self._dpi / _POINTS_PER_INCH
-        # A pixel of slack on each side, because PDFium rounds the size up.
-        pixels = min(self._limits.max_pixels, MOST_DRAWN_PIXELS)
+        pixels = min(self._limits.max_pixels, MAX_RENDERED_PIXELS)
+        # One pixel of slack on each side: PDFium rounds the size up.
         allowed = math.sqrt(pixels) - 1
         longest = max(1.0, math.sqrt(max(width, 1.0) * max(height, 1.0)))
         if scale * longest <= allowed:
@@ -105,8 +120,8 @@ class PdfDocument(Document):
 
 
 def _open(path: Path) -> pypdfium2.PdfDocument:
-    # PDFium leaves its last error as it is when it finds no page tree, and a damaged file would be said
-    # to have the password of the one before.
+    # PDFium does not reset its last error when it finds no page tree: a damaged file would be reported with
+    # the error of the file before. This call resets it.
     pdfium.FPDF_LoadMemDocument(b"", 0, None)
     try:
         return pypdfium2.PdfDocument(path)
@@ -114,17 +129,17 @@ def _open(path: Path) -> pypdfium2.PdfDocument:
         if error.err_code == _PASSWORD_ERROR:
             raise DocumentError(
                 ErrorCode.PASSWORD_PROTECTED,
-                "The PDF needs a password to open; save a copy without one.",
+                "The PDF needs a password to open. Save a copy without one.",
             ) from error
         if error.err_code == _SECURITY_ERROR:
             raise DocumentError(
                 ErrorCode.UNSUPPORTED_ENCRYPTION,
-                "The PDF is encrypted in a way that no password opens, such as for the owner of a "
-                "certificate; save a copy without encryption.",
+                "The PDF is encrypted without a password, such as for the owner of a certificate. Save a "
+                "copy without encryption.",
             ) from error
         raise DocumentError(
             ErrorCode.DAMAGED,
-            f"The PDF is damaged or cut short ({error}); upload it again or repair it.",
+            f"The PDF is damaged or incomplete ({error}). Upload it again or repair it.",
         ) from error
 
 
@@ -141,5 +156,5 @@ def _text_layer(
 def _damaged(number: int, error: Exception) -> DocumentError:
     return DocumentError(
         ErrorCode.DAMAGED_PAGE,
-        f"Page {number} cannot be rendered ({error}); repair the PDF and upload it again.",
+        f"Page {number} cannot be rendered ({error}). Repair the PDF and upload it again.",
     )

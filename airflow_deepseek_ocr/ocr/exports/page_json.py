@@ -1,4 +1,4 @@
-"""A page as plain JSON types."""
+"""The result of a page as plain JSON types."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from airflow_deepseek_ocr.ocr.results import PageResult
 
 
 def page_to_dict(document: str, page: PageResult) -> dict[str, Any]:
-    """Everything known of a page.
+    """Return all fields of a page's result as types that ``json.dumps`` accepts.
 
-    :param document: names the document the page is from.
+    :param document: name of the document that contains the page.
+    :param page: the result.
     """
     return {
         "document": document,

@@ -12,12 +12,14 @@ from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """Asks the child to open a document, instead of the one it has open; a number asks for a page.
+    """Request to open a document; the child closes the one it has open.
 
-    :param path: a local file.
+    A number requests that page of the open document, and None requests to close it.
+
+    :param path: absolute path of a local file.
     :param selection: the pages to read.
-    :param dpi: resolution for rendering PDF pages.
-    :param limits: what the document may cost.
+    :param dpi: resolution for rendering PDF pages, in dots per inch.
+    :param limits: limits of the document.
     """
 
     path: Path
@@ -28,7 +30,7 @@ class OpenRequest:
 
 @dataclass(frozen=True)
 class Opened:
-    """What the child says of the open document."""
+    """Answer to an :class:`OpenRequest`: the attributes of the :class:`Document` that is open now."""
 
     media_type: str
     page_count: int
@@ -37,10 +39,10 @@ class Opened:
 
 @dataclass(frozen=True)
 class RenderedPage:
-    """What the child says of a page when it has written the pixels into the file in memory.
+    """Answer to a page number, sent after the pixels were written to the shared memory file.
 
-    :param size: width and height in pixels, of three bytes each.
-    :param text_layer: the page's own text.
+    :param size: width and height in pixels; a pixel has three bytes (RGB).
+    :param text_layer: see :class:`~airflow_deepseek_ocr.ocr.documents.base.Page`.
     """
 
     size: tuple[int, int]

@@ -1,4 +1,4 @@
-"""The process in which documents are opened and drawn; :mod:`.child_process` starts it."""
+"""The child process in which documents are opened and rendered; :mod:`.child_process` starts it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any
 
 from PIL import Image
 
-# Imported at the start, though opening a document imports what it needs: what is missing in an installation
-# is then no fault of the first document.
+# Opening a document imports its decoder. These imports make an incomplete installation an error of the
+# start of this process instead of an error of the first document.
 import airflow_deepseek_ocr.ocr.documents.images
 import airflow_deepseek_ocr.ocr.documents.pdf  # noqa: F401
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
@@ -28,15 +28,15 @@ from airflow_deepseek_ocr.ocr.rendering.messages import Opened, OpenRequest, Ren
 
 log = logging.getLogger(__name__)
 
-#: Bytes of pixels copied at once: few enough to be no matter beside the page.
-_STRIP_BYTES = 4 << 20
+#: Bytes of pixels that are copied at once: little memory beside that of a page.
+_BAND_BYTES = 4 << 20
 
 
 class _Requests:
     """Answers requests, one after the other.
 
-    :param connection: they come and are answered there.
-    :param pixels: descriptor of the file in memory that pages are written to.
+    :param connection: the answers are sent here.
+    :param pixels: descriptor of the shared memory file that receives the pixels of pages.
     """
 
     def __init__(self, connection: Connection[Any, Any], pixels: int) -> None:
@@ -44,10 +44,10 @@ class _Requests:
         self._document: Document | None = None
 
     def answer(self, request: OpenRequest | int | None) -> None:
-        """Do what is asked, and say how it went."""
+        """Process a request and send its answer or its error."""
         try:
             if isinstance(request, int):
-                self._draw(request)
+                self._render(request)
                 return
             self._close()
             opened = None if request is None else self._open(request)
@@ -56,7 +56,7 @@ class _Requests:
         except (MemoryError, BrokenPipeError):
             raise
         except Exception as error:
-            log.exception("A document could not be read.")
+            log.exception("The document cannot be read.")
             self._connection.send(
                 DocumentError(
                     ErrorCode.UNREADABLE,
@@ -76,48 +76,52 @@ class _Requests:
         document, self._document = self._document, None
         if document is not None:
             document.close()
-            _give_back_memory()
+            _release_memory()
 
-    def _draw(self, number: int) -> None:
-        assert self._document is not None  # noqa: S101 - pages are asked for of open documents
+    def _render(self, number: int) -> None:
+        if self._document is None:
+            raise RuntimeError("A page was requested while no document was open.")
         page = self._document.page(number)
         width, height = page.image.size
         os.ftruncate(self._pixels, 3 * width * height)
-        rows = max(1, _STRIP_BYTES // (3 * width))
+        rows = max(1, _BAND_BYTES // (3 * width))
         for top in range(0, height, rows):
-            strip = page.image.crop((0, top, width, min(top + rows, height)))
-            os.pwrite(self._pixels, strip.tobytes(), 3 * width * top)
+            band = page.image.crop((0, top, width, min(top + rows, height)))
+            os.pwrite(self._pixels, band.tobytes(), 3 * width * top)
         self._connection.send(RenderedPage((width, height), page.text_layer))
 
 
-def _give_back_memory() -> None:
-    """Have malloc return what it keeps of large pages; only glibc keeps it, and can be asked."""
+def _release_memory() -> None:
+    """Return the freed memory of large pages to the kernel; glibc's malloc keeps it otherwise."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
 
 
 def main(arguments: list[str]) -> int:
-    """Answer until the other end is closed.
+    """Answer requests until the parent closes its end of the connection.
 
-    :param arguments: descriptors of a connection and of a file in memory for pages; bytes of memory and
-        seconds that a request may take.
+    :param arguments: descriptor of the connection, descriptor of the shared memory file, bytes of memory for
+        this process, and seconds for each request.
+    :return: the exit status.
     """
     descriptor, pixels, memory = map(int, arguments[:3])
     seconds = float(arguments[3])
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # The limits are checked; Pillow's advice would stand in every log.
+    # The limits are checked here; Pillow's advice would fill the logs.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-    # Meant for the one who asks, even if the whole group gets them; this process ends with it.
+    # Service managers send signals to the whole process group. They are meant for the parent; this process
+    # ends with it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    # Left to the kernel, which ends a process in the middle of a library's loop too.
+    # The default action of the kernel ends the process even inside a loop of a C library.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     Image.init()
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    own = _own_bytes() + memory
+    allowed = _own_bytes() + memory
     resource.setrlimit(
-        resource.RLIMIT_DATA, (own if most == resource.RLIM_INFINITY else min(own, most), most)
+        resource.RLIMIT_DATA,
+        (allowed if most == resource.RLIM_INFINITY else min(allowed, most), most),
     )
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with Connection(descriptor) as connection, suppress(EOFError, BrokenPipeError):
@@ -129,14 +133,14 @@ def main(arguments: list[str]) -> int:
             try:
                 requests.answer(request)
             except MemoryError:
-                # At once: there may be no memory left for an orderly end.
+                # There may be no memory left for an orderly exit.
                 os._exit(OUT_OF_MEMORY)
             signal.setitimer(signal.ITIMER_REAL, 0)
     return 0
 
 
 def _own_bytes() -> int:
-    """Memory that Python and its modules take up, as RLIMIT_DATA counts it."""
+    """Return the bytes that Python and its modules take, as RLIMIT_DATA counts them."""
     _, _, rest = Path("/proc/self/status").read_text().partition("VmData:")
     return int(rest.split()[0]) << 10
 

@@ -97,7 +97,7 @@ class Look:
 
 def look(client: Any, store: Store, prefix: str, **options: Any) -> Look:
     started, cpu = time.monotonic(), time.process_time()
-    batches = Discovery(Listing(BUCKET, prefix), **options).find(client, store)
+    batches = Discovery(Listing(BUCKET, prefix=prefix), **options).find(client, store)
     number = sum(map(len, batches))
     return Look(number, time.monotonic() - started, time.process_time() - cpu)
 
@@ -134,7 +134,7 @@ def test_listing_many_keys(many_keys: Any, store: Store) -> None:
 
 
 def test_what_was_read_long_ago_costs_nothing(many_keys: Any, store: Store) -> None:
-    refs = list(Listing(BUCKET, TENTH).documents(many_keys))
+    refs = list(Listing(BUCKET, prefix=TENTH).documents(many_keys))
     remember(store, refs)
     before = min(look(many_keys, store, TENTH).seconds for _ in range(3))
     columns = ", ".join(
