@@ -1,4 +1,4 @@
-"""What Airflow learns about this package (entry point ``apache_airflow_provider``)."""
+"""The provider's metadata (entry point ``apache_airflow_provider``)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _INTEGRATION = "DeepSeek-OCR"
 
 
 def get_provider_info() -> dict[str, Any]:
-    """The provider's metadata."""
+    """Return the provider's metadata."""
     return {
         "package-name": "airflow-deepseek-ocr",
         "name": "DeepSeek-OCR",
-        "description": "Documents in S3 become rows in a SQL database, read by DeepSeek-OCR.",
+        "description": "Reads documents from S3 with DeepSeek-OCR into a SQL database.",
         "versions": [__version__],
         "integrations": [
             {

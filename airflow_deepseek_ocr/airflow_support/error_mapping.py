@@ -1,4 +1,4 @@
-"""This package's errors as Airflow's."""
+"""The mapping of this package's errors to Airflow's."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
 
 @contextmanager
 def airflow_errors() -> Iterator[None]:
-    """Let Airflow retry what a retry can mend, and fail at once what it cannot.
+    """Raise errors that a retry may resolve as retryable ones, and all others as final ones.
 
     :raises AirflowException: for an :class:`~airflow_deepseek_ocr.exceptions.UnavailableError`.
     :raises AirflowFailException: for every other error of this package.

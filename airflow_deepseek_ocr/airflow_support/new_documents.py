@@ -1,78 +1,104 @@
-"""New documents in S3, found through Airflow connections; shared by the sensor and its triggers."""
+"""The search for new documents through Airflow connections, shared by the sensor and the triggers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
-from datetime import timedelta
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from airflow_deepseek_ocr.airflow_support.connections import (
+    DEFAULT_AWS_CONN_ID,
+    DEFAULT_DB_CONN_ID,
+    load_settings,
+    s3_client,
+)
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions, seconds
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
-from airflow_deepseek_ocr.sources.s3 import Listing
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NewDocuments:
-    """A search for new documents, made of scalars and lists so that triggers can carry it.
+    """A search for new documents.
 
-    :param bucket: the bucket.
-    :param prefix: keys start with this.
-    :param suffixes: keys end with one of these, in any case; None takes all.
-    :param glob: keys match this pattern; None takes all.
-    :param minimum_age_s: seconds since the object was last modified.
-    :param with_version_ids: identify versions by version ids, in a bucket that keeps versions.
-    :param config_key: documents read by another recipe count as new; None counts any.
-    :param batch_size: documents in a batch.
-    :param max_documents: documents handed on at once.
-    :param retry_failed_after_s: seconds after which a failure that was not the document's own
-        makes it new again.
-    :param aws_conn_id: the connection to S3.
-    :param db_conn_id: the connection to the results database.
+    :param discovery: which objects count as new documents, and how many are emitted at once.
+    :param ocr: how the operator reads them; used only with ``deepseek_ocr_conn_id``.
+    :param deepseek_ocr_conn_id: the operator's model connection. With it, a document is new if it has
+        no row with the processing configuration of that connection and of the OCR options, which must
+        be the operator's; None counts rows of any configuration.
+    :param aws_conn_id: connection to S3; None takes the worker's own credentials.
+    :param db_conn_id: connection to the results database.
     """
 
-    bucket: str
-    prefix: str
-    suffixes: list[str] | None
-    glob: str | None
-    minimum_age_s: float
-    with_version_ids: bool
-    config_key: str | None
-    batch_size: int
-    max_documents: int
-    retry_failed_after_s: float
-    aws_conn_id: str | None
-    db_conn_id: str
+    discovery: DiscoveryOptions
+    ocr: OcrOptions
+    deepseek_ocr_conn_id: str | None = None
+    aws_conn_id: str | None = DEFAULT_AWS_CONN_ID
+    db_conn_id: str = DEFAULT_DB_CONN_ID
+
+    @classmethod
+    def of(cls, owner: object) -> NewDocuments:
+        """Return the search whose options and connections ``owner`` holds as attributes.
+
+        :raises ConfigurationError: an option has an invalid value.
+        """
+        return cls(
+            discovery=DiscoveryOptions.of(owner),
+            ocr=OcrOptions.of(owner),
+            **{name: getattr(owner, name) for name in _CONNECTIONS},
+        )
+
+    @classmethod
+    def from_kwargs(cls, **arguments: Any) -> NewDocuments:
+        """Return the search that :meth:`as_kwargs` describes.
+
+        :raises ConfigurationError: an option has an invalid value.
+        :raises TypeError: an argument is missing or unknown.
+        """
+        ocr = {name: arguments.pop(name) for name in _names(OcrOptions) if name in arguments}
+        connections = {name: arguments.pop(name) for name in _CONNECTIONS if name in arguments}
+        return cls(discovery=DiscoveryOptions(**arguments), ocr=OcrOptions(**ocr), **connections)
 
     def as_kwargs(self) -> dict[str, Any]:
-        """Arguments that make an equal one."""
-        return asdict(self)
+        """Return the options and connections as scalars and lists, durations in seconds.
 
-    def find(self, handed_on: Mapping[str, float] | None = None) -> list[list[dict[str, Any]]]:
-        """Batches of new documents in plain JSON types; empty if there are none.
-
-        :param handed_on: how many seconds ago documents were handed on, by version key.
-        :raises ConfigurationError: a connection or a setting is wrong.
-        :raises UnavailableError: bucket or database are out of reach.
+        Airflow 3.2 changes dictionaries, tuples and sets among a trigger's arguments.
         """
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+        arguments = asdict(self.discovery) | asdict(self.ocr)
+        for name in ("minimum_age", "retry_failed_after"):
+            arguments[name] = seconds(name, arguments[name])
+        plain = {
+            name: list(value) if isinstance(value, list | tuple) else value
+            for name, value in arguments.items()
+        }
+        return plain | {name: getattr(self, name) for name in _CONNECTIONS}
 
-        discovery = Discovery(
-            listing=Listing(
-                bucket=self.bucket,
-                prefix=self.prefix,
-                suffixes=None if self.suffixes is None else tuple(self.suffixes),
-                glob=self.glob,
-                minimum_age=timedelta(seconds=self.minimum_age_s),
-                with_version_ids=self.with_version_ids,
-            ),
-            config_key=self.config_key,
-            batch_size=self.batch_size,
-            max_documents=self.max_documents,
-            retry_failed_after=timedelta(seconds=self.retry_failed_after_s),
-        )
-        client = S3Hook(aws_conn_id=self.aws_conn_id).get_conn()
+    def config_key(self) -> str | None:
+        """Return the key of the processing configuration that counts; None counts any.
+
+        :raises ConfigurationError: ``connection`` if a field of the connection has an invalid value.
+        """
+        if self.deepseek_ocr_conn_id is None:
+            return None
+        return load_settings(self.deepseek_ocr_conn_id).processing_config(self.ocr).key
+
+    def find(self, emitted: Mapping[str, float] | None = None) -> list[list[dict[str, Any]]]:
+        """Return batches of new documents in plain JSON types; an empty list if there are none.
+
+        :param emitted: seconds since documents were emitted, by version key.
+        :raises ConfigurationError: a connection has an invalid value.
+        :raises UnavailableError: bucket or database are unreachable.
+        """
+        discovery = Discovery(self.discovery, self.config_key())
+        client = s3_client(self.aws_conn_id)
         with closing(open_store(self.db_conn_id)) as store:
-            batches = discovery.find(client, store, handed_on)
+            batches = discovery.find(client, store, emitted)
         return [[ref.as_dict() for ref in batch] for batch in batches]
+
+
+_CONNECTIONS = ("deepseek_ocr_conn_id", "aws_conn_id", "db_conn_id")
+
+
+def _names(kind: type) -> list[str]:
+    return [each.name for each in fields(kind)]

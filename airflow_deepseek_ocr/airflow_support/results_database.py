@@ -1,4 +1,4 @@
-"""The results database behind an Airflow connection."""
+"""The results database of an Airflow connection."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from airflow.providers.common.compat.sdk import BaseHook
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.results_store import Store
 
-DEFAULT_DB_CONN_ID = "deepseek_ocr_db"
-
 _CONNECT_TIMEOUT_S = 10
-#: Seconds without an answer after which MySQL's drivers give up; longer than a lock is waited for.
-_ANSWER_TIMEOUT_S = 90
-#: PostgreSQL's driver notices a host that is gone by these (seconds, seconds, number, milliseconds).
+#: Read and write time-out of MySQL's drivers; longer than MySQL's own lock wait time-out of 50 s.
+_RESPONSE_TIMEOUT_S = 90
+#: libpq's TCP keep-alive options, which detect a dead host within a minute: seconds idle, seconds between
+#: probes, number of probes, milliseconds without acknowledgement.
 _KEEP_ALIVE = {
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -25,17 +24,15 @@ _SUPPORTED = ("postgresql", "mysql", "mariadb", "sqlite")
 
 
 def open_store(conn_id: str) -> Store:
-    """The store in the database of that connection, with its tables in place.
-
-    Close it after use.
+    """Return the store in a connection's database, with its tables in place; the caller closes it.
 
     :param conn_id: a connection of type postgres, mysql or sqlite.
     :raises ConfigurationError: ``database_type`` if the connection is of another type.
-    :raises UnavailableError: ``database_unavailable``, ``database_newer``, ``database_locked``.
+    :raises DatabaseError: ``database_unavailable``, ``database_newer``, ``database_locked``.
     """
     hook: Any = BaseHook.get_hook(conn_id)
     try:
-        # Values are texts of documents: they do not belong into error messages.
+        # Statement parameters are texts of documents, which must not appear in error messages.
         engine = hook.get_sqlalchemy_engine(
             engine_kwargs={
                 "hide_parameters": True,
@@ -48,7 +45,7 @@ def open_store(conn_id: str) -> Store:
     if engine is None or engine.dialect.name not in _SUPPORTED:
         raise ConfigurationError(
             ErrorCode.DATABASE_TYPE,
-            f"Connection {conn_id!r} is no database this package can write to; "
+            f"Connection {conn_id!r} is not a database that results can be written to; "
             "use one of type postgres, mysql or sqlite.",
         )
     store = Store(engine)
@@ -68,5 +65,5 @@ def _connect_args(hook: Any) -> dict[str, Any]:
     if kind == "postgres":
         return options | _KEEP_ALIVE
     if kind == "mysql":
-        return options | {"read_timeout": _ANSWER_TIMEOUT_S, "write_timeout": _ANSWER_TIMEOUT_S}
+        return options | {"read_timeout": _RESPONSE_TIMEOUT_S, "write_timeout": _RESPONSE_TIMEOUT_S}
     return options

@@ -1,4 +1,4 @@
-"""Lets ``python -m airflow_deepseek_ocr.cli.main`` run the command line."""
+"""Entry of ``python -m airflow_deepseek_ocr.cli``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The command ``preflight``."""
+"""The command ``preflight``: check what reading needs on this host."""
 
 from __future__ import annotations
 
@@ -7,29 +7,30 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.cli.settings import connection_settings
-from airflow_deepseek_ocr.connection.fields import DTYPES, ENGINES
-from airflow_deepseek_ocr.connection.settings import Settings
-from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION, RESOLUTIONS
+from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
+
+_FIELDS = (
+    "model",
+    "revision",
+    "cache_dir",
+    "engine",
+    "device",
+    "dtype",
+    "resolution",
+    "server_python",
+    "vllm_command",
+)
 
 
-def add_preflight(commands: Any, model: argparse.ArgumentParser) -> None:
+def add_preflight(commands: Any) -> None:
     """Add the command ``preflight``."""
     preflight = commands.add_parser(
-        "preflight", parents=[model], help="is everything there that reading needs on this host?"
+        "preflight", help="check what reading needs on this host, and say how to fix it"
     )
-    preflight.add_argument(
-        "--model", default=Settings.model, help="directory, hub id or s3:// prefix"
-    )
-    preflight.add_argument("--engine", default="auto", choices=ENGINES)
-    preflight.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    preflight.add_argument("--dtype", default="auto", choices=DTYPES)
-    preflight.add_argument("--resolution", default=DEFAULT_RESOLUTION, help=", ".join(RESOLUTIONS))
-    preflight.add_argument("--server-python", help="Python of the resident server")
-    preflight.add_argument("--vllm-command", help="path of the program vllm")
-    preflight.add_argument("--host", help="of a server: a name, http://... or https://...")
-    preflight.add_argument("--port", type=int, help="of a server")
-    preflight.add_argument("--api-key-file", type=Path, help="what the server wants to hear")
+    add_fields(preflight, _FIELDS)
+    preflight.add_argument("--host", help="host name or URL (http://, https://) of a server")
+    preflight.add_argument("--port", type=int, help="port of the server")
+    preflight.add_argument("--api-key-file", type=Path, help="file with the server's API key")
     preflight.set_defaults(run=_preflight)
 
 
@@ -38,10 +39,10 @@ def _preflight(options: argparse.Namespace) -> int:
     from airflow_deepseek_ocr.preflight.check import Level
     from airflow_deepseek_ocr.preflight.checks import all_checks
 
-    # A line for each request says nothing here.
+    # httpx logs each request; the checks report the results.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    secret = read_api_key(options.api_key_file) if options.api_key_file else None
-    settings = connection_settings(options, secret)
+    api_key = read_api_key(options.api_key_file) if options.api_key_file else None
+    settings = connection_settings(options, api_key)
     failed = False
     for check in all_checks(settings):
         failed |= check.level is Level.FAILURE

@@ -1,4 +1,4 @@
-"""The command ``read``: read files and print their text."""
+"""The command ``read``: read files with the model and print their text."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from airflow_deepseek_ocr.cli.models import fetch
-from airflow_deepseek_ocr.cli.settings import connection_settings
-from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
+from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
+from airflow_deepseek_ocr.connection.options import OcrOptions
+from airflow_deepseek_ocr.connection.settings import Settings
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
+from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader, failed_page
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     parse_retry_with,
@@ -26,40 +30,77 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 
+_FIELDS = (
+    "model",
+    "revision",
+    "cache_dir",
+    "device",
+    "dtype",
+    "batch_size",
+    "max_output_length",
+    "resolution",
+    "retry_with",
+    "text_layer",
+)
 
-def read(options: argparse.Namespace) -> int:
-    """Read files and print their text."""
-    from airflow_deepseek_ocr.engines.in_process.engine_cache import (
-        EngineKey,
-        cached_engine,
+
+def add_read(commands: Any) -> None:
+    """Add the command ``read``."""
+    read = commands.add_parser("read", help="read files with the model and print their text")
+    read.add_argument("files", nargs="+", type=Path, metavar="FILE", help="PDF or image")
+    read.add_argument(
+        "--prompt",
+        help=f"{', '.join(PROMPTS)} (locate:TEXT to find TEXT) (default: {DEFAULT_PROMPT})",
     )
+    add_fields(read, _FIELDS)
+    read.add_argument("--pages", help="pages of each document, such as 1-3,10- (default: all)")
+    read.add_argument(
+        "--dpi",
+        type=int,
+        default=OcrOptions.dpi,
+        help=f"resolution at which PDF pages are rendered (default: {OcrOptions.dpi})",
+    )
+    read.add_argument(
+        "--min-score",
+        type=float,
+        default=OcrOptions.min_score,
+        help="quality score from which output is accepted, 0 (accepts all) to 1 "
+        f"(default: {OcrOptions.min_score})",
+    )
+    read.add_argument("--json", action="store_true", help="print one JSON object per page")
+    read.set_defaults(run=_read)
 
+
+def _read(options: argparse.Namespace) -> int:
     settings = connection_settings(options)
-    config = settings.config(prompt=options.prompt, pages=options.pages, dpi=options.dpi)
-
-    def engine() -> Engine:
-        return cached_engine(
-            EngineKey(
-                directory=fetch(settings),
-                device=settings.device,
-                dtype=settings.dtype,
-                batch_size=settings.batch_size,
-                decoding=settings.decoding,
-            )
-        )
-
+    config = settings.processing_config(OcrOptions.of(options))
     output = _Output(sys.stdout, as_json=options.json)
     reader = Reader(
-        engine,
+        partial(_engine, settings),
         config.prompt,
         config.resolution,
         steps=parse_retry_with(config.retry_with),
         text_layer_use=parse_text_layer_use(config.text_layer),
+        min_score=config.min_score,
     )
     pages = _pages(options.files, config.pages, config.dpi, config.resolution, output)
     for file, page in reader.read(pages, _show_progress):
         output.page(file, page)
     return 1 if output.failures else 0
+
+
+def _engine(settings: Settings) -> Engine:
+    from airflow_deepseek_ocr.engines.in_process.engine_cache import EngineKey, cached_engine
+
+    return cached_engine(
+        EngineKey(
+            directory=fetch(settings),
+            device=settings.device,
+            dtype=settings.dtype,
+            batch_size=settings.batch_size,
+            decoding=settings.decoding,
+        )
+    )
 
 
 def _pages(
@@ -69,7 +110,7 @@ def _pages(
     with Renderer(Limits()) as renderer:
         for file in files:
             try:
-                # Opened here too, for the system's own words about a path that is wrong.
+                # Opened here too: the system's message explains a wrong path best.
                 with file.open("rb"), renderer.open(file, selection=selection, dpi=dpi) as document:
                     for number in document.page_numbers:
                         try:
@@ -81,7 +122,9 @@ def _pages(
             except DeepSeekOCRError as error:
                 output.document_failed(file, error.code, str(error))
             except OSError as error:
-                output.document_failed(file, "missing_file", f"{error.strerror}; check the path.")
+                output.document_failed(
+                    file, ErrorCode.MISSING_FILE, f"{error.strerror}; check the path."
+                )
 
 
 @dataclass
@@ -99,7 +142,7 @@ class _Output:
         if page.error:
             print(f"error: {file}, page {page.number}: {page.error}", file=sys.stderr)
 
-    def document_failed(self, file: Path, code: str, message: str) -> None:
+    def document_failed(self, file: Path, code: ErrorCode, message: str) -> None:
         self.failures += 1
         if self.as_json:
             self._json(
@@ -119,7 +162,7 @@ class _Output:
 
 def _show_progress(progress: Progress) -> None:
     print(
-        f"{progress.pages_done} pages read, {progress.pages_in_flight} being read "
-        f"({progress.tokens} tokens)",
+        f"Pages: {progress.pages_done} done, {progress.pages_in_flight} in progress; "
+        f"tokens generated: {progress.tokens}",
         file=sys.stderr,
     )

@@ -1,65 +1,80 @@
-"""The commands ``serve``, ``servers`` and ``stop``."""
+"""The commands ``serve``, ``servers`` and ``stop``: servers on this host."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
 from airflow_deepseek_ocr.cli.models import fetch
-from airflow_deepseek_ocr.cli.settings import connection_settings
-from airflow_deepseek_ocr.connection.fields import DTYPES
+from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, MissingExtraError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 
+#: Port of ``serve`` on the loopback interface; vLLM's default is 8000.
+DEFAULT_PORT = 8808
 
-def add_serve(commands: Any, model: argparse.ArgumentParser) -> None:
+
+def add_serve(commands: Any) -> None:
     """Add the command ``serve``."""
     serve = commands.add_parser(
-        "serve", parents=[model], help="serve the model on this host, to OpenAI-compatible clients"
+        "serve", help="serve the model on this host to OpenAI-compatible clients"
     )
     serve.add_argument("model", metavar="MODEL", help="directory, hub id or s3:// prefix")
-    serve.add_argument("--name", help="what clients call the model; MODEL by default")
-    where = serve.add_mutually_exclusive_group()
-    where.add_argument("--port", type=int, default=8808, help="on the loopback; 0 takes a free one")
-    where.add_argument("--socket", type=Path, help="path of a Unix socket instead")
+    serve.add_argument("--name", help="model name in requests (default: MODEL)")
+    address = serve.add_mutually_exclusive_group()
+    address.add_argument(
+        "--port",
+        type=int,
+        default=DEFAULT_PORT,
+        help=f"port on the loopback interface; 0 picks a free one (default: {DEFAULT_PORT})",
+    )
+    address.add_argument("--socket", type=Path, help="path of a Unix socket instead of a port")
     serve.add_argument(
         "--api-key-file",
         type=Path,
         required=True,
-        help="what clients must send as bearer token; made, readable by you alone, if there is none",
+        help="file with the bearer token that clients must send; created with mode 0600 if missing",
     )
-    serve.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    serve.add_argument("--dtype", default="auto", choices=DTYPES)
-    serve.add_argument("--batch-size", type=int, help="most pages read at once")
+    add_fields(serve, ("revision", "cache_dir", "device", "dtype", "batch_size"))
     serve.add_argument(
         "--max-pending-tokens",
         type=int,
-        help="tokens of image, prompt and text, as estimated, of the pages accepted at once; the next "
-        "get 429",
+        help="estimated tokens (image, prompt and text) of all accepted pages; further requests "
+        "receive 429",
     )
     serve.add_argument(
-        "--max-body-mb", type=int, default=128, help="largest request or page, in MiB"
+        "--max-body-mb", type=int, default=128, help="largest request, in MiB (default: 128)"
     )
-    serve.add_argument("--idle-seconds", type=float, help="leave when nobody asks for so long")
+    serve.add_argument(
+        "--idle-seconds",
+        dest="idle_s",
+        type=float,
+        help="stop after this many seconds without a request",
+    )
     serve.add_argument(
         "--ignore-end",
         action="store_true",
-        help="pages have as many tokens as asked for, whatever the model writes: for benchmarks",
+        help="generate the requested number of tokens, whatever the model writes; for benchmarks",
     )
     serve.add_argument("--record", type=Path, help=argparse.SUPPRESS)
     serve.set_defaults(run=_serve)
 
 
 def add_servers(commands: Any) -> None:
-    """Add the commands ``servers`` and ``stop``."""
+    """Add the command ``servers``."""
     servers = commands.add_parser(
         "servers", help="list the servers that tasks started on this host"
     )
     servers.set_defaults(run=_servers)
+
+
+def add_stop(commands: Any) -> None:
+    """Add the command ``stop``."""
     stop = commands.add_parser("stop", help="stop servers that tasks started on this host")
-    stop.add_argument("keys", nargs="*", metavar="KEY", help="as listed by: servers")
-    stop.add_argument("--all", action="store_true", help="stop all of them")
+    stop.add_argument("keys", nargs="*", metavar="KEY", help="key in the output of: servers")
+    stop.add_argument("--all", action="store_true", help="stop all servers")
     stop.set_defaults(run=_stop)
 
 
@@ -77,7 +92,7 @@ def _serve(options: argparse.Namespace) -> int:
         except ImportError as error:
             raise MissingExtraError(error.name or "fastapi", "transformers") from error
         path = options.api_key_file
-        secret = read_api_key(path) if path.exists() else create_api_key(path)
+        api_key = read_api_key(path) if path.exists() else create_api_key(path)
         model = Model(
             directory=directory,
             name=options.name or options.model,
@@ -95,9 +110,9 @@ def _serve(options: argparse.Namespace) -> int:
                 page_directory=page_directory(options.socket) if options.socket else None,
                 on_end=on_end,
             ),
-            secret=secret,
+            secret=api_key,
             listen=Listen(options.socket, options.port),
-            idle_s=options.idle_seconds,
+            idle_s=options.idle_s,
         )
     return 0
 
@@ -105,8 +120,11 @@ def _serve(options: argparse.Namespace) -> int:
 def _servers(_: argparse.Namespace) -> int:
     from airflow_deepseek_ocr.engines.supervisor.registry import all_records, servers_directory
 
-    for record in all_records(servers_directory()):
-        state = f"process {record.pid}" if record.process() else "ended by itself"
+    records = list(all_records(servers_directory()))
+    if not records:
+        print("No servers on this host.", file=sys.stderr)
+    for record in records:
+        state = f"process {record.pid}" if record.process() else "exited"
         print(f"{record.key}  {record.kind}  {record.version}  {state}  {record.description}")
     return 0
 
@@ -121,8 +139,8 @@ def _stop(options: argparse.Namespace) -> int:
     if unknown or not (options.keys or options.all):
         raise ConfigurationError(
             ErrorCode.SERVER_KEY,
-            (f"No server {unknown[0]!r}." if unknown else "Name a KEY, or give --all.")
-            + " The servers there are: airflow-deepseek-ocr servers",
+            (f"There is no server {unknown[0]!r}." if unknown else "Name a KEY, or give --all.")
+            + " To list the servers: airflow-deepseek-ocr servers",
         )
     for key in records if options.all else options.keys:
         stop_server(records[key], directory)

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
-from airflow_deepseek_ocr.model.weights.source import (
-    DEFAULT_MODEL,
-)
+from airflow_deepseek_ocr.model.weights.source import DEFAULT_MODEL
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
@@ -17,38 +15,35 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     DEFAULT_RETRY_WITH,
     TextLayerUse,
 )
-from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION, RESOLUTIONS
+from airflow_deepseek_ocr.ocr.resolution import (
+    DEFAULT_RESOLUTION,
+    MOST_VISION_TOKENS,
+    RESOLUTIONS,
+)
 
 CONN_TYPE = "deepseek_ocr"
-
-
 HOOK_NAME = "DeepSeek-OCR"
-
-
 DEFAULT_CONN_ID = "deepseek_ocr_default"
 
-
 DTYPES = ("auto", "bfloat16", "float16", "float32")
-
-
 ENGINES = ("auto", "in_process", "resident", "vllm", "remote")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ConnectionField:
     """A field of the connection's form, saved in the connection's extra.
 
-    Airflow masks fields whose names contain words such as ``token``, and saves the mask: names must
-    not.
+    Airflow masks fields whose names contain words such as ``token``, and saves the mask instead of the
+    value. Names must not contain them.
 
     :param name: key in the extra.
-    :param label: what the form shows.
+    :param label: label in the form, with the unit.
     :param description: help below the field.
     :param type: JSON schema type.
-    :param default: what is meant where nothing is entered.
-    :param enum: the values there are, if they are few.
-    :param minimum: smallest number allowed.
-    :param pattern: regular expression of the values there are, which the description lists.
+    :param default: value of an empty field; None if the default depends on other fields or the host.
+    :param enum: all valid values, if they are few.
+    :param minimum: smallest valid number.
+    :param pattern: regular expression of valid values; the description lists them.
     """
 
     name: str
@@ -61,151 +56,171 @@ class ConnectionField:
     pattern: str | None = None
 
 
+def _vision_tokens() -> str:
+    """Return the vision tokens of each mode, row separators included, as the model counts them."""
+    fixed = (
+        f"{name} {mode.vision_tokens()}" for name, mode in RESOLUTIONS.items() if not mode.tiles
+    )
+    return f"{', '.join(fixed)}, gundam up to {MOST_VISION_TOKENS:,}"
+
+
 FIELDS = (
     ConnectionField(
-        "engine",
-        "Engine",
-        "What runs the model. auto: the server at Host if there is one; else vLLM if its command and a "
-        "GPU are there; else a resident server that tasks of a worker share",
+        name="engine",
+        label="Engine",
+        description="Runs the model. auto: the server at Host if there is one; else vLLM if its command and "
+        "a GPU are found; else a resident server that the tasks of a worker share",
         default="auto",
         enum=ENGINES,
     ),
     ConnectionField(
-        "model",
-        "Model",
-        "Hub id (owner/name), directory on the workers (/path) or mirror (s3://bucket/prefix); for a "
-        "server at Host the name it serves the model by",
+        name="model",
+        label="Model",
+        description="Hub id (owner/name), directory on the workers (/path) or mirror (s3://bucket/prefix); "
+        "for a server at Host, the name under which it serves the model",
         default=DEFAULT_MODEL,
     ),
     ConnectionField(
-        "revision",
-        "Revision",
-        f"Commit of a hub model; pinned by default for {DEFAULT_MODEL}. For directories and mirrors: any "
-        "name that changes with the weights",
+        name="revision",
+        label="Revision",
+        description=f"Commit of a hub model; pinned by default for {DEFAULT_MODEL}. For directories and "
+        "mirrors: any name that changes with the weights",
     ),
     ConnectionField(
-        "cache_dir",
-        "Cache directory",
-        "Where workers keep fetched models; ~/.cache/airflow-deepseek-ocr by default",
+        name="cache_dir",
+        label="Cache directory",
+        description="Directory of fetched models on the workers; ~/.cache/airflow-deepseek-ocr by default",
     ),
     ConnectionField(
-        "aws_conn_id",
-        "AWS connection for s3:// models",
-        "Airflow connection that may read the mirror; the worker's own AWS credentials by default",
+        name="aws_conn_id",
+        label="AWS connection for s3:// models",
+        description="Airflow connection that may read the mirror; the worker's own AWS credentials by "
+        "default",
     ),
     ConnectionField(
-        "device",
-        "Device",
-        "auto, cpu, cuda or cuda:N",
+        name="device",
+        label="Device",
+        description="auto (the first GPU, else the CPU), cpu, cuda or cuda:N",
         default="auto",
         pattern=r"auto|cpu|cuda(:[0-9]+)?",
     ),
     ConnectionField(
-        "dtype",
-        "Number format",
-        "auto is bfloat16 on a GPU and float32 on a CPU",
+        name="dtype",
+        label="Data type (dtype)",
+        description="auto is bfloat16 on a GPU and float32 on a CPU",
         default="auto",
         enum=DTYPES,
     ),
     ConnectionField(
-        "prompt",
-        "Default prompt",
-        "What operators ask the model for if they do not say",
+        name="prompt",
+        label="Default prompt",
+        description="For operators without a prompt",
         default=DEFAULT_PROMPT,
         enum=tuple(name for name, prompt in PROMPTS.items() if not prompt.takes_text),
     ),
     ConnectionField(
-        "resolution",
-        "Default resolution mode",
-        "tiny 64, small 100, base 256, large 400, gundam up to 1,156 vision tokens (without row ends); "
-        "auto begins with small and takes more where it has to",
+        name="resolution",
+        label="Default resolution mode",
+        description=f"For operators without a mode. Vision tokens per page: {_vision_tokens()}; auto starts "
+        "with small and moves up when the output fails the quality checks",
         default=DEFAULT_RESOLUTION,
         enum=(*RESOLUTIONS, AUTO),
     ),
     ConnectionField(
-        "retry_with",
-        "Reading again",
-        "How a page is read again whose text is found degenerate: guard, halves, quarters, a mode's name, "
-        "text_layer, with commas between them; or none",
+        name="retry_with",
+        label="Retry steps for a page",
+        description="Tried in order when a page's output fails the quality checks, separated by commas: "
+        "no_repeat_ngram, slices_2, slices_4, resolution modes, text_layer; or none",
         default=DEFAULT_RETRY_WITH,
     ),
     ConnectionField(
-        "text_layer",
-        "Text of PDFs",
-        "off; compare readings with it; or first: pages whose own text is sound are not read by the model",
+        name="text_layer",
+        label="Text layer of PDFs",
+        description="Use of the text that PDF pages embed. off; compare: with the model's output; first: "
+        "pages with a usable text layer skip the model",
         default=TextLayerUse.COMPARE.value,
         enum=tuple(use.value for use in TextLayerUse),
     ),
     ConnectionField(
-        "max_output_length",
-        "Maximum output length",
-        "Longest text of a page, in model units of about 4 characters",
+        name="max_output_length",
+        label="Maximum output length (tokens)",
+        description="Most tokens generated for a page, of about 4 characters each; the model's context of "
+        "8,192 tokens includes the image",
         type="integer",
         default=Decoding.max_output_length,
         minimum=1,
     ),
     ConnectionField(
-        "batch_size",
-        "Pages at once",
-        "Most pages the model reads at once; the free memory decides if empty",
+        name="batch_size",
+        label="Batch size (pages)",
+        description="Most pages decoded at the same time; by default the free memory decides, up to 384 on "
+        "a GPU and 4 on a CPU",
         type="integer",
         minimum=1,
     ),
     ConnectionField(
-        "idle_seconds",
-        "Idle time",
-        "Seconds without a page after which a resident or vLLM server leaves and frees its memory",
+        name="idle_seconds",
+        label="Idle timeout of a server (seconds)",
+        description="A resident or vLLM server that receives no page for this long stops and frees its "
+        "memory",
         type="integer",
         default=900,
         minimum=1,
     ),
     ConnectionField(
-        "page_timeout",
-        "Time for a page",
-        "Seconds after which a server is no longer waited for",
+        name="page_timeout",
+        label="Page timeout of a server (seconds)",
+        description="Longest wait for a server's response to one page",
         type="integer",
         default=1800,
         minimum=1,
     ),
     ConnectionField(
-        "server_python",
-        "Python of the resident server",
-        "Path of a Python with this package and its extra transformers; the task's own by default",
+        name="server_python",
+        label="Python of the resident server",
+        description="Path of a Python with this package and its extra transformers; the task's own by "
+        "default",
     ),
     ConnectionField(
-        "vllm_command",
-        "vLLM command",
-        "Path of the program vllm on the workers",
+        name="vllm_command",
+        label="vLLM command",
+        description="Path of the program vllm on the workers",
         default="vllm",
     ),
     ConnectionField(
-        "vllm_options",
-        "vLLM options",
-        "Further options of vllm serve, such as --gpu-memory-utilization 0.5",
+        name="vllm_options",
+        label="vLLM options",
+        description="Further options of vllm serve, such as --gpu-memory-utilization 0.5",
     ),
 )
 
+#: Default of each field, by name; None where it depends on other fields or the host.
+DEFAULTS: dict[str, Any] = {each.name: each.default for each in FIELDS}
 
-def checked(each: ConnectionField, value: Any) -> Any:
-    """Return the field's value, or raise if it cannot have it."""
+
+def check(each: ConnectionField, value: Any) -> Any:
+    """Return the field's value in its type.
+
+    :raises ConfigurationError: ``connection`` if the field cannot have this value.
+    """
     if each.type == "integer":
         try:
             number = int(value)
         except (TypeError, ValueError):
             number = None
         if number is None or (each.minimum is not None and number < each.minimum):
-            raise _wrong(each, value, f"a whole number of at least {each.minimum}")
+            raise _invalid(each, value, f"a whole number of at least {each.minimum}")
         return number
     text = str(value).strip()
     if each.enum and text not in each.enum:
-        raise _wrong(each, value, f"one of {', '.join(each.enum)}")
+        raise _invalid(each, value, f"one of {', '.join(each.enum)}")
     if each.pattern and not re.fullmatch(each.pattern, text):
-        raise _wrong(each, value, each.description)
+        raise _invalid(each, value, each.description)
     return text
 
 
-def _wrong(each: ConnectionField, value: Any, wanted: str) -> ConfigurationError:
+def _invalid(each: ConnectionField, value: Any, valid: str) -> ConfigurationError:
     return ConfigurationError(
         ErrorCode.CONNECTION,
-        f"Field {each.label!r} ({each.name}) of the connection is {value!r}; it must be {wanted}.",
+        f"Field {each.label!r} ({each.name}) of the connection is {value!r}; it must be {valid}.",
     )

@@ -6,26 +6,26 @@ from typing import Any
 
 from airflow_deepseek_ocr.connection.fields import FIELDS
 
-#: The standard fields of the form. ``port`` is shown even where there is no host: the Test button of
-#: Airflow 3.3.2 sends a port of 0 for a saved connection that has none, and is refused.
+#: The standard fields of the form. ``port`` is shown even without a host: the Test button of Airflow
+#: 3.3.2 sends port 0 for a saved connection without a port, and the API server rejects the request.
 FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden_fields": ["schema"],
     "relabeling": {
         "host": "Host of a server",
         "login": "Login on the server",
-        "password": "Secret of the server, or access token of the hub",
+        "password": "API key of the server, or access token of the hub",
     },
     "placeholders": {
         "host": "empty: the model runs on the workers; else a host or https://... of a server",
         "login": "only for basic authentication",
         "password": "of a server; without a host: only for private hub models",
-        "port": "of the server; without a host not used: enter 1 to test",
+        "port": "of the server; unused without a host: enter 1 to enable the test",
     },
 }
 
 
 def conn_fields() -> dict[str, dict[str, Any]]:
-    """The fields for the provider's metadata (``conn-fields``, Airflow 3.2 and later)."""
+    """Return the fields for the provider's metadata (``conn-fields``, Airflow 3.2 and later)."""
     return {
         each.name: {
             "label": each.label,
@@ -42,7 +42,7 @@ def conn_fields() -> dict[str, dict[str, Any]]:
 
 
 def form_widgets() -> dict[str, Any]:
-    """The fields as form widgets (Airflow 3.1, which has no ``conn-fields``)."""
+    """Return the fields as form widgets (Airflow 3.1, which has no ``conn-fields``)."""
     from wtforms import IntegerField, StringField
     from wtforms.validators import Optional, any_of
 

@@ -1,4 +1,4 @@
-"""``@task.deepseek_ocr``: a function returns documents, and they are read."""
+"""The decorator ``@task.deepseek_ocr``: a task reads the documents that a function returns."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class _DeepSeekOCRDecoratedOperator(DecoratedOperator, DeepSeekOCROperator):
 def deepseek_ocr_task(
     python_callable: Callable[..., Any] | None = None, **kwargs: Any
 ) -> TaskDecorator:
-    """Make a task that reads the documents a function returns.
+    """Return a task that reads the documents returned by a function.
 
-    :param python_callable: returns documents or URIs, as
-        :class:`~airflow_deepseek_ocr.operators.deepseek_ocr.DeepSeekOCROperator` takes them.
-    :param kwargs: the operator's arguments.
+    :param python_callable: returns ``documents`` of
+        :class:`~airflow_deepseek_ocr.operators.deepseek_ocr.DeepSeekOCROperator`.
+    :param kwargs: the operator's other arguments.
     """
     return task_decorator_factory(
         python_callable=python_callable,

@@ -1,15 +1,16 @@
-"""The hook: a connection's settings, and the model behind it."""
+"""The hook: a connection's settings and its model."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_deepseek_ocr.airflow_support.connections import load_settings, s3_client
 from airflow_deepseek_ocr.connection.fields import CONN_TYPE, DEFAULT_CONN_ID, HOOK_NAME
 from airflow_deepseek_ocr.connection.form import FIELD_BEHAVIOUR, form_widgets
 from airflow_deepseek_ocr.connection.settings import Settings
@@ -19,16 +20,18 @@ if TYPE_CHECKING:
     from airflow_deepseek_ocr.ocr.engine_protocol import Engine
     from airflow_deepseek_ocr.preflight.check import Check
 
-_TEST_TIMEOUT_S = 4.5
+#: Longest connection test in seconds: docs/reference/connection.md promises a result within 5 s.
+TEST_TIMEOUT_S = 4.5
 
 
 class DeepSeekOCRHook(BaseHook):
-    """DeepSeek-OCR as an Airflow connection describes it.
+    """DeepSeek-OCR as configured by an Airflow connection.
 
-    The model runs in this process, in a server on this host that outlives the task, or on a server
-    elsewhere: the connection says which. It is fetched into the cache at the first use.
+    The connection's engine decides whether the model runs in this process, in a server on this host that
+    outlives the task, or on a remote server. The model is fetched into the cache at the first use.
 
-    :param deepseek_ocr_conn_id: the connection, of type ``deepseek_ocr``.
+    :param deepseek_ocr_conn_id: id of a connection of type ``deepseek_ocr``.
+    :param test_timeout_s: longest connection test, in seconds.
     """
 
     conn_name_attr = "deepseek_ocr_conn_id"
@@ -36,37 +39,37 @@ class DeepSeekOCRHook(BaseHook):
     conn_type = CONN_TYPE
     hook_name = HOOK_NAME
 
-    def __init__(self, deepseek_ocr_conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        deepseek_ocr_conn_id: str = DEFAULT_CONN_ID,
+        *,
+        test_timeout_s: float = TEST_TIMEOUT_S,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.deepseek_ocr_conn_id = deepseek_ocr_conn_id
+        self._test_timeout_s = test_timeout_s
 
     @classmethod
     def get_connection_form_widgets(cls) -> dict[str, Any]:
-        """The form's fields on Airflow 3.1."""
+        """Return the form's fields for Airflow 3.1."""
         return form_widgets()
 
     @classmethod
     def get_ui_field_behaviour(cls) -> dict[str, Any]:
-        """The form's standard fields on Airflow 3.1."""
+        """Return the form's standard fields for Airflow 3.1."""
         return FIELD_BEHAVIOUR
 
     @cached_property
     def settings(self) -> Settings:
         """The connection's settings.
 
-        :raises ConfigurationError: ``connection`` if a field has a value it cannot have.
+        :raises ConfigurationError: ``connection`` if a field has an invalid value.
         """
-        connection = self.get_connection(self.deepseek_ocr_conn_id)
-        return Settings.of(
-            connection.extra_dejson,
-            connection.password,
-            host=connection.host,
-            port=connection.port,
-            login=connection.login,
-        )
+        return load_settings(self.deepseek_ocr_conn_id)
 
     def fetch_model(self) -> Path:
-        """The model's directory on this host, fetched into the cache if need be.
+        """Return the model's directory on this host; fetch it into the cache if it is missing.
 
         :raises ConfigurationError: ``model_name``, ``model_revision``.
         :raises UnavailableError: ``model_missing``, ``model_incomplete``, ``model_unavailable``.
@@ -83,20 +86,21 @@ class DeepSeekOCRHook(BaseHook):
         )
 
     def get_conn(self) -> Engine:
-        """The engine that the connection chooses; a server on this host is started at its first use.
+        """Return the connection's engine; a server on this host starts at its first use.
 
-        :raises MissingExtraError: if what runs the model is not installed on this worker.
-        :raises ConfigurationError: a setting is wrong.
-        :raises UnavailableError: the model is not to be had.
+        :raises MissingExtraError: the packages that run the model are not installed on this worker.
+        :raises ConfigurationError: a setting is invalid.
+        :raises UnavailableError: the model cannot be fetched.
         """
         from airflow_deepseek_ocr.engines.factory import make_engine
 
         return make_engine(self.settings, self.fetch_model)
 
     def test_connection(self) -> tuple[bool, str]:
-        """What can be said of the settings on this host, without torch, fetching or starting anything.
+        """Return whether the settings pass the quick checks, and the checks' messages.
 
-        Airflow calls this in its API server, which often is another host than the workers.
+        Airflow calls this in its API server, often on another host than the workers. Nothing is fetched or
+        started, and torch is not imported.
         """
         from airflow_deepseek_ocr.preflight.check import Level
         from airflow_deepseek_ocr.preflight.checks import quick_checks
@@ -105,13 +109,16 @@ class DeepSeekOCRHook(BaseHook):
             settings = self.settings
         except DeepSeekOCRError as error:
             return False, str(error)
-        # S3 and name servers have time-outs of their own, which are longer than a user waits.
+        # Time-outs of S3 and of name servers are longer than a user waits.
         pool = ThreadPoolExecutor(1, thread_name_prefix="test-connection")
         try:
             checks = pool.submit(lambda: list(quick_checks(settings, self._s3_client_maker)))
-            found = checks.result(_TEST_TIMEOUT_S)
+            found = checks.result(self._test_timeout_s)
         except TimeoutError:
-            return False, f"No answer in {_TEST_TIMEOUT_S:g} s; check host, model and network."
+            return (
+                False,
+                f"No response in {self._test_timeout_s:g} s; check host, model and network.",
+            )
         except DeepSeekOCRError as error:
             return False, str(error)
         finally:
@@ -120,11 +127,11 @@ class DeepSeekOCRHook(BaseHook):
         return not failures, " ".join(failures or [check.message for check in found])
 
     def preflight(self) -> list[Check]:
-        """Whether everything is there that reading needs on this worker, with what to do about it.
+        """Check everything that reading needs on this worker; each check says how to fix a failure.
 
-        Takes up to a minute; starts no server.
+        Takes up to a minute. Starts no server.
 
-        :raises ConfigurationError: a setting is wrong.
+        :raises ConfigurationError: a setting is invalid.
         """
         from airflow_deepseek_ocr.preflight.checks import all_checks
 
@@ -136,9 +143,5 @@ class DeepSeekOCRHook(BaseHook):
 
     @property
     def _s3_client_maker(self) -> Callable[[], Any] | None:
-        return self._mirror_client if self.settings.aws_conn_id else None
-
-    def _mirror_client(self) -> Any:
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-        return S3Hook(aws_conn_id=self.settings.aws_conn_id).get_conn()
+        conn_id = self.settings.aws_conn_id
+        return partial(s3_client, conn_id) if conn_id else None

@@ -11,7 +11,7 @@ from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef, digest
 CONFIG_VERSION = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ProcessingConfig:
     """Everything that is chosen and changes the text; device, type and batch size do not.
 
@@ -38,9 +38,9 @@ class ProcessingConfig:
     max_output_length: int
     ngram_size: int
     ngram_window: int
-    retry_with: str = ""
-    text_layer: str = "compare"
-    min_score: float = 0.5
+    retry_with: str
+    text_layer: str
+    min_score: float
 
     def to_json(self) -> str:
         """All of it as JSON with sorted keys."""

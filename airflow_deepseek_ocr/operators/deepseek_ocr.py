@@ -1,23 +1,30 @@
-"""The operator: documents in, rows in the database out."""
+"""The operator that reads documents into the results database."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
 
+from airflow_deepseek_ocr.airflow_support.connections import (
+    DEFAULT_AWS_CONN_ID,
+    DEFAULT_DB_CONN_ID,
+    s3_client,
+)
 from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
-from airflow_deepseek_ocr.airflow_support.results_database import DEFAULT_DB_CONN_ID, open_store
+from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.airflow_support.templates import check_literals
 from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
+from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
-from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI, Limits
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.pipeline.error_budget import DEFAULT_MAX_FAILED_PAGES, ErrorBudget
 
@@ -26,57 +33,50 @@ if TYPE_CHECKING:
 
     from airflow_deepseek_ocr.ocr.engine_protocol import Progress
     from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
+    from airflow_deepseek_ocr.pipeline.summary import Summary
     from airflow_deepseek_ocr.sources.base import Sources
 
+#: Seconds between two log lines about progress.
 _PROGRESS_EVERY_S = 30.0
 
 
 class DeepSeekOCROperator(BaseOperator):
-    """Read documents with DeepSeek-OCR and write them to a database.
+    """Read documents with DeepSeek-OCR and write their pages and regions to a database.
 
-    Documents that are stored already, in the same version and read the same way, are skipped; of one
-    that a dead task left half read, only the missing pages are read. A document that cannot be read
-    gets a row with status ``failed`` and the reason, and the others go on. The task fails, and is
-    worth a retry, if the reason is not the document's own (storage, database or model out of
-    reach); it fails without a retry if more pages of a document fail than ``max_failed_pages``. The
-    rows are there in any case.
+    Documents that are stored in the same version and with the same processing configuration are skipped.
+    If an earlier task died, only the missing pages of its documents are read. A document that cannot be
+    read is recorded with status ``failed`` and an error code; the others are processed as usual. The
+    task fails and is retried if the cause lies outside the document (storage, database or model are
+    unreachable). It fails without a retry if more pages of a document fail than ``max_failed_pages``. The
+    rows are written in all cases.
 
-    :param documents: what to read: batches or documents from
-        :class:`~airflow_deepseek_ocr.sensors.s3.S3NewDocumentSensor`, or URIs (``s3://``,
-        ``file://``, and what Airflow's ``ObjectStoragePath`` opens). (templated)
-    :param s3_prefix: or all documents under ``s3://bucket/prefix``. (templated)
-    :param deepseek_ocr_conn_id: the model's connection. (templated)
+    The parameters ``prompt`` to ``min_score`` are those of
+    :class:`~airflow_deepseek_ocr.connection.options.OcrOptions`; ``prompt``, ``resolution``,
+    ``retry_with``, ``text_layer`` and ``pages`` are templated.
+
+    :param documents: batches or documents from
+        :class:`~airflow_deepseek_ocr.sensors.s3.S3NewDocumentSensor`, or URIs: ``s3://``, ``file://``,
+        and the schemes of Airflow's ``ObjectStoragePath``. (templated)
+    :param s3_prefix: instead of ``documents``: ``s3://bucket/prefix``, all documents under it. (templated)
+    :param deepseek_ocr_conn_id: connection of the model. (templated)
     :param db_conn_id: connection to the results database: postgres, mysql or sqlite. (templated)
-    :param aws_conn_id: connection for ``s3://`` documents. (templated)
+    :param aws_conn_id: connection to S3; None takes the worker's own credentials. (templated)
     :param storage_conn_id: connection for documents of other schemes than ``s3`` and ``file``.
-    :param prompt: ``markdown``, ``ocr``, ``free``, ``figure``, ``describe`` or ``locate:TEXT``; the
-        connection's default if None. (templated)
-    :param resolution: ``tiny``, ``small``, ``base``, ``large``, ``gundam`` or ``auto``; the
-        connection's default if None. (templated)
-    :param reread: how a page is read again whose text is found degenerate: steps in a list, or with
-        commas between them: ``guard``, ``halves``, ``quarters``, resolution modes, ``text_layer``; the
-        connection's default if None, ``none`` for no step. (templated)
-    :param text_layer: what PDF pages' own text is used for: ``off``, ``compare`` or ``first``; the
-        connection's default if None. (templated)
-    :param min_score: the score from which on a reading is accepted, 0 (all are) to 1.
-    :param pages: pages of each document, such as ``1-3,10-``; all if None. (templated)
-    :param dpi: resolution at which PDF pages are rendered, in dots per inch.
-    :param overwrite: read documents again that are stored already; retries of the task go on where
-        it stopped.
-    :param fail_on_document_errors: fail the task at its end if a document could not be read at all,
-        without a retry.
+    :param overwrite: read stored documents again. Retries of the task continue where it stopped.
+    :param fail_on_document_errors: fail the task without a retry if a document could not be read at all.
     :param max_failed_pages: how many pages of a document may fail: a share (float, 0 to 1), a number
         (int), or None for any number. (templated)
-    :param lease: how long a task that was killed keeps others from the documents it was reading; its
-        own retries go on at once.
+    :param lease: how long the documents of a killed task stay leased. Retries of the same task do not
+        wait for it.
     :param wait_for_others: how long to wait at the end for documents that other tasks are reading;
-        then the task fails, worth a retry. None does not wait: the documents are returned under
-        ``held``.
-    :param max_bytes: largest file read, in bytes.
-    :param max_pages: most pages read of one document.
-    :param max_pixels: most pixels of a page.
-    :param max_page_seconds: longest time that opening a document or drawing a page may take, in seconds.
-    :param max_page_memory: most memory that drawing may take, in bytes.
+        after that the task fails and is retried. None does not wait.
+    :param max_bytes: largest file, in bytes.
+    :param max_pages: most pages read from one document.
+    :param max_pixels: most pixels of a page image.
+    :param max_page_seconds: longest time for opening a document or rendering a page, in seconds.
+    :param max_page_memory: most memory for opening a document or rendering a page, in bytes.
+    :raises AirflowFailException: an option has an invalid value; templated ones are checked when the
+        task runs.
     """
 
     template_fields: Sequence[str] = (
@@ -101,15 +101,15 @@ class DeepSeekOCROperator(BaseOperator):
         s3_prefix: str | None = None,
         deepseek_ocr_conn_id: str = DEFAULT_CONN_ID,
         db_conn_id: str = DEFAULT_DB_CONN_ID,
-        aws_conn_id: str | None = "aws_default",
+        aws_conn_id: str | None = DEFAULT_AWS_CONN_ID,
         storage_conn_id: str | None = None,
-        prompt: str | None = None,
-        resolution: str | None = None,
-        retry_with: str | Sequence[str] | None = None,
-        text_layer: str | None = None,
-        min_score: float = 0.5,
-        pages: str | None = None,
-        dpi: int = DEFAULT_DPI,
+        prompt: str | None = OcrOptions.prompt,
+        resolution: str | None = OcrOptions.resolution,
+        retry_with: str | Sequence[str] | None = OcrOptions.retry_with,
+        text_layer: str | None = OcrOptions.text_layer,
+        pages: str | None = OcrOptions.pages,
+        dpi: int = OcrOptions.dpi,
+        min_score: float = OcrOptions.min_score,
         overwrite: bool = False,
         fail_on_document_errors: bool = False,
         max_failed_pages: int | float | str | None = DEFAULT_MAX_FAILED_PAGES,
@@ -133,9 +133,9 @@ class DeepSeekOCROperator(BaseOperator):
         self.resolution = resolution
         self.retry_with = retry_with
         self.text_layer = text_layer
-        self.min_score = min_score
         self.pages = pages
         self.dpi = dpi
+        self.min_score = min_score
         self.overwrite = overwrite
         self.fail_on_document_errors = fail_on_document_errors
         self.max_failed_pages = max_failed_pages
@@ -147,6 +147,7 @@ class DeepSeekOCROperator(BaseOperator):
         self.max_page_seconds = max_page_seconds
         self.max_page_memory = max_page_memory
         self._pipeline: Pipeline | None = None
+        check_literals(OcrOptions, self)
 
     @cached_property
     def hook(self) -> DeepSeekOCRHook:
@@ -156,47 +157,47 @@ class DeepSeekOCROperator(BaseOperator):
     def execute(self, context: Context) -> dict[str, Any]:
         """Read the documents.
 
-        :return: how many documents ended how, pages, tokens, and the documents that failed.
-        :raises AirflowFailException: a setting is wrong; more pages of a document failed than
+        :return: numbers of documents by status, of pages and tokens, and the documents that failed.
+        :raises AirflowFailException: a setting is invalid; more pages of a document failed than
             ``max_failed_pages``; or documents failed and ``fail_on_document_errors`` is set.
-        :raises AirflowException: something outside the documents failed, or another task is still
-            reading some of them; a retry reads the rest.
+        :raises AirflowException: the cause of a failure lies outside the documents, or another task is
+            still reading some of them. A retry reads the rest.
         """
-        from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
-
         with airflow_errors():
-            config = self.hook.settings.config(
-                prompt=self.prompt,
-                resolution=self.resolution,
-                pages=self.pages,
-                dpi=self.dpi,
-                retry_with=self.retry_with,
-                text_layer=self.text_layer,
-                min_score=self.min_score,
-            )
-            limits = Limits(
-                max_bytes=self.max_bytes,
-                max_pages=self.max_pages,
-                max_pixels=self.max_pixels,
-                max_page_seconds=self.max_page_seconds,
-                max_page_memory=self.max_page_memory,
-            )
-            budget = ErrorBudget.of(self.max_failed_pages)
+            build_pipeline = self._pipeline_builder(context)
             with closing(open_store(self.db_conn_id)) as store:
-                self._pipeline = Pipeline(
-                    sources=self._sources(limits),
-                    get_engine=self.hook.get_conn,
-                    store=store,
-                    config=config,
-                    limits=limits,
-                    task=_task_info(context),
-                    overwrite=self.overwrite,
-                    budget=budget,
-                    lease=self.lease,
-                    wait_for_others=self.wait_for_others,
-                )
+                self._pipeline = build_pipeline(store=store)
                 summary = self._pipeline.run(self._references(), self._log_progress())
         self.log.info("Documents: %s; pages: %d", dict(summary.documents), summary.pages)
+        self._raise_for(summary)
+        return summary.as_dict()
+
+    def _pipeline_builder(self, context: Context) -> Callable[..., Pipeline]:
+        """Return the pipeline but for its store: settings are checked before a database is opened."""
+        from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
+
+        limits = Limits(
+            max_bytes=self.max_bytes,
+            max_pages=self.max_pages,
+            max_pixels=self.max_pixels,
+            max_page_seconds=self.max_page_seconds,
+            max_page_memory=self.max_page_memory,
+        )
+        return partial(
+            Pipeline,
+            sources=self._sources(limits),
+            get_engine=self.hook.get_conn,
+            config=self.hook.settings.processing_config(OcrOptions.of(self)),
+            limits=limits,
+            task=_task_info(context),
+            overwrite=self.overwrite,
+            budget=ErrorBudget.of(self.max_failed_pages),
+            lease=self.lease,
+            wait_for_others=self.wait_for_others,
+        )
+
+    def _raise_for(self, summary: Summary) -> None:
+        """Raise if the documents' end is a failure of the task."""
         if summary.retryable:
             raise AirflowException(
                 f"{len(summary.retryable)} documents could not be read for reasons outside them, such as "
@@ -214,15 +215,15 @@ class DeepSeekOCROperator(BaseOperator):
             )
         if summary.failed and self.fail_on_document_errors:
             raise AirflowFailException(
-                f"{len(summary.failed)} documents could not be read: {summary.failed}"
+                f"{len(summary.failed)} documents could not be read: {summary.failed}. "
+                "The reasons are in ocr_documents."
             )
-        return summary.as_dict()
 
     def on_kill(self) -> None:
-        """Let others read at once what this task was reading."""
+        """Release the leases of this task's documents, so that other tasks need not wait."""
         if self._pipeline is not None:
-            # In a thread, not waited for: the signal may have come in the middle of a transaction
-            # whose lock on the row it needs.
+            # In a thread that is not joined: the signal may have interrupted a transaction that holds
+            # the lock on the row.
             threading.Thread(target=self._pipeline.release, daemon=True).start()
 
     def _references(self) -> list[DocumentRef]:
@@ -232,7 +233,9 @@ class DeepSeekOCROperator(BaseOperator):
             from airflow_deepseek_ocr.sources.s3 import Listing, split_uri
 
             bucket, prefix = split_uri(self.s3_prefix)
-            return list(Listing(bucket, prefix=prefix).documents(self._s3_client()))
+            return list(
+                Listing(bucket=bucket, prefix=prefix).documents(s3_client(self.aws_conn_id))
+            )
         try:
             return [DocumentRef.of(document) for document in _flatten(self.documents)]
         except (ConfigurationError, TypeError) as error:
@@ -245,16 +248,11 @@ class DeepSeekOCROperator(BaseOperator):
 
         return Sources(
             {
-                "s3": lambda: S3Source(self._s3_client(), limits),
+                "s3": lambda: S3Source(s3_client(self.aws_conn_id), limits),
                 "file": lambda: FileSource(limits),
             },
             fallback=lambda: ObjectStorageSource(limits, self.storage_conn_id),
         )
-
-    def _s3_client(self) -> Any:
-        from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-
-        return S3Hook(aws_conn_id=self.aws_conn_id).get_conn()
 
     def _log_progress(self) -> Any:
         last = time.monotonic()
@@ -264,7 +262,7 @@ class DeepSeekOCROperator(BaseOperator):
             if time.monotonic() - last >= _PROGRESS_EVERY_S:
                 last = time.monotonic()
                 self.log.info(
-                    "%d pages read; %d more are being read, %d tokens so far",
+                    "Pages: %d done, %d in progress; tokens generated: %d",
                     progress.pages_done,
                     progress.pages_in_flight,
                     progress.tokens,
@@ -274,7 +272,7 @@ class DeepSeekOCROperator(BaseOperator):
 
 
 def _flatten(documents: Any) -> Iterator[Any]:
-    """Documents out of one, a list of them, or a list of batches."""
+    """Yield the documents of one document, a list of them, or a list of batches."""
     if isinstance(documents, (str, dict, DocumentRef)):
         yield documents
     else:

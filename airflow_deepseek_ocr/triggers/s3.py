@@ -1,20 +1,24 @@
-"""Waiting for new documents in S3 without a worker slot."""
+"""Triggers that wait for new documents in S3 without a worker slot."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
 from asgiref.sync import sync_to_async
 
+from airflow_deepseek_ocr.airflow_support.connections import (
+    DEFAULT_AWS_CONN_ID,
+    DEFAULT_DB_CONN_ID,
+)
 from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
-from airflow_deepseek_ocr.airflow_support.results_database import DEFAULT_DB_CONN_ID
+from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions, seconds
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.sources.s3 import DEFAULT_SUFFIXES
 
 
 class S3NewDocumentTrigger(BaseTrigger):
@@ -23,23 +27,24 @@ class S3NewDocumentTrigger(BaseTrigger):
     The event is ``{"status": "success", "documents": [batch, ...]}``, or ``{"status": "error",
     "message", "retryable"}``.
 
-    :param poke_interval: seconds between two looks.
-
-    The other parameters are :class:`~airflow_deepseek_ocr.airflow_support.new_documents.NewDocuments`'.
+    :param poke_interval: seconds between two polls.
+    :param search: the arguments of
+        :meth:`~airflow_deepseek_ocr.airflow_support.new_documents.NewDocuments.from_kwargs`.
+    :raises ConfigurationError: an option has an invalid value.
     """
 
     def __init__(self, *, poke_interval: float, **search: Any) -> None:
         super().__init__()
         self.poke_interval = poke_interval
-        self.search = NewDocuments(**search)
+        self.search = NewDocuments.from_kwargs(**search)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Class path and arguments."""
+        """Return the class path and the arguments."""
         arguments = self.search.as_kwargs() | {"poke_interval": self.poke_interval}
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look until there is something to hand on."""
+        """Poll until there are new documents or an error, and yield one event."""
         while True:
             try:
                 documents = await sync_to_async(self.search.find)()
@@ -58,92 +63,110 @@ class S3NewDocumentTrigger(BaseTrigger):
 class S3NewDocumentEventTrigger(BaseEventTrigger):
     """Fires whenever there are new documents, for an asset's watcher.
 
-    The event's payload is ``{"documents": [batch, ...]}``. Each document is handed on at least once:
-    again after a restart of the triggerer, again when the task that read it died, and again if it
-    still has no row after ``redeliver_after_s``; its row is what makes it once.
+    The event's payload is ``{"documents": [batch, ...]}``. Each document is emitted at least once: again
+    after a restart of the triggerer, again when the task that was processing it died, and again if it
+    has no row after ``redeliver_after``. The document's row makes processing exactly-once.
 
-    :param bucket: the bucket.
-    :param prefix: keys start with this.
-    :param suffixes: keys end with one of these, in any case; None takes all.
-    :param glob: keys match this pattern; None takes all.
-    :param minimum_age_s: seconds since the object was last modified.
-    :param with_version_ids: identify versions by version ids, in a bucket that keeps versions.
-    :param config_key: documents read by another recipe count as new; None counts any.
-    :param batch_size: documents in a batch.
-    :param max_documents: documents in an event.
-    :param retry_failed_after_s: seconds after which a failure that was not the document's own
-        makes it new again.
-    :param aws_conn_id: connection to S3.
+    The parameters ``bucket`` to ``retry_failed_after`` are those of
+    :class:`~airflow_deepseek_ocr.connection.options.DiscoveryOptions`. The parameters ``prompt`` to
+    ``min_score`` are those of :class:`~airflow_deepseek_ocr.connection.options.OcrOptions` and must be the
+    operator's.
+
+    :param deepseek_ocr_conn_id: the operator's model connection. With it, a document is new if it has
+        no row with the processing configuration of that connection and of ``prompt`` to ``min_score``;
+        None counts rows of any configuration.
+    :param aws_conn_id: connection to S3; None takes the triggerer's own credentials.
     :param db_conn_id: connection to the results database.
-    :param poke_interval: seconds between two looks.
-    :param redeliver_after_s: seconds after which a document without a row is handed on again.
+    :param poke_interval: seconds between two polls.
+    :param redeliver_after: time after which a document without a row is emitted again. A timedelta, or
+        seconds.
+    :raises ConfigurationError: an option has an invalid value.
     """
 
     def __init__(
         self,
         *,
         bucket: str,
-        prefix: str = "",
-        suffixes: list[str] | None = list(DEFAULT_SUFFIXES),  # noqa: B006 - copied, never changed
-        glob: str | None = None,
-        minimum_age_s: float = 0.0,
-        with_version_ids: bool = False,
-        config_key: str | None = None,
-        batch_size: int = 16,
-        max_documents: int = 1024,
-        retry_failed_after_s: float = 3600.0,
-        aws_conn_id: str | None = "aws_default",
+        prefix: str = DiscoveryOptions.prefix,
+        suffixes: Sequence[str] | None = DiscoveryOptions.suffixes,
+        glob: str | None = DiscoveryOptions.glob,
+        minimum_age: timedelta | float = DiscoveryOptions.minimum_age,
+        with_version_ids: bool = DiscoveryOptions.with_version_ids,
+        batch_size: int = DiscoveryOptions.batch_size,
+        max_documents: int = DiscoveryOptions.max_documents,
+        retry_failed_after: timedelta | float = DiscoveryOptions.retry_failed_after,
+        deepseek_ocr_conn_id: str | None = None,
+        prompt: str | None = OcrOptions.prompt,
+        resolution: str | None = OcrOptions.resolution,
+        retry_with: str | Sequence[str] | None = OcrOptions.retry_with,
+        text_layer: str | None = OcrOptions.text_layer,
+        pages: str | None = OcrOptions.pages,
+        dpi: int = OcrOptions.dpi,
+        min_score: float = OcrOptions.min_score,
+        aws_conn_id: str | None = DEFAULT_AWS_CONN_ID,
         db_conn_id: str = DEFAULT_DB_CONN_ID,
         poke_interval: float = 60.0,
-        redeliver_after_s: float = 6 * 3600.0,
+        redeliver_after: timedelta | float = timedelta(hours=6),
     ) -> None:
         super().__init__()
-        self.poke_interval, self.redeliver_after_s = poke_interval, redeliver_after_s
+        self.poke_interval = poke_interval
+        self.redeliver_after_s = seconds("redeliver_after", redeliver_after)
         self.search = NewDocuments(
-            bucket=bucket,
-            prefix=prefix,
-            suffixes=None if suffixes is None else list(suffixes),
-            glob=glob,
-            minimum_age_s=minimum_age_s,
-            with_version_ids=with_version_ids,
-            config_key=config_key,
-            batch_size=batch_size,
-            max_documents=max_documents,
-            retry_failed_after_s=retry_failed_after_s,
+            discovery=DiscoveryOptions(
+                bucket=bucket,
+                prefix=prefix,
+                suffixes=suffixes,
+                glob=glob,
+                minimum_age=minimum_age,
+                with_version_ids=with_version_ids,
+                batch_size=batch_size,
+                max_documents=max_documents,
+                retry_failed_after=retry_failed_after,
+            ),
+            ocr=OcrOptions(
+                prompt=prompt,
+                resolution=resolution,
+                retry_with=retry_with,
+                text_layer=text_layer,
+                pages=pages,
+                dpi=dpi,
+                min_score=min_score,
+            ),
+            deepseek_ocr_conn_id=deepseek_ocr_conn_id,
             aws_conn_id=aws_conn_id,
             db_conn_id=db_conn_id,
         )
-        self._handed_on: dict[str, float] = {}
+        self._emitted_at: dict[str, float] = {}
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
-        """Class path and arguments."""
+        """Return the class path and the arguments, durations in seconds."""
         arguments = self.search.as_kwargs() | {
             "poke_interval": self.poke_interval,
-            "redeliver_after_s": self.redeliver_after_s,
+            "redeliver_after": self.redeliver_after_s,
         }
         return f"{type(self).__module__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Look for ever; an error is logged and the next look tries again."""
+        """Poll for ever; an error is logged, and the next poll tries again."""
         while True:
             try:
-                batches = await sync_to_async(self.search.find)(self._recently_handed_on())
+                batches = await sync_to_async(self.search.find)(self._emitted())
             except DeepSeekOCRError as error:
-                self.log.warning("Looking for new documents failed; trying again: %s", error)
+                self.log.warning("Polling for new documents failed; trying again: %s", error)
                 batches = []
             if batches:
                 yield TriggerEvent({"documents": batches})
-            # Remembered only after the pause in which Airflow stores the event: a document of an
-            # event that is lost before must be handed on again.
+            # Airflow stores the event during this pause. A document of an event that is lost before must
+            # be emitted again, so it is recorded only afterwards.
             await asyncio.sleep(self.poke_interval)
             now = time.monotonic()
             for batch in batches:
                 for document in batch:
-                    self._handed_on[DocumentRef.of(document).version_key] = now
+                    self._emitted_at[DocumentRef.of(document).version_key] = now
 
-    def _recently_handed_on(self) -> dict[str, float]:
-        """Seconds since each document was handed on."""
+    def _emitted(self) -> dict[str, float]:
+        """Return the seconds since each document was emitted, by version key."""
         now = time.monotonic()
         oldest = now - self.redeliver_after_s
-        self._handed_on = {key: when for key, when in self._handed_on.items() if when > oldest}
-        return {key: now - when for key, when in self._handed_on.items()}
+        self._emitted_at = {key: when for key, when in self._emitted_at.items() if when > oldest}
+        return {key: now - when for key, when in self._emitted_at.items()}

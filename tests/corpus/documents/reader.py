@@ -15,13 +15,12 @@ from urllib.parse import quote
 import sqlalchemy
 from PIL import Image
 
+from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
-from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import DEFAULT_RETRY_WITH
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource
@@ -40,10 +39,8 @@ def main() -> None:
     decoding = Decoding(max_output_length=options.length)
     engine = InProcessEngine(TINY_MODEL, device="cpu", batch_size=1, decoding=decoding)
     limits = Limits(max_page_seconds=options.page_seconds)
-    config = ProcessingConfig(
-        "small", "", "markdown", "small", "", 144, decoding.max_output_length,
-        decoding.ngram_size, decoding.ngram_window, retry_with=DEFAULT_RETRY_WITH,
-    )  # fmt: skip
+    settings = Settings(model="small", resolution="small", max_output_length=options.length)
+    config = settings.processing_config()
     with closing(engine), closing(Store(_database(options.database))) as store:
         store.ensure_schema()
         # What the model takes in the largest mode of the ladder is the model's own.

@@ -16,6 +16,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from airflow_deepseek_ocr.connection.options import DiscoveryOptions
 from airflow_deepseek_ocr.exceptions import UnavailableError
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
@@ -23,7 +24,6 @@ from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
-from airflow_deepseek_ocr.sources.s3 import Listing
 from airflow_deepseek_ocr.store.leases import Lease
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
@@ -204,7 +204,7 @@ def test_an_older_version_that_comes_back_is_read(
     pipeline().run([first])
     again = refs_of(client, bucket, "a.tiff")
     assert again == [replace(first, last_modified=again[0].last_modified)]
-    listing = Discovery(Listing(bucket), retry_failed_after=timedelta(seconds=-5))
+    listing = Discovery(DiscoveryOptions(bucket=bucket, retry_failed_after=-5))
     assert [[ref.version for ref in batch] for batch in listing.find(client, store)] == [
         [first.version]
     ]
@@ -221,7 +221,7 @@ def test_what_a_dead_task_left_is_found_even_if_it_is_not_listed_any_more(
         ledger.claim(ref)
     client.upload_file(str(DOCUMENTS / "table.png"), bucket, "a.tiff")
     time.sleep(0.2)
-    find = Discovery(Listing(bucket)).find
+    find = Discovery(DiscoveryOptions(bucket=bucket)).find
     (batch,) = find(client, store)
     assert [ref.uri[-6:] for ref in batch] == ["a.tiff", "b.tiff", "a.tiff"]
     assert {ref.version for ref in batch[:2]} == {ref.version for ref in old}
@@ -229,7 +229,7 @@ def test_what_a_dead_task_left_is_found_even_if_it_is_not_listed_any_more(
     long_ago, now = (dict.fromkeys([ref.version_key for ref in batch], s) for s in (60.0, 0.0))
     assert [len(each) for each in find(client, store, long_ago)] == [2]
     assert find(client, store, now) == []
-    assert Discovery(Listing(bucket, prefix="b")).find(client, store) == [[old[1]]]
+    assert Discovery(DiscoveryOptions(bucket=bucket, prefix="b")).find(client, store) == [[old[1]]]
     pipeline().run(batch)
     assert rows(store)["b.tiff"] == ("done", None, False)
     with Session(store.database.engine) as session:

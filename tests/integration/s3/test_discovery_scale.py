@@ -15,8 +15,9 @@ import pytest
 from sqlalchemy import insert, text
 
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.connection.options import DiscoveryOptions
+from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
 from airflow_deepseek_ocr.sources.s3 import Listing
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
@@ -33,7 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 BUCKET, KEYS, OLD = "many", 100_000, 1_000_000
 #: The whole bucket, and the tenth of it under ten of its hundred prefixes.
 ALL, TENTH = "", "0"
-RECIPE = ProcessingConfig("model", "r1", "markdown", "small", "", 144, 8192, 30, 90)
+RECIPE = Settings(model="model", revision="r1", resolution="small").processing_config()
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +98,9 @@ class Look:
 
 def look(client: Any, store: Store, prefix: str, **options: Any) -> Look:
     started, cpu = time.monotonic(), time.process_time()
-    batches = Discovery(Listing(BUCKET, prefix=prefix), **options).find(client, store)
+    batches = Discovery(DiscoveryOptions(bucket=BUCKET, prefix=prefix, **options)).find(
+        client, store
+    )
     number = sum(map(len, batches))
     return Look(number, time.monotonic() - started, time.process_time() - cpu)
 

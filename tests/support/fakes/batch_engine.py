@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from airflow_deepseek_ocr.connection.options import OcrOptions
+from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import UnavailableError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
-from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from airflow_deepseek_ocr.sources.s3 import Listing
 from airflow_deepseek_ocr.store.results_store import Store
@@ -22,7 +23,9 @@ from airflow_deepseek_ocr.store.tables import DocumentRow
 from tests.conftest import ROOT
 
 DOCUMENTS = ROOT / "demo" / "documents"
-RECIPE = ProcessingConfig("model", "r1", "markdown", "small", "", 72, 100, 30, 90, text_layer="off")
+RECIPE = Settings(
+    model="model", revision="r1", resolution="small", max_output_length=100
+).processing_config(OcrOptions(dpi=72, retry_with="none", text_layer="off"))
 LIMITS = Limits(max_pages=50, max_bytes=1_000_000)
 MARKDOWN = "# This page was read just as it should be"
 TEXT = f"<|ref|>title<|/ref|><|det|>[[0, 0, 999, 999]]<|/det|>\n{MARKDOWN}"

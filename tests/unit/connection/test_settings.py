@@ -14,6 +14,7 @@ import pytest
 
 from airflow_deepseek_ocr.connection.fields import FIELDS
 from airflow_deepseek_ocr.connection.form import conn_fields
+from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.get_provider_info import get_provider_info
@@ -106,7 +107,7 @@ def test_wrong_fields_are_named(extra: dict[str, Any]) -> None:
 def test_the_recipe_is_what_changes_the_text() -> None:
     ref = DocumentRef("s3://b/k", "v")
     settings = Settings.of({"model": "/m", "revision": "1"})
-    key = document_key(ref, settings.config())
+    key = document_key(ref, settings.processing_config())
     same = [{"device": "cpu"}, {"dtype": "bfloat16"}, {"batch_size": 7}, {"aws_conn_id": "x"}]
     other = [
         {"model": "/n"},
@@ -116,19 +117,24 @@ def test_the_recipe_is_what_changes_the_text() -> None:
         {"max_output_length": 5},
     ]
     for change in same:
-        assert document_key(ref, replace(settings, **change).config()) == key
-    keys = {document_key(ref, replace(settings, **change).config()) for change in other}
+        assert document_key(ref, replace(settings, **change).processing_config()) == key
+    keys = {document_key(ref, replace(settings, **change).processing_config()) for change in other}
     keys |= {
-        document_key(ref, settings.config(pages="1-2")),
-        document_key(ref, settings.config(dpi=99)),
-        document_key(ref, settings.config(retry_with="none")),
-        document_key(ref, settings.config(retry_with=["no_repeat_ngram", "slices_2"])),
-        document_key(ref, settings.config(text_layer="first")),
-        document_key(ref, settings.config(min_score=0)),
+        document_key(ref, settings.processing_config(OcrOptions(pages="1-2"))),
+        document_key(ref, settings.processing_config(OcrOptions(dpi=99))),
+        document_key(ref, settings.processing_config(OcrOptions(retry_with="none"))),
+        document_key(
+            ref, settings.processing_config(OcrOptions(retry_with=["no_repeat_ngram", "slices_2"]))
+        ),
+        document_key(ref, settings.processing_config(OcrOptions(text_layer="first"))),
+        document_key(ref, settings.processing_config(OcrOptions(min_score=0))),
     }
-    keys |= {document_key(replace(ref, version="w"), settings.config())}
+    keys |= {document_key(replace(ref, version="w"), settings.processing_config())}
     assert len(keys - {key}) == 12
-    assert document_key(ref, settings.config(prompt="markdown", pages=" ")) == key
+    assert (
+        document_key(ref, settings.processing_config(OcrOptions(prompt="markdown", pages=" ")))
+        == key
+    )
 
 
 @pytest.mark.parametrize(
@@ -143,7 +149,7 @@ def test_the_recipe_is_what_changes_the_text() -> None:
 )
 def test_ways_of_reading_that_there_are_not(change: dict[str, Any], code: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
-        Settings().config(**change)
+        OcrOptions(**change)
     assert caught.value.code == code
 
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from airflow_deepseek_ocr.cli import main as cli
+from airflow_deepseek_ocr.cli import main
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import MissingExtraError, UnavailableError
 from airflow_deepseek_ocr.hardware.gpu import Gpu
-from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
+from airflow_deepseek_ocr.hooks.deepseek_ocr import TEST_TIMEOUT_S, DeepSeekOCRHook
 from airflow_deepseek_ocr.preflight import checks as preflight
 from airflow_deepseek_ocr.preflight.check import Check, Level
 from airflow_deepseek_ocr.preflight.checks import all_checks, quick_checks
@@ -214,16 +214,18 @@ def test_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
         "--device",
         "cpu",
     ]
-    assert cli.main(arguments) == 0
+    assert main(arguments) == 0
     assert "ok       weights" in capsys.readouterr().out
-    assert cli.main(["preflight", "--host", "127.0.0.1", "--port", "9"]) == 1
+    assert main(["preflight", "--host", "127.0.0.1", "--port", "9"]) == 1
     assert "failure  server" in capsys.readouterr().out
 
 
-def define(monkeypatch: pytest.MonkeyPatch, **connection: Any) -> DeepSeekOCRHook:
+def define(
+    monkeypatch: pytest.MonkeyPatch, *, test_timeout_s: float = TEST_TIMEOUT_S, **connection: Any
+) -> DeepSeekOCRHook:
     value = {"conn_type": "deepseek_ocr", **connection}
     monkeypatch.setenv("AIRFLOW_CONN_DEEPSEEK_OCR_DEFAULT", json.dumps(value))
-    return DeepSeekOCRHook()
+    return DeepSeekOCRHook(test_timeout_s=test_timeout_s)
 
 
 def test_the_test_button(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,13 +249,10 @@ def test_the_test_button_does_not_wait_for_ever(monkeypatch: pytest.MonkeyPatch)
         time.sleep(10)
         return []
 
-    from airflow_deepseek_ocr.hooks import deepseek_ocr
-
     monkeypatch.setattr(preflight, "quick_checks", slow)
-    monkeypatch.setattr(deepseek_ocr, "_TEST_TIMEOUT_S", 0.3)
-    good, message = define(monkeypatch).test_connection()
+    good, message = define(monkeypatch, test_timeout_s=0.3).test_connection()
     assert not good
-    assert "No answer" in message
+    assert "No response" in message
 
 
 def test_the_test_button_needs_no_torch_and_starts_nothing(

@@ -1,0 +1,38 @@
+"""Checks of arguments that Airflow may still have to render."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, fields
+from datetime import timedelta
+from typing import Any
+
+from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
+from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
+
+_JINJA = ("{{", "{%", "{#")
+
+
+def check_literals(kind: type[OcrOptions | DiscoveryOptions], owner: object) -> None:
+    """Check the arguments of an operator that have their final values when the DAG is parsed.
+
+    Templates and outputs of other tasks are skipped; ``kind.of(owner)`` checks them after rendering.
+
+    :param kind: the options that the arguments belong to.
+    :param owner: the operator, with the arguments as attributes.
+    :raises AirflowFailException: an argument has an invalid value; the message names the valid ones.
+    """
+    literals = {
+        each.name: value
+        for each in fields(kind)
+        if _is_literal(value := getattr(owner, each.name)) or each.default is MISSING
+    }
+    with airflow_errors():
+        kind(**literals)
+
+
+def _is_literal(value: Any) -> bool:
+    if isinstance(value, str):
+        return not any(mark in value for mark in _JINJA)
+    if isinstance(value, list | tuple):
+        return all(map(_is_literal, value))
+    return value is None or isinstance(value, int | float | timedelta)

@@ -1,0 +1,177 @@
+"""Options of reading and of discovery: names, defaults and checks for every caller.
+
+The operator, the sensor, the triggers, the hook and the command line build one of these classes. A
+value that cannot be used is refused when the object is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from datetime import timedelta
+from typing import Any, Self
+
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI
+from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.prompts import prompt_line
+from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
+    AUTO,
+    parse_retry_with,
+    parse_text_layer_use,
+)
+from airflow_deepseek_ocr.ocr.resolution import get_resolution
+from airflow_deepseek_ocr.sources.s3 import Listing
+
+#: Resolutions at which PDF pages may be rendered: PDF user space has 72 dpi, scanners end at 1200.
+MIN_DPI, MAX_DPI = 18, 1200
+
+
+class _Options:
+    """Construction from an object with attributes of the same names."""
+
+    @classmethod
+    def of(cls, owner: object) -> Self:
+        """Return the options that ``owner`` holds as attributes of the same names.
+
+        :param owner: an operator, a sensor or parsed arguments; what it lacks takes the default.
+        :raises ConfigurationError: as the class does.
+        """
+        names = [each.name for each in fields(cls)]  # type: ignore[arg-type]
+        return cls(**{name: getattr(owner, name) for name in names if hasattr(owner, name)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class OcrOptions(_Options):
+    """How documents are read; all of it is part of the processing configuration.
+
+    :param prompt: ``markdown``, ``ocr``, ``free``, ``figure``, ``describe`` or ``locate:TEXT``; None
+        takes the connection's default.
+    :param resolution: ``tiny``, ``small``, ``base``, ``large``, ``gundam``, or ``auto``, which starts
+        with ``small`` and moves up when the output fails the quality checks; None takes the
+        connection's default.
+    :param retry_with: steps tried in order when a page's output fails the quality checks, in a list or
+        separated by commas: ``no_repeat_ngram``, ``no_repeat_ngram:SIZE/WINDOW`` (tokens),
+        ``slices_2``, ``slices_4``, resolution modes, ``text_layer``; ``none`` for no retry; None takes
+        the connection's default.
+    :param text_layer: use of the text that PDF pages embed: ``off``, ``compare`` (with the output) or
+        ``first`` (pages with a usable text layer skip the model); None takes the connection's default.
+    :param pages: pages of each document, such as ``1-3,10-``; None takes all.
+    :param dpi: resolution at which PDF pages are rendered, 18 to 1200 dpi. The default is that of
+        ``run_dpsk_ocr_pdf.py`` of the published scripts.
+    :param min_score: quality score from which output is accepted, 0 (accepts all) to 1.
+    :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``,
+        ``retry_with``, ``no_repeat_ngram``, ``text_layer``, ``page_selection``, ``dpi``, ``min_score``.
+    """
+
+    prompt: str | None = None
+    resolution: str | None = None
+    retry_with: str | Sequence[str] | None = None
+    text_layer: str | None = None
+    pages: str | None = None
+    dpi: int = DEFAULT_DPI
+    min_score: float = DEFAULT_MIN_SCORE
+
+    def __post_init__(self) -> None:
+        if self.prompt:
+            prompt_line(self.prompt)
+        if self.resolution and self.resolution != AUTO:
+            get_resolution(self.resolution)
+        if self.retry_with is not None:
+            parse_retry_with(self.retry_with)
+        if self.text_layer:
+            parse_text_layer_use(self.text_layer)
+        if not isinstance(self.pages, str | None):
+            raise ConfigurationError(
+                ErrorCode.PAGE_SELECTION,
+                f"pages is {self.pages!r}; write a text such as '1-3,5,10-'.",
+            )
+        PageSelection.parse(self.pages)
+        if not _is_number(self.dpi, int) or not MIN_DPI <= self.dpi <= MAX_DPI:
+            raise ConfigurationError(
+                ErrorCode.DPI,
+                f"dpi is {self.dpi!r}; it must be a whole number from {MIN_DPI} to {MAX_DPI}.",
+            )
+        if not _is_number(self.min_score, int, float) or not 0 <= self.min_score <= 1:
+            raise ConfigurationError(
+                ErrorCode.MIN_SCORE, f"min_score is {self.min_score!r}; it must be from 0 to 1."
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DiscoveryOptions(_Options):
+    """Which objects of a bucket count as new documents, and how many are emitted at once.
+
+    :param bucket: name of the S3 bucket.
+    :param prefix: prefix of the keys.
+    :param suffixes: endings of the keys, in any case; None takes all keys.
+    :param glob: pattern of the keys, in which ``*`` matches ``/`` too (``fnmatch``); None takes all
+        keys.
+    :param minimum_age: least time since the last modification, for writers that overwrite a key
+        several times. A timedelta, or seconds.
+    :param with_version_ids: identify versions by the bucket's version ids instead of ETags. The bucket
+        must be versioned, and the AWS connection must be allowed to list versions.
+    :param batch_size: documents per batch, and so per mapped task.
+    :param max_documents: most documents per poll; the others follow at a later poll.
+    :param retry_failed_after: time after which a document that failed for a reason outside it, such as
+        denied access, counts as new again. A timedelta, or seconds.
+    :raises ConfigurationError: ``discovery_options``.
+    """
+
+    bucket: str
+    prefix: str = Listing.prefix
+    suffixes: Sequence[str] | None = Listing.suffixes
+    glob: str | None = Listing.glob
+    minimum_age: timedelta | float = Listing.minimum_age
+    with_version_ids: bool = Listing.with_version_ids
+    batch_size: int = 16
+    max_documents: int = 1024
+    retry_failed_after: timedelta | float = timedelta(hours=1)
+
+    def __post_init__(self) -> None:
+        if not self.bucket:
+            raise ConfigurationError(ErrorCode.DISCOVERY_OPTIONS, "bucket is empty; name one.")
+        for name in ("batch_size", "max_documents"):
+            value = getattr(self, name)
+            if not _is_number(value, int) or value < 1:
+                raise ConfigurationError(
+                    ErrorCode.DISCOVERY_OPTIONS,
+                    f"{name} is {value!r}; it must be a whole number of at least 1.",
+                )
+        for name in ("minimum_age", "retry_failed_after"):
+            seconds(name, getattr(self, name))
+
+    @property
+    def listing(self) -> Listing:
+        """The part that selects keys."""
+        suffixes = (self.suffixes,) if isinstance(self.suffixes, str) else self.suffixes
+        return Listing(
+            bucket=self.bucket,
+            prefix=self.prefix,
+            suffixes=None if suffixes is None else tuple(each.lower() for each in suffixes),
+            glob=self.glob,
+            minimum_age=timedelta(seconds=seconds("minimum_age", self.minimum_age)),
+            with_version_ids=self.with_version_ids,
+        )
+
+
+def seconds(name: str, value: timedelta | float) -> float:
+    """Return a duration in seconds.
+
+    :param name: name of the option, for the message.
+    :param value: a timedelta, or a number of seconds.
+    :raises ConfigurationError: ``discovery_options`` if it is neither.
+    """
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if not _is_number(value, int, float):
+        raise ConfigurationError(
+            ErrorCode.DISCOVERY_OPTIONS,
+            f"{name} is {value!r}; it must be a timedelta or a number of seconds.",
+        )
+    return float(value)
+
+
+def _is_number(value: Any, *kinds: type) -> bool:
+    return isinstance(value, kinds) and not isinstance(value, bool)
