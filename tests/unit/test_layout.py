@@ -54,6 +54,10 @@ def test_no_file_is_longer_than_400_lines() -> None:
     assert rules.long_files() == allowances()["long_files"]
 
 
+def test_no_function_is_longer_than_50_lines() -> None:
+    assert rules.long_functions() == allowances()["long_functions"]
+
+
 def test_no_directory_holds_more_than_16_modules() -> None:
     assert rules.full_directories() == {}
 

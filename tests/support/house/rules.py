@@ -18,6 +18,7 @@ from tests.support.house.paths import (
 
 MAX_LINES = 400
 MAX_MODULES = 16
+MAX_FUNCTION_LINES = 50
 
 #: A code as :class:`ErrorCode` spells it; a message has spaces or a capital letter.
 _CODE = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -102,3 +103,21 @@ def markdown_files() -> Iterator[Path]:
     yield from sorted(ROOT.glob("*.md"))
     for directory in ("docs", "benchmarks", "models", "packages", "training", "tests", "demo"):
         yield from sorted((ROOT / directory).rglob("*.md"))
+
+
+def long_functions() -> list[str]:
+    """Return functions of the package with :data:`MAX_FUNCTION_LINES` lines or more below the docstring."""
+    return [
+        f"{relative(module)}:{node.name}"
+        for module in python_files("airflow_deepseek_ocr")
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and _lines(node) >= MAX_FUNCTION_LINES
+    ]
+
+
+def _lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    first = function.body[0]
+    if ast.get_docstring(function) is None:
+        return (function.end_lineno or 0) - function.lineno + 1
+    return (function.end_lineno or 0) - (first.end_lineno or 0)

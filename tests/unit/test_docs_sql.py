@@ -1,0 +1,46 @@
+"""SQL in the documentation is valid for the tables of the results database."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+
+import pytest
+from sqlalchemy import create_engine
+
+from airflow_deepseek_ocr.store.tables import Base
+from tests.support.house.paths import relative
+from tests.support.house.rules import markdown_files
+
+_SQL = re.compile(r"^```sql\n(.*?)^```", re.MULTILINE | re.DOTALL)
+STATEMENTS = [
+    pytest.param(statement.strip(), id=f"{relative(page)}-{number}")
+    for page in markdown_files()
+    for number, statement in enumerate(
+        statement
+        for block in _SQL.findall(page.read_text("utf-8"))
+        for statement in block.split(";")
+        if statement.strip()
+    )
+]
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
+    path = tmp_path_factory.mktemp("sql") / "results.db"
+    engine = create_engine(f"sqlite:///{path}")
+    Base.metadata.create_all(engine)
+    engine.dispose()
+    return sqlite3.connect(path)
+
+
+@pytest.mark.parametrize("statement", STATEMENTS)
+def test_statements_name_tables_and_columns_that_exist(
+    database: sqlite3.Connection, statement: str
+) -> None:
+    if statement.upper().startswith(("SELECT", "WITH")):
+        assert database.execute(statement).fetchall() == []
+
+
+def test_there_are_statements_to_check() -> None:
+    assert len(STATEMENTS) >= 3
