@@ -20,6 +20,10 @@ def test_no_text_uses_refused_words() -> None:
     assert counts == allowed, "run: python -m tests.support.house"
 
 
+def test_no_name_contains_an_old_word() -> None:
+    assert prose.names() == allowances()["names"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

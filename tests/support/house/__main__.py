@@ -35,10 +35,8 @@ def main(*, may_add: bool = False) -> None:
             "loose_codes",
         )
     }
-    broken = links.broken_links()
-    lists["broken_links"] = [
-        entry for entry in broken if may_add or entry in before.get("broken_links", ())
-    ]
+    for name, found in {"broken_links": links.broken_links(), "names": prose.names()}.items():
+        lists[name] = [entry for entry in found if may_add or entry in before.get(name, ())]
     counts = Counter(finding.file for finding in prose.findings())
     allowed = before.get("prose", {})
     words = {

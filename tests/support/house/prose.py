@@ -56,6 +56,13 @@ VOCABULARY = {
     r"quarters|strips": "slices",
 }
 
+#: Words that no name of the package or its tests contains, in snake case or camel case.
+NAME_WORDS = frozenset(
+    "recipe recipes keeper judge judged judges verdict verdicts ladder reread guard guards ink strokes scrap zoo "
+    "animal animals beast beasts crew diary folder folders desk drawer settled reading readings told spoilt "
+    "packed begun anew calm strips halves quarters".split()
+)
+
 #: Words with another, proper meaning in these files.
 PROPER = {
     "inks?|inked|strokes": ("training/",),
@@ -113,6 +120,31 @@ def in_python(source: str, file: str) -> list[Finding]:
         prose = _INLINE_CODE.sub(_blank, _URL.sub(_blank, text.replace("``", "`")))
         for words in (PHRASES, VOCABULARY):
             found += _find(prose, words, file, first_line=line)
+    return found
+
+
+def names() -> list[str]:
+    """Return names of the package and its tests that contain an old word."""
+    return [
+        f"{relative(module)}: {name}"
+        for module in python_files("airflow_deepseek_ocr", "tests", "benchmarks", "demo", "dags")
+        if "versions" not in module.parts
+        for name in sorted(_defined(ast.parse(module.read_text("utf-8"))) | {module.stem})
+        if NAME_WORDS & {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+    ]
+
+
+def _defined(tree: ast.Module) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            found.add(node.name)
+        elif isinstance(node, ast.arg):
+            found.add(node.arg)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
     return found
 
 

@@ -110,6 +110,7 @@ def long_functions() -> list[str]:
     return [
         f"{relative(module)}:{node.name}"
         for module in python_files("airflow_deepseek_ocr")
+        if "versions" not in module.parts
         for node in ast.walk(ast.parse(module.read_text()))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         and _lines(node) >= MAX_FUNCTION_LINES
