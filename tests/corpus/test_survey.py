@@ -1,18 +1,27 @@
-"""The survey of others' documents: what it notices, and that it goes on where it was."""
+"""The survey of test documents of other projects: detection of faults, and continuation."""
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
-from tests.corpus.documents import survey as module
-from tests.corpus.documents.animals import ANIMALS
-from tests.corpus.documents.survey import Outcome, Reading, documents, load, summary, survey
+from tests.corpus.documents.all import CORPUS
+from tests.corpus.documents.survey import (
+    Outcome,
+    ReaderProcess,
+    SurveyLimits,
+    documents,
+    load,
+    summary,
+    survey,
+)
 
 INVOICE = ROOT / "demo" / "documents" / "invoice.pdf"
 
@@ -25,14 +34,15 @@ def directory(tmp_path: Path) -> Path:
     shutil.copy(INVOICE, collection / "without_suffix")
     (collection / "notes.md").write_text("no document")
     (collection / "letters.jp2").write_bytes(b"one by its name")
-    (collection / "form_bomb.pdf").write_bytes(ANIMALS["form_bomb.pdf"].make())
+    (collection / "form_bomb.pdf").write_bytes(CORPUS["form_bomb.pdf"].make())
     return tmp_path
 
 
+@pytest.mark.timeout(600)
 def test_every_document_gets_a_result_and_is_read_once(directory: Path) -> None:
     assert len(documents(directory / "some")) == 4
     with (directory / "results.jsonl").open("w") as results:
-        for outcome in survey(directory, ["some"], 16, 60):
+        for outcome in survey(directory, ["some"], length=16, seconds=600):
             results.write(json.dumps(asdict(outcome)) + "\n")
     found = {Path(each.file).name: each for each in load(directory)}
     assert all(not each.fault for each in found.values())
@@ -40,30 +50,31 @@ def test_every_document_gets_a_result_and_is_read_once(directory: Path) -> None:
     assert found["form_bomb.pdf"].pages == {"too_much_memory": 1}
     assert found["form_bomb.pdf"].peak_mib > 300
     assert sum(found["a b.pdf"].pages.values()) == 1
-    assert list(survey(directory, ["some"], 16, 60)) == []
+    assert list(survey(directory, ["some"], length=16, seconds=600)) == []
     assert "| all | 4 |" in "\n".join(summary(load(directory)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("limit", "value", "fault"),
-    [("PAGE_S", 0.0, "over the limit of time"), ("MEMORY_BYTES", 1, "over the limit of memory")],
+    ("limits", "fault"),
+    [
+        (SurveyLimits(page_s=0.0), "time limit exceeded"),
+        (SurveyLimits(memory_bytes=1), "memory limit exceeded"),
+    ],
+    ids=["time", "memory"],
 )
-def test_limits_end_the_process(
-    directory: Path, monkeypatch: pytest.MonkeyPatch, limit: str, value: float, fault: str
-) -> None:
-    monkeypatch.setattr(module, limit, value)
-    outcome = next(survey(directory, ["some"], 16, 60))
+def test_limits_end_the_process(directory: Path, limits: SurveyLimits, fault: str) -> None:
+    outcome = next(survey(directory, ["some"], length=16, seconds=60, limits=limits))
     assert outcome.fault == fault
 
 
 @pytest.mark.slow
-def test_a_process_that_dies_is_noticed_and_replaced(directory: Path, tmp_path: Path) -> None:
-    reading = Reading(tmp_path, 16)
-    reading._watched.kill()
-    reading.read(INVOICE)
-    assert reading.fault == "the process died"
-    assert not reading.alive
+def test_the_death_of_the_process_is_a_fault(tmp_path: Path) -> None:
+    reader = ReaderProcess(tmp_path, 16, SurveyLimits())
+    os.kill(reader.pid, signal.SIGKILL)
+    reader.read(INVOICE)
+    assert reader.fault == "the process died"
+    assert not reader.alive
 
 
 def test_faults_are_read_again(tmp_path: Path) -> None:

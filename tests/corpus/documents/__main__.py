@@ -1,4 +1,4 @@
-"""Writes the zoo's documents into a directory, to look at them.
+"""Write the malformed-document corpus into a directory.
 
 python -m tests.corpus.documents DIRECTORY
 """
@@ -8,16 +8,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.corpus.documents.all import ANIMALS
+from tests.corpus.documents.all import CORPUS
 
 
 def main() -> None:
     directory = Path(sys.argv[1])
     directory.mkdir(parents=True, exist_ok=True)
-    for each in ANIMALS.values():
-        content = each.make()
-        (directory / each.name).write_bytes(content)
-        print(f"{len(content):>10,}  {each.name!r}: {each.why}")
+    for document in CORPUS.values():
+        content = document.make()
+        (directory / document.name).write_bytes(content)
+        print(f"{len(content):>10,}  {document.name!r}: {document.defect}")
 
 
 if __name__ == "__main__":

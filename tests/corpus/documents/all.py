@@ -1,8 +1,8 @@
-"""All documents of the zoo."""
+"""The complete malformed-document corpus: importing the modules registers their documents."""
 
 from __future__ import annotations
 
-from tests.corpus.documents import images, others, pdf_contents, pdfs
-from tests.corpus.documents.animals import ANIMALS, Animal
+from tests.corpus.documents import images, other_files, pdf_contents, pdfs
+from tests.corpus.documents.registry import CORPUS, MalformedDocument
 
-__all__ = ["ANIMALS", "Animal", "images", "others", "pdf_contents", "pdfs"]
+__all__ = ["CORPUS", "MalformedDocument", "images", "other_files", "pdf_contents", "pdfs"]

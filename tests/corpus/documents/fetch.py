@@ -1,4 +1,4 @@
-"""Documents that others test with: source distributions of PDF tools, and Debian's sources of OCR tools."""
+"""Test documents of other projects: source distributions of PDF tools, and Debian's sources of OCR tools."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ import sys
 import tarfile
 from pathlib import Path
 
-#: From the package index that pip is set up for.
+#: From pip's package index.
 DISTRIBUTIONS = ("pikepdf", "ocrmypdf", "pypdf")
-#: From the archive that apt is set up for.
+#: From apt's archive.
 SOURCE_PACKAGES = ("leptonlib", "tesseract")
 
-_TIME_OUT_S = 600
+_TIMEOUT_S = 600
 _APT = Path("/etc/apt")
 
 
 class FetchError(Exception):
-    """A collection cannot be had here; the message says why."""
+    """A collection cannot be fetched; the message says why."""
 
 
 def fetch(name: str, directory: Path) -> Path:
-    """A collection's unpacked files; fetched only if they are not there yet.
+    """Return the directory of a collection's unpacked files; fetch them if they are missing.
 
     :param name: one of ``DISTRIBUTIONS`` or ``SOURCE_PACKAGES``.
-    :param directory: where all collections are kept.
-    :raises FetchError: it cannot be had.
+    :param directory: directory of all collections.
+    :raises FetchError: the collection cannot be fetched.
     """
     unpacked = directory / name
     if unpacked.is_dir():
@@ -40,7 +40,7 @@ def fetch(name: str, directory: Path) -> Path:
         _apt(name, archives)
     found = sorted(archives.glob("*.tar.*"))
     if not found:
-        raise FetchError(f"{name}: no archive came")
+        raise FetchError(f"{name}: no archive was downloaded")
     half = directory / f"{name}.half"
     shutil.rmtree(half, ignore_errors=True)
     for archive in found:
@@ -65,9 +65,9 @@ def _pip(name: str, directory: Path) -> None:
 
 
 def _apt(name: str, directory: Path) -> None:
-    """With lists of our own: the system's need not name sources."""
+    """Use separate package lists: those of the system may not include sources."""
     if shutil.which("apt-get") is None:
-        raise FetchError(f"{name}: apt-get is missing; this is no Debian")
+        raise FetchError(f"{name}: apt-get is missing; it needs Debian")
     state = (directory.parent / "apt").resolve()
     parts = state / "sources.list.d"
     for path in (parts, state / "lists" / "partial", state / "archives" / "partial"):
@@ -95,7 +95,7 @@ def _apt(name: str, directory: Path) -> None:
 def _run(command: list[str], directory: Path | None = None) -> None:
     try:
         done = subprocess.run(
-            command, cwd=directory, capture_output=True, text=True, timeout=_TIME_OUT_S, check=False
+            command, cwd=directory, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FetchError(f"{command[0]}: {error}") from error

@@ -1,4 +1,4 @@
-"""PDFs that are wrong as files: tables, objects, trees and sizes of pages, locks."""
+"""PDFs with a malformed structure: tables, objects, page trees, page sizes, encryption."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import io
 import pikepdf
 
 from tests.conftest import ROOT
-from tests.corpus.documents.animals import animal
 from tests.corpus.documents.raw_pdf import HEADER, Objects, assemble, one_page, page, stream
+from tests.corpus.documents.registry import malformed
 
 INVOICE = ROOT / "demo" / "documents" / "invoice.pdf"
 DAMAGED = "damaged"
@@ -17,63 +17,63 @@ DAMAGED = "damaged"
 # The file as a whole.
 
 
-@animal("empty.pdf", "empty_file")
+@malformed("empty.pdf", "empty_file")
 def empty() -> bytes:
     """Zero bytes."""
     return b""
 
 
-@animal("only_header.pdf", DAMAGED)
+@malformed("only_header.pdf", DAMAGED)
 def only_header() -> bytes:
-    """Nothing after the header."""
+    """A header without content."""
     return HEADER
 
 
-@animal("truncated.pdf", DAMAGED)
+@malformed("truncated.pdf", DAMAGED)
 def truncated() -> bytes:
-    """The first part of an upload."""
+    """The first 3,000 bytes of a file."""
     return INVOICE.read_bytes()[:3000]
 
 
-@animal("truncated_before_the_table.pdf", DAMAGED)
+@malformed("truncated_before_the_table.pdf", DAMAGED)
 def truncated_before_the_table() -> bytes:
-    """All pages are there, but nothing says which object is the first."""
+    """Complete pages without a cross-reference table and a trailer."""
     whole = assemble(one_page())
     return whole[: whole.index(b"xref")]
 
 
-@animal("truncated_in_the_last_line.pdf")
+@malformed("truncated_in_the_last_line.pdf")
 def truncated_in_the_last_line() -> bytes:
-    """All is there but for where it begins."""
+    """A complete file without the offset of its cross-reference table."""
     whole = assemble(one_page())
     return whole[: whole.rindex(b"startxref")]
 
 
-@animal("mail_before_the_header.pdf")
+@malformed("mail_before_the_header.pdf")
 def mail_before_the_header() -> bytes:
-    """Headers of a mail, left in front."""
+    """Mail headers before the PDF header."""
     return b"Content-Type: application/pdf\r\n" * 15 + assemble(one_page())
 
 
-@animal("header_too_late.pdf", "unsupported_type")
+@malformed("header_too_late.pdf", "unsupported_type")
 def header_too_late() -> bytes:
-    """More in front of the header than any reader allows."""
+    """A header behind the first KiB."""
     return b"\n" * 1100 + assemble(one_page())
 
 
-@animal("line_ends_mangled.pdf")
+@malformed("line_ends_mangled.pdf")
 def line_ends_mangled() -> bytes:
-    """Sent as text: every line end has become two characters."""
+    """Transferred as text: each line end has become two characters."""
     return assemble(one_page()).replace(b"\n", b"\r\n")
 
 
-@animal("kilobytes_of_zeros_behind.pdf")
+@malformed("kilobytes_of_zeros_behind.pdf")
 def kilobytes_of_zeros_behind() -> bytes:
-    """Padded by a disk's blocks."""
+    """Padding after the end."""
     return assemble(one_page()) + bytes(50_000)
 
 
-@animal("two_files_in_one.pdf")
+@malformed("two_files_in_one.pdf")
 def two_files_in_one() -> bytes:
     """One file appended to another."""
     return assemble(one_page()) * 2
@@ -82,41 +82,41 @@ def two_files_in_one() -> bytes:
 # Cross-references and objects.
 
 
-@animal("broken_xref.pdf")
+@malformed("broken_xref.pdf")
 def broken_xref() -> bytes:
-    """Offsets that point anywhere."""
+    """Wrong offsets."""
     whole = assemble(one_page())
     table = whole.index(b"xref")
     return whole[:table] + whole[table:].replace(b"00 n", b"07 n").replace(b"00000000", b"00000099")
 
 
-@animal("startxref_beyond_the_end.pdf")
+@malformed("startxref_beyond_the_end.pdf")
 def startxref_beyond_the_end() -> bytes:
-    """Its last line points behind the file."""
+    """The last line points behind the end of the file."""
     whole = assemble(one_page())
     return whole[: whole.rindex(b"startxref")] + b"startxref\n999999999\n%%EOF\n"
 
 
-@animal("xref_loop.pdf")
+@malformed("xref_loop.pdf")
 def xref_loop() -> bytes:
-    """The table before this one is this one."""
+    """The previous table is the table itself."""
     whole = assemble(one_page())
     return assemble(one_page(), b"/Root 1 0 R /Prev %010d" % whole.index(b"xref"))
 
 
-@animal("no_catalog.pdf", DAMAGED)
+@malformed("no_catalog.pdf", DAMAGED)
 def no_catalog() -> bytes:
-    """The trailer's root is a number."""
+    """The root of the trailer is a number."""
     return assemble(one_page() | {9: b"42"}, b"/Root 9 0 R")
 
 
-@animal("catalog_is_itself.pdf", DAMAGED)
+@malformed("catalog_is_itself.pdf", DAMAGED)
 def catalog_is_itself() -> bytes:
-    """An object that is only a reference to itself."""
+    """A catalog that is a reference to itself."""
     return assemble(one_page(catalog=b"1 0 R"))
 
 
-@animal("endless_name.pdf")
+@malformed("endless_name.pdf")
 def endless_name() -> bytes:
     """A name of a megabyte in the catalog."""
     return assemble(one_page(catalog=b"<< /Type /Catalog /Pages 2 0 R /" + b"A" * 10**6 + b" 1 >>"))
@@ -127,42 +127,42 @@ def _nested(opening: bytes, closing: bytes, depth: int) -> bytes:
     return assemble(one_page(catalog=b"<< /Type /Catalog /Pages 2 0 R /Deep %s >>" % deep))
 
 
-@animal("arrays_nested_100000_deep.pdf")
+@malformed("arrays_nested_100000_deep.pdf")
 def arrays_nested_deep() -> bytes:
-    """Parsers that recurse run out of stack."""
+    """Nested arrays that exhaust the stack of recursive parsers."""
     return _nested(b"[", b"]", 100_000)
 
 
-@animal("dictionaries_nested_100000_deep.pdf")
+@malformed("dictionaries_nested_100000_deep.pdf")
 def dictionaries_nested_deep() -> bytes:
-    """The same with dictionaries."""
+    """Nested dictionaries that exhaust the stack of recursive parsers."""
     return _nested(b"<< /D ", b">>", 100_000)
 
 
-@animal("references_in_a_circle.pdf")
+@malformed("references_in_a_circle.pdf")
 def references_in_a_circle() -> bytes:
-    """The page's contents are a reference to a reference to it."""
+    """Contents that are a reference to a reference to themselves."""
     return assemble(one_page(contents=b"5 0 R") | {5: b"4 0 R"})
 
 
 # The page tree.
 
 
-@animal("no_pages.pdf", DAMAGED)
+@malformed("no_pages.pdf", DAMAGED)
 def no_pages() -> bytes:
-    """A tree without pages."""
+    """A page tree without pages."""
     return assemble(one_page(pages=b"<< /Type /Pages /Kids [] /Count 0 >>"))
 
 
-@animal("page_tree_loop.pdf", ("damaged_page",))
+@malformed("page_tree_loop.pdf", ("damaged_page",))
 def page_tree_loop() -> bytes:
-    """The tree's only branch is the tree."""
+    """A page tree that contains itself."""
     return assemble(one_page(pages=b"<< /Type /Pages /Kids [2 0 R] /Count 1 >>"))
 
 
-@animal("page_tree_5000_deep.pdf", ("damaged_page",))
+@malformed("page_tree_5000_deep.pdf", ("damaged_page",))
 def page_tree_deep() -> bytes:
-    """A tree that is a pole."""
+    """A page tree of 5,000 levels."""
     objects: Objects = one_page(pages=b"<< /Type /Pages /Kids [10 0 R] /Count 1 >>")
     for number in range(10, 5010):
         below = 3 if number == 5009 else number + 1
@@ -173,34 +173,34 @@ def page_tree_deep() -> bytes:
     return assemble(objects)
 
 
-@animal("page_count_of_a_billion.pdf")
+@malformed("page_count_of_a_billion.pdf")
 def page_count_of_a_billion() -> bytes:
-    """The tree says more pages than it has."""
+    """A page tree that declares too many pages."""
     return assemble(one_page(pages=b"<< /Type /Pages /Kids [3 0 R] /Count 1000000000 >>"))
 
 
-@animal("page_count_below_zero.pdf")
+@malformed("page_count_below_zero.pdf")
 def page_count_below_zero() -> bytes:
-    """The tree says less than none."""
+    """A page tree that declares a negative number of pages."""
     return assemble(one_page(pages=b"<< /Type /Pages /Kids [3 0 R] /Count -5 >>"))
 
 
-@animal("second_page_missing.pdf", (None, "damaged_page", None))
+@malformed("second_page_missing.pdf", (None, "damaged_page", None))
 def second_page_missing() -> bytes:
-    """The tree names an object that is not there."""
+    """A page tree with a missing object."""
     objects = one_page(pages=b"<< /Type /Pages /Kids [3 0 R 77 0 R 5 0 R] /Count 3 >>")
     return assemble(objects | {5: page()})
 
 
-@animal("page_is_a_number.pdf", ("damaged_page",))
+@malformed("page_is_a_number.pdf", ("damaged_page",))
 def page_is_a_number() -> bytes:
-    """The tree names something that is no page."""
+    """A page tree with a number instead of a page."""
     return assemble(one_page(page=b"42"))
 
 
-@animal("pages_2001.pdf", "too_many_pages")
+@malformed("pages_2001.pdf", "too_many_pages")
 def pages_2001() -> bytes:
-    """More pages than the limit."""
+    """One page more than the limit."""
     kids = b"3 0 R " * 2001
     return assemble(one_page(pages=b"<< /Type /Pages /Kids [%s] /Count 2001 >>" % kids))
 
@@ -212,67 +212,67 @@ def _box(box: bytes, more: bytes = b"") -> bytes:
     return assemble(one_page(page=page(box=box, more=more)))
 
 
-@animal("page_of_zero_size.pdf")
+@malformed("page_of_zero_size.pdf")
 def page_of_zero_size() -> bytes:
-    """A page without area; viewers take Letter."""
+    """A page without area; viewers assume Letter."""
     return _box(b"/MediaBox [0 0 0 0]")
 
 
-@animal("page_without_size.pdf")
+@malformed("page_without_size.pdf")
 def page_without_size() -> bytes:
-    """No MediaBox anywhere."""
+    """No MediaBox."""
     return _box(b"")
 
 
-@animal("page_inside_out.pdf")
+@malformed("page_inside_out.pdf")
 def page_inside_out() -> bytes:
-    """Corners the wrong way round."""
+    """Swapped corners."""
     return _box(b"/MediaBox [200 200 0 0]")
 
 
-@animal("page_of_20000_points.pdf")
+@malformed("page_of_20000_points.pdf")
 def page_of_20000_points() -> bytes:
-    """Seven metres a side: 1.6 thousand megapixels at 144 dpi."""
+    """A page of seven metres by seven: 1,600 megapixels at 144 dpi."""
     return _box(b"/MediaBox [0 0 20000 20000]")
 
 
-@animal("page_of_infinite_size.pdf")
+@malformed("page_of_infinite_size.pdf")
 def page_of_infinite_size() -> bytes:
-    """Numbers that no float holds."""
+    """A size beyond the range of floats."""
     return _box(b"/MediaBox [0 0 1%s 1%s]" % (b"0" * 60, b"0" * 60))
 
 
-@animal("page_like_a_hair.pdf")
+@malformed("page_like_a_hair.pdf")
 def page_like_a_hair() -> bytes:
-    """Two hundred points wide, a hundredth high."""
+    """200 points wide and 0.01 points high."""
     return _box(b"/MediaBox [0 0 200 0.01]")
 
 
-@animal("page_like_a_tape.pdf")
+@malformed("page_like_a_tape.pdf")
 def page_like_a_tape() -> bytes:
-    """A hundred times as high as wide."""
+    """100 points wide and 10,000 points high."""
     return _box(b"/MediaBox [0 0 100 10000]")
 
 
-@animal("page_crop_outside.pdf", ("damaged_page",))
+@malformed("page_crop_outside.pdf", ("damaged_page",))
 def page_crop_outside() -> bytes:
-    """The part to show lies outside of the page."""
+    """A crop box outside of the page."""
     return _box(b"/MediaBox [0 0 200 200]", b"/CropBox [5000 5000 6000 6000]")
 
 
-@animal("page_turned_by_45_degrees.pdf")
+@malformed("page_turned_by_45_degrees.pdf")
 def page_turned_by_45_degrees() -> bytes:
-    """No angle that a page may have."""
+    """A rotation that is not a multiple of 90 degrees."""
     return _box(b"/MediaBox [0 0 200 200]", b"/Rotate 45")
 
 
-@animal("page_with_a_huge_unit.pdf")
+@malformed("page_with_a_huge_unit.pdf")
 def page_with_a_huge_unit() -> bytes:
-    """A million points to the unit."""
+    """A user unit of a million points."""
     return _box(b"/MediaBox [0 0 200 200]", b"/UserUnit 1000000")
 
 
-# Passwords and what is no page.
+# Passwords, scripts, forms and annotations.
 
 
 def _saved(pdf: pikepdf.Pdf, **options: object) -> bytes:
@@ -286,28 +286,28 @@ def _encrypted(user: str, owner: str) -> bytes:
         return _saved(pdf, encryption=pikepdf.Encryption(user=user, owner=owner))
 
 
-@animal("encrypted_with_password.pdf", "password_protected")
+@malformed("encrypted_with_password.pdf", "password_protected")
 def encrypted_with_password() -> bytes:
-    """Opens with a password only."""
+    """A password is required."""
     return _encrypted("secret", "owner")
 
 
-@animal("encrypted_for_everyone.pdf")
+@malformed("encrypted_for_everyone.pdf")
 def encrypted_for_everyone() -> bytes:
-    """Encrypted, but the password is empty: only printing and changing is forbidden."""
+    """Encrypted with an empty password: only printing and editing are forbidden."""
     return _encrypted("", "owner")
 
 
-@animal("encrypted_for_a_certificate.pdf", "unsupported_encryption")
+@malformed("encrypted_for_a_certificate.pdf", "unsupported_encryption")
 def encrypted_for_a_certificate() -> bytes:
-    """Encrypted for the owner of a key; no password opens it."""
+    """Encrypted for the owner of a certificate; there is no password."""
     encrypt = b"<< /Filter /Adobe.PubSec /SubFilter /adbe.pkcs7.s4 /V 2 /Length 128 >>"
     return assemble(
         one_page() | {9: encrypt}, b"/Root 1 0 R /Encrypt 9 0 R /ID [<00112233> <00112233>]"
     )
 
 
-@animal("javascript_only.pdf")
+@malformed("javascript_only.pdf")
 def javascript_only() -> bytes:
     """A blank page and a script that never ends; scripts are not run."""
     script = b"<< /S /JavaScript /JS (while \\(true\\) { app.alert\\(1\\); }) >>"
@@ -315,35 +315,35 @@ def javascript_only() -> bytes:
     return assemble(one_page(catalog=catalog, contents=stream(b"")) | {9: script})
 
 
-@animal("javascript_and_no_page.pdf", DAMAGED)
+@malformed("javascript_and_no_page.pdf", DAMAGED)
 def javascript_and_no_page() -> bytes:
-    """A script, and nothing to show."""
+    """A script without a page."""
     script = b"<< /S /JavaScript /JS (app.alert\\(1\\)) >>"
     return assemble({1: b"<< /Type /Catalog /OpenAction 9 0 R >>", 9: script})
 
 
-@animal("form_fields_in_a_circle.pdf")
+@malformed("form_fields_in_a_circle.pdf")
 def form_fields_in_a_circle() -> bytes:
-    """A form's field is its own child."""
+    """A form field that is its child."""
     catalog = b"<< /Type /Catalog /Pages 2 0 R /AcroForm << /Fields [9 0 R] >> >>"
     field = b"<< /T (a) /FT /Tx /Kids [9 0 R] /Parent 9 0 R >>"
     return assemble(one_page(catalog=catalog) | {9: field})
 
 
-@animal("outline_in_a_circle.pdf")
+@malformed("outline_in_a_circle.pdf")
 def outline_in_a_circle() -> bytes:
-    """A bookmark comes after itself."""
+    """A bookmark that follows itself."""
     catalog = b"<< /Type /Catalog /Pages 2 0 R /Outlines 9 0 R >>"
     item = b"<< /Title (a) /Parent 9 0 R /Next 10 0 R /First 10 0 R >>"
     return assemble(one_page(catalog=catalog) | {9: b"<< /First 10 0 R /Last 10 0 R >>", 10: item})
 
 
-@animal("annotation_of_itself.pdf")
+@malformed("annotation_of_itself.pdf")
 def annotation_of_itself() -> bytes:
-    """A note whose appearance draws its own appearance."""
-    look = stream(
+    """An annotation whose appearance contains itself."""
+    appearance = stream(
         b"/F Do",
         b"/Type /XObject /Subtype /Form /BBox [0 0 50 50] /Resources << /XObject << /F 10 0 R >> >>",
     )
     note = b"<< /Type /Annot /Subtype /Stamp /Rect [0 0 50 50] /AP << /N 10 0 R >> /Popup 9 0 R >>"
-    return assemble(one_page(page=page(more=b"/Annots [9 0 R 9 0 R]")) | {9: note, 10: look})
+    return assemble(one_page(page=page(more=b"/Annots [9 0 R 9 0 R]")) | {9: note, 10: appearance})

@@ -1,4 +1,4 @@
-"""PDFs put together by hand, so that nothing mends what is meant to be wrong."""
+"""PDFs assembled by hand, so that no library corrects their defects."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from collections.abc import Mapping
 Objects = dict[int, bytes]
 
 HEADER = b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n"
-#: Bars like print, so that a page is not blank.
+#: Bars that resemble text, so that a page is not blank.
 PRINT = b"0 g " + b" ".join(
     b"%d %d 3 9 re f" % (x, y) for y in range(60, 160, 20) for x in range(20, 180, 6)
 )
 
 
 def stream(data: bytes, entries: bytes = b"") -> bytes:
-    """A stream object with the right length."""
+    """Return a stream object with the right length."""
     return b"<< /Length %d %s >>\nstream\n%s\nendstream" % (len(data), entries, data)
 
 
 def flate(data: bytes, entries: bytes = b"") -> bytes:
-    """A compressed stream."""
+    """Return a compressed stream."""
     return stream(zlib.compress(data, 9), b"/Filter /FlateDecode " + entries)
 
 
@@ -32,14 +32,14 @@ def page(
     resources: bytes = b"<< >>",
     more: bytes = b"",
 ) -> bytes:
-    """A page object."""
+    """Return a page object."""
     return b"<< /Type /Page /Parent %d 0 R %s /Contents %d 0 R /Resources %s %s >>" % (
         parent, box, contents, resources, more
     )  # fmt: skip
 
 
 def one_page(**changes: bytes) -> Objects:
-    """Catalog 1, page tree 2, page 3, its contents 4; ``page`` or ``contents`` may be others."""
+    """Return catalog 1, page tree 2, page 3 and its contents 4; ``changes`` replaces them by name."""
     return {
         1: changes.get("catalog", b"<< /Type /Catalog /Pages 2 0 R >>"),
         2: changes.get("pages", b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>"),
@@ -49,10 +49,10 @@ def one_page(**changes: bytes) -> Objects:
 
 
 def assemble(objects: Mapping[int, bytes], trailer: bytes = b"/Root 1 0 R") -> bytes:
-    """The file with a correct cross-reference table.
+    """Return the file with a correct cross-reference table.
 
-    :param objects: by number.
-    :param trailer: its entries but for the size.
+    :param objects: the objects by number.
+    :param trailer: the entries of the trailer, without the size.
     """
     out, offsets = bytearray(HEADER), {}
     for number, content in objects.items():

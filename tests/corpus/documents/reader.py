@@ -1,6 +1,6 @@
-"""Reads documents with the small checkpoint in a process of its own, as they are named on standard input.
+"""Program that reads documents with the small checkpoint; their paths are lines of its standard input.
 
-Prints a line of JSON when it is ready, and one for each document when that is read.
+It prints a line of JSON when it is ready, and a line after each document.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
     config = settings.processing_config()
     with closing(engine), closing(Store(_database(options.database))) as store:
         store.ensure_schema()
-        # What the model takes in the largest mode of the ladder is the model's own.
+        # The memory of the model includes its largest mode, so that only documents add to it.
         blank = Image.new("RGB", (1000, 1400), "white")
         list(engine.read([PageRequest(key=0, image=blank, prompt="markdown", resolution="base")]))
         print(json.dumps({"ready": True}), file=answers, flush=True)

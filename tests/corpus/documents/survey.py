@@ -1,11 +1,10 @@
-"""Reads what PDF and OCR tools test with through the whole path, within limits of time and memory.
+"""Survey of the test documents of PDF and OCR tools: each is processed within limits of time and memory.
 
     python -m tests.corpus.documents.survey --directory .survey
 
-One process opens one document after the other (:mod:`.reader`). It is ended if a page takes too long or
-memory grows too much. The outcome of each document is appended to ``results.jsonl`` in the directory;
-documents listed there are not read again. Prints a table, and fails if a document ended in no row or went
-over a limit.
+One process reads one document after the other (:mod:`.reader`). It is killed if a page exceeds a limit. The
+outcome of each document is appended to ``results.jsonl`` in the directory; a later run skips the documents in
+it. The survey prints a table, and fails if a document has no row or exceeded a limit.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from urllib.parse import quote
@@ -29,35 +28,32 @@ from urllib.parse import quote
 import psutil
 
 from airflow_deepseek_ocr.ocr.documents.open import media_type_of
-from tests.corpus.documents.all import ANIMALS
+from tests.corpus.documents.all import CORPUS
 from tests.corpus.documents.fetch import DISTRIBUTIONS, SOURCE_PACKAGES, FetchError, fetch
 
-#: Most that a page may take, and the part of it that may go into drawing.
-PAGE_S, DRAWING_S = 60.0, 45.0
-#: Most memory beyond that of the process with the model.
-MEMORY_BYTES = 1 << 30
-_LOOK_S, _START_S = 0.05, 120.0
-#: What is taken for a document by its name; others are, if their content is of a supported type.
+_POLL_S, _START_TIMEOUT_S = 0.05, 120.0
+#: Suffixes of documents; files with other names are documents if their content has a supported type.
 _SUFFIXES = (
     ".pdf", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif", ".gif", ".bmp", ".jp2",
     ".pnm", ".pbm", ".pgm", ".ppm", ".ps", ".svg",
 )  # fmt: skip
-_OWN = "zoo"
+#: Name of the collection with the malformed-document corpus.
+_OWN = "corpus"
 
 
 @dataclass
 class Outcome:
-    """What became of a document.
+    """The outcome of a document.
 
-    :param collection: where it is from.
-    :param file: its path there.
-    :param status: the document's; empty if there is no row.
-    :param reason: the document's error code.
-    :param pages: how many pages ended in each way: a status, or the error code.
-    :param seconds: how long it took.
+    :param collection: name of its collection.
+    :param file: its path in the collection.
+    :param status: status of the document; empty if it has no row.
+    :param reason: error code of the document.
+    :param pages: number of pages by error code, or by status without one.
+    :param seconds: duration.
     :param slowest_page_s: longest time until a page was stored.
-    :param peak_mib: most memory beyond the model's own.
-    :param fault: what must not be.
+    :param peak_mib: peak memory beyond that of the model.
+    :param fault: a violated requirement; empty if there is none.
     """
 
     collection: str
@@ -71,18 +67,34 @@ class Outcome:
     fault: str = ""
 
 
-class Reading:
-    """The process that reads, and the database that it writes to.
+@dataclass(frozen=True, kw_only=True)
+class SurveyLimits:
+    """Limits of a page.
 
-    :param directory: for the database and the log.
-    :param length: most tokens of a page.
+    :param page_s: seconds for a page.
+    :param rendering_s: the part of it for rendering.
+    :param memory_bytes: memory beyond that of the process with the model.
     """
 
-    def __init__(self, directory: Path, length: int) -> None:
+    page_s: float = 60.0
+    rendering_s: float = 45.0
+    memory_bytes: int = 1 << 30
+
+
+class ReaderProcess:
+    """The process that reads documents, and the database that it writes to.
+
+    :param directory: directory for the database and the log.
+    :param length: maximum tokens of a page.
+    :param limits: limits of each page.
+    """
+
+    def __init__(self, directory: Path, length: int, limits: SurveyLimits) -> None:
+        self._limits = limits
         self.database = directory / f"results-{time.monotonic_ns()}.db"
         command = [sys.executable, "-W", "ignore", "-m", "tests.corpus.documents.reader"]
         command += ["--database", str(self.database), "--length", str(length)]
-        command += ["--page-seconds", str(DRAWING_S)]
+        command += ["--page-seconds", str(limits.rendering_s)]
         with (directory / "reader.log").open("a") as log:
             self._process = subprocess.Popen(
                 command,
@@ -97,45 +109,50 @@ class Reading:
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
         self.fault, self.peak, self.slowest = "", 0, 0.0
         self._own = 0
-        if not self._wait(_START_S):
+        if not self._wait(_START_TIMEOUT_S):
             self.end()
-            raise SystemExit(f"The reader does not start; see {directory / 'reader.log'}.")
+            raise SystemExit(f"The reader does not start. See {directory / 'reader.log'}.")
         self._own = self.peak
         self._counter = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=30)
 
     def read(self, path: Path) -> None:
-        """Read a document; ``fault``, ``peak`` and ``slowest`` say how it went."""
+        """Read a document; sets ``fault``, ``peak`` and ``slowest``."""
         self.fault, self.peak, self.slowest = "", 0, 0.0
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(str(path)).encode() + b"\n")
         self._process.stdin.flush()
-        if not self._wait(PAGE_S):
+        if not self._wait(self._limits.page_s):
             self.end()
 
     def end(self) -> None:
-        """End the process and what it has started."""
+        """Kill the process and its children."""
         processes = [*self._children(), self._watched]
         for process in processes:
-            with _gone():
+            with suppress(psutil.Error):  # the process has ended
                 process.kill()
         self._process.communicate()
         self._selector.close()
 
     @property
+    def pid(self) -> int:
+        """The id of the process."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
-        """Whether it may be given another document."""
+        """Whether it can read another document."""
         return self._process.poll() is None
 
     @property
     def peak_mib(self) -> int:
-        """Most memory beyond the model's own since the last document was given."""
+        """Peak memory beyond that of the model while the last document was read."""
         return max(0, self.peak - self._own) >> 20
 
     def _wait(self, limit_s: float) -> bool:
-        """Wait for an answer, as long as there is another page in time, and memory."""
+        """Wait for an answer; return False if a limit is exceeded or the process has died."""
         pages, last = self._pages(), time.monotonic()
         while True:
-            answered = bool(self._selector.select(_LOOK_S))
+            answered = bool(self._selector.select(_POLL_S))
             now, so_far = time.monotonic(), self._pages()
             self.slowest = max(self.slowest, now - last)
             if so_far > pages:
@@ -145,10 +162,10 @@ class Reading:
                 assert self._process.stdout is not None
                 if not self._process.stdout.readline():
                     self.fault = "the process died"
-            elif self._own and self.peak - self._own > MEMORY_BYTES:
-                self.fault = "over the limit of memory"
+            elif self._own and self.peak - self._own > self._limits.memory_bytes:
+                self.fault = "memory limit exceeded"
             elif now - last > limit_s:
-                self.fault = "over the limit of time"
+                self.fault = "time limit exceeded"
             if answered or self.fault:
                 return not self.fault
 
@@ -159,31 +176,22 @@ class Reading:
         return int(count)
 
     def _children(self) -> list[psutil.Process]:
-        with _gone():
+        with suppress(psutil.Error):  # the process has ended
             return self._watched.children(recursive=True)
         return []
 
     def _memory(self) -> int:
         total, own = 0, self._process.args
         for process in (self._watched, *self._children()):
-            with _gone():
-                # A child that has not become another program yet shares all of its parent's memory.
+            with suppress(psutil.Error):  # the process has ended
+                # A child before its exec() shares all memory of its parent.
                 if process == self._watched or process.cmdline() != own:
                     total += process.memory_info().rss
         return total
 
 
-class _gone:  # noqa: N801 - reads as what it passes over
-    """Passes over processes that have ended meanwhile."""
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
-        return kind is not None and issubclass(kind, psutil.Error)
-
-
 def documents(collection: Path) -> list[Path]:
-    """The documents under a directory."""
+    """Return the documents under a directory."""
     files = (
         path for path in sorted(collection.rglob("*")) if path.is_file() and not path.is_symlink()
     )
@@ -194,10 +202,10 @@ def documents(collection: Path) -> list[Path]:
     ]
 
 
-def what_is_stored(database: Path, path: Path) -> tuple[str, str, dict[str, int]]:
-    """Status and reason of a document, and how many of its pages ended in each way.
+def stored_outcome(database: Path, path: Path) -> tuple[str, str, dict[str, int]]:
+    """Return status and error code of a document, and the number of its pages by error code or status.
 
-    What is worth a retry has the status ``retryable``: nothing outside of the documents should fail here.
+    A failure that should be retried has the status ``retryable``: the infrastructure should not fail here.
     """
     with closing(sqlite3.connect(database, timeout=30)) as store:
         rows = store.execute(
@@ -216,18 +224,26 @@ def what_is_stored(database: Path, path: Path) -> tuple[str, str, dict[str, int]
         return status, reason, dict(pages.fetchall())
 
 
-def survey(directory: Path, names: Iterable[str], length: int, seconds: float) -> Iterator[Outcome]:
-    """Reads all documents that have no result yet.
+def survey(
+    directory: Path,
+    names: Iterable[str],
+    *,
+    length: int,
+    seconds: float,
+    limits: SurveyLimits = SurveyLimits(),
+) -> Iterator[Outcome]:
+    """Read all documents that have no result yet, and yield their outcomes.
 
-    :param directory: where the collections are kept.
-    :param names: the collections.
-    :param length: most tokens of a page.
-    :param seconds: when to stop for now.
+    :param directory: directory of all collections.
+    :param names: names of the collections.
+    :param length: maximum tokens of a page.
+    :param seconds: no document is started after this time.
+    :param limits: limits of each page.
     """
     deadline = time.monotonic() + seconds
     known = {(each.collection, each.file) for each in load(directory) if not each.fault}
-    with tempfile.TemporaryDirectory(prefix="zoo-") as kept:
-        reading: Reading | None = None
+    with tempfile.TemporaryDirectory(prefix="corpus-") as databases:
+        reader: ReaderProcess | None = None
         try:
             for name in names:
                 for path in documents(directory / name):
@@ -236,19 +252,19 @@ def survey(directory: Path, names: Iterable[str], length: int, seconds: float) -
                         continue
                     if time.monotonic() > deadline:
                         return
-                    if reading is None or not reading.alive:
-                        reading = Reading(Path(kept), length)
-                    yield _read(reading, name, file, path)
+                    if reader is None or not reader.alive:
+                        reader = ReaderProcess(Path(databases), length, limits)
+                    yield _read(reader, name, file, path)
         finally:
-            if reading is not None:
-                reading.end()
+            if reader is not None:
+                reader.end()
 
 
-def _read(reading: Reading, collection: str, file: str, path: Path) -> Outcome:
+def _read(reader: ReaderProcess, collection: str, file: str, path: Path) -> Outcome:
     started = time.monotonic()
-    reading.read(path.resolve())
-    status, reason, pages = what_is_stored(reading.database, path.resolve())
-    fault = reading.fault
+    reader.read(path.resolve())
+    status, reason, pages = stored_outcome(reader.database, path.resolve())
+    fault = reader.fault
     if not fault and status not in ("done", "partial", "failed"):
         fault = "no row" if not status else f"left as {status}"
     return Outcome(
@@ -258,14 +274,14 @@ def _read(reading: Reading, collection: str, file: str, path: Path) -> Outcome:
         reason,
         pages,
         round(time.monotonic() - started, 2),
-        round(reading.slowest, 2),
-        reading.peak_mib,
+        round(reader.slowest, 2),
+        reader.peak_mib,
         fault,
     )
 
 
 def load(directory: Path) -> list[Outcome]:
-    """Results so far, the last of each document."""
+    """Return the stored outcomes, the last one of each document."""
     path = directory / "results.jsonl"
     found = {}
     for line in path.read_text().splitlines() if path.exists() else ():
@@ -275,7 +291,7 @@ def load(directory: Path) -> list[Outcome]:
 
 
 def row(outcome: Outcome) -> str:
-    """A line of the table."""
+    """Return a line of the log."""
     pages = ", ".join(f"{count} {how}" for how, count in outcome.pages.items())
     name = f"{outcome.collection}/{outcome.file}"
     if not name.isprintable():
@@ -287,19 +303,19 @@ def row(outcome: Outcome) -> str:
 
 
 def summary(outcomes: list[Outcome]) -> Iterator[str]:
-    """Tables in Markdown: by collection, by reason, and the costliest documents."""
+    """Yield the lines of two tables in Markdown: outcomes by collection and by error code."""
     yield "| collection | documents | done | partial | failed | pages | longest page | most memory | faults |"
     yield "|---|---|---|---|---|---|---|---|---|"
     collections = dict.fromkeys(each.collection for each in outcomes)
     for name in (*collections, "all"):
-        ours = [each for each in outcomes if name in (each.collection, "all")]
-        statuses = Counter(each.status for each in ours)
+        selected = [each for each in outcomes if name in (each.collection, "all")]
+        statuses = Counter(each.status for each in selected)
         counts = " | ".join(str(statuses[each]) for each in ("done", "partial", "failed"))
-        pages = sum(sum(each.pages.values()) for each in ours)
-        longest = max(each.slowest_page_s for each in ours)
-        most = max(each.peak_mib for each in ours)
-        faults = sum(bool(each.fault) for each in ours)
-        yield f"| {name} | {len(ours)} | {counts} | {pages} | {longest:.1f} s | {most} MiB | {faults} |"
+        pages = sum(sum(each.pages.values()) for each in selected)
+        longest = max(each.slowest_page_s for each in selected)
+        most = max(each.peak_mib for each in selected)
+        faults = sum(bool(each.fault) for each in selected)
+        yield f"| {name} | {len(selected)} | {counts} | {pages} | {longest:.1f} s | {most} MiB | {faults} |"
     without = Counter(each.reason for each in outcomes if not each.pages)
     ways: Counter[str] = Counter()
     for each in outcomes:
@@ -319,14 +335,19 @@ def summary(outcomes: list[Outcome]) -> Iterator[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--directory", type=Path, default=Path(".survey"))
-    parser.add_argument("--length", type=int, default=64, help="most tokens of a page")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="stop after so long")
+    parser.add_argument("--length", type=int, default=64, help="maximum tokens of a page")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=float("inf"),
+        help="stop after this time; run it again to continue",
+    )
     options = parser.parse_args()
     directory: Path = options.directory
     directory.mkdir(parents=True, exist_ok=True)
     (directory / _OWN).mkdir(exist_ok=True)
-    for animal in ANIMALS.values():
-        (directory / _OWN / animal.name).write_bytes(animal.make())
+    for document in CORPUS.values():
+        (directory / _OWN / document.name).write_bytes(document.make())
     names, missing = [_OWN], []
     for name in (*DISTRIBUTIONS, *SOURCE_PACKAGES):
         try:
@@ -334,9 +355,9 @@ def main() -> int:
             names.append(name)
         except FetchError as error:
             missing.append(name)
-            print(f"not to be had here: {error}", file=sys.stderr)
+            print(f"cannot be fetched: {error}", file=sys.stderr)
     with (directory / "results.jsonl").open("a") as results:
-        for outcome in survey(directory, names, options.length, options.seconds):
+        for outcome in survey(directory, names, length=options.length, seconds=options.seconds):
             results.write(json.dumps(asdict(outcome)) + "\n")
             results.flush()
             print(row(outcome), flush=True)
@@ -347,9 +368,9 @@ def main() -> int:
             print(f"FAULT: {row(each)}")
     unread = sum(len(documents(directory / name)) for name in names) - len(outcomes)
     if unread:
-        print(f"{unread} documents are still to be read; run it again.")
+        print(f"{unread} documents have not been read yet. Run it again.")
     if missing:
-        print(f"Not to be had here, and not read: {', '.join(missing)}.")
+        print(f"Collections that could not be fetched: {', '.join(missing)}.")
     return int(bool(unread or any(each.fault for each in outcomes)))
 
 

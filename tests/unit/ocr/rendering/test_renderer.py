@@ -18,7 +18,7 @@ from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from tests.conftest import ROOT
-from tests.corpus.documents.all import ANIMALS
+from tests.corpus.documents.all import CORPUS
 from tests.corpus.documents.raw_pdf import assemble, one_page, page
 
 DOCUMENTS = ROOT / "demo" / "documents"
@@ -32,7 +32,7 @@ def renderer() -> Iterator[Renderer]:
 
 def write(directory: Path, name: str) -> Path:
     path = directory / name
-    path.write_bytes(ANIMALS[name].make())
+    path.write_bytes(CORPUS[name].make())
     return path
 
 
@@ -82,7 +82,7 @@ def test_a_page_over_the_time_limit_fails_and_the_next_document_is_rendered(
 
 def test_pages_are_tried_until_three_have_ended_a_child(renderer: Renderer, tmp_path: Path) -> None:
     """Each page that ends the child may take the whole time limit; 2,000 such pages must not."""
-    bomb = ANIMALS["form_bomb.pdf"].make()
+    bomb = CORPUS["form_bomb.pdf"].make()
     kids = b"3 0 R 50 0 R 3 0 R 3 0 R 3 0 R"
     bomb = bomb.replace(b"/Kids [3 0 R] /Count 1", b"/Kids [%s] /Count 5" % kids)
     bomb = bomb[: bomb.index(b"xref")] + b"50 0 obj\n" + page() + b"\nendobj\n"

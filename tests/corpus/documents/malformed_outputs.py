@@ -1,4 +1,4 @@
-"""What a model may write that is wrong, read from a page with some print in the prompt ``markdown``."""
+"""Malformed outputs of a model, for a page with some text and the prompt ``markdown``."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _STOP, _LENGTH = FinishReason.STOP, FinishReason.LENGTH
 
 @dataclass(frozen=True)
 class Output:
-    """A text that a model wrote.
+    """An output of a model.
 
-    :param text: the text.
-    :param code: what its page is refused for; None if it is taken.
-    :param ended: how it ended.
+    :param text: the output.
+    :param code: error code of its page; None if the output is accepted.
+    :param ended: reason for its end.
     """
 
     text: str
@@ -26,7 +26,7 @@ class Output:
 
 
 def region(text: str, box: str = "[[10, 10, 900, 200]]", label: str = "text") -> str:
-    """A region in the model's markup."""
+    """Return a region in the markup of the model."""
     return f"<|ref|>{label}<|/ref|><|det|>{box}<|/det|>\n{text}\n\n"
 
 

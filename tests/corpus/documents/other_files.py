@@ -1,26 +1,26 @@
-"""What is no document, or has a name that is wrong."""
+"""Files of unsupported types, and files with unusual names."""
 
 from __future__ import annotations
 
 import io
 import zipfile
 
-from tests.corpus.documents.animals import animal
-from tests.corpus.documents.images import _print, _saved
+from tests.corpus.documents.raw_images import encoded, printed
 from tests.corpus.documents.raw_pdf import assemble, one_page
+from tests.corpus.documents.registry import malformed
 
 UNSUPPORTED = "unsupported_type"
 
 
-@animal("page_of_a_web_server.pdf", UNSUPPORTED)
+@malformed("page_of_a_web_server.pdf", UNSUPPORTED)
 def page_of_a_web_server() -> bytes:
-    """An error page, saved under the name of the document."""
+    """An HTML error page, saved with the name of the document."""
     return b"<!DOCTYPE html><html><body><h1>404 Not Found</h1></body></html>"
 
 
-@animal("letter.docx", UNSUPPORTED)
+@malformed("letter.docx", UNSUPPORTED)
 def letter() -> bytes:
-    """A text processor's file."""
+    """A Word file."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr("[Content_Types].xml", "<Types/>")
@@ -28,7 +28,7 @@ def letter() -> bytes:
     return buffer.getvalue()
 
 
-@animal("scans.zip", UNSUPPORTED)
+@malformed("scans.zip", UNSUPPORTED)
 def scans() -> bytes:
     """An archive of documents."""
     buffer = io.BytesIO()
@@ -37,45 +37,45 @@ def scans() -> bytes:
     return buffer.getvalue()
 
 
-@animal("notes.txt", UNSUPPORTED)
+@malformed("notes.txt", UNSUPPORTED)
 def notes() -> bytes:
-    """Text needs no reading."""
+    """Plain text."""
     return b"Buy milk.\n"
 
 
-@animal("notes_in_utf16.pdf", UNSUPPORTED)
+@malformed("notes_in_utf16.pdf", UNSUPPORTED)
 def notes_in_utf16() -> bytes:
-    """Text that begins like a PDF, in two bytes a letter."""
+    """UTF-16 text that begins with a PDF header."""
     return "%PDF-1.7".encode("utf-16")
 
 
-@animal("print_job.ps", UNSUPPORTED)
+@malformed("print_job.ps", UNSUPPORTED)
 def print_job() -> bytes:
     """PostScript."""
     return b"%!PS-Adobe-3.0\n/Helvetica findfont 12 scalefont setfont\nshowpage\n"
 
 
-@animal("zeros.pdf", UNSUPPORTED)
+@malformed("zeros.pdf", UNSUPPORTED)
 def zeros() -> bytes:
-    """A file whose content a full disk has lost."""
+    """Zeros, as a full disk may leave them."""
     return bytes(4096)
 
 
-@animal("image_called.pdf")
+@malformed("image_called.pdf")
 def image_called_pdf() -> bytes:
     """A PNG with the wrong suffix."""
-    return _saved(_print(), "PNG")
+    return encoded(printed(), "PNG")
 
 
-@animal("document_called.png")
+@malformed("document_called.png")
 def document_called_png() -> bytes:
     """A PDF with the wrong suffix."""
     return assemble(one_page())
 
 
 def _named() -> bytes:
-    """Nothing is wrong but the name."""
-    return _saved(_print(60, 40), "PNG")
+    """An unusual name."""
+    return encoded(printed(60, 40), "PNG")
 
 
 NAMES = (
@@ -95,4 +95,4 @@ NAMES = (
     "x" * 200 + ".png",
 )
 for _name in NAMES:
-    animal(_name)(_named)
+    malformed(_name)(_named)
