@@ -1,6 +1,6 @@
-"""Read a list of documents given as a parameter, and end in a table that says what became of them.
+"""Read the documents listed in a parameter, and write a table with their status and page counts.
 
-Started by hand: the list takes ``s3://``, ``file://`` and other URIs. Connections as in
+Triggered by hand; the list takes ``s3://``, ``file://`` and other URIs. Connections as in
 ``s3_to_database``. The table ``ocr_report`` has one row for each document and run.
 """
 
@@ -26,11 +26,12 @@ with DAG(
     params={
         "documents": Param(["s3://documents/invoice.pdf"], type="array", items={"type": "string"}),
         "resolution": Param(
-            "base", type="string", enum=["tiny", "small", "base", "large", "gundam"]
+            "base", type="string", enum=["tiny", "small", "base", "large", "gundam", "auto"]
         ),
     },
     tags=["deepseek-ocr"],
 ):
+    # [START howto_documents_report]
     read = DeepSeekOCROperator(
         task_id="read",
         documents="{{ params.documents }}",
@@ -38,10 +39,11 @@ with DAG(
         db_conn_id=DB_CONN_ID,
         retries=1,
     )
+    # [END howto_documents_report]
 
     @task
     def report(run_id: str | None = None, params: dict[str, Any] | None = None) -> int:
-        """Write the report; returns how many documents it has."""
+        """Write the report and return its number of documents."""
         from sqlalchemy import bindparam, text
 
         uris = list(dict.fromkeys((params or {})["documents"]))

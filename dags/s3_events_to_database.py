@@ -1,6 +1,7 @@
-"""Read documents as they arrive: a trigger watches the bucket, and each arrival starts a run.
+"""Read documents as they arrive: a trigger polls the bucket, and new documents start a run.
 
-Nothing waits in a worker slot. Connections as in ``s3_to_database``; set the bucket here.
+No worker slot waits. Connections as in ``s3_to_database``; the environment variable
+``DEEPSEEK_OCR_BUCKET`` names the bucket.
 """
 
 from __future__ import annotations
@@ -17,12 +18,17 @@ from airflow_deepseek_ocr.triggers.s3 import S3NewDocumentEventTrigger
 BUCKET = os.environ.get("DEEPSEEK_OCR_BUCKET", "documents")
 POLL_SECONDS = float(os.environ.get("DEEPSEEK_OCR_POLL_SECONDS", "60"))
 
-arrivals = Asset(
+# [START howto_s3_events_to_database]
+new_documents = Asset(
     "new_documents",
     watchers=[
         AssetWatcher(
             name="bucket",
-            trigger=S3NewDocumentEventTrigger(bucket=BUCKET, poke_interval=POLL_SECONDS),
+            trigger=S3NewDocumentEventTrigger(
+                bucket=BUCKET,
+                deepseek_ocr_conn_id="deepseek_ocr_default",
+                poke_interval=POLL_SECONDS,
+            ),
         )
     ],
 )
@@ -30,7 +36,7 @@ arrivals = Asset(
 with DAG(
     "s3_events_to_database",
     description=__doc__.splitlines()[0],
-    schedule=[arrivals],
+    schedule=[new_documents],
     start_date=datetime(2026, 1, 1),
     catchup=False,
     tags=["deepseek-ocr"],
@@ -38,10 +44,10 @@ with DAG(
 
     @task
     def batches(triggering_asset_events: Any = None) -> list[list[dict[str, Any]]]:
-        """The batches of all events that started this run."""
+        """Return the batches of all events that started this run."""
         return [
             batch
-            for event in triggering_asset_events[arrivals]
+            for event in triggering_asset_events[new_documents]
             for batch in event.extra["payload"]["documents"]
         ]
 
@@ -51,3 +57,4 @@ with DAG(
         retry_delay=timedelta(minutes=2),
         max_active_tis_per_dag=1,
     ).expand(documents=batches())
+# [END howto_s3_events_to_database]

@@ -1,4 +1,4 @@
-"""Every hour, read the documents that are new in a bucket and write them to a database.
+"""Every hour, read the new documents of a bucket into a database.
 
 Connections: ``aws_default`` (S3), ``deepseek_ocr_default`` (the model), ``deepseek_ocr_db`` (postgres,
 mysql or sqlite). Bucket and prefix are parameters of the DAG.
@@ -22,8 +22,8 @@ with DAG(
     # Two runs at once would find the same new documents.
     max_active_runs=1,
     params={
-        "bucket": Param("documents", type="string", description="where documents arrive"),
-        "prefix": Param(None, type=["null", "string"], description="keys start with this"),
+        "bucket": Param("documents", type="string", description="bucket of the documents"),
+        "prefix": Param(None, type=["null", "string"], description="prefix of the keys"),
         "max_failed_pages": Param(
             0.004,
             type=["null", "number"],
@@ -32,19 +32,25 @@ with DAG(
     },
     tags=["deepseek-ocr"],
 ):
+    # [START howto_s3_to_database]
     find = S3NewDocumentSensor(
         task_id="find",
         bucket="{{ params.bucket }}",
         prefix="{{ params.prefix or '' }}",
+        # Rows of other models, prompts and modes do not count: other DAGs may read the same bucket.
+        deepseek_ocr_conn_id="deepseek_ocr_default",
+        deferrable=True,  # waits in the triggerer, not in a worker slot
         poke_interval=60,
         timeout=timedelta(minutes=50).total_seconds(),
-        soft_fail=True,  # an hour without new documents is no failure
+        soft_fail=True,  # an hour without new documents is skipped, not failed
     )
     DeepSeekOCROperator.partial(
         task_id="read",
         max_failed_pages="{{ params.max_failed_pages }}",
         retries=2,
         retry_delay=timedelta(minutes=2),
-        # One task at a time on a GPU; raise it to the number of GPUs.
+        # Mapped tasks share the connection's device, so more tasks at once add no GPU: with device
+        # "auto" all of them run on the first one.
         max_active_tis_per_dag=1,
     ).expand(documents=find.output)
+    # [END howto_s3_to_database]

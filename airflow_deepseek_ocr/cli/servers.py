@@ -50,6 +50,7 @@ def add_serve(commands: Any) -> None:
     serve.add_argument(
         "--idle-seconds",
         dest="idle_s",
+        metavar="SECONDS",
         type=float,
         help="stop after this many seconds without a request",
     )

@@ -1,4 +1,4 @@
-"""Command-line options that stand for the connection's fields, and the settings they give."""
+"""Command-line options for the connection's fields, and their conversion to settings."""
 
 from __future__ import annotations
 

@@ -1,0 +1,28 @@
+"""Every hour, read the new documents of the bucket ``invoices`` into a database.
+
+The shortest useful DAG; ``s3_to_database`` has parameters. Connections: ``aws_default`` (S3),
+``deepseek_ocr_default`` (the model), ``deepseek_ocr_db`` (postgres, mysql or sqlite).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from airflow.sdk import DAG
+
+from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
+from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
+
+# [START howto_invoices]
+with DAG(
+    "invoices",
+    schedule="@hourly",
+    start_date=datetime(2026, 1, 1),
+    catchup=False,
+    max_active_runs=1,
+):
+    find = S3NewDocumentSensor(
+        task_id="find", bucket="invoices", deferrable=True, timeout=3000, soft_fail=True
+    )
+    DeepSeekOCROperator.partial(task_id="read", retries=2).expand(documents=find.output)
+# [END howto_invoices]
