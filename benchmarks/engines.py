@@ -22,7 +22,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +30,13 @@ from airflow_deepseek_ocr.engines.factory import START_TIMEOUT_S
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
 from airflow_deepseek_ocr.engines.http.session import Patience
 from airflow_deepseek_ocr.engines.in_process.device_timing import IDLE
+from airflow_deepseek_ocr.engines.supervisor.process import stop_server
 from airflow_deepseek_ocr.engines.supervisor.registry import load_record
 from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentServerSpec
 from airflow_deepseek_ocr.engines.supervisor.server_identity import ServerIdentity
-from airflow_deepseek_ocr.engines.supervisor.supervisor import (
-    Launch,
-    Place,
-    Supervisor,
-    log_tail,
-    stop_server,
-)
+from airflow_deepseek_ocr.engines.supervisor.server_log import log_tail
+from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand, ServerPaths
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
 from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec
 from airflow_deepseek_ocr.model_server.main import LOOPBACK
 from airflow_deepseek_ocr.ocr.decoding import Decoding
@@ -85,30 +82,28 @@ class Job:
 
 
 @dataclass(frozen=True)
-class ForcedPlan(ResidentServerSpec):
+class ForcedServerSpec(ResidentServerSpec):
     """The resident server with texts as long as they are asked for."""
 
-    def launch(self, place: Place) -> Launch:
+    def launch_command(self, paths: ServerPaths) -> LaunchCommand:
         """See :class:`ResidentServerSpec`."""
-        launch = super().launch(place)
-        return Launch(
-            [*launch.command, "--ignore-end"], launch.url, launch.socket, launch.environment
-        )
+        command = super().launch_command(paths)
+        return replace(command, arguments=[*command.arguments, "--ignore-end"])
 
 
 @dataclass(frozen=True)
-class PortPlan(ForcedPlan):
+class PortServerSpec(ForcedServerSpec):
     """The same on a port of the loopback, as one that is started by hand: pages go within requests."""
 
-    def launch(self, place: Place) -> Launch:
+    def launch_command(self, paths: ServerPaths) -> LaunchCommand:
         """See :class:`ResidentServerSpec`."""
-        launch = super().launch(place)
+        command = super().launch_command(paths)
         with socket.create_server((LOOPBACK, 0)) as free:
             port = free.getsockname()[1]
-        command = list(launch.command)
-        at = command.index("--socket")
-        command[at : at + 2] = ["--port", str(port)]
-        return Launch(command, f"http://{LOOPBACK}:{port}", None, launch.environment)
+        arguments = list(command.arguments)
+        at = arguments.index("--socket")
+        arguments[at : at + 2] = ["--port", str(port)]
+        return replace(command, arguments=arguments, url=f"http://{LOOPBACK}:{port}", socket=None)
 
 
 @dataclass
@@ -232,19 +227,24 @@ def in_process(job: Job, tell: Tell) -> None:
 
 def resident(job: Job, tell: Tell) -> None:
     """The resident server, through its Unix socket and files beside it."""
-    _resident(ForcedPlan, "resident", job, tell)
+    _resident(ForcedServerSpec, "resident", job, tell)
 
 
 def port(job: Job, tell: Tell) -> None:
     """The resident server, through a port of the loopback."""
-    _resident(PortPlan, "port", job, tell)
+    _resident(PortServerSpec, "port", job, tell)
 
 
-def _resident(kind: type[ForcedPlan], way: str, job: Job, tell: Tell) -> None:
-    plan = kind(
-        job.model, _NAME, "", job.device, job.dtype, job.batch_size, idle_s=round(START_TIMEOUT_S)
+def _resident(kind: type[ForcedServerSpec], way: str, job: Job, tell: Tell) -> None:
+    spec = kind(
+        model_directory=job.model,
+        model=_NAME,
+        device=job.device,
+        dtype=job.dtype,
+        batch_size=job.batch_size,
+        idle_s=round(START_TIMEOUT_S),
     )
-    with _server(plan) as (supervisor, ready):
+    with _server(spec) as (supervisor, ready):
         engine = HttpEngine(
             supervisor.find, model=_NAME, decoding=Decoding(forced=True), patience=Patience()
         )
@@ -256,18 +256,17 @@ def vllm(job: Job, tell: Tell) -> None:
     if shutil.which(job.command.split()[0]) is None:
         tell("engines", way="vllm", skipped=f"There is no program {job.command!r}.")
         return
-    plan = VllmServerSpec(
-        job.model,
-        _NAME,
-        "",
-        job.device,
-        job.dtype,
-        job.batch_size,
+    spec = VllmServerSpec(
+        model_directory=job.model,
+        model=_NAME,
+        device=job.device,
+        dtype=job.dtype,
+        batch_size=job.batch_size,
         idle_s=round(START_TIMEOUT_S),
         command=job.command,
         options=job.options,
     )
-    with _server(plan) as (supervisor, ready):
+    with _server(spec) as (supervisor, ready):
         engine = HttpEngine(
             supervisor.find,
             model=_NAME,
@@ -280,20 +279,20 @@ def vllm(job: Job, tell: Tell) -> None:
 
 
 @contextmanager
-def _server(plan: ServerIdentity) -> Iterator[tuple[Supervisor, float]]:
+def _server(spec: ServerIdentity) -> Iterator[tuple[Supervisor, float]]:
     """A server of its own, and the seconds until it was ready; ended afterwards."""
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
-        supervisor = Supervisor(plan, directory, START_TIMEOUT_S)  # type: ignore[arg-type]
+        supervisor = Supervisor(spec, directory, START_TIMEOUT_S)  # type: ignore[arg-type]
         started = time.perf_counter()
         try:
             supervisor.find()
             yield supervisor, time.perf_counter() - started
         except Exception:
-            print(log_tail(directory / f"{plan.key}.log"), file=sys.stderr)
+            print(log_tail(directory / f"{spec.key}.log"), file=sys.stderr)
             raise
         finally:
-            record = load_record(directory, plan.key)
+            record = load_record(directory, spec.key)
             if record is not None:
                 stop_server(record, directory)
 

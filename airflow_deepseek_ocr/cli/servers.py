@@ -131,8 +131,8 @@ def _servers(_: argparse.Namespace) -> int:
 
 
 def _stop(options: argparse.Namespace) -> int:
+    from airflow_deepseek_ocr.engines.supervisor.process import stop_server
     from airflow_deepseek_ocr.engines.supervisor.registry import all_records, servers_directory
-    from airflow_deepseek_ocr.engines.supervisor.supervisor import stop_server
 
     directory = servers_directory()
     records = {record.key: record for record in all_records(directory)}

@@ -1,4 +1,4 @@
-"""Which engine a connection means, and the way to it."""
+"""Choice of the engine that a connection asks for, and its construction."""
 
 from __future__ import annotations
 
@@ -15,65 +15,70 @@ if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
     from airflow_deepseek_ocr.engines.http.engine import HttpEngine
     from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-    from airflow_deepseek_ocr.engines.supervisor.supervisor import ServerSpec
+    from airflow_deepseek_ocr.engines.supervisor.server_spec import ServerSpec
     from airflow_deepseek_ocr.ocr.engine_protocol import Engine
 
 log = logging.getLogger(__name__)
 
-#: Seconds until a server must be ready: the published weights take half a minute from a warm disk,
-#: vLLM compiles for minutes.
+#: Seconds within which a server must be ready. Loading the published weights takes half a minute from a
+#: warm disk; vLLM compiles for minutes.
 START_TIMEOUT_S = 900.0
 
 
-def choose(settings: Settings) -> str:
-    """``in_process``, ``resident``, ``vllm`` or ``remote``."""
+def choose_engine(settings: Settings, *, gpu_present: Callable[[], bool] = has_gpu) -> str:
+    """Return the engine of a connection: ``in_process``, ``resident``, ``vllm`` or ``remote``.
+
+    :param settings: settings of the connection; its engine may be ``auto``.
+    :param gpu_present: return whether this host has a GPU.
+    """
     if settings.engine != "auto":
         return settings.engine
     if settings.host:
         return "remote"
-    on_gpu = settings.device != "cpu" and has_gpu()
+    on_gpu = settings.device != "cpu" and gpu_present()
     if on_gpu and shutil.which(settings.vllm_command.split()[0]):
         return "vllm"
     return "resident"
 
 
-def make_engine(settings: Settings, fetch: Callable[[], Path]) -> Engine:
-    """The engine; a server on this host is found or started when it is first asked for.
+def make_engine(settings: Settings, fetch_model: Callable[[], Path]) -> Engine:
+    """Return the engine of a connection; a server on this host is found or started at the first request.
 
-    :param settings: the connection's.
-    :param fetch: fetches the model into the cache, and says where it is; not called for a remote one.
-    :raises MissingExtraError: what runs the model is not installed here.
-    :raises ConfigurationError: a setting is wrong.
-    :raises UnavailableError: the model is not to be had.
+    :param settings: settings of the connection.
+    :param fetch_model: fetch the model into the cache and return its directory; not called for a remote
+        server.
+    :raises MissingExtraError: ``missing_extra`` if this Python lacks what runs the model.
+    :raises ConfigurationError: ``connection``, ``servers_directory``, or an error of the model's settings.
+    :raises UnavailableError: the model cannot be fetched.
     """
-    chosen = choose(settings)
-    log.info("Engine: %s", chosen)
-    if chosen == "in_process":
-        return _in_process(settings, fetch())
-    # A line for each page, at level INFO, would bury what a task has to say.
+    engine = choose_engine(settings)
+    log.info("Engine: %s", engine)
+    if engine == "in_process":
+        return _in_process(settings, fetch_model())
+    # httpx logs a line at level INFO for each page, which would bury the task's own lines.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    if chosen == "remote":
+    if engine == "remote":
         endpoint = remote_endpoint(settings)
         return _http_engine(settings, lambda: endpoint)
     from airflow_deepseek_ocr.engines.supervisor.registry import servers_directory
     from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
     from airflow_deepseek_ocr.engines.supervisor.vllm_server import table_cells
 
-    directory = fetch()
-    supervisor = Supervisor(
-        server_spec(settings, chosen, directory), servers_directory(), START_TIMEOUT_S
-    )
-    return _http_engine(settings, supervisor.find, table_cells(directory))
+    model_directory = fetch_model()
+    spec = server_spec(settings, engine, model_directory)
+    supervisor = Supervisor(spec, servers_directory(), START_TIMEOUT_S)
+    return _http_engine(settings, supervisor.find, table_cells(model_directory))
 
 
-def server_spec(settings: Settings, chosen: str, directory: Path) -> ServerSpec:
-    """The server on this host that these settings mean.
+def server_spec(settings: Settings, engine: str, model_directory: Path) -> ServerSpec:
+    """Return the specification of the connection's server on this host.
 
-    :param chosen: ``resident`` or ``vllm``.
-    :param directory: the model's.
+    :param settings: settings of the connection.
+    :param engine: ``resident`` or ``vllm``.
+    :param model_directory: complete directory of the model.
     """
     common: dict[str, Any] = {
-        "directory": directory,
+        "model_directory": model_directory,
         "model": settings.model,
         "revision": settings.revision,
         "device": settings.device,
@@ -81,7 +86,7 @@ def server_spec(settings: Settings, chosen: str, directory: Path) -> ServerSpec:
         "batch_size": settings.batch_size,
         "idle_s": settings.idle_seconds,
     }
-    if chosen == "vllm":
+    if engine == "vllm":
         from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec
 
         return VllmServerSpec(
@@ -93,13 +98,15 @@ def server_spec(settings: Settings, chosen: str, directory: Path) -> ServerSpec:
 
 
 def remote_endpoint(settings: Settings) -> Endpoint:
-    """Where the connection's server is.
+    """Return the address and credentials of the connection's server.
 
-    :raises ConfigurationError: ``connection`` if host or secret cannot be what they are to be.
+    :param settings: settings of the connection, with a host.
+    :raises ConfigurationError: ``connection`` if the host has a scheme other than HTTP, or the password
+        has characters that an HTTP header cannot carry.
     """
     from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 
-    host, secret = settings.host.rstrip("/").removesuffix("/v1"), settings.api_key or ""
+    host, api_key = settings.host.rstrip("/").removesuffix("/v1"), settings.api_key or ""
     url = host if "://" in host else f"http://{host}"
     if settings.port:
         scheme, _, rest = url.partition("://")
@@ -109,37 +116,40 @@ def remote_endpoint(settings: Settings) -> Endpoint:
         raise ConfigurationError(
             ErrorCode.CONNECTION, "The connection's host must be a name, http://... or https://..."
         )
-    # httpx would show it in the error it raises.
-    if not (secret.isascii() and secret.isprintable()) or secret != secret.strip():
+    # Refused here, because httpx would quote the password in its error.
+    if not (api_key.isascii() and api_key.isprintable()) or api_key != api_key.strip():
         raise ConfigurationError(
             ErrorCode.CONNECTION,
-            "The connection's password has characters that no HTTP header can carry.",
+            "The connection's password has characters that an HTTP header cannot carry. Use printable "
+            "ASCII without spaces around it.",
         )
-    return Endpoint(url, secret or None, login=settings.login)
+    return Endpoint(url, api_key or None, login=settings.login)
 
 
 def _http_engine(
-    settings: Settings, find: Callable[[], Endpoint], cells: tuple[int, ...] | None = None
+    settings: Settings,
+    find_endpoint: Callable[[], Endpoint],
+    table_cells: tuple[int, ...] | None = None,
 ) -> HttpEngine:
     from airflow_deepseek_ocr.engines.http.engine import HttpEngine
     from airflow_deepseek_ocr.engines.http.session import Patience
     from airflow_deepseek_ocr.engines.protocol.chat_completions import PUBLISHED_TABLE_CELLS
 
     return HttpEngine(
-        find,
+        find_endpoint,
         model=settings.model,
         revision=settings.revision,
         decoding=settings.decoding,
         pages=settings.batch_size,
-        table_cells=cells or PUBLISHED_TABLE_CELLS,
+        table_cells=table_cells or PUBLISHED_TABLE_CELLS,
         patience=Patience(page_s=settings.page_timeout),
-        # What a server at a host does is its own affair.
+        # The connection does not decide where a remote server computes.
         device="auto" if settings.host else settings.device,
         dtype="auto" if settings.host else settings.dtype,
     )
 
 
-def _in_process(settings: Settings, directory: Path) -> Engine:
+def _in_process(settings: Settings, model_directory: Path) -> Engine:
     from airflow_deepseek_ocr.engines.in_process.engine_cache import (
         EngineKey,
         cached_engine,
@@ -147,7 +157,7 @@ def _in_process(settings: Settings, directory: Path) -> Engine:
 
     return cached_engine(
         EngineKey(
-            directory=directory,
+            directory=model_directory,
             device=settings.device,
             dtype=settings.dtype,
             batch_size=settings.batch_size,

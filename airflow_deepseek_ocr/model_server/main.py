@@ -15,7 +15,6 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
-from airflow_deepseek_ocr.engines.supervisor.registry import BROKEN
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model_server.app import make_app
 from airflow_deepseek_ocr.model_server.http_timeouts import ImpatientProtocol, allow_many
@@ -121,7 +120,8 @@ def run(
                 listen.socket_path.unlink(missing_ok=True)
     if service.failure is not None:
         raise _own(
-            service.failure, BROKEN if service.state == "broken" else ErrorCode.SERVER_FAILED
+            service.failure,
+            ErrorCode.SERVER_BROKEN if service.state == "broken" else ErrorCode.SERVER_FAILED,
         )
 
 

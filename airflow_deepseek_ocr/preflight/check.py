@@ -1,17 +1,13 @@
-"""The answer of one check."""
+"""Result of one preflight check."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    pass
 
 
 class Level(StrEnum):
-    """How good an answer is."""
+    """Outcome of a check."""
 
     OK = "ok"
     WARNING = "warning"
@@ -20,11 +16,11 @@ class Level(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """An answer.
+    """Result of a check.
 
-    :param name: what was looked at.
-    :param level: how good it is.
-    :param message: one line: what is there, and what to do.
+    :param name: subject of the check, such as ``weights``.
+    :param level: outcome.
+    :param message: one line: what was found, and what to do about it.
     """
 
     name: str

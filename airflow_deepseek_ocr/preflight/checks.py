@@ -1,4 +1,4 @@
-"""Is everything there that reading needs? Each answer is a line that says what to do."""
+"""Preflight: checks that this host has all that a connection needs, each with the advice that mends it."""
 
 from __future__ import annotations
 
@@ -6,64 +6,81 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from airflow_deepseek_ocr import __version__
-from airflow_deepseek_ocr.engines.factory import choose
+from airflow_deepseek_ocr.engines.factory import choose_engine
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
-from airflow_deepseek_ocr.hardware.gpu import has_gpu
-from airflow_deepseek_ocr.preflight.weights import describe_availability
-
-if TYPE_CHECKING:
-    from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.preflight.check import Check, Level
-from airflow_deepseek_ocr.preflight.gpu import gpus
-from airflow_deepseek_ocr.preflight.memory import host_memory
+from airflow_deepseek_ocr.preflight.gpu import check_gpu
+from airflow_deepseek_ocr.preflight.host import THIS_HOST, Host
+from airflow_deepseek_ocr.preflight.memory import check_host_memory
 from airflow_deepseek_ocr.preflight.server import (
     PATIENT,
     QUICK,
-    describe_managed,
-    describe_remote,
-    vllm_command,
+    check_vllm_command,
+    describe_host_server,
+    describe_remote_server,
 )
-from airflow_deepseek_ocr.preflight.torch_probe import torch
+from airflow_deepseek_ocr.preflight.torch_checks import check_torch
+from airflow_deepseek_ocr.preflight.weights import describe_weights
+
+if TYPE_CHECKING:
+    from airflow_deepseek_ocr.connection.settings import Settings
 
 
-def quick_checks(settings: Settings, s3_client: Callable[[], Any] | None = None) -> Iterator[Check]:
-    """What can be said without torch, without starting or fetching anything, in seconds.
+def quick_checks(
+    settings: Settings,
+    s3_client: Callable[[], Any] | None = None,
+    host: Host = THIS_HOST,
+) -> Iterator[Check]:
+    """Run the checks of the Test button: within seconds, without torch; nothing is fetched or started.
 
-    :param settings: the connection's.
-    :param s3_client: makes a boto3 S3 client for mirrors; the host's own credentials if None.
+    :param settings: settings of the connection.
+    :param s3_client: return a boto3 S3 client for a mirror of the weights; None for the host's credentials.
+    :param host: host to ask.
     """
-    chosen = choose(settings)
-    if chosen == "remote":
-        yield _guarded("server", lambda: describe_remote(settings, QUICK, no_repeat_ngram=False))
+    engine = choose_engine(settings, gpu_present=host.has_gpu)
+    if engine == "remote":
+        yield _check(
+            "server",
+            lambda: describe_remote_server(settings, QUICK, probe_no_repeat_ngram=False),
+        )
         return
-    yield _guarded("weights", lambda: describe_availability(settings, s3_client))
-    if chosen in ("resident", "vllm"):
-        yield _guarded("server", lambda: describe_managed(settings, chosen))
+    yield _check("weights", lambda: describe_weights(settings, s3_client))
+    if engine in ("resident", "vllm"):
+        yield _check("server", lambda: describe_host_server(settings, engine))
 
 
-def all_checks(settings: Settings, s3_client: Callable[[], Any] | None = None) -> Iterator[Check]:
-    """Everything, as a worker sees it; takes up to a minute and starts no server.
+def all_checks(
+    settings: Settings,
+    s3_client: Callable[[], Any] | None = None,
+    host: Host = THIS_HOST,
+) -> Iterator[Check]:
+    """Run all checks, on a worker: within a minute; no server is started.
 
-    :param settings: the connection's.
+    :param settings: settings of the connection.
     :param s3_client: see :func:`quick_checks`.
+    :param host: host to ask.
     """
-    chosen = choose(settings)
-    yield Check("version", Level.OK, f"airflow-deepseek-ocr {__version__}, engine {chosen}.")
-    if chosen == "remote":
-        yield _guarded("server", lambda: describe_remote(settings, PATIENT, no_repeat_ngram=True))
+    engine = choose_engine(settings, gpu_present=host.has_gpu)
+    yield Check("version", Level.OK, f"airflow-deepseek-ocr {__version__}, engine {engine}.")
+    if engine == "remote":
+        yield _check(
+            "server",
+            lambda: describe_remote_server(settings, PATIENT, probe_no_repeat_ngram=True),
+        )
         return
-    yield from quick_checks(settings, s3_client)
-    if chosen == "vllm":
-        yield vllm_command(settings)
+    yield from quick_checks(settings, s3_client, host)
+    if engine == "vllm":
+        yield check_vllm_command(settings)
     else:
-        yield from torch(settings)
-    if settings.device != "cpu" and (has_gpu() or settings.device != "auto"):
-        yield from gpus(settings)
+        yield from check_torch(settings, host)
+    if settings.device != "cpu" and (host.has_gpu() or settings.device != "auto"):
+        yield from check_gpu(settings, host)
     else:
-        yield host_memory(settings)
+        yield check_host_memory(settings)
 
 
-def _guarded(name: str, describe: Callable[[], str]) -> Check:
+def _check(name: str, describe: Callable[[], str]) -> Check:
+    """Return an OK check with the description, or a failure with the error's message."""
     try:
         return Check(name, Level.OK, describe())
     except DeepSeekOCRError as error:

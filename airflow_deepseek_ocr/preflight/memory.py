@@ -1,4 +1,4 @@
-"""Checks whether the model fits the free memory."""
+"""Check whether the model fits the free memory."""
 
 from __future__ import annotations
 
@@ -7,39 +7,49 @@ from typing import TYPE_CHECKING
 import psutil
 
 from airflow_deepseek_ocr.model.weights.files import check_model_directory
+from airflow_deepseek_ocr.preflight.check import Check, Level
+from airflow_deepseek_ocr.preflight.weights import find_model_directory
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
-from airflow_deepseek_ocr.preflight.check import Check, Level
-from airflow_deepseek_ocr.preflight.weights import directory_here
 
-#: What a page's views and its place in the cache take beside the weights, at the published size.
+#: Bytes of a page beside the weights, at the published size: its views in the vision tower, and its part
+#: of the key-value cache.
 _PAGE_BYTES = 2_500_000_000
+#: Bytes of a weight in published checkpoints, and in float32.
+_STORED_BYTES, _FLOAT32_BYTES = 2, 4
 
 
-#: Published checkpoints hold 16-bit weights.
-_STORED_BYTES = 2
+def check_host_memory(settings: Settings) -> Check:
+    """Check the memory of the host, for a model on the CPU.
 
-
-def host_memory(settings: Settings) -> Check:
-    """Check the memory of the host."""
+    :param settings: settings of the connection.
+    """
     free = psutil.virtual_memory().available
-    return memory_check(settings, free, "memory", float32=settings.dtype in ("auto", "float32"))
+    return check_memory(settings, free, "memory", float32=settings.dtype in ("auto", "float32"))
 
 
-def memory_check(settings: Settings, free: int, what: str, *, float32: bool) -> Check:
-    """Compare free memory with what the model needs."""
-    directory = directory_here(settings)
+def check_memory(settings: Settings, free: int, kind: str, *, float32: bool) -> Check:
+    """Compare the free memory with the model's need; only report it if this host lacks the weights.
+
+    :param settings: settings of the connection.
+    :param free: free bytes.
+    :param kind: ``memory`` or ``GPU memory``, for the message.
+    :param float32: whether the weights are loaded as float32.
+    """
+    directory = find_model_directory(settings)
     if directory is None:
-        return Check("memory", Level.OK, f"{free / 1e9:.1f} GB of {what} are free.")
-    weights = check_model_directory(directory) * (4 // _STORED_BYTES if float32 else 1)
-    small = weights < _PAGE_BYTES  # a checkpoint for tests has small pages too
-    need = weights if small else weights + _PAGE_BYTES
-    said = f"{free / 1e9:.1f} GB of {what} are free, the model needs {need / 1e9:.1f} GB"
+        return Check("memory", Level.OK, f"{free / 1e9:.1f} GB of {kind} are free.")
+    weights = check_model_directory(directory)
+    if float32:
+        weights *= _FLOAT32_BYTES // _STORED_BYTES
+    # The small checkpoint for tests has small pages as well.
+    need = weights if weights < _PAGE_BYTES else weights + _PAGE_BYTES
+    comparison = f"{free / 1e9:.1f} GB of {kind} are free, the model needs {need / 1e9:.1f} GB"
     if free >= need:
-        return Check("memory", Level.OK, f"{said}.")
+        return Check("memory", Level.OK, f"{comparison}.")
     return Check(
         "memory",
         Level.FAILURE,
-        f"{said}: end what else uses it. A server that is ready already has its share.",
+        f"{comparison}. End other processes that use it. A server that is ready has its memory already.",
     )

@@ -1,10 +1,10 @@
-"""Checks of the server that runs the model."""
+"""Checks of the server that runs the model: remote, on this host, or vLLM's program."""
 
 from __future__ import annotations
 
 import shlex
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -14,75 +14,95 @@ from airflow_deepseek_ocr.engines.http.server_probe import (
     ask_modes,
     prove_no_repeat_ngram,
 )
+from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities
 from airflow_deepseek_ocr.engines.supervisor.registry import load_record, servers_directory
+from airflow_deepseek_ocr.preflight.check import Check, Level
+from airflow_deepseek_ocr.preflight.weights import find_model_directory
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
     from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.preflight.check import Check, Level
-from airflow_deepseek_ocr.preflight.weights import directory_here
 
-#: The Test button may take 5 s in all.
+#: Time-outs of one request behind the Test button, which gives up after 4.5 s in all.
 QUICK = httpx.Timeout(3.0)
-
-
-#: A server that loads nothing answers a probe in seconds, on a CPU in a minute.
+#: Time-outs of the full checks: a probe that generates tokens takes seconds on a GPU, a minute on a CPU.
 PATIENT = httpx.Timeout(120.0, connect=10.0)
 
 
-def describe_remote(settings: Settings, timeout: httpx.Timeout, *, no_repeat_ngram: bool) -> str:
-    """Ask the server at the connection's host."""
+def describe_remote_server(
+    settings: Settings, timeout: httpx.Timeout, *, probe_no_repeat_ngram: bool
+) -> str:
+    """Return one line about the server at the connection's host.
+
+    :param settings: settings of the connection, with a host.
+    :param timeout: time-outs of each request.
+    :param probe_no_repeat_ngram: also verify the no-repeat-n-gram constraint, which generates tokens.
+    :raises UnavailableError: ``server_unreachable``, ``server_response``.
+    :raises ConfigurationError: ``connection``, ``server_api_key``, ``server_model``, ``server_revision``,
+        ``server_mode``, ``server_prompt``, ``server_no_repeat_ngram``.
+    """
     endpoint = remote_endpoint(settings)
-    capabilities, proven = _ask(endpoint, settings, timeout, no_repeat_ngram=no_repeat_ngram)
-    whose = (
-        f"airflow-deepseek-ocr {capabilities.version}" if capabilities.version else "vLLM or alike"
+    capabilities = _ask(endpoint, settings, timeout, probe_no_repeat_ngram=probe_no_repeat_ngram)
+    automatic = settings.resolution == "auto"
+    mode = capabilities.modes[0] if automatic else settings.resolution
+    capabilities.require(settings.prompt, mode)
+    software = (
+        f"airflow-deepseek-ocr {capabilities.version}"
+        if capabilities.version
+        else "vLLM or a compatible server"
     )
-    capabilities.require(settings.prompt, _some_mode(settings, capabilities.modes))
+    active = probe_no_repeat_ngram or capabilities.no_repeat_ngram is not None
     return (
-        f"{endpoint.url} serves {capabilities.model} ({whose}); modes: "
-        f"{', '.join(capabilities.modes)}{'; the no-repeat-n-gram constraint is active' if proven else ''}."
+        f"{endpoint.url} serves {capabilities.model} ({software}); modes: "
+        f"{', '.join(capabilities.modes)}"
+        f"{'; the no-repeat-n-gram constraint is active' if active else ''}."
     )
-
-
-def _some_mode(settings: Settings, modes: tuple[str, ...]) -> str:
-    """The mode that a reading begins with: ``auto`` takes what there is."""
-    return settings.resolution if settings.resolution != "auto" else modes[0]
 
 
 def _ask(
-    endpoint: Endpoint, settings: Settings, timeout: httpx.Timeout, *, no_repeat_ngram: bool
-) -> Any:
+    endpoint: Endpoint, settings: Settings, timeout: httpx.Timeout, *, probe_no_repeat_ngram: bool
+) -> Capabilities:
     with endpoint.client(timeout) as client:
         capabilities = ask_capabilities(client, endpoint, settings.model, settings.revision)
-        if no_repeat_ngram or settings.resolution not in ("auto", *capabilities.modes):
+        if probe_no_repeat_ngram or settings.resolution not in ("auto", *capabilities.modes):
             capabilities = ask_modes(client, endpoint, capabilities)
-        if no_repeat_ngram:
+        if probe_no_repeat_ngram:
             prove_no_repeat_ngram(client, endpoint, capabilities, settings.decoding)
-    return capabilities, no_repeat_ngram or capabilities.no_repeat_ngram is not None
+    return capabilities
 
 
-def describe_managed(settings: Settings, chosen: str) -> str:
-    """Say whether a server of this host is ready."""
-    directory = directory_here(settings)
-    if directory is None:
-        return "No server on this host: a worker starts one when it has the weights."
-    record = load_record(servers_directory(), server_spec(settings, chosen, directory).key)
+def describe_host_server(settings: Settings, engine: str) -> str:
+    """Return one line about the server of this host; none is started.
+
+    :param settings: settings of the connection.
+    :param engine: ``resident`` or ``vllm``.
+    :raises UnavailableError: ``server_unreachable``, ``server_response``, ``server_api_key``.
+    :raises ConfigurationError: ``device``, ``servers_directory``, ``server_model``, ``server_revision``.
+    """
+    model_directory = find_model_directory(settings)
+    if model_directory is None:
+        return "No server runs on this host: a worker starts one when it has fetched the weights."
+    record = load_record(servers_directory(), server_spec(settings, engine, model_directory).key)
     if record is None or record.process() is None:
-        return "No server runs on this host now; the first task on a worker starts one."
-    with record.endpoint.client(QUICK) as client:
-        ask_capabilities(client, record.endpoint, settings.model, settings.revision)
+        return "No server runs on this host; the first task on a worker starts one."
+    endpoint = record.endpoint
+    with endpoint.client(QUICK) as client:
+        ask_capabilities(client, endpoint, settings.model, settings.revision)
     return f"A server is ready on this host: process {record.pid}, version {record.version}."
 
 
-def vllm_command(settings: Settings) -> Check:
-    """Check that the program vLLM exists."""
+def check_vllm_command(settings: Settings) -> Check:
+    """Check that the connection's vLLM program exists.
+
+    :param settings: settings of the connection.
+    """
     program = shlex.split(settings.vllm_command)[0]
-    found = shutil.which(program)
-    if found is None:
+    path = shutil.which(program)
+    if path is None:
         return Check(
             "vllm",
             Level.FAILURE,
-            f"{program} is not here. Install vLLM into an environment of its own, and set the "
-            "connection's vLLM command to its path.",
+            f"The program {program} is not installed here. Install vLLM into its own environment, and set "
+            "the connection's vLLM command to the program's path.",
         )
-    return Check("vllm", Level.OK, f"{found} is there.")
+    return Check("vllm", Level.OK, f"vLLM's program is {path}.")

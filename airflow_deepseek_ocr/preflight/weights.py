@@ -1,4 +1,4 @@
-"""Can the model be had? Answered without torch, without fetching, in seconds."""
+"""Availability of the model's weights: found in seconds, without torch, and without fetching them."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
 
 
-def describe_availability(settings: Settings, s3_client: Callable[[], Any] | None = None) -> str:
-    """One line about the model as seen from this host.
+def describe_weights(settings: Settings, s3_client: Callable[[], Any] | None = None) -> str:
+    """Return one line about the weights, as seen from this host.
 
-    :param settings: the connection's settings.
-    :param s3_client: makes a boto3 S3 client for mirrors; the host's own credentials if None.
+    :param settings: settings of the connection.
+    :param s3_client: return a boto3 S3 client for a mirror; None for the host's credentials.
     :raises ConfigurationError: ``model_name``, ``model_revision``.
-    :raises UnavailableError: ``model_incomplete``, ``model_unavailable``, or what S3 answers.
+    :raises UnavailableError: ``model_incomplete``, ``model_unavailable``, or an error of S3.
     """
     model, revision = settings.model, settings.revision
     check_model_name(model, revision)
     if is_local(model):
         directory = local_directory(model)
         if not directory.exists():
-            # The API server need not have the workers' disks.
+            # The API server, where the Test button runs, may lack the workers' disks.
             return f"Settings are valid. {directory} is not on this host; workers must have it."
-        return f"Settings are valid. {directory} is complete: {_size(check_model_directory(directory))}."
+        return f"Settings are valid. {directory} is complete: {_size(directory)}."
     if model.startswith("s3://"):
         return _describe_mirror(settings, s3_client)
     cached = cached_hub_directory(model, revision, settings.cache_directory)
@@ -43,7 +43,7 @@ def describe_availability(settings: Settings, s3_client: Callable[[], Any] | Non
             f"Settings are valid. {model} at {revision} is not in this host's cache; a worker fetches "
             "it at the first use, or: airflow-deepseek-ocr pull"
         )
-    return f"Settings are valid. {model} at {revision} is cached: {_size(check_model_directory(cached))}."
+    return f"Settings are valid. {model} at {revision} is cached: {_size(cached)}."
 
 
 def _describe_mirror(settings: Settings, s3_client: Callable[[], Any] | None) -> str:
@@ -56,7 +56,7 @@ def _describe_mirror(settings: Settings, s3_client: Callable[[], Any] | None) ->
 
     directory = mirror_directory(settings.model, settings.revision, settings.cache_directory)
     if is_fetched(directory):
-        return f"Settings are valid. {settings.model} is cached: {_size(check_model_directory(directory))}."
+        return f"Settings are valid. {settings.model} is cached: {_size(directory)}."
     bucket, prefix = split_uri(settings.model.rstrip("/") + "/")
     with clear_s3_errors(settings.model):
         client = (s3_client or default_client)()
@@ -64,12 +64,18 @@ def _describe_mirror(settings: Settings, s3_client: Callable[[], Any] | None) ->
     return f"Settings are valid. {settings.model} answers; a worker fetches it at the first use."
 
 
-def _size(size: int) -> str:
+def _size(directory: Path) -> str:
+    size = check_model_directory(directory)
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def directory_here(settings: Settings) -> Path | None:
-    """The model's directory, if this host has it and it is whole; the check of the weights says why not."""
+def find_model_directory(settings: Settings) -> Path | None:
+    """Return the model's directory; None if this host lacks it, or it is incomplete.
+
+    :func:`describe_weights` gives the reason.
+
+    :param settings: settings of the connection.
+    """
     model, revision, cache = settings.model, settings.revision, settings.cache_directory
     try:
         check_model_name(model, revision)

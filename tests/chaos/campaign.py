@@ -16,8 +16,8 @@ from typing import Any
 
 import httpx
 
+from airflow_deepseek_ocr.engines.supervisor.process import kill_server
 from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord, all_records
-from airflow_deepseek_ocr.engines.supervisor.supervisor import kill_session
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from tests.chaos.audit import Findings, Version, audit
 from tests.chaos.crew import Crew, Ended, environment, servers_directory
@@ -171,7 +171,7 @@ class Campaign:
                 thread.join(60)
             self._crew.stop()
             for record in all_records(self._servers):
-                kill_session(record)
+                kill_server(record)
         report = self._report
         report.seconds = time.monotonic() - started
         report.versions = sum(map(len, self._versions.values()))
@@ -384,7 +384,7 @@ class Campaign:
         for record in all_records(self._servers):
             if record.process() is None or not (pages := self._pages_in_flight(record)):
                 continue
-            kill_session(record)
+            kill_server(record)
             self._report.struck_pages += pages
             self._note(f"server {record.pid} had {pages} pages")
             return True

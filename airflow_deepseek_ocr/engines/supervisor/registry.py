@@ -1,5 +1,4 @@
-"""What is written down about the servers that outlive tasks: one file for each, in a directory of the
-user's own."""
+"""Registry of the servers on this host: one JSON file for each, in a directory of the user."""
 
 from __future__ import annotations
 
@@ -29,25 +28,24 @@ from airflow_deepseek_ocr.temporary_directory import temporary_directory
 
 log = logging.getLogger(__name__)
 
-#: Names another directory for the records, such as one that two containers share.
+#: Environment variable that names another directory for the registry, such as one that two containers share.
 DIRECTORY_VARIABLE = "DEEPSEEK_OCR_SERVERS"
-#: Code of the error of a server that was ready and then ended: worth a new start, unlike one that
-#: could not start.
-BROKEN = ErrorCode.SERVER_BROKEN
-#: The kernel keeps start times in hundredths of a second.
-_SAME_START_S = 0.5
+#: Two start times within this are the same: the kernel counts them in ticks of 1/100 s (``proc(5)``), and
+#: psutil adds the boot time, which it may read with a different fraction of a second.
+_START_TIME_TOLERANCE_S = 0.5
 
 
 def servers_directory() -> Path:
-    """The directory of this user's servers on this host, made if need be.
+    """Return the directory of the registry for this user and host; create it if it is missing.
 
-    It is on the host's own disk: a home directory may be shared by hosts, which share no servers.
+    The directory is on a local disk by default: hosts may share a home directory, but not servers.
 
-    :raises ConfigurationError: ``servers_directory`` if others own it or may write to it.
-    :raises UnavailableError: ``local_disk`` if there is no space for it.
+    :raises ConfigurationError: ``servers_directory`` if it cannot be created, belongs to another user, or
+        is open to others.
+    :raises UnavailableError: ``local_disk`` if the disk is full.
     """
     name = f"airflow-deepseek-ocr-{os.geteuid()}"
-    # Servers run in another directory than the tasks that start them.
+    # Absolute: servers have another working directory than the tasks that start them.
     directory = Path(os.environ.get(DIRECTORY_VARIABLE) or temporary_directory() / name).absolute()
     make_private_directory(
         directory,
@@ -60,57 +58,68 @@ def servers_directory() -> Path:
     return directory
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Failure:
-    """Why a server ended by itself.
+    """Error that ended a server.
 
-    :param code: the error's.
-    :param message: the error's.
-    :param lasting: a setting is wrong: starting it again ends the same way.
+    :param code: code of the error.
+    :param message: message of the error.
+    :param permanent: a setting is wrong, so another start fails in the same way.
     """
 
     code: ErrorCode
     message: str
-    lasting: bool
+    permanent: bool
 
     @classmethod
-    def of(cls, error: DeepSeekOCRError) -> Failure:
-        """That error, to be told by another process."""
-        return cls(error.code, str(error), isinstance(error, ConfigurationError))
+    def from_error(cls, error: DeepSeekOCRError) -> Failure:
+        """Return the failure to register for an error.
+
+        :param error: error that ends the server.
+        """
+        permanent = isinstance(error, ConfigurationError)
+        return cls(code=error.code, message=str(error), permanent=permanent)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Failure:
-        """Return the failure that another process, maybe of another version, wrote down."""
-        code = error_code(values["code"], ErrorCode.SERVER_FAILED)
-        return cls(code, values["message"], values["lasting"])
+    def from_json(cls, values: dict[str, Any]) -> Failure:
+        """Return the failure that a server registered.
+
+        :param values: JSON object; a code that this version does not know becomes ``server_failed``.
+        :raises KeyError: a field is missing.
+        """
+        return cls(
+            code=error_code(values["code"], ErrorCode.SERVER_FAILED),
+            message=values["message"],
+            permanent=values["permanent"],
+        )
 
     @property
-    def at_start(self) -> bool:
-        """Whether the server never became ready."""
-        return self.code != BROKEN
+    def before_ready(self) -> bool:
+        """Whether the server failed before it was ready; another start would probably fail as well."""
+        return self.code is not ErrorCode.SERVER_BROKEN
 
-    def error(self) -> DeepSeekOCRError:
-        """The error again."""
-        kind = ConfigurationError if self.lasting else UnavailableError
+    def to_error(self) -> DeepSeekOCRError:
+        """Return the error to raise in a task."""
+        kind = ConfigurationError if self.permanent else UnavailableError
         return kind(self.code, self.message)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ServerRecord:
-    """A server that was started.
+    """Registered server.
 
-    :param key: names it among the servers of the host.
+    :param key: name in the registry; see :class:`~.server_spec.ServerSpec`.
     :param kind: ``resident`` or ``vllm``.
-    :param description: what it serves, for people.
-    :param version: of this package.
-    :param pid: of its process, which leads a session of its own.
-    :param created: when that process was started, in seconds since the epoch, by the kernel.
-    :param url: where it answers.
-    :param socket: path of its Unix socket, if it has one.
-    :param api_key_file: what callers must know.
-    :param log_file: what it wrote.
-    :param crashes: when servers of this key ended without being told to, in seconds since the epoch.
-    :param failure: why it ended by itself, as far as it could still say.
+    :param description: model and device, for logs and messages.
+    :param version: version of this package that started it.
+    :param pid: id of its process, which leads a session and a process group.
+    :param created: start time of that process by the kernel, in seconds since the epoch.
+    :param url: base URL of its API.
+    :param socket: path of its Unix socket; None if it listens on a TCP port.
+    :param api_key_file: file with its API key.
+    :param log_file: file with its output.
+    :param crashes: times at which earlier servers of this key crashed, in seconds since the epoch.
+    :param failure: error that ended it, if it could still register one.
     """
 
     key: str
@@ -128,46 +137,49 @@ class ServerRecord:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where to send requests.
+        """Address and API key for requests.
 
-        :raises UnavailableError: ``api_key`` if the secret is gone, as it is with the server.
+        :raises UnavailableError: ``server_api_key`` if the key file is gone, as it is when the server is.
         """
-        secret = read_api_key(Path(self.api_key_file))
-        return Endpoint(self.url, secret, Path(self.socket) if self.socket else None)
+        api_key = read_api_key(Path(self.api_key_file))
+        return Endpoint(self.url, api_key, Path(self.socket) if self.socket else None)
 
     def process(self) -> psutil.Process | None:
-        """Its process; None if it has ended."""
+        """Return the server's process; None if it has ended."""
         try:
             process = psutil.Process(self.pid)
-            same = self._is_start_of(process)
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+            running = self._is(process) and process.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
             return None
+        return process if running else None
 
-    def group_is_its_own(self) -> bool:
-        """Whether a process group of its number, if there is one, can only be this server's.
+    def owns_process_group(self) -> bool:
+        """Return whether the process group with the server's number, if it exists, is the server's.
 
-        As long as a group has members the kernel gives its number to no other process, but not beyond
-        a reboot.
+        The kernel does not reuse the number of a group that has members, until the host reboots.
         """
         try:
-            return self._is_start_of(psutil.Process(self.pid))
+            return self._is(psutil.Process(self.pid))
         except psutil.Error:
             return bool(self.created > psutil.boot_time())
 
-    def _is_start_of(self, process: psutil.Process) -> bool:
-        return abs(float(process.create_time()) - self.created) < _SAME_START_S
+    def _is(self, process: psutil.Process) -> bool:
+        return abs(float(process.create_time()) - self.created) < _START_TIME_TOLERANCE_S
 
     def with_failure(self, error: DeepSeekOCRError) -> ServerRecord:
-        """The record of a server that ended by itself."""
-        return replace(self, failure=Failure.of(error))
+        """Return a copy with the error that ended the server.
+
+        :param error: error that ended it.
+        """
+        return replace(self, failure=Failure.from_error(error))
 
     def save(self, directory: Path) -> None:
-        """Write it, whole or not at all.
+        """Write the record atomically.
 
+        :param directory: directory of the registry.
         :raises OSError: it cannot be written.
         """
-        path = directory / f"{self.key}.json"
+        path = record_file(directory, self.key)
         partial = path.with_suffix(f".{os.getpid()}.partial")
         try:
             partial.write_text(json.dumps(asdict(self)))
@@ -177,26 +189,46 @@ class ServerRecord:
             raise
 
     def remove(self, directory: Path) -> None:
-        """Forget the server, and what only it had."""
-        for path in (directory / f"{self.key}.json", Path(self.api_key_file)):
+        """Remove the record and the server's API key, socket and page files; the log stays.
+
+        :param directory: directory of the registry.
+        :raises OSError: a file cannot be removed.
+        """
+        for path in (record_file(directory, self.key), Path(self.api_key_file)):
             path.unlink(missing_ok=True)
         if self.socket:
             Path(self.socket).unlink(missing_ok=True)
             remove_page_directory(Path(self.socket))
 
 
+def record_file(directory: Path, key: str) -> Path:
+    """Return the path of a server's record.
+
+    :param directory: directory of the registry.
+    :param key: name of the server.
+    """
+    return directory / f"{key}.json"
+
+
 def load_record(directory: Path, key: str) -> ServerRecord | None:
-    """The record of that key; None if there is none, or none that can be read."""
+    """Return the record of a server; None if it is missing or cannot be read.
+
+    :param directory: directory of the registry.
+    :param key: name of the server.
+    """
     try:
-        values: dict[str, Any] = json.loads((directory / f"{key}.json").read_text())
+        values: dict[str, Any] = json.loads(record_file(directory, key).read_text())
         failure = values.pop("failure", None)
-        return ServerRecord(**values, failure=Failure.from_dict(failure) if failure else None)
-    except (OSError, ValueError, TypeError):
+        return ServerRecord(**values, failure=Failure.from_json(failure) if failure else None)
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):
         return None
 
 
 def all_records(directory: Path) -> Iterator[ServerRecord]:
-    """All records of the directory."""
+    """Iterate over all readable records, ordered by key.
+
+    :param directory: directory of the registry.
+    """
     for path in sorted(directory.glob("*.json")):
         record = load_record(directory, path.stem)
         if record is not None:
@@ -205,9 +237,11 @@ def all_records(directory: Path) -> Iterator[ServerRecord]:
 
 @contextmanager
 def record_exit(path: Path | None) -> Iterator[None]:
-    """Write down how the server in this block ended: forgotten if it was told to, else why.
+    """Register how the server that runs in this block ends.
 
-    :param path: of the server's record; None for a server that nobody keeps.
+    A server that was asked to stop, or was idle, removes its record. A server that fails adds the error.
+
+    :param path: the server's record; None for a server that was not started by a task.
     """
     if path is None:
         yield
@@ -217,30 +251,30 @@ def record_exit(path: Path | None) -> Iterator[None]:
     except DeepSeekOCRError as error:
         record = _own_record(path)
         if record is not None:
-            _note_failure(record.with_failure(error), path.parent)
+            _save_failure(record.with_failure(error), path.parent)
         raise
     record = _own_record(path)
     if record is not None:
-        _forget(record, path.parent)
+        _remove(record, path.parent)
 
 
-def _note_failure(record: ServerRecord, directory: Path) -> None:
+def _save_failure(record: ServerRecord, directory: Path) -> None:
     try:
         record.save(directory)
     except OSError as error:
-        # The server's log is to end with its own error.
-        log.warning("Why the server ended cannot be written down in %s: %s", directory, error)
+        # Only a warning: the last lines of the log must be the error that ended the server.
+        log.warning("The server's failure cannot be registered in %s: %s", directory, error)
 
 
-def _forget(record: ServerRecord, directory: Path) -> None:
+def _remove(record: ServerRecord, directory: Path) -> None:
     try:
         record.remove(directory)
     except OSError as error:
-        # Who looks for the server sees that its process is gone.
+        # Only a warning: the next task sees that the process is gone.
         log.warning("The server's record cannot be removed from %s: %s", directory, error)
 
 
 def _own_record(path: Path) -> ServerRecord | None:
-    """The record there, unless it is another process's already."""
+    """Return the record, unless another process has taken its place."""
     record = load_record(path.parent, path.stem)
     return record if record is not None and record.pid == os.getpid() else None

@@ -1,4 +1,4 @@
-"""The resident server: this package's own, one for each model and device of a host."""
+"""The resident server: this package's own server, one for each model and device of a host."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import sys
 from dataclasses import dataclass
 
 from airflow_deepseek_ocr.engines.supervisor.server_identity import ServerIdentity
-from airflow_deepseek_ocr.engines.supervisor.supervisor import Launch, Place
+from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand, ServerPaths
 from airflow_deepseek_ocr.exceptions import MissingExtraError
 
-#: The host part of the address of a server behind a Unix socket; nobody looks it up.
+#: URL of a server behind a Unix socket; HTTP needs a host name, which is never resolved.
 _SOCKET_URL = "http://resident"
-#: What the server needs beyond the light installation, by import name.
-_NEEDED = ("torch", "transformers", "fastapi", "uvicorn", "prometheus_client")
+#: Modules that the server imports and the light installation lacks.
+_REQUIRED_MODULES = ("torch", "transformers", "fastapi", "uvicorn", "prometheus_client")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ResidentServerSpec(ServerIdentity):
-    """A resident server; where no number of pages is given, the free memory decides.
+    """A resident server; without a batch size, the free memory of the device decides.
 
-    Who asks with another number of pages, idle time or Python shares the server that is there.
+    Tasks share a server that runs already even if they ask for another batch size, idle time or Python.
 
-    :param python: the Python it runs under; that of this process if empty.
+    :param python: path of the Python that runs the server; empty for the Python of this process.
     """
 
     python: str = ""
@@ -31,7 +31,7 @@ class ResidentServerSpec(ServerIdentity):
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """See :class:`ServerIdentity`; a type that is written out is the same as the device's usual one."""
+        """See :class:`ServerIdentity`; ``auto`` and the dtype that the device uses by default are equal."""
         *common, device, dtype = super().identity
         if dtype == "auto":
             dtype = "float32" if device == "cpu" else "bfloat16"
@@ -39,36 +39,43 @@ class ResidentServerSpec(ServerIdentity):
 
     @property
     def description(self) -> str:
-        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerSpec`."""
+        """See :class:`~.server_spec.ServerSpec`."""
         return f"{self.name} on {self.device} ({self.dtype})"
 
-    def launch(self, place: Place) -> Launch:
-        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerSpec`.
+    def launch_command(self, paths: ServerPaths) -> LaunchCommand:
+        """Return the command that starts the server; see :class:`~.server_spec.ServerSpec`.
 
-        :raises MissingExtraError: if this process's Python is to run it and lacks what it needs.
+        :param paths: files that the supervisor provides.
+        :raises MissingExtraError: ``missing_extra`` if the Python of this process is to run the server and
+            lacks a module that it needs.
         """
         if not self.python:
-            for name in _NEEDED:
+            for name in _REQUIRED_MODULES:
                 if importlib.util.find_spec(name) is None:
                     raise MissingExtraError(name, "transformers")
-        command = [
+        arguments = [
             self.python or sys.executable,
-            # Nothing is imported from the directory it is started in.
+            # Files in the working directory must not be imported in place of installed modules.
             "-P",
             "-m",
-            "airflow_deepseek_ocr.cli.main",
+            "airflow_deepseek_ocr.cli",
             "serve",
-            str(self.directory.resolve()),
+            str(self.model_directory.resolve()),
             *("--name", self.model),
             *(("--revision", self.revision) if self.revision else ()),
             *("--device", self.device),
             *("--dtype", self.dtype),
             *(("--batch-size", str(self.batch_size)) if self.batch_size else ()),
-            *("--socket", str(place.socket)),
-            *("--api-key-file", str(place.api_key_file)),
+            *("--socket", str(paths.socket)),
+            *("--api-key-file", str(paths.api_key_file)),
             *("--idle-seconds", str(self.idle_s)),
-            *("--record", str(place.directory / f"{place.key}.json")),
+            *("--record", str(paths.record_file)),
         ]
-        # Another Python has another path.
+        # These variables belong to this process's Python; another one has its own modules.
         path = {"PYTHONPATH": None, "PYTHONHOME": None} if self.python else {}
-        return Launch(command, _SOCKET_URL, place.socket, {"PYTHONUNBUFFERED": "1", **path})
+        return LaunchCommand(
+            arguments=arguments,
+            url=_SOCKET_URL,
+            socket=paths.socket,
+            environment={"PYTHONUNBUFFERED": "1", **path},
+        )

@@ -1,4 +1,4 @@
-"""What the servers have in common that serve a model directory on this host."""
+"""Common part of the server specifications: the model, the device, and which tasks can share a server."""
 
 from __future__ import annotations
 
@@ -10,39 +10,42 @@ from typing import ClassVar
 
 from airflow_deepseek_ocr.hardware.gpu import host_device
 
+#: Hexadecimal digits of a key: 64 bits, too many for two servers of a host to collide.
+_KEY_DIGITS = 16
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, kw_only=True)
 class ServerIdentity:
-    """A server for a model directory: most of a :class:`~.supervisor.ServerSpec`.
+    """A server for a model directory: most of a :class:`~.server_spec.ServerSpec`.
 
-    :param directory: a complete model directory.
-    :param model: what requests call it.
-    :param revision: its revision; empty if it has none.
+    :param model_directory: complete directory of the model.
+    :param model: model name that requests carry.
+    :param revision: revision of the model; empty if it has none.
     :param device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     :param dtype: ``auto``, ``bfloat16``, ``float16`` or ``float32``.
-    :param batch_size: most pages read at once; None leaves it to the server.
-    :param idle_s: seconds without a request after which it leaves.
+    :param batch_size: largest number of pages processed at once; None leaves it to the server.
+    :param idle_s: seconds without a request after which the server exits.
     """
 
-    directory: Path
+    model_directory: Path
     model: str
-    revision: str
-    device: str
-    dtype: str
-    batch_size: int | None
+    revision: str = ""
+    device: str = "auto"
+    dtype: str = "auto"
+    batch_size: int | None = None
     idle_s: int
 
     kind: ClassVar[str]
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """What must be the same for two tasks to share a server; a device as the host has it.
+        """Values that must be equal for two tasks to share a server; the device is that of the host.
 
-        :raises ConfigurationError: ``device`` if it is none that this process sees.
+        :raises ConfigurationError: ``device`` if this process does not see the device.
         """
         return (
             self.kind,
-            self.directory.resolve(),
+            self.model_directory.resolve(),
             self.model,
             self.revision,
             host_device(self.device),
@@ -51,11 +54,14 @@ class ServerIdentity:
 
     @property
     def key(self) -> str:
-        """A short name for its identity."""
+        """Short hash of :attr:`identity`; names the server in the registry.
+
+        :raises ConfigurationError: ``device``; see :attr:`identity`.
+        """
         values = list(map(str, self.identity))
-        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
+        return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:_KEY_DIGITS]
 
     @property
     def name(self) -> str:
-        """The model and its revision, for people."""
+        """The model with its revision, for logs and messages."""
         return f"{self.model} at {self.revision}" if self.revision else self.model

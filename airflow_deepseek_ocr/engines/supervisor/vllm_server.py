@@ -1,4 +1,4 @@
-"""vLLM on this host, started and kept like the resident server, from an environment of its own."""
+"""vLLM on this host: started and supervised like the resident server, from its own environment."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from pathlib import Path
 
 from airflow_deepseek_ocr.engines.protocol.chat_completions import PUBLISHED_TABLE_CELLS
 from airflow_deepseek_ocr.engines.supervisor.server_identity import ServerIdentity
-from airflow_deepseek_ocr.engines.supervisor.supervisor import Launch, Place
+from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand, ServerPaths
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hardware.gpu import host_device
 from airflow_deepseek_ocr.model.weights.files import TOKENIZER
 
 _LOOPBACK = "127.0.0.1"
-#: vLLM's own n-gram guard for this model; prefix and image caches are of no use to pages that are
-#: read once (vLLM's recipe for DeepSeek-OCR).
+#: Options of vLLM's recipe for DeepSeek-OCR: its no-repeat-n-gram logits processor for this model, and no
+#: caches for prefixes and images, because each page is processed once.
 _FLAGS = (
     *("--logits-processors", "vllm.model_executor.models.deepseek_ocr:NGramPerReqLogitsProcessor"),
     "--no-enable-prefix-caching",
     *("--mm-processor-cache-gb", "0"),
 )
-#: From 0.30 on, vLLM runs models with its model runner V2 unless told otherwise, and that one does not
-#: start with this guard (``vllm/v1/worker/gpu/sample/logits_processor/loader.py``).
+#: vLLM 0.30 and later use model runner V2 by default, which does not start with that logits processor
+#: (``vllm/v1/worker/gpu/sample/logits_processor/loader.py``).
 _MODEL_RUNNER = {"VLLM_USE_V2_MODEL_RUNNER": "0"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VllmServerSpec(ServerIdentity):
-    """A vLLM server: of a ``cuda:N`` it sees that GPU alone; it has its own default number of pages.
+    """A vLLM server; with device ``cuda:N`` it sees that GPU alone, without a batch size vLLM decides.
 
-    :param command: the program and what stands before ``serve``.
+    :param command: the program, with arguments that precede ``serve``.
     :param options: further options of ``serve``.
     """
 
@@ -45,34 +45,39 @@ class VllmServerSpec(ServerIdentity):
 
     @property
     def identity(self) -> tuple[object, ...]:
-        """See :class:`ServerIdentity`; other options are another server."""
+        """See :class:`ServerIdentity`; another command or other options mean another server."""
         return (*super().identity, self.command, self.options)
 
     @property
     def description(self) -> str:
-        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerSpec`."""
+        """See :class:`~.server_spec.ServerSpec`."""
         return f"{self.name} in vLLM"
 
-    def launch(self, place: Place) -> Launch:
-        """See :class:`~airflow_deepseek_ocr.engines.supervisor.supervisor.ServerSpec`."""
-        with socket.create_server((_LOOPBACK, 0)) as free:
-            port = free.getsockname()[1]
+    def launch_command(self, paths: ServerPaths) -> LaunchCommand:
+        """Return the command that starts vLLM under its watchdog; see :class:`~.server_spec.ServerSpec`.
+
+        :param paths: files that the supervisor provides; vLLM does not use the socket.
+        :raises ConfigurationError: ``connection`` if command or options have an open quotation.
+        """
+        port = _free_port()
         url = f"http://{_LOOPBACK}:{port}"
         try:
             program, options = shlex.split(self.command), shlex.split(self.options)
         except ValueError as error:
             raise ConfigurationError(
-                ErrorCode.CONNECTION, f"The connection's vLLM command or options: {error}."
+                ErrorCode.CONNECTION,
+                f"The connection's vLLM command or vLLM options cannot be parsed: {error}. Close the "
+                "quotation.",
             ) from error
-        command = [
+        arguments = [
             *(sys.executable, "-P", "-m", "airflow_deepseek_ocr.engines.supervisor.vllm_watchdog"),
-            *("--record", str(place.directory / f"{place.key}.json")),
-            *("--api-key-file", str(place.api_key_file)),
+            *("--record", str(paths.record_file)),
+            *("--api-key-file", str(paths.api_key_file)),
             *("--url", url),
             *("--idle-seconds", str(self.idle_s)),
             "--",
             *program,
-            *("serve", str(self.directory.resolve())),
+            *("serve", str(self.model_directory.resolve())),
             *("--served-model-name", self.model),
             *("--host", _LOOPBACK),
             *("--port", str(port)),
@@ -81,19 +86,25 @@ class VllmServerSpec(ServerIdentity):
             *(("--max-num-seqs", str(self.batch_size)) if self.batch_size else ()),
             *options,
         ]
-        # A worker that sets the variable knows a vLLM that this project does not.
+        # A variable that the worker sets wins: its administrator may have tested another vLLM.
         environment = {name: os.environ.get(name, value) for name, value in _MODEL_RUNNER.items()}
         if self.device.startswith("cuda:"):
             environment["CUDA_VISIBLE_DEVICES"] = host_device(self.device).partition(":")[2]
-        return Launch(command, url, None, environment)
+        return LaunchCommand(arguments=arguments, url=url, socket=None, environment=environment)
 
 
-def table_cells(directory: Path) -> tuple[int, ...]:
-    """Ids of ``<td>`` and ``</td>`` in that model's tokenizer.
+def table_cells(model_directory: Path) -> tuple[int, ...]:
+    """Return the token ids of ``<td>`` and ``</td>``, which the no-repeat-n-gram constraint ignores.
 
-    :param directory: a complete model directory.
+    :param model_directory: complete directory of the model.
+    :return: ids in that model's tokenizer, or the published ones if its tokenizer has neither.
     """
-    added = json.loads((directory / TOKENIZER).read_text()).get("added_tokens", [])
+    added = json.loads((model_directory / TOKENIZER).read_text()).get("added_tokens", [])
     ids = {each["content"]: int(each["id"]) for each in added}
     cells = tuple(ids[name] for name in ("<td>", "</td>") if name in ids)
     return cells or PUBLISHED_TABLE_CELLS
+
+
+def _free_port() -> int:
+    with socket.create_server((_LOOPBACK, 0)) as server:
+        return int(server.getsockname()[1])

@@ -1,7 +1,7 @@
-"""Runs vLLM and ends it when nobody asks any more, which vLLM does not do by itself.
+"""Watchdog of a vLLM server: stops it when it is idle, which vLLM does not do.
 
-A process of its own between the keeper and vLLM; it needs nothing but this package's light
-installation, and vLLM needs nothing of this package.
+A process between the supervisor and vLLM. It needs this package's light installation only, and vLLM's
+environment does not need this package.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from types import FrameType
 import httpx
 
 from airflow_deepseek_ocr.engines.supervisor.api_key import read_api_key
-from airflow_deepseek_ocr.engines.supervisor.registry import BROKEN, record_exit
+from airflow_deepseek_ocr.engines.supervisor.registry import record_exit
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     DeepSeekOCRError,
@@ -32,21 +32,28 @@ from airflow_deepseek_ocr.exceptions import (
 log = logging.getLogger(__name__)
 
 _POLL_S = 1.0
+#: Seconds vLLM has to finish the pages in flight, as the resident server has
+#: (``airflow_deepseek_ocr.model_server.main.DRAIN_S``).
 _DRAIN_S = 120.0
 _TIMEOUT = httpx.Timeout(5.0)
-#: Of vLLM's metrics: requests that are there, and those that have ended.
-_THERE = ("vllm:num_requests_running", "vllm:num_requests_waiting")
-_ENDED = ("vllm:request_success_total",)
+#: vLLM's gauges of requests in progress, and its counter of finished requests (vLLM docs, "Metrics").
+_IN_PROGRESS = ("vllm:num_requests_running", "vllm:num_requests_waiting")
+_FINISHED = ("vllm:request_success_total",)
+#: ``PR_SET_PDEATHSIG`` of ``linux/prctl.h``.
 _PR_SET_PDEATHSIG = 1
 
 
-class _Told(Exception):  # noqa: N818
-    """The process was told to leave."""
+class _StopRequested(Exception):  # noqa: N818 -- not an error
+    """A signal asked this process to stop."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command behind ``--`` until told to leave, or nobody asked for the idle time."""
-    parser = argparse.ArgumentParser(prog="vllm_watch")
+    """Run the command behind ``--`` until a signal asks to stop, or the server is idle.
+
+    :param arguments: command line; that of the process if None.
+    :return: exit code of the process.
+    """
+    parser = argparse.ArgumentParser(prog="vllm_watchdog")
     parser.add_argument("--record", type=Path)
     parser.add_argument("--api-key-file", type=Path, required=True)
     parser.add_argument("--url", required=True)
@@ -57,25 +64,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, _leave)
+    signal.signal(signal.SIGTERM, _request_stop)
+    signal.signal(signal.SIGINT, _request_stop)
     try:
         with record_exit(options.record):
-            _watch(options)
+            _run(options)
     except DeepSeekOCRError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
     return 0
 
 
-def _watch(options: argparse.Namespace) -> None:
-    secret = read_api_key(options.api_key_file)
+def _run(options: argparse.Namespace) -> None:
+    api_key = read_api_key(options.api_key_file)
     try:
-        child = subprocess.Popen(  # noqa: S603
+        vllm = subprocess.Popen(  # noqa: S603
             options.command,
-            # An argument would be visible to every user of the host.
-            env=os.environ | {"VLLM_API_KEY": secret},
-            preexec_fn=_end_with_parent,
+            # Not an argument: every user of the host sees those.
+            env=os.environ | {"VLLM_API_KEY": api_key},
+            preexec_fn=_stop_with_parent,
         )
     except OSError as error:
         raise ConfigurationError(
@@ -84,57 +91,67 @@ def _watch(options: argparse.Namespace) -> None:
             "command to the path of the program vllm.",
         ) from error
     try:
-        _until_idle(child, options.url, options.idle_seconds)
-    except _Told:
-        log.info("Told to leave")
+        _wait_until_idle(vllm, options.url, options.idle_seconds)
+    except _StopRequested:
+        log.info("A signal asked to stop.")
     finally:
-        _end(child)
+        _stop(vllm)
 
 
-def _until_idle(child: subprocess.Popen[bytes], url: str, idle_s: float) -> None:
-    last_used, ended, ready = time.monotonic(), -1.0, False
+def _wait_until_idle(vllm: subprocess.Popen[bytes], url: str, idle_s: float) -> None:
+    last_used, finished, ready = time.monotonic(), -1.0, False
     with httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False) as client:
         while time.monotonic() - last_used < idle_s:
             time.sleep(_POLL_S)
-            if child.poll() is not None:
-                # What a signal ended did not refuse to start.
-                raise UnavailableError(
-                    BROKEN if ready or child.returncode < 0 else ErrorCode.SERVER_FAILED,
-                    f"vLLM ended with status {child.returncode}; see its log.",
-                )
+            if vllm.poll() is not None:
+                raise _exit_error(vllm.returncode, ready=ready)
             try:
                 metrics = client.get("/metrics").text
             except httpx.TransportError:
-                last_used = time.monotonic()  # it loads, or is too busy to answer
+                last_used = time.monotonic()  # it loads the model, or is too busy to answer
                 continue
-            ready, now = True, _sum(metrics, _ENDED)
-            if _sum(metrics, _THERE) or now != ended:
-                last_used, ended = time.monotonic(), now
-    log.info("Nobody asked for %g s; leaving", idle_s)
+            ready, now_finished = True, sum_metrics(metrics, _FINISHED)
+            if sum_metrics(metrics, _IN_PROGRESS) or now_finished != finished:
+                last_used, finished = time.monotonic(), now_finished
+    log.info("No request for %g s; stopping vLLM.", idle_s)
 
 
-def _sum(metrics: str, names: tuple[str, ...]) -> float:
-    """The sum of these metrics over all their labels."""
-    return sum(
-        float(line.rpartition(" ")[2]) for line in metrics.splitlines() if line.startswith(names)
+def _exit_error(status: int, *, ready: bool) -> UnavailableError:
+    """Return the error for a vLLM that ended; a negative status is the signal that killed it."""
+    # A vLLM that a signal killed while it loaded did not reject its options: another start is worthwhile.
+    crashed = ready or status < 0
+    return UnavailableError(
+        ErrorCode.SERVER_BROKEN if crashed else ErrorCode.SERVER_FAILED,
+        f"vLLM ended with status {status}. Its log has the reason.",
     )
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.send_signal(signal.SIGTERM)
+def sum_metrics(text: str, names: tuple[str, ...]) -> float:
+    """Return the sum of metrics over all their labels.
+
+    :param text: answer of ``/metrics`` in Prometheus' text format.
+    :param names: names of the metrics.
+    """
+    return sum(
+        float(line.rpartition(" ")[2]) for line in text.splitlines() if line.startswith(names)
+    )
+
+
+def _stop(vllm: subprocess.Popen[bytes]) -> None:
+    vllm.send_signal(signal.SIGTERM)
     try:
-        child.wait(_DRAIN_S)
+        vllm.wait(_DRAIN_S)
     except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
+        vllm.kill()
+        vllm.wait()
 
 
-def _leave(_: int, __: FrameType | None) -> None:
-    raise _Told
+def _request_stop(_: int, __: FrameType | None) -> None:
+    raise _StopRequested
 
 
-def _end_with_parent() -> None:
-    """In the child: end when the watching process is killed, or its GPU would be taken for good."""
+def _stop_with_parent() -> None:
+    """Make the kernel stop vLLM when the watchdog is killed, or it would occupy the GPU for ever."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 

@@ -33,7 +33,9 @@ START_TIMEOUT_S = 120
 #: What the server calls the checkpoint.
 MODEL = "tiny"
 #: A server as tasks start it.
-PLAN = ResidentServerSpec(TINY_MODEL, MODEL, "", "cpu", "auto", 2, idle_s=120)
+SPEC = ResidentServerSpec(
+    model_directory=TINY_MODEL, model=MODEL, device="cpu", batch_size=2, idle_s=120
+)
 #: Pages of which nothing is known yet.
 MAX_PENDING = 6
 MAX_BODY_MB = 4
@@ -63,9 +65,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     del os.environ[DIRECTORY_VARIABLE]
 
 
-def record_of(servers: Path, plan: ResidentServerSpec = PLAN) -> ServerRecord:
-    """What is written down of that server."""
-    record = load_record(servers, plan.key)
+def record_of(servers: Path, spec: ResidentServerSpec = SPEC) -> ServerRecord:
+    """Return the record of that server."""
+    record = load_record(servers, spec.key)
     assert record is not None
     return record
 
@@ -73,7 +75,7 @@ def record_of(servers: Path, plan: ResidentServerSpec = PLAN) -> ServerRecord:
 @pytest.fixture
 def started(servers: Path) -> ServerRecord:
     """A server that is ready; the same one as long as no test ends it."""
-    Supervisor(PLAN, servers, START_TIMEOUT_S).find()
+    Supervisor(SPEC, servers, START_TIMEOUT_S).find()
     return record_of(servers)
 
 
@@ -98,7 +100,7 @@ def start_server(directory: Path, *options: object) -> Server:
     """``airflow-deepseek-ocr serve`` on a TCP port, ready."""
     port = free_port()
     argv = [
-        sys.executable, "-m", "airflow_deepseek_ocr.cli.main", "serve", TINY_MODEL, "--name", MODEL,
+        sys.executable, "-m", "airflow_deepseek_ocr.cli", "serve", TINY_MODEL, "--name", MODEL,
         "--port", port, "--api-key-file", directory / "secret", "--device", "cpu", *options,
     ]  # fmt: skip
     process = Process(list(map(str, argv)), directory, directory / "log")

@@ -21,7 +21,7 @@ from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord
 from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from tests.conftest import TINY_MODEL
-from tests.integration.servers.conftest import PLAN
+from tests.integration.servers.conftest import SPEC
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_pages_go_to_a_server_on_this_host_as_files(
 ) -> None:
     expected = texts(InProcessEngine(TINY_MODEL, device="cpu").read(scans))
     monkeypatch.setattr(http_page, "_data_url", lambda *_: 1 / 0)
-    engine = HttpEngine(Supervisor(PLAN, servers, 120).find, model="tiny")
+    engine = HttpEngine(Supervisor(SPEC, servers, 120).find, model="tiny")
     assert texts(engine.read(scans)) == expected
     directory = page_directory(Path(str(started.socket)))
     assert directory.stat().st_mode & 0o077 == 0
@@ -67,7 +67,7 @@ def test_where_no_file_can_be_written_pages_go_within_requests(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    engine = HttpEngine(Supervisor(PLAN, servers, 120).find, model="tiny")
+    engine = HttpEngine(Supervisor(SPEC, servers, 120).find, model="tiny")
     expected = texts(engine.read(scans))
 
     def full(*_: object) -> None:
@@ -87,7 +87,7 @@ def test_a_page_whose_file_is_gone_goes_within_the_request(
     scans: list[PageRequest],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    engine = HttpEngine(Supervisor(PLAN, servers, 120).find, model="tiny")
+    engine = HttpEngine(Supervisor(SPEC, servers, 120).find, model="tiny")
     expected = texts(engine.read(scans))
     made, make = [], http_page._data_url
     monkeypatch.setattr(page_files, "_write", lambda *_: None)

@@ -18,8 +18,9 @@ from PIL import Image
 
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
 from airflow_deepseek_ocr.engines.http.session import Patience
+from airflow_deepseek_ocr.engines.supervisor.process import stop_server
 from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord, load_record
-from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor, stop_server
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
 from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec, table_cells
 from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
@@ -41,7 +42,13 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[
 
 def plan(name: str, **changes: Any) -> VllmServerSpec:
     usual = VllmServerSpec(
-        TINY_MODEL, name, "", "cuda:1", "bfloat16", 7, idle_s=60, command=COMMAND
+        model_directory=TINY_MODEL,
+        model=name,
+        device="cuda:1",
+        dtype="bfloat16",
+        batch_size=7,
+        idle_s=60,
+        command=COMMAND,
     )
     return replace(usual, **changes)
 

@@ -1,4 +1,4 @@
-"""A real vLLM on the CPU with this package's plugin, started by the keeper (``make test-vllm``)."""
+"""A real vLLM on the CPU with this package's plugin, started by the supervisor (``make test-vllm``)."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from airflow_deepseek_ocr.engines.http.image_encoding import data_url
 from airflow_deepseek_ocr.engines.http.session import Patience
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.engines.protocol.chat_completions import TRUST_REQUESTS, chat_request
+from airflow_deepseek_ocr.engines.supervisor.process import stop_server
 from airflow_deepseek_ocr.engines.supervisor.registry import load_record
-from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor, stop_server
+from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
@@ -86,11 +87,11 @@ def vllm(servers: Path, directory: Path, options: str = TRUST_REQUESTS) -> Itera
             "vllm_options": f"--enforce-eager --max-model-len 4096 --skip-mm-profiling {options}",
         }
     )
-    plan = server_spec(settings, "vllm", directory)
+    spec = server_spec(settings, "vllm", directory)
     try:
-        yield Vllm(directory, settings, Supervisor(plan, servers, START_TIMEOUT_S))
+        yield Vllm(directory, settings, Supervisor(spec, servers, START_TIMEOUT_S))
     finally:
-        record = load_record(servers, plan.key)
+        record = load_record(servers, spec.key)
         if record is not None:
             stop_server(record, servers)
             assert record.process() is None

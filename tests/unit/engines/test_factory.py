@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 
 from airflow_deepseek_ocr.connection.settings import Settings
-from airflow_deepseek_ocr.engines import factory as choice
-from airflow_deepseek_ocr.engines.factory import choose, make_engine, remote_endpoint, server_spec
+from airflow_deepseek_ocr.engines.factory import (
+    choose_engine,
+    make_engine,
+    remote_endpoint,
+    server_spec,
+)
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
 from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentServerSpec
 from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec
@@ -31,12 +35,10 @@ from tests.conftest import TINY_MODEL
         ({"engine": "remote"}, False, "server", "remote"),
     ],
 )
-def test_what_auto_means(
-    monkeypatch: pytest.MonkeyPatch, extra: dict[str, Any], gpu: bool, host: str, chosen: str
-) -> None:
-    monkeypatch.setattr(choice, "has_gpu", lambda: gpu)
-    # Any program will do.
-    assert choose(Settings.of({"vllm_command": "sh", **extra}, host=host)) == chosen
+def test_what_auto_means(extra: dict[str, Any], gpu: bool, host: str, chosen: str) -> None:
+    # Any program that exists stands for vLLM.
+    settings = Settings.of({"vllm_command": "sh", **extra}, host=host)
+    assert choose_engine(settings, gpu_present=lambda: gpu) == chosen
 
 
 def test_a_host_and_an_engine_of_the_worker_contradict_each_other() -> None:
@@ -93,8 +95,21 @@ def test_settings_reach_the_server() -> None:
          "server_python": "/p", "vllm_command": "v", "vllm_options": "--o 1"}
     )  # fmt: skip
     assert server_spec(settings, "resident", TINY_MODEL) == ResidentServerSpec(
-        TINY_MODEL, "m", "", "cuda:1", "float16", 3, 5, "/p"
+        model_directory=TINY_MODEL,
+        model="m",
+        device="cuda:1",
+        dtype="float16",
+        batch_size=3,
+        idle_s=5,
+        python="/p",
     )
     assert server_spec(settings, "vllm", TINY_MODEL) == VllmServerSpec(
-        TINY_MODEL, "m", "", "cuda:1", "float16", 3, 5, "v", "--o 1"
+        model_directory=TINY_MODEL,
+        model="m",
+        device="cuda:1",
+        dtype="float16",
+        batch_size=3,
+        idle_s=5,
+        command="v",
+        options="--o 1",
     )

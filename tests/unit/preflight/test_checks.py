@@ -20,7 +20,7 @@ from airflow_deepseek_ocr.hooks.deepseek_ocr import TEST_TIMEOUT_S, DeepSeekOCRH
 from airflow_deepseek_ocr.preflight import checks as preflight
 from airflow_deepseek_ocr.preflight.check import Check, Level
 from airflow_deepseek_ocr.preflight.checks import all_checks, quick_checks
-from airflow_deepseek_ocr.preflight.gpu import kernels_check
+from airflow_deepseek_ocr.preflight.torch_checks import check_kernels
 from tests.conftest import TINY_MODEL
 from tests.support.fakes.fault_server import Faults, fault_server
 
@@ -57,7 +57,7 @@ def test_a_host_without_a_gpu_is_ready() -> None:
     ],
 )
 def test_kernels_for_a_gpu(capability: tuple[int, int], kernels: list[str], level: Level) -> None:
-    check = kernels_check(capability, kernels)
+    check = check_kernels(capability, kernels)
     assert check.level is level
     assert ".".join(map(str, capability)) in check.message
 

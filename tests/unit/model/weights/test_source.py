@@ -21,7 +21,7 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, DeepSeekOCRError
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import load_checkpoint
 from airflow_deepseek_ocr.model.weights.files import check_model_directory
 from airflow_deepseek_ocr.model.weights.source import DEFAULT_MODEL, DEFAULT_REVISION, fetch_model
-from airflow_deepseek_ocr.preflight.weights import describe_availability
+from airflow_deepseek_ocr.preflight.weights import describe_weights
 from tests.conftest import TINY_MODEL
 from tests.support.servers.moto_s3 import moto_s3
 
@@ -62,7 +62,7 @@ def test_a_whole_directory() -> None:
     size = check_model_directory(TINY_MODEL)
     assert size == sum(path.stat().st_size for path in shards(TINY_MODEL))
     assert fetch_model(str(TINY_MODEL)) == TINY_MODEL
-    assert "complete" in describe_availability(Settings(model=str(TINY_MODEL)))
+    assert "complete" in describe_weights(Settings(model=str(TINY_MODEL)))
 
 
 def remove(name: str) -> Any:
@@ -123,7 +123,7 @@ def test_a_cached_hub_model_needs_no_network(
     snapshots = tmp_path / "hub" / f"models--{DEFAULT_MODEL.replace('/', '--')}" / "snapshots"
     shutil.copytree(TINY_MODEL, snapshots / DEFAULT_REVISION)
     assert fetch_model(DEFAULT_MODEL, cache_dir=tmp_path) == snapshots / DEFAULT_REVISION
-    assert "is cached" in describe_availability(Settings.of({"cache_dir": str(tmp_path)}))
+    assert "is cached" in describe_weights(Settings.of({"cache_dir": str(tmp_path)}))
 
 
 def test_a_hub_model_that_is_nowhere_says_what_to_do(
@@ -137,7 +137,7 @@ def test_a_hub_model_that_is_nowhere_says_what_to_do(
 
 def test_a_mirror_is_fetched_once(client: Any, mirror: str, tmp_path: Path) -> None:
     settings = Settings(model=mirror, cache_dir=tmp_path)
-    assert "answers" in describe_availability(settings, lambda: client)
+    assert "answers" in describe_weights(settings, lambda: client)
     fetched = fetch_model(mirror, cache_dir=tmp_path, s3_client=lambda: client)
     assert {path.name for path in fetched.iterdir()} == {
         *(path.name for path in TINY_MODEL.iterdir() if path.suffix in (".json", ".safetensors")),
