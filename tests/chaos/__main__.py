@@ -1,4 +1,4 @@
-"""The command line: one campaign, a table, and an error if a promise was broken."""
+"""The command line: one chaos run, a table, and an error if a promise was broken."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.campaign import Campaign, Plan, Report
+from tests.chaos.chaos_run import ChaosRun, Plan, Report
 from tests.chaos.servers import DATABASES, bucket, results, workers_disk
 from tests.conftest import TINY_MODEL
 
 
 def run(plan: Plan, database: str, directory: Path) -> Report:
-    """Run a plan against servers of its own."""
+    """Run a plan against dedicated servers."""
     with (
         bucket() as objects,
         results(database, directory) as rows,
         workers_disk() as disk,
     ):
-        return Campaign(plan, objects, rows, directory, TINY_MODEL, disk).run()
+        return ChaosRun(plan, objects, rows, directory, TINY_MODEL, disk).run()
 
 
 def table(plan: Plan, database: str, report: Report) -> str:

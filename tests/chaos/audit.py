@@ -1,4 +1,4 @@
-"""Bucket against database: what was lost, doubled, mixed up, or never ended."""
+"""Comparison of bucket and database: lost, doubled, mixed and open documents."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ class Findings:
 
 
 def audit(
-    url: str, current: Iterable[Version], older: Iterable[Version], diary: Path | None
+    url: str, current: Iterable[Version], older: Iterable[Version], event_log: Path | None
 ) -> Findings:
-    """Compare what was uploaded with the rows.
+    """Compare the uploads with the rows.
 
     :param url: SQLAlchemy's, of the results database.
     :param current: the versions that are in the bucket.
     :param older: those that were overwritten; each may have been read or not.
-    :param diary: of what was read and stored; None if there is none.
+    :param event_log: file with reads and writes; None if there is none.
     """
     findings = Findings()
     engine = create_engine(url)
@@ -79,8 +79,8 @@ def audit(
             _rows(session, findings, dict.fromkeys(current, True) | dict.fromkeys(older, False))
     finally:
         engine.dispose()
-    if diary is not None:
-        _diary(diary, findings)
+    if event_log is not None:
+        _check_event_log(event_log, findings)
     return findings
 
 
@@ -117,7 +117,7 @@ def _rows(session: Session, findings: Findings, versions: Mapping[Version, bool]
             _document(row, pages[row.id], regions, version, findings, must_be_read=is_current)
     for (uri, _), rows in documents.items():
         # Before a version is known a failure has a row without one.
-        findings.mixed += [f"{uri} {row.version}: nobody uploaded that" for row in rows if row.etag]
+        findings.mixed += [f"{uri} {row.version}: was never uploaded" for row in rows if row.etag]
 
 
 def _document(
@@ -153,11 +153,11 @@ def _document(
                 findings.lost.append(f"{name}, page {page.page_number}: {len(found)} regions")
 
 
-def _diary(path: Path, findings: Findings) -> None:
+def _check_event_log(path: Path, findings: Findings) -> None:
     """Reads that were for nothing.
 
-    Those of a page that was in flight when its task died are nobody's fault; nor those of a task that
-    was stopped or cut off past its lease, until it hears that another has taken over.
+    Those of a page that was in flight when its task died are allowed; so are those of a task that
+    was stopped or cut off past its lease, until it learns that another task reclaimed it.
     """
     stored: dict[str, float] = {}
     seen: set[str] = set()

@@ -23,8 +23,8 @@ from tests.chaos.documents import PageId, page_id
 AT_ONCE, AHEAD = 3, 2
 
 
-class Diary:
-    """Lines that survive their writer's death: what was read and stored, when and by whom."""
+class EventLog:
+    """Lines that survive their writer's death: reads and writes with time and process."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -41,14 +41,14 @@ class ScriptedEngine:
     """Reads pages of :mod:`tests.chaos.documents`.
 
     :param seconds: time a page takes.
-    :param what: what the diary calls a page that is taken in hand.
+    :param what: what the event_log calls a page that is taken in hand.
     :param at_once: pages in hand at once.
     """
 
     def __init__(
-        self, diary: Diary, seconds: float, what: str = "read", at_once: int = AT_ONCE
+        self, event_log: EventLog, seconds: float, what: str = "read", at_once: int = AT_ONCE
     ) -> None:
-        self._diary, self._seconds, self._what = diary, seconds, what
+        self._event_log, self._seconds, self._what = event_log, seconds, what
         self._at_once = at_once
 
     def modes(self) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class ScriptedEngine:
                     if request is None:
                         break
                     page = page_id(request.image)
-                    self._diary.write(self._what, page)
+                    self._event_log.write(self._what, page)
                     in_hand.append((request, page))
                 if not in_hand:
                     return
@@ -86,14 +86,14 @@ class ScriptedEngine:
 
 
 class _HandedOut:
-    """Pages, each written down when it is drawn."""
+    """Pages, each logged when the engine takes it."""
 
-    def __init__(self, requests: Iterable[PageRequest], diary: Diary) -> None:
-        self._requests, self._diary = requests, diary
+    def __init__(self, requests: Iterable[PageRequest], event_log: EventLog) -> None:
+        self._requests, self._event_log = requests, event_log
 
     def __iter__(self) -> Iterator[PageRequest]:
         for request in self._requests:
-            self._diary.write("read", page_id(request.image))
+            self._event_log.write("read", page_id(request.image))
             yield request
 
     def stop(self) -> None:
@@ -102,10 +102,10 @@ class _HandedOut:
 
 
 class WatchedEngine:
-    """Another engine, with a diary of the pages that it is given."""
+    """Another engine, with a event_log of the pages that it is given."""
 
-    def __init__(self, engine: Engine, diary: Diary) -> None:
-        self._engine, self._diary = engine, diary
+    def __init__(self, engine: Engine, event_log: EventLog) -> None:
+        self._engine, self._event_log = engine, event_log
 
     def modes(self) -> tuple[str, ...]:
         return self._engine.modes()
@@ -113,7 +113,7 @@ class WatchedEngine:
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
     ) -> Generator[PageOutput, None, None]:
-        return self._engine.read(_HandedOut(requests, self._diary), progress)
+        return self._engine.read(_HandedOut(requests, self._event_log), progress)
 
     def close(self) -> None:
         self._engine.close()

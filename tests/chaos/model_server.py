@@ -13,7 +13,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from tests.chaos.engine import Diary, ScriptedEngine
+from tests.chaos.engine import EventLog, ScriptedEngine
 from tests.conftest import ROOT
 
 _ENGINE = "airflow_deepseek_ocr.engines.in_process.engine"
@@ -27,8 +27,11 @@ class ScriptedModel(ScriptedEngine):
     device, dtype, page_length, decoding = "cpu", "float32", 8192, Decoding()
 
     def __init__(self, *_: Any, **__: Any) -> None:
-        diary, seconds = Path(os.environ["FAULTS_DIARY"]), float(os.environ["FAULTS_PAGE_S"])
-        super().__init__(Diary(diary), seconds, "model", SLOTS)
+        event_log, seconds = (
+            Path(os.environ["FAULTS_EVENT_LOG"]),
+            float(os.environ["FAULTS_PAGE_S"]),
+        )
+        super().__init__(EventLog(event_log), seconds, "model", SLOTS)
         self.clock, self.begun_anew = SimpleNamespace(seconds=dict), 0
 
     def plan(self) -> Any:
@@ -38,13 +41,13 @@ class ScriptedModel(ScriptedEngine):
         return True
 
 
-def starter(directory: Path, diary: Path, page_s: float) -> Path:
+def starter(directory: Path, event_log: Path, page_s: float) -> Path:
     """A program for a connection's ``server_python``, which starts this server instead of the real one.
 
     :param page_s: seconds a page takes.
     """
     program = directory / "server_python"
-    variables = {"PYTHONPATH": ROOT, "FAULTS_DIARY": diary, "FAULTS_PAGE_S": page_s}
+    variables = {"PYTHONPATH": ROOT, "FAULTS_EVENT_LOG": event_log, "FAULTS_PAGE_S": page_s}
     settings = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in variables.items())
     program.write_text(
         "#!/bin/sh\n"

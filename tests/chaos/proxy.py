@@ -1,4 +1,4 @@
-"""A TCP proxy that cuts connections when it is told to."""
+"""A TCP proxy that cuts connections on request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK = 1 << 14
 
 
 class Proxy:
-    """Stands before a server.
+    """A proxy in front of a server.
 
     :ivar port: where clients connect.
     """
@@ -77,7 +77,7 @@ class Proxy:
                 with contextlib.suppress(OSError, TimeoutError):
                     await asyncio.wait_for(each.drain(), 1)
         except asyncio.CancelledError:
-            pass  # the proxy ends, and nobody waits for this task
+            pass  # the proxy ends, and this task is not awaited
         finally:
             for pump in pumps:
                 pump.cancel()

@@ -1,4 +1,4 @@
-"""The servers of a campaign, each behind a proxy, and how to take them away."""
+"""The servers of a chaos run, each behind a proxy, and how to take them away."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from tests.support.servers.process import (
 from tests.support.servers.s3 import S3Server
 
 BUCKET = "documents"
-#: Sizes of the disks that are filled up, in MiB: what is there at the start, and room for a campaign.
+#: Sizes of the disks that are filled up, in MiB: contents at the start, and room for a chaos run.
 _DISKS = {"postgres": 128, "mariadb": 384, "mysql": 512, "sqlite": 48}
 _WORKERS_DISK = 16
 _SERVERS = {"postgres": postgres, "mariadb": mariadb, "mysql": mysql}
@@ -95,7 +95,7 @@ class Results:
         return ""
 
     def recover(self) -> None:
-        """Wait until it answers, and bring back a server that gave up by itself."""
+        """Wait until it answers, and restart a server that ended."""
 
 
 class ResultsServer(Results):

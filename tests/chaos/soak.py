@@ -3,7 +3,7 @@
 Pages of one line are put into an S3 bucket and read by four tasks at once, as an expanded operator's are,
 with the small checkpoint in a resident server. Every few seconds memory, open files, threads and connections
 of the server and of the tasks are noted, and the database's connections. A first and a last quarter are
-compared; the command ends with an error if one grew, or if a document has not exactly one row of its own.
+compared; the command ends with an error if one grew, or if a document has not exactly one row.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ import sqlalchemy
 from PIL import Image, ImageDraw
 
 from airflow_deepseek_ocr.engines.supervisor.registry import DIRECTORY_VARIABLE, all_records
-from tests.chaos.crew import Crew, environment
 from tests.chaos.servers import BUCKET, Bucket, ResultsServer, bucket, results
 from tests.chaos.worker import OK
+from tests.chaos.worker_process import WorkerProcess, environment
 from tests.conftest import TINY_MODEL
 
 TASKS = 4
 _LOOK_S = 2.0
 #: The first document's number: the small checkpoint takes leading zeros for dates.
 _FIRST = 3214
-#: Of a document; a reading that the judge refuses is a failure with a reason.
+#: Final states of a document; output that the quality checks reject is a failure with a reason.
 _ENDS = ("done", "failed")
 #: What may be between the first and the last quarter: parts of the first, and on top of it.
 _SHARE, _MIB, _COUNT = 0.05, 16, 4
@@ -59,7 +59,7 @@ def main() -> int:
             samples = soak(objects, rows, directory, options.documents, options.timeout)
             seconds = time.monotonic() - started
             wrong = audit(rows, options.documents)
-    print(f"{options.documents} documents in {seconds:.0f} s, {len(samples)} looks\n")
+    print(f"{options.documents} documents in {seconds:.0f} s, {len(samples)} samples\n")
     grown = compare(samples)
     for each in wrong[:20]:
         print(each, file=sys.stderr)
@@ -81,7 +81,7 @@ def _page(number: int) -> bytes:
 def soak(
     objects: Bucket, rows: ResultsServer, directory: Path, documents: int, timeout_s: float
 ) -> list[Sample]:
-    """Read them all; what was seen meanwhile.
+    """Read all documents; return the samples taken meanwhile.
 
     :raises TimeoutError: if it takes longer.
     :raises RuntimeError: if a task fails.
@@ -91,18 +91,18 @@ def soak(
     connection = json.loads(env["AIRFLOW_CONN_DEEPSEEK_OCR_DEFAULT"])
     connection["extra"] |= {"engine": "resident", "idle_seconds": 600}
     env["AIRFLOW_CONN_DEEPSEEK_OCR_DEFAULT"] = json.dumps(connection)
-    crew = Crew(directory, env)
-    crew.start()
+    workers = WorkerProcess(directory, env)
+    workers.start()
     try:
         for task in range(TASKS):
-            crew.send(
+            workers.send(
                 task,
                 "read",
                 documents=[f"s3://{BUCKET}/{_key(n)}" for n in range(task, documents, TASKS)],
                 lease_s=60,
                 wait_s=60,
                 page_s=None,
-                diary=None,
+                event_log=None,
                 task={
                     "dag_id": "soak",
                     "run_id": "once",
@@ -111,24 +111,26 @@ def soak(
                     "try_number": 1,
                 },
             )
-        return list(_looks(crew, servers, rows, timeout_s))
+        return list(_samples(workers, servers, rows, timeout_s))
     finally:
-        crew.stop()
+        workers.stop()
         for record in all_records(servers):
             with suppress(ProcessLookupError):
                 os.killpg(record.pid, signal.SIGTERM)
 
 
-def _looks(crew: Crew, servers: Path, rows: ResultsServer, timeout_s: float) -> Iterator[Sample]:
-    """Looks at the processes, as long as all tasks run."""
+def _samples(
+    workers: WorkerProcess, servers: Path, rows: ResultsServer, timeout_s: float
+) -> Iterator[Sample]:
+    """Sample the processes while all tasks run."""
     deadline = time.monotonic() + timeout_s
     while True:
         if time.monotonic() > deadline:
             raise TimeoutError("the documents are not read in time")
-        ended = crew.ended()
+        ended = workers.ended()
         if failed := [each for each in ended if each.status != OK]:
-            raise RuntimeError(crew.log(failed[0].job)[-4000:])
-        tasks = [pid for task in range(TASKS) if (pid := crew.pid(task))]
+            raise RuntimeError(workers.log(failed[0].job)[-4000:])
+        tasks = [pid for task in range(TASKS) if (pid := workers.pid(task))]
         records = list(all_records(servers))
         with suppress(psutil.NoSuchProcess, IndexError):
             if len(tasks) == TASKS:
@@ -179,22 +181,22 @@ def audit(rows: ResultsServer, documents: int) -> list[str]:
     with _database(rows) as connection:
         for uri, status, text in connection.execute(sqlalchemy.text(query)):
             found.setdefault(uri, []).append((status, text or ""))
-    wrong, told, ends = [], 0, Counter[str]()
+    wrong, correct, ends = [], 0, Counter[str]()
     for number in range(documents):
         pages = found.pop(f"s3://{BUCKET}/{_key(number)}", [])
-        told += any(str(_FIRST + number) in text for _, text in pages)
+        correct += any(str(_FIRST + number) in text for _, text in pages)
         ends.update(status for status, _ in pages)
         if len(pages) != 1 or pages[0][0] not in _ENDS:
             wrong.append(f"{_key(number)}: {pages}")
     print(", ".join(f"{count} {status}" for status, count in ends.items()))
-    print(f"{told} of {documents} pages say the number of their document")
-    return wrong + [f"{uri}: nobody put it there" for uri in found]
+    print(f"{correct} of {documents} pages say the number of their document")
+    return wrong + [f"{uri}: was never uploaded" for uri in found]
 
 
 def compare(samples: Sequence[Sample]) -> list[str]:
     """Print first and last quarter; the names of what grew."""
     quarter = max(1, len(samples) // 4)
-    # The first looks see the processes begin.
+    # The first samples see the processes start.
     first, last = samples[quarter : 2 * quarter] or samples, samples[-quarter:]
     grown = []
     print("| | second quarter | last quarter |\n|---|---|---|")

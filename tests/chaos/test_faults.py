@@ -1,4 +1,4 @@
-"""Campaigns of faults end with every document stored once; and the harness notices when they do not."""
+"""Chaos runs end with every document stored once; and the harness notices when they do not."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sqlalchemy import create_engine, text
 from airflow_deepseek_ocr.store.migrate import upgrade
 from tests.chaos.__main__ import run, table
 from tests.chaos.audit import Findings, Version, audit
-from tests.chaos.campaign import Plan, Report
+from tests.chaos.chaos_run import Plan, Report
 from tests.chaos.documents import PageId, make_pdf
 
 pytestmark = pytest.mark.timeout(600)
 
 
-def campaign(plan: Plan, database: str, directory: Path) -> Report:
+def chaos_run(plan: Plan, database: str, directory: Path) -> Report:
     report = run(plan, database, directory)
     print(table(plan, database, report))
     assert report.findings.broken == {}
@@ -29,20 +29,20 @@ def campaign(plan: Plan, database: str, directory: Path) -> Report:
 def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     first = "model server killed"
     plan = Plan(25, seed=1, documents=8, pages=8, pause_s=1.5, timeout_s=240.0, first=first)
-    report = campaign(plan, "postgres", tmp_path)
+    report = chaos_run(plan, "postgres", tmp_path)
     assert report.struck_pages >= report.faults[first] > 0
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("database", ["postgres", "mariadb", "mysql", "sqlite"])
 def test_nothing_is_lost_or_doubled_on_any_database(database: str, tmp_path: Path) -> None:
-    campaign(Plan(faults=150, seed=2, documents=40), database, tmp_path)
+    chaos_run(Plan(faults=150, seed=2, documents=40), database, tmp_path)
 
 
 @pytest.mark.slow
 def test_nothing_is_lost_with_the_small_checkpoint(tmp_path: Path) -> None:
     plan = Plan(faults=20, seed=3, documents=6, pages=5, page_s=None, pause_s=2.0, lease_s=10.0)
-    campaign(plan, "postgres", tmp_path)
+    chaos_run(plan, "postgres", tmp_path)
 
 
 #: What breaks a promise, and which.
@@ -78,7 +78,7 @@ def two_documents(tmp_path: Path) -> tuple[str, list[Version]]:
             connection.execute(
                 text(
                     "INSERT INTO ocr_documents (id, document_key, version_key, uri, version, etag, "
-                    "config_key, recipe, model, revision, prompt, resolution, status, retryable, "
+                    "config_key, config, model, revision, prompt, resolution, status, retryable, "
                     "media_type, page_count, claims, created_at, updated_at) VALUES "
                     f"({v.document}, {v.document}, 'k', '{v.uri}', '{v.body_md5}', '{v.body_md5}', {rest})"
                 )
@@ -109,10 +109,10 @@ def test_the_audit_is_content_with_what_is_right(
     two_documents: tuple[str, list[Version]], tmp_path: Path
 ) -> None:
     url, versions = two_documents
-    findings = audit(url, versions, [], tmp_path / "no diary")
+    findings = audit(url, versions, [], tmp_path / "no event log")
     assert findings == Findings(documents=findings.documents, pages=4, regions=findings.regions)
     older = [dataclasses.replace(versions[0], version=1, body_md5="other")]
-    assert audit(url, versions, older, tmp_path / "no diary").broken == {}
+    assert audit(url, versions, older, tmp_path / "no event log").broken == {}
 
 
 @pytest.mark.parametrize("statement", BREAKS)
@@ -124,20 +124,20 @@ def test_the_audit_notices(
     with engine.begin() as connection:
         connection.execute(text(statement))
     engine.dispose()
-    assert BREAKS[statement] in audit(url, versions, [], tmp_path / "no diary").broken
+    assert BREAKS[statement] in audit(url, versions, [], tmp_path / "no event log").broken
 
 
 def test_the_audit_notices_what_was_read_for_nothing(
     two_documents: tuple[str, list[Version]], tmp_path: Path
 ) -> None:
     url, versions = two_documents
-    diary = tmp_path / "diary"
+    event_log = tmp_path / "event_log"
     in_flight = "1.0 read 7 0 0 1\n2.0 read 8 0 0 1\n3.0 stored 8 0 0 1\n"
-    diary.write_text(in_flight)
-    findings = audit(url, versions, [], diary)
+    event_log.write_text(in_flight)
+    findings = audit(url, versions, [], event_log)
     assert (findings.broken, findings.reads, findings.reads_again) == ({}, 2, 1)
-    diary.write_text(in_flight + "4.0 read 7 0 0 1\n")
-    findings = audit(url, versions, [], diary)
+    event_log.write_text(in_flight + "4.0 read 7 0 0 1\n")
+    findings = audit(url, versions, [], event_log)
     assert (findings.broken, findings.reads_after_loss) == ({}, 1)
-    diary.write_text(in_flight + "4.0 read 9 0 0 1\n")
-    assert "read_though_stored" in audit(url, versions, [], diary).broken
+    event_log.write_text(in_flight + "4.0 read 9 0 0 1\n")
+    assert "read_though_stored" in audit(url, versions, [], event_log).broken

@@ -13,10 +13,10 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from tests.chaos.audit import Version, audit
-from tests.chaos.crew import Crew, Ended, environment
 from tests.chaos.documents import make_pdf
 from tests.chaos.engine import AHEAD, AT_ONCE
 from tests.chaos.servers import BUCKET, bucket, results
+from tests.chaos.worker_process import Ended, WorkerProcess, environment
 from tests.conftest import TINY_MODEL
 
 PAGES, KILLED_AT = 300, 150
@@ -30,12 +30,12 @@ TIMEOUT_S = 120
 class Watched:
     """One task that reads the document, and its memory."""
 
-    def __init__(self, crew: Crew, directory: Path, try_number: int) -> None:
-        self._crew, self._diary = crew, directory / f"diary {try_number}"
+    def __init__(self, workers: WorkerProcess, directory: Path, try_number: int) -> None:
+        self._workers, self._event_log = workers, directory / f"event_log {try_number}"
         self._job = try_number
         self.memory: list[tuple[int, float]] = []
         task = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
-        crew.send(
+        workers.send(
             self._job,
             "read",
             documents=[f"s3://{BUCKET}/long.pdf"],
@@ -43,23 +43,23 @@ class Watched:
             wait_s=1,
             page_s=0.01,
             dpi=DPI,
-            diary=str(self._diary),
+            event_log=str(self._event_log),
             task=task | {"try_number": try_number},
         )
 
     def pages(self, what: str) -> list[int]:
         """Numbers of the pages that were ``read`` or ``stored``, in that order."""
-        lines = self._diary.read_text().splitlines() if self._diary.exists() else []
+        lines = self._event_log.read_text().splitlines() if self._event_log.exists() else []
         return [int(line.split()[-1]) for line in lines if line.split()[1] == what]
 
     def run(self, *, kill_at: int | None = None) -> Ended:
         """Watch until the task ends; kill it when so many pages are stored."""
         deadline = time.monotonic() + TIMEOUT_S
         while time.monotonic() < deadline:
-            for ended in self._crew.ended():
+            for ended in self._workers.ended():
                 return ended
             stored = len(self.pages("stored"))
-            pid = self._crew.pid(self._job)
+            pid = self._workers.pid(self._job)
             if pid is not None:
                 try:
                     rss = psutil.Process(pid).memory_info().rss / 2**20
@@ -68,10 +68,10 @@ class Watched:
                 if rss:  # a process that just died has none
                     self.memory.append((stored, rss))
             if kill_at is not None and stored >= kill_at:
-                self._crew.signal(self._job, SIGKILL)
+                self._workers.signal(self._job, SIGKILL)
                 kill_at = None
             time.sleep(0.02)
-        raise TimeoutError(self._crew.log(self._job)[-3000:])
+        raise TimeoutError(self._workers.log(self._job)[-3000:])
 
 
 @pytest.mark.timeout(300)
@@ -80,22 +80,22 @@ def test_the_next_try_reads_the_missing_pages_only(tmp_path: Path) -> None:
     version = Version.of(f"s3://{BUCKET}/long.pdf", 7, 0, PAGES, body, text_known=True)
     with bucket() as objects, results("postgres", tmp_path) as database:
         objects.fill({"long.pdf": body})
-        crew = Crew(tmp_path, environment(objects, database, tmp_path, TINY_MODEL))
-        crew.start()
+        workers = WorkerProcess(tmp_path, environment(objects, database, tmp_path, TINY_MODEL))
+        workers.start()
         try:
-            first = Watched(crew, tmp_path, 1)
+            first = Watched(workers, tmp_path, 1)
             assert first.run(kill_at=KILLED_AT).status == -SIGKILL
             engine = create_engine(database.url)
             with engine.connect() as connection:
                 stored = set(connection.scalars(text("SELECT page_number FROM ocr_pages")))
             engine.dispose()
-            second = Watched(crew, tmp_path, 2)
+            second = Watched(workers, tmp_path, 2)
             ended = second.run()
         finally:
-            crew.stop()
-        findings = audit(database.url, [version], [], tmp_path / "no diary")
+            workers.stop()
+        findings = audit(database.url, [version], [], tmp_path / "no event log")
 
-    assert ended.status == 0, crew.log(2)[-3000:]
+    assert ended.status == 0, workers.log(2)[-3000:]
     assert findings.broken == {}
     assert findings.pages == PAGES
     missing = set(range(1, PAGES + 1)) - stored
@@ -108,8 +108,8 @@ def test_the_next_try_reads_the_missing_pages_only(tmp_path: Path) -> None:
     figures = {"stored when killed": len(stored), "read by the next try": len(again)}
     figures["read twice"] = len(twice)
     for name, task in (("first", first), ("second", second)):
-        settled = [rss for pages, rss in task.memory if pages >= 20]
-        growth = max(settled) - settled[0]
-        figures[f"MiB of the {name} try, then more"] = (round(settled[0]), round(growth, 1))
+        steady = [rss for pages, rss in task.memory if pages >= 20]
+        growth = max(steady) - steady[0]
+        figures[f"MiB of the {name} try, then more"] = (round(steady[0]), round(growth, 1))
         assert growth < GROWTH, task.memory
     print(json.dumps(figures))

@@ -23,7 +23,7 @@ from typing import Any
 import botocore.loaders
 
 _POLL_S = 0.05
-#: Where messages go: what was stdout.
+#: The original stdout, where messages go.
 _OUT = os.dup(sys.stdout.fileno())
 _PR_SET_PDEATHSIG = 1
 
@@ -32,7 +32,7 @@ OK, RETRY, FAIL = 0, 3, 4
 
 def main() -> None:
     """Serve until stdin ends."""
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what is logged is no message
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # logs are no messages
     _import_all()
     children: dict[int, int] = {}
     selector = selectors.DefaultSelector()
@@ -138,7 +138,7 @@ def _read(job: dict[str, Any]) -> Any:
     from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
     from tests.chaos.documents import DPI
 
-    # The campaign kills servers, so their crashes are no reason to give up.
+    # The chaos run kills servers, so their crashes are no reason to give up.
     supervisor.Supervisor = functools.partial(supervisor.Supervisor, max_crashes=sys.maxsize)  # type: ignore[misc,assignment]
     operator = DeepSeekOCROperator(
         task_id="read",
@@ -148,14 +148,14 @@ def _read(job: dict[str, Any]) -> Any:
         lease=timedelta(seconds=job["lease_s"]),
         wait_for_others=timedelta(seconds=job["wait_s"]),
     )
-    if job["diary"] is not None:
-        _watch(operator, Path(job["diary"]), job["page_s"])
+    if job["event_log"] is not None:
+        _watch(operator, Path(job["event_log"]), job["page_s"])
     signal.signal(signal.SIGTERM, lambda *_: operator.on_kill())  # as Airflow's task process does
     return operator.execute({"ti": SimpleNamespace(**job["task"])})
 
 
-def _watch(operator: Any, diary_file: Path, page_s: float | None) -> None:
-    """Write down which pages are read and stored.
+def _watch(operator: Any, event_log_file: Path, page_s: float | None) -> None:
+    """Log which pages are read and stored.
 
     :param page_s: seconds a page takes in a script that replaces the engine; None for the engine that
         the connection means.
@@ -163,22 +163,22 @@ def _watch(operator: Any, diary_file: Path, page_s: float | None) -> None:
     from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
     from airflow_deepseek_ocr.store.leases import Lease
     from airflow_deepseek_ocr.store.ledger import Ledger
-    from tests.chaos.engine import Diary, ScriptedEngine, WatchedEngine
+    from tests.chaos.engine import EventLog, ScriptedEngine, WatchedEngine
 
-    diary = Diary(diary_file)
+    event_log = EventLog(event_log_file)
     write_page = Ledger.write_page
 
     class WatchedHook(DeepSeekOCRHook):
         def get_conn(self) -> Any:
             if page_s is not None:
-                return ScriptedEngine(diary, page_s)
-            return WatchedEngine(super().get_conn(), diary)
+                return ScriptedEngine(event_log, page_s)
+            return WatchedEngine(super().get_conn(), event_log)
 
     def written_down(self: Ledger, lease: Lease, page: Any) -> None:
         write_page(self, lease, page)
         numbers = _numbers(page.text)
         if numbers is not None:
-            diary.write("stored", numbers)
+            event_log.write("stored", numbers)
 
     Ledger.write_page = written_down  # type: ignore[method-assign]
     operator.__dict__["hook"] = WatchedHook()

@@ -32,8 +32,8 @@ class Ended:
     result: Any
 
 
-class Crew:
-    """One worker that runs jobs, each in a process of its own.
+class WorkerProcess:
+    """One worker that runs jobs, each in a separate process.
 
     :param directory: for logs and results.
     :param env: the environment of the processes.
@@ -141,7 +141,7 @@ class Crew:
 
 
 def servers_directory(temporary: Path) -> Path:
-    """Where servers are written down. A short path: it is part of that of their sockets."""
+    """Return the directory of server records. It is short, because sockets are below it."""
     path = temporary / "s"
     path.mkdir(mode=0o700, exist_ok=True)
     return path
@@ -159,7 +159,7 @@ def environment(
     """Of a worker's processes: connections, and an Airflow home in ``directory``.
 
     :param server: program that starts the model's server in place of Python; Python if None.
-    :param temporary: directory for temporary files, and for what is written down about servers;
+    :param temporary: directory for temporary files, and for server records;
         ``directory`` if None.
     """
     extra = {"model": str(model), "resolution": "tiny", "max_output_length": 40}
@@ -181,7 +181,7 @@ def environment(
         DIRECTORY_VARIABLE: str(servers_directory(temporary)),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AWS_MAX_ATTEMPTS": "2",  # boto3 would wait out most of what is done to S3 here
+        "AWS_MAX_ATTEMPTS": "2",  # with more, boto3 outlasts most faults
         "OMP_NUM_THREADS": "1",
         **{f"AIRFLOW_CONN_{name}": json.dumps(value) for name, value in connections.items()},
     }
