@@ -1,80 +1,28 @@
-"""The connection: one definition for the form on every Airflow version, the settings, the recipe."""
+"""The settings of a connection, and the processing configuration that they give."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import replace
-from importlib.metadata import entry_points
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import airflow
-import jsonschema
 import pytest
 
-from airflow_deepseek_ocr.connection.fields import FIELDS
-from airflow_deepseek_ocr.connection.form import conn_fields
+from airflow_deepseek_ocr.connection.fields import DEFAULTS, FIELDS
 from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.connection.settings import Settings
-from airflow_deepseek_ocr.exceptions import ConfigurationError
-from airflow_deepseek_ocr.get_provider_info import get_provider_info
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.model.weights.source import DEFAULT_MODEL, DEFAULT_REVISION
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.fingerprint import document_key
 
 
-def test_provider_metadata_is_valid_and_found() -> None:
-    info = get_provider_info()
-    schema = json.loads((Path(airflow.__file__).parent / "provider_info.schema.json").read_text())
-    jsonschema.validate(info, schema)
-    (point,) = (
-        point
-        for point in entry_points(group="apache_airflow_provider")
-        if point.dist and point.dist.name == info["package-name"]
-    )
-    assert point.load() is get_provider_info
-
-
-def test_the_form_is_the_same_from_metadata_and_from_the_hook() -> None:
-    """Airflow 3.1 asks the hook, 3.2 and later read the metadata."""
-    from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
-    from airflow.providers_manager import ConnectionFormWidgetInfo
-
-    from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
-
-    HookMetaService._get_hooks_with_mocked_fab()  # puts stand-ins for wtforms into sys.modules
-    import sys
-    from unittest import mock
-
-    stand_in = sys.modules["wtforms"]
-    with (
-        mock.patch.object(stand_in, "StringField", HookMetaService.MockStringField),
-        mock.patch.object(stand_in, "IntegerField", HookMetaService.MockIntegerField),
-        mock.patch("wtforms.validators.Optional", HookMetaService.MockOptional),
-        mock.patch("wtforms.validators.any_of", HookMetaService.MockEnum),
-    ):
-        widgets = DeepSeekOCRHook.get_connection_form_widgets()
-    converted = HookMetaService._convert_extra_fields(
-        {
-            f"extra__deepseek_ocr__{name}": ConnectionFormWidgetInfo("", "", field, name, False)
-            for name, field in widgets.items()
-        }
-    )["deepseek_ocr"]
-    assert list(converted) == list(conn_fields())
-    for name, field in conn_fields().items():
-        shown = converted[name]
-        assert shown["schema"]["title"] == field["label"]
-        assert shown["description"] == field["description"]
-        assert shown["value"] == field["schema"].get("default")
-        assert shown["schema"]["type"] == field["schema"]["type"]
-        assert shown["schema"].get("enum") == field["schema"].get("enum")
-
-
-def test_no_field_is_masked() -> None:
-    from airflow.sdk._shared.secrets_masker import should_hide_value_for_key
-
-    assert should_hide_value_for_key("max_new_tokens")
-    assert not [each.name for each in FIELDS if should_hide_value_for_key(each.name)]
+def test_defaults_are_the_fields() -> None:
+    defaults = {each.name: each.default for each in fields(Settings)}
+    assert set(DEFAULTS) <= set(defaults)
+    assert {name: defaults[name] for name, value in DEFAULTS.items() if value is not None} == {
+        name: value for name, value in DEFAULTS.items() if value is not None
+    }
 
 
 def test_empty_fields_take_their_defaults() -> None:
@@ -104,7 +52,27 @@ def test_wrong_fields_are_named(extra: dict[str, Any]) -> None:
         Settings.of(extra)
 
 
-def test_the_recipe_is_what_changes_the_text() -> None:
+@pytest.mark.parametrize(
+    ("engine", "host", "message"),
+    [("remote", None, "needs the server's host"), ("resident", "10.0.0.1", "Empty the host")],
+)
+def test_host_and_engine_must_agree(engine: str, host: str | None, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        Settings.of({"engine": engine}, host=host)
+    assert caught.value.code is ErrorCode.CONNECTION
+
+
+def test_the_password_is_of_the_server_or_of_the_hub() -> None:
+    remote = Settings.of({}, "p", host=" 10.0.0.1 ", port=0, login="me")
+    assert (remote.host, remote.port, remote.login) == ("10.0.0.1", None, "me")
+    assert (remote.api_key, remote.hub_token) == ("p", None)
+    local = Settings.of({}, "p")
+    assert (local.api_key, local.hub_token) == (None, "p")
+    assert Settings.of({"cache_dir": "~/x"}).cache_directory == Path.home() / "x"
+    assert local.cache_directory.name == "airflow-deepseek-ocr"
+
+
+def test_the_configuration_holds_everything_that_changes_the_text() -> None:
     ref = DocumentRef("s3://b/k", "v")
     settings = Settings.of({"model": "/m", "revision": "1"})
     key = document_key(ref, settings.processing_config())
@@ -137,27 +105,22 @@ def test_the_recipe_is_what_changes_the_text() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    ("change", "code"),
-    [
-        ({"retry_with": "again"}, "retry_with"),
-        ({"retry_with": "no_repeat_ngram:3/9"}, "no_repeat_ngram"),
-        ({"text_layer": "always"}, "text_layer"),
-        ({"min_score": 1.5}, "min_score"),
-        ({"min_score": "high"}, "min_score"),
-    ],
-)
-def test_ways_of_reading_that_there_are_not(change: dict[str, Any], code: str) -> None:
+def test_options_replace_the_connection_s_defaults() -> None:
+    settings = Settings(
+        model="/m", prompt="free", resolution="tiny", retry_with="base", text_layer="off"
+    )
+    config = settings.processing_config()
+    assert (config.prompt, config.resolution) == ("free", "tiny")
+    assert (config.retry_with, config.text_layer) == ("base", "off")
+    options = OcrOptions(prompt="ocr", resolution="auto", retry_with="none", text_layer="first")
+    config = settings.processing_config(options)
+    assert (config.prompt, config.resolution) == ("ocr", "auto")
+    assert (config.retry_with, config.text_layer) == ("", "first")
+    # A template that renders to nothing takes the connection's default.
+    assert settings.processing_config(OcrOptions(prompt="")).prompt == "free"
+
+
+def test_wrong_steps_of_the_connection_are_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
-        OcrOptions(**change)
-    assert caught.value.code == code
-
-
-def test_references_survive_an_xcom() -> None:
-    given = {"uri": "s3://b/k", "version": "e", "etag": "e", "size": 3}
-    given |= {"version_id": None, "last_modified": "2026-01-02T03:04:05+00:00"}
-    assert DocumentRef.of(given).as_dict() == given
-    for wrong in ("no uri", 7, {"key": "x"}):
-        with pytest.raises(ConfigurationError, match="s3://bucket/key") as caught:
-            DocumentRef.of(wrong)  # type: ignore[arg-type]
-        assert caught.value.code == "document_reference"
+        Settings(retry_with="halves").processing_config()
+    assert caught.value.code is ErrorCode.RETRY_WITH
