@@ -7,6 +7,7 @@ from typing import Any
 from airflow.providers.common.compat.sdk import BaseHook
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.store.database import PATIENCE_S
 from airflow_deepseek_ocr.store.results_store import Store
 
 _CONNECT_TIMEOUT_S = 10
@@ -23,10 +24,11 @@ _KEEP_ALIVE = {
 _SUPPORTED = ("postgresql", "mysql", "mariadb", "sqlite")
 
 
-def open_store(conn_id: str) -> Store:
+def open_store(conn_id: str, patience_s: float = PATIENCE_S) -> Store:
     """Return the store in a connection's database, with its tables in place; the caller closes it.
 
     :param conn_id: a connection of type postgres, mysql or sqlite.
+    :param patience_s: seconds of outage after which a transaction fails.
     :raises ConfigurationError: ``database_type`` if the connection is of another type.
     :raises DatabaseError: ``database_unavailable``, ``database_newer``, ``database_locked``.
     """
@@ -48,7 +50,7 @@ def open_store(conn_id: str) -> Store:
             f"Connection {conn_id!r} is not a database that results can be written to; "
             "use one of type postgres, mysql or sqlite.",
         )
-    store = Store(engine)
+    store = Store(engine, patience_s)
     try:
         store.ensure_schema()
     except BaseException:

@@ -27,6 +27,7 @@ from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.pipeline.error_budget import DEFAULT_MAX_FAILED_PAGES, ErrorBudget
+from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -69,7 +70,8 @@ class DeepSeekOCROperator(BaseOperator):
     :param lease: how long the documents of a killed task stay leased. Retries of the same task do not
         wait for it.
     :param wait_for_others: how long to wait at the end for documents that other tasks are reading;
-        after that the task fails and is retried. None does not wait.
+        after that the task fails and is retried. None does not wait: the documents are returned under
+        ``leased_by_others``.
     :param max_bytes: largest file, in bytes.
     :param max_pages: most pages read from one document.
     :param max_pixels: most pixels of a page image.
@@ -113,8 +115,8 @@ class DeepSeekOCROperator(BaseOperator):
         overwrite: bool = False,
         fail_on_document_errors: bool = False,
         max_failed_pages: int | float | str | None = DEFAULT_MAX_FAILED_PAGES,
-        lease: timedelta = timedelta(minutes=2),
-        wait_for_others: timedelta | None = timedelta(minutes=10),
+        lease: timedelta = PipelineOptions.lease,
+        wait_for_others: timedelta | None = PipelineOptions.wait_for_others,
         max_bytes: int = Limits.max_bytes,
         max_pages: int = Limits.max_pages,
         max_pixels: int = Limits.max_pixels,
@@ -188,12 +190,14 @@ class DeepSeekOCROperator(BaseOperator):
             sources=self._sources(limits),
             get_engine=self.hook.get_conn,
             config=self.hook.settings.processing_config(OcrOptions.of(self)),
-            limits=limits,
             task=_task_info(context),
-            overwrite=self.overwrite,
-            budget=ErrorBudget.of(self.max_failed_pages),
-            lease=self.lease,
-            wait_for_others=self.wait_for_others,
+            options=PipelineOptions(
+                limits=limits,
+                overwrite=self.overwrite,
+                budget=ErrorBudget.of(self.max_failed_pages),
+                lease=self.lease,
+                wait_for_others=self.wait_for_others,
+            ),
         )
 
     def _raise_for(self, summary: Summary) -> None:
@@ -203,9 +207,10 @@ class DeepSeekOCROperator(BaseOperator):
                 f"{len(summary.retryable)} documents could not be read for reasons outside them, such as "
                 f"{summary.retryable[0]}; the reasons are in ocr_documents. A retry reads only these."
             )
-        if summary.held and self.wait_for_others is not None:
+        if summary.leased_by_others and self.wait_for_others is not None:
             raise AirflowException(
-                f"{len(summary.held)} documents are still being read by other tasks: {summary.held}. "
+                f"{len(summary.leased_by_others)} documents are still leased by other tasks: "
+                f"{summary.leased_by_others}. "
                 "A retry waits for them again; raise wait_for_others for longer documents."
             )
         if summary.over_budget:

@@ -1,5 +1,4 @@
-"""Which documents in a bucket are new: the listing, less the versions with rows, plus those that tasks
-left unfinished when they died."""
+"""Discovery of documents in a bucket: new versions, and versions left unfinished by tasks that died."""
 
 from __future__ import annotations
 
@@ -12,15 +11,20 @@ from typing import Any
 
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, seconds
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.store.results_store import Store
+from airflow_deepseek_ocr.store.results_store import KnownVersion, State, Store
 
 #: Listed documents per database look-up: one page of an S3 listing.
 _CHUNK = 1000
+#: A version without a row: due since before any event, so that once emitted it is left out.
+_NEW = KnownVersion(State.DUE, math.inf)
 
 
 @dataclass(frozen=True)
 class Discovery:
     """A search for new documents.
+
+    A version is new if it has no row, if its row was left unfinished by a task that died, or if the retry of
+    its failure is due.
 
     :param options: which objects count as new documents, and how many are emitted at once.
     :param config_key: rows of this processing configuration count; None counts rows of any.
@@ -41,7 +45,8 @@ class Discovery:
         :param store: the results database, with its tables in place.
         :param emitted: seconds since documents were emitted, by version key. They are skipped, unless a
             task that was processing them died since.
-        :raises UnavailableError: bucket or database are unreachable.
+        :raises DatabaseError: ``database_unavailable``.
+        :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
         """
         due = islice(self._due(client, store, emitted or {}), self.options.max_documents)
         return list(_chunks(due, self.options.batch_size))
@@ -49,8 +54,8 @@ class Discovery:
     def _due(
         self, client: Any, store: Store, emitted: Mapping[str, float]
     ) -> Iterator[DocumentRef]:
-        def is_due(ref: DocumentRef, due_for: float) -> bool:
-            return ref.version_key not in emitted or emitted[ref.version_key] > due_for
+        def is_due(ref: DocumentRef, due_for_s: float) -> bool:
+            return ref.version_key not in emitted or emitted[ref.version_key] > due_for_s
 
         listing = self.options.listing
         retry_after = timedelta(
@@ -58,17 +63,19 @@ class Discovery:
         )
         abandoned = {
             ref.version_key: ref
-            for ref, due_for in store.abandoned(self.config_key)
-            if listing.contains(ref.uri) and is_due(ref, due_for)
+            for ref, due_for_s in store.abandoned(self.config_key)
+            if listing.contains(ref.uri) and is_due(ref, due_for_s)
         }
         yield from abandoned.values()
         for chunk in _chunks(listing.documents(client), _CHUNK):
             known = store.look_up(chunk, self.config_key, retry_after)
             for ref in chunk:
-                key = ref.version_key
-                # A version without a row has been due for ever: once emitted, it is skipped.
-                due_for = known.get(key, math.inf)
-                if key not in abandoned and due_for is not None and is_due(ref, due_for):
+                version = known.get(ref.version_key, _NEW)
+                if (
+                    ref.version_key not in abandoned
+                    and version.state is State.DUE
+                    and is_due(ref, version.due_for_s)
+                ):
                     yield ref
 
 

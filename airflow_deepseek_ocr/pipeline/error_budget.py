@@ -1,4 +1,4 @@
-"""How many of a document's pages may fail before it counts as a failure."""
+"""The error budget: how many pages of a document may fail."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ DEFAULT_MAX_FAILED_PAGES = 0.004
 
 @dataclass(frozen=True)
 class ErrorBudget:
-    """A share or a number of pages.
+    """A limit on the failed pages of a document.
 
     :param max_failed_pages: a share of the document's pages (float, 0 to 1), a number of pages
         (int), or None for any number.
-    :raises ConfigurationError: ``max_failed_pages`` if it is none of these.
+    :raises ConfigurationError: ``max_failed_pages`` if it is of another type or out of range.
     """
 
     max_failed_pages: int | float | None = DEFAULT_MAX_FAILED_PAGES
@@ -34,9 +34,9 @@ class ErrorBudget:
 
     @classmethod
     def of(cls, value: int | float | str | None) -> ErrorBudget:
-        """A budget from a setting, or from its text as a template renders it.
+        """Return the budget of a setting, or of its text as a template renders it.
 
-        :raises ConfigurationError: ``max_failed_pages`` if it is no share and no number.
+        :raises ConfigurationError: ``max_failed_pages`` if it is neither a share nor a number of pages.
         """
         if isinstance(value, str):
             text = value.strip()
@@ -45,11 +45,11 @@ class ErrorBudget:
             try:
                 return cls(int(text) if text.isdecimal() else float(text))
             except ValueError:
-                pass  # said below, with the others
+                pass  # the constructor rejects the text
         return cls(value)  # type: ignore[arg-type]
 
     def is_exceeded(self, failed_pages: int, pages: int) -> bool:
-        """Whether ``failed_pages`` of ``pages`` are too many."""
+        """Return whether ``failed_pages`` of ``pages`` exceed the budget."""
         most = self.max_failed_pages
         if most is None:
             return False

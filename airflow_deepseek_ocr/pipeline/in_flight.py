@@ -1,30 +1,42 @@
-"""A document that the pipeline is processing."""
+"""Documents on their way through the pipeline."""
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.store.leases import Lease
 
-log = logging.getLogger(__name__)
-
 
 @dataclass(eq=False)
-class Reading:
-    """A document on its way; ``lost`` if another task took it over."""
+class FetchedDocument:
+    """A document before it is opened.
+
+    :ivar ref: the document; the fetch adds its version.
+    :ivar lease: None until the document is claimed.
+    """
 
     ref: DocumentRef
     lease: Lease | None = None
-    media_type: str = ""
-    page_count: int = 0
-    pages: int = 0
-    awaited: set[int] = field(default_factory=set)
-    lost: bool = False
 
-    @property
-    def held_lease(self) -> Lease:
-        """The lease of a claimed document."""
-        assert self.lease is not None  # noqa: S101 - pages exist of claimed documents only
-        return self.lease
+
+@dataclass(eq=False, kw_only=True)
+class InFlightDocument:
+    """A claimed and opened document some of whose pages are not stored yet.
+
+    :ivar ref: the document with its version.
+    :ivar lease: the right to write its pages.
+    :ivar media_type: its type, detected from its content.
+    :ivar page_count: number of its pages.
+    :ivar page_numbers: the pages selected.
+    :ivar missing: those of them that are not stored yet.
+    :ivar lost: whether another task has reclaimed the document.
+    """
+
+    ref: DocumentRef
+    lease: Lease
+    media_type: str
+    page_count: int
+    page_numbers: tuple[int, ...]
+    missing: set[int]
+    lost: bool = False

@@ -1,7 +1,7 @@
-"""The way of a document: claim, fetch, pages, engine, rows. One direction, one document's file at a time.
+"""The processing of a batch: claim, fetch, render, recognise, store.
 
-Pages of several documents share batches, so that small documents fill the GPU too; each page is stored
-when it is read.
+Documents are fetched and opened one at a time. Pages of several documents share the engine's batches, so
+that small documents fill the GPU too. Each page is stored when it is finished.
 """
 
 from __future__ import annotations
@@ -10,21 +10,20 @@ import logging
 import tempfile
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from airflow_deepseek_ocr.exceptions import (
+    DatabaseError,
     DeepSeekOCRError,
     ErrorCode,
+    OverwrittenError,
     UnavailableError,
     local_disk,
 )
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
-from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
@@ -36,47 +35,39 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
 )
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from airflow_deepseek_ocr.ocr.results import DocumentResult, PageResult
-from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
-from airflow_deepseek_ocr.pipeline.in_flight import Reading
+from airflow_deepseek_ocr.pipeline.document_queue import DocumentQueue
+from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument, InFlightDocument
+from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.summary import Summary
 from airflow_deepseek_ocr.sources.base import Sources
-from airflow_deepseek_ocr.store.leases import Held, Lease, LeaseLostError
-from airflow_deepseek_ocr.store.ledger import DEFAULT_LEASE, Ledger, failure
+from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease, LeaseLostError
+from airflow_deepseek_ocr.store.ledger import Ledger, failure
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.row_values import TaskInfo
 from airflow_deepseek_ocr.temporary_directory import temporary_directory
 
 log = logging.getLogger(__name__)
 
+#: Seconds before the first poll of documents that other tasks have leased, and between two polls at most. A
+#: poll asks storage and database about each document. Short leases are polled four times.
+_FIRST_POLL_S, _LONGEST_POLL_S = 0.25, 5.0
+#: Factor by which the time between polls grows while nothing changes.
+_BACKOFF = 1.5
 
-#: How long to wait for documents that other tasks are reading.
-DEFAULT_WAIT = timedelta(minutes=10)
-
-
-#: Seconds until the first look at them, and between two at most: a look asks storage and database about
-#: each. A short lease is looked at more often.
-_FIRST_LOOK_S, _LOOK_S = 0.25, 5.0
-
-
-#: By how much looks become rarer while nothing happens.
-_RARER = 1.5
+_ReportProgress = Callable[[Progress], None] | None
 
 
 class Pipeline:
-    """Reads documents into the database.
+    """Processes documents into the results database.
 
     :param sources: fetches documents.
-    :param get_engine: makes or finds the engine; called when the first page is ready.
+    :param get_engine: creates or finds the engine; called when the first page is ready.
     :param store: the results database, with its tables in place.
-    :param recipe: how to read.
-    :param limits: what a document may cost.
-    :param task: the task instance, for the rows.
-    :param overwrite: read documents again that are stored already.
-    :param budget: how many pages of a document may fail.
-    :param lease: how long a task that died keeps others from its documents.
-    :param wait_for_others: how long to wait, at the end, for documents that other tasks are reading,
-        and read them should those die; None leaves them to the others.
-    :raises ConfigurationError: if the recipe names a prompt, resolution, pages or steps that do not
+    :param config: the processing configuration.
+    :param task: the task instance, for the rows; None outside Airflow.
+    :param options: limits, leases and waiting.
+    :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``,
+        ``page_selection``, ``retry_with``, ``text_layer``: the configuration names something that does not
         exist.
     """
 
@@ -87,18 +78,13 @@ class Pipeline:
         get_engine: Callable[[], Engine],
         store: Store,
         config: ProcessingConfig,
-        limits: Limits | None = None,
         task: TaskInfo | None = None,
-        overwrite: bool = False,
-        budget: ErrorBudget | None = None,
-        lease: timedelta = DEFAULT_LEASE,
-        wait_for_others: timedelta | None = DEFAULT_WAIT,
+        options: PipelineOptions | None = None,
     ) -> None:
-        self._sources, self._recipe, self._overwrite = sources, config, overwrite
-        self._limits, self._budget = limits or Limits(), budget or ErrorBudget()
-        self._lease, self._wait = lease, wait_for_others
+        self._sources, self._config = sources, config
+        self._options = options or PipelineOptions()
         self._selection = PageSelection.parse(config.pages)
-        # The model is loaded for a page to read, not for documents that are stored already.
+        # The reader loads the model for its first page, not for documents that are stored already.
         self._reader = Reader(
             get_engine,
             config.prompt,
@@ -107,57 +93,55 @@ class Pipeline:
             text_layer_use=parse_text_layer_use(config.text_layer),
             min_score=config.min_score,
         )
-        self._ledger = Ledger(store.database, config, task or TaskInfo(), lease)
+        self._ledger = Ledger(store.database, config, task or TaskInfo(), self._options.lease)
         self._summary = Summary()
-        self._open: list[Reading] = []
-        self._taken: set[str] = set()
-        self._held: dict[str, tuple[DocumentRef, str]] = {}
-        self._told: dict[str, str] = {}
-        # An engine draws pages in a thread of its own, where documents may fail as well.
+        self._queue = self._new_queue(())
+        # Guards the queue and the summary: an engine renders pages in its own thread, where documents may
+        # fail as well.
         self._lock = threading.RLock()
 
-    def run(
-        self, refs: Iterable[DocumentRef], progress: Callable[[Progress], None] | None = None
-    ) -> Summary:
-        """Read the documents; each ends in a row, read or not, unless another task is reading it.
+    def run(self, refs: Iterable[DocumentRef], progress: _ReportProgress = None) -> Summary:
+        """Process the documents; each ends in a row, unless another task has its lease.
 
         :param progress: called every few seconds.
-        :raises UnavailableError: the database or the model is out of reach; ``local_disk`` if there
-            can be no temporary directory.
-        :raises ConfigurationError: the model's settings are wrong. In both cases the documents not
-            read have a row that says so, as far as their version is known and the database answers.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
+        :raises UnavailableError: the model is out of reach; ``local_disk`` if no temporary directory can be
+            created.
+        :raises ConfigurationError: the model's settings are wrong. As for :class:`UnavailableError`, the
+            remaining documents whose version is known get a row with the error.
         """
-        self._summary, self._open, self._taken = Summary(), [], set()
-        self._held, self._told = {}, {}
-        with _temporary_directory() as directory, self._ledger.kept():
+        self._summary, self._queue = Summary(), self._new_queue(refs)
+        with _temporary_directory() as directory, self._ledger.renewing():
             target = Path(directory) / "document"
-            self._read(deque(dict.fromkeys(refs)), target, progress)
-            self._read_what_others_leave(target, progress)
-        for ref, owner in self._held.values():
-            self._summary.documents["held"] += 1
-            self._summary.held[ref.uri] = owner
+            self._process(target, progress)
+            self._wait_for_others(target, progress)
+        self._summary.leased_by_others.update(self._queue.leased_by_others)
+        if count := self._queue.leased_by_others_count:
+            self._summary.documents["leased_by_others"] += count
         return self._summary
 
     def release(self) -> None:
-        """Give back what is being read, for a process that is about to be killed."""
+        """Release the leases, for a process that is about to be killed."""
         self._ledger.release()
 
-    def _read(
-        self,
-        waiting: deque[DocumentRef],
-        target: Path,
-        progress: Callable[[Progress], None] | None,
-    ) -> None:
-        renderer = Renderer(self._limits)
-        pages = self._pages(waiting, target, renderer)
+    def _new_queue(self, refs: Iterable[DocumentRef]) -> DocumentQueue:
+        return DocumentQueue(refs, self._ledger, overwrite=self._options.overwrite)
+
+    def _process(self, target: Path, progress: _ReportProgress) -> None:
+        """Process all documents in the queue."""
+        renderer = Renderer(self._options.limits)
+        pages = self._pages(target, renderer)
         try:
             with closing(self._reader.read(pages, progress)) as results:
-                for reading, page in results:
-                    self._add(reading, page)
-            for reading in list(self._open):
-                self._lose(reading)  # its other pages were not drawn any more
+                for document, page in results:
+                    self._store_page(document, page)
+            for document in self._queue.open_documents:
+                # Its lease was lost while its pages were rendered, so some never reached the engine.
+                self._queue.lose(document.ref, document.lease)
+        except DatabaseError:
+            raise
         except DeepSeekOCRError as error:
-            self._fail_rest(waiting, error)
+            self._fail_rest(error)
             raise
         finally:
             try:
@@ -165,162 +149,158 @@ class Pipeline:
             finally:
                 renderer.close()
 
-    def _read_what_others_leave(
-        self, target: Path, progress: Callable[[Progress], None] | None
-    ) -> None:
-        if self._wait is None:
+    def _wait_for_others(self, target: Path, progress: _ReportProgress) -> None:
+        """Poll documents that other tasks have leased, and process those that become free."""
+        wait, queue = self._options.wait_for_others, self._queue
+        if wait is None:
             return
-        deadline = time.monotonic() + self._wait.total_seconds()
-        longest = min(_LOOK_S, self._lease.total_seconds() / 4)
-        pause, before = min(_FIRST_LOOK_S, longest), 0
-        while self._held and (left := deadline - time.monotonic()) > 0:
-            if len(self._held) != before:
-                log.info("Waiting for %d documents that other tasks are reading.", len(self._held))
+        deadline = time.monotonic() + wait.total_seconds()
+        longest = min(_LONGEST_POLL_S, self._options.lease.total_seconds() / 4)
+        pause, before = min(_FIRST_POLL_S, longest), 0
+        while queue.leased_by_others_count and (left := deadline - time.monotonic()) > 0:
+            if queue.leased_by_others_count != before:
+                log.info(
+                    "Waiting for %d documents leased by other tasks.", queue.leased_by_others_count
+                )
             time.sleep(min(pause, left))
-            held, before = deque(ref for ref, _ in self._held.values()), len(self._held)
-            self._held.clear()
+            before = queue.leased_by_others_count
             started = time.monotonic()
-            self._read(held, target, progress)
-            if len(self._held) < before:
-                pause = min(_FIRST_LOOK_S, longest)
+            queue.retry_leased_by_others()
+            self._process(target, progress)
+            if queue.leased_by_others_count < before:
+                pause = min(_FIRST_POLL_S, longest)
             else:
-                # Looking at many takes a while: no more than half of the time is spent with it.
-                pause = min(max(_RARER * pause, time.monotonic() - started), longest)
+                # Polling many documents takes time: it must not take more than half of it.
+                pause = min(max(_BACKOFF * pause, time.monotonic() - started), longest)
 
     def _pages(
-        self, waiting: deque[DocumentRef], target: Path, renderer: Renderer
-    ) -> Generator[tuple[Reading, Page], None, None]:
-        """Pages of one document after the other; what cannot be read is written as failed."""
-        while waiting:
-            reading = Reading(waiting.popleft())
+        self, target: Path, renderer: Renderer
+    ) -> Generator[tuple[InFlightDocument, Page], None, None]:
+        """Yield pages of one document after the other; store documents that fail."""
+        while (ref := self._queue.pop()) is not None:
+            fetched = FetchedDocument(ref)
             try:
-                if self._fetch(reading, target):
+                lease = self._fetch(fetched, target)
+                if lease is not None:
                     with renderer.open(
-                        target, selection=self._selection, dpi=self._recipe.dpi
-                    ) as document:
-                        yield from self._pages_of(reading, document)
+                        target, selection=self._selection, dpi=self._config.dpi
+                    ) as opened:
+                        yield from self._pages_of(fetched.ref, lease, opened)
+            except DatabaseError:
+                raise
             except DeepSeekOCRError as error:
-                if error.code.startswith("database"):
-                    raise
-                self._fail(reading, error)
-                if error.code == "overwritten":
-                    waiting.append(reading.ref.unversioned())
+                self._fail(fetched.ref, fetched.lease, error)
+                if isinstance(error, OverwrittenError):
+                    self._queue.push(fetched.ref.unversioned())
             finally:
                 target.unlink(missing_ok=True)
 
-    def _pages_of(self, reading: Reading, document: Document) -> Iterator[tuple[Reading, Page]]:
-        """Those pages that no earlier try has read."""
-        numbers = document.page_numbers
-        missing = [n for n in numbers if n not in reading.held_lease.final_pages]
-        reading.media_type, reading.page_count = document.media_type, document.page_count
-        reading.pages, reading.awaited = len(numbers), set(missing)
+    def _pages_of(
+        self, ref: DocumentRef, lease: Lease, opened: Document
+    ) -> Iterator[tuple[InFlightDocument, Page]]:
+        """Yield the pages that no earlier try has stored."""
+        numbers = tuple(opened.page_numbers)
+        missing = [number for number in numbers if number not in lease.final_pages]
+        document = InFlightDocument(
+            ref=ref,
+            lease=lease,
+            media_type=opened.media_type,
+            page_count=opened.page_count,
+            page_numbers=numbers,
+            missing=set(missing),
+        )
         with self._lock:
-            self._summary.pages_kept += len(numbers) - len(missing)
-            self._open.append(reading)
-            self._complete_if_read(reading)
+            self._summary.pages_resumed += len(numbers) - len(missing)
+            self._queue.open(document)
+            self._complete_if_stored(document)
         for number in missing:
-            if reading.lost or not self._ledger.holds(reading.held_lease):
+            if document.lost or not self._ledger.holds(lease):
                 return
             try:
-                page = document.page(number)
+                page = opened.page(number)
             except DeepSeekOCRError as error:
-                self._add(reading, failed_page(number, self._recipe.resolution, error))
+                self._store_page(document, failed_page(number, self._config.resolution, error))
             else:
-                yield reading, page
+                yield document, page
 
-    def _fetch(self, reading: Reading, target: Path) -> bool:
-        """Claim the document and copy it to ``target``; False if it is not to be read now."""
+    def _fetch(self, fetched: FetchedDocument, target: Path) -> Lease | None:
+        """Claim the document and copy it to ``target``; None if it is not processed now."""
 
         def wanted(found: DocumentRef) -> bool:
-            reading.ref = found
-            reading.lease = self._claim(found)
-            return reading.lease is not None
+            fetched.ref = found
+            fetched.lease = self._claim(found)
+            return fetched.lease is not None
 
         try:
-            return self._sources.fetch(reading.ref, target, wanted) is not None
+            if self._sources.fetch(fetched.ref, target, wanted) is None:
+                return None
         except OSError as error:
-            # A client's traceback may hold its request.
+            # ``from None``: a client's traceback may show its request.
             raise UnavailableError(
-                ErrorCode.STORAGE_UNAVAILABLE, f"{reading.ref.uri}: {error}; try again later."
+                ErrorCode.STORAGE_UNAVAILABLE, f"{fetched.ref.uri}: {error}; try again later."
             ) from None
+        return fetched.lease
 
     def _claim(self, ref: DocumentRef) -> Lease | None:
         with self._lock:
-            # The batch may name this version twice, with and without its version.
-            known = ref.version_key in self._taken
-            claimed = None if known else self._ledger.claim(ref, overwrite=self._overwrite)
-            if isinstance(claimed, Held):
-                self._held[ref.version_key] = ref, claimed.owner
-                if self._told.get(ref.version_key) != claimed.owner:
-                    self._told[ref.version_key] = claimed.owner
-                    log.info("%s is being read by %s.", ref.uri, claimed.owner)
-                return None
-            self._taken.add(ref.version_key)
-            if isinstance(claimed, Lease):
+            claimed = self._queue.claim(ref)
+            if not isinstance(claimed, AlreadyFinal):
                 return claimed
             self._summary.documents["skipped"] += 1
-            if claimed is not None and claimed.by_us is not None:
-                self._summary.judge(ref, claimed.by_us, self._budget)
+            if claimed.by_us is not None:
+                self._summary.record_failures(ref, claimed.by_us, self._options.budget)
             return None
 
-    def _add(self, reading: Reading, page: PageResult) -> None:
-        """Store a page; the document ends with its last one."""
+    def _store_page(self, document: InFlightDocument, page: PageResult) -> None:
+        """Store a page; its document ends with its last one."""
         with self._lock:
-            if reading.lost:
+            if document.lost:
                 return
             try:
-                self._ledger.write_page(reading.held_lease, page)
+                self._ledger.write_page(document.lease, page)
             except LeaseLostError:
-                self._lose(reading)
+                self._queue.lose(document.ref, document.lease)
                 return
-            reading.awaited.discard(page.number)
-            self._summary.count_page(page)
-            self._complete_if_read(reading)
+            document.missing.discard(page.number)
+            self._summary.record_page(page)
+            self._complete_if_stored(document)
 
-    def _complete_if_read(self, reading: Reading) -> None:
-        if reading.awaited:
+    def _complete_if_stored(self, document: InFlightDocument) -> None:
+        if document.missing:
             return
         try:
             result = self._ledger.complete(
-                reading.held_lease,
-                media_type=reading.media_type,
-                page_count=reading.page_count,
-                pages=reading.pages,
+                document.lease,
+                media_type=document.media_type,
+                page_count=document.page_count,
+                pages=len(document.page_numbers),
             )
         except LeaseLostError:
-            self._lose(reading)
+            self._queue.lose(document.ref, document.lease)
             return
-        self._open.remove(reading)
-        self._count(reading.ref, result)
+        self._queue.close(document.lease)
+        self._record(document.ref, result)
 
-    def _fail(self, reading: Reading, error: DeepSeekOCRError, **changes: Any) -> None:
-        """Write why a document was not read (to its end)."""
+    def _fail(
+        self, ref: DocumentRef, lease: Lease | None, error: DeepSeekOCRError, **changes: Any
+    ) -> None:
+        """Store why a document failed."""
         with self._lock:
-            if reading in self._open:
-                self._open.remove(reading)
             result = failure(error, **changes)
             try:
-                if reading.lease is None:
-                    self._ledger.fail_unclaimed(reading.ref, result)
+                if lease is None:
+                    self._ledger.fail_unclaimed(ref, result)
                 else:
-                    self._ledger.fail(reading.lease, result)
+                    self._ledger.fail(lease, result)
             except LeaseLostError:
-                self._lose(reading)
+                self._queue.lose(ref, lease)
             else:
-                self._count(reading.ref, result)
+                self._queue.close(lease)
+                self._record(ref, result)
 
-    def _lose(self, reading: Reading) -> None:
-        """Leave a document to the task that took it over."""
-        log.warning("%s was taken over by another task.", reading.ref.uri)
-        reading.lost = True
-        if reading in self._open:
-            self._open.remove(reading)
-        self._taken.discard(reading.ref.version_key)
-        self._held[reading.ref.version_key] = reading.ref, "the task that took it over"
-
-    def _count(self, ref: DocumentRef, result: DocumentResult) -> None:
+    def _record(self, ref: DocumentRef, result: DocumentResult) -> None:
         self._summary.documents[result.status.value] += 1
-        self._summary.judge(ref, result, self._budget)
+        self._summary.record_failures(ref, result, self._options.budget)
         log.info(
             "%s: %s, %d pages%s",
             ref.uri,
@@ -329,15 +309,13 @@ class Pipeline:
             f" ({result.error_code}: {result.error})" if result.error else "",
         )
 
-    def _fail_rest(self, waiting: Iterable[DocumentRef], error: DeepSeekOCRError) -> None:
-        """Rows for the documents that an error of the surroundings kept from being read."""
-        if error.code.startswith("database"):
-            return
-        for reading in list(self._open):
-            self._fail(reading, error, retryable=True)
-        for ref in waiting:
+    def _fail_rest(self, error: DeepSeekOCRError) -> None:
+        """Store an infrastructure error for the documents that it keeps from being processed."""
+        for document in self._queue.open_documents:
+            self._fail(document.ref, document.lease, error, retryable=True)
+        while (ref := self._queue.pop()) is not None:
             if ref.version and (lease := self._claim(ref)) is not None:
-                self._fail(Reading(ref, lease), error, retryable=True)
+                self._fail(ref, lease, error, retryable=True)
 
 
 def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
@@ -345,4 +323,4 @@ def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
     try:
         return tempfile.TemporaryDirectory(prefix="deepseek-ocr-", dir=parent)
     except OSError as error:
-        raise local_disk(f"A temporary directory cannot be made in {parent}", error) from error
+        raise local_disk(f"A temporary directory cannot be created in {parent}", error) from error

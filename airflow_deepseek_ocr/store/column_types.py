@@ -1,4 +1,7 @@
-"""Column types that are the same on every database."""
+"""Column types that are the same on every database.
+
+Migrations use them as well, so a type never changes: a column that needs another one gets a new type here.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,13 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator
 
-#: SQLite numbers rows by itself only in a column of type INTEGER.
+#: SQLite numbers rows automatically only in a column of type INTEGER.
 RowId = BigInteger().with_variant(Integer, "sqlite")
-
 
 #: MySQL's TEXT ends at 64 KB.
 LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
 
-
-#: MySQL compares without case unless told otherwise; S3 keys and texts differ by case.
+#: MySQL's default collations ignore case; S3 keys and texts differ by case.
 TABLE_OPTIONS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
@@ -41,20 +42,20 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
-        """MySQL drops microseconds unless told otherwise."""
+        """Return a type that keeps microseconds, which MySQL drops by default."""
         if dialect.name in ("mysql", "mariadb"):
             return dialect.type_descriptor(mysql.DATETIME(fsp=6))
         return dialect.type_descriptor(DateTime(timezone=True))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """To UTC; without a zone where the database keeps none."""
+        """Convert to UTC, without a time zone where the database stores none."""
         if value is None:
             return None
         value = value.astimezone(UTC)
         return value if dialect.name == "postgresql" else value.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """From UTC."""
+        """Return the time with its zone, UTC."""
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""Transactions that outlast conflicts and short outages, on all three databases."""
+"""Transactions that are retried after conflicts and short outages, on all databases."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from sqlalchemy.exc import (
 )
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
+from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 
-#: Seconds for which a server may be away (a restart, a failover) before a transaction gives up.
+#: Seconds of outage (a restart, a failover) after which a transaction fails.
 PATIENCE_S = 60.0
-#: Tries of a transaction that lost against another one (deadlock, same new row).
+#: Tries of a transaction that conflicts with others (a deadlock, the same new row).
 _TRIES = 5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
-#: A task that is stopped inside a transaction would keep others from the rows it has locked.
+#: Seconds after which the server ends an idle transaction: a task that is stopped inside one keeps its locks.
 _IDLE_TRANSACTION_S = 30
 #: PostgreSQL's SQLSTATE disk_full; MySQL's and MariaDB's ER_DISK_FULL and ER_RECORD_FILE_FULL.
 _DISK_FULL, _MYSQL_FULL = "53100", (1021, 1114)
@@ -37,7 +37,7 @@ class Database:
     """Runs transactions through an SQLAlchemy engine.
 
     :param engine: of PostgreSQL, MySQL/MariaDB or SQLite; disposed of by :meth:`close`.
-    :param patience_s: seconds for which a server may be away before a transaction gives up.
+    :param patience_s: seconds of outage after which a transaction fails.
     """
 
     def __init__(self, engine: Engine, patience_s: float = PATIENCE_S) -> None:
@@ -49,19 +49,19 @@ class Database:
             _prepare_postgresql(engine)
         else:
             _prepare_mysql(engine)
-            # Without locks on rows that do not exist, over which new rows would deadlock.
+            # REPEATABLE READ locks gaps between rows, over which inserts deadlock.
             engine = engine.execution_options(isolation_level="READ COMMITTED")
         self.engine = engine
-        # What SQLAlchemy does not wrap: errors while a new connection is prepared.
+        # SQLAlchemy does not wrap errors raised while a new connection is prepared.
         self._driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
 
     def transaction(self, work: Callable[[Session], _T], *, patient: bool = True) -> _T:
-        """Run ``work`` in one transaction, again if another was in its way or the server was away.
+        """Run ``work`` in one transaction, and repeat it after a conflict or an outage.
 
-        :param work: may run several times, also after it was committed: the answer to a commit can
-            be lost with the connection.
-        :param patient: False to give up at the first error.
-        :raises UnavailableError: ``database_unavailable``, ``database_full``.
+        :param work: may run several times, even after a commit whose answer was lost with the
+            connection.
+        :param patient: False to fail at the first error.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
         deadline = time.monotonic() + self._patience_s
         tries, pause = 1, _FIRST_PAUSE_S
@@ -87,9 +87,9 @@ class Database:
 
     @contextmanager
     def clear_errors(self) -> Iterator[None]:
-        """The database's errors as ours, without values and passwords.
+        """Convert the database's errors to :class:`DatabaseError`, without values and passwords.
 
-        :raises UnavailableError: ``database_unavailable``, ``database_full``.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
         try:
             yield
@@ -97,21 +97,21 @@ class Database:
             url = self.engine.url.render_as_string(hide_password=True)
             cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
             if _is_full(cause):
-                raise UnavailableError(
+                raise DatabaseError(
                     ErrorCode.DATABASE_FULL,
                     f"The results database {url} has no space left ({type(cause).__name__}: {cause}). "
-                    "Free disk space where its data is, and try again: what is stored stays.",
+                    "Free disk space on its host, and try again; stored rows are kept.",
                 ) from None
-            raise UnavailableError(
+            raise DatabaseError(
                 ErrorCode.DATABASE_UNAVAILABLE,
-                f"The results database {url} does not answer as expected: "
+                f"The results database {url} failed: "
                 f"{type(cause).__name__}: {cause}. Check the connection and that its user may create "
                 "and change tables.",
             ) from None
 
 
 def _is_full(error: BaseException) -> bool:
-    """Whether the disk below the database is full, in any driver's words."""
+    """Return whether any driver's error means that the database's disk is full."""
     return (
         _DISK_FULL in (getattr(error, "sqlstate", None), getattr(error, "pgcode", None))
         or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
@@ -128,7 +128,7 @@ def _may_pass(error: Exception) -> bool:
 
 
 def _prepare_sqlite(engine: Engine) -> None:
-    """Real transactions and waiting instead of failing, which SQLite's driver leaves off."""
+    """Turn on transactions, foreign keys and waiting for locks, which SQLite's driver leaves off."""
 
     @event.listens_for(engine, "connect")
     def connect(connection, _record) -> None:  # type: ignore[no-untyped-def]
@@ -140,7 +140,7 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def begin(connection) -> None:  # type: ignore[no-untyped-def]
-        # Taking the write lock at once: two readers that both want to write later would deadlock.
+        # Take the write lock first: two transactions that read and then write would deadlock.
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
@@ -153,14 +153,14 @@ def _prepare_postgresql(engine: Engine) -> None:
 
 
 def _prepare_mysql(engine: Engine) -> None:
-    """All of Unicode, also where the driver's default is Latin-1."""
+    """Set utf8mb4, since a driver's default may be Latin-1, and the limit of idle transactions."""
 
     @event.listens_for(engine, "connect")
     def connect(connection, _record) -> None:  # type: ignore[no-untyped-def]
         if hasattr(connection, "set_character_set"):
             connection.set_character_set("utf8mb4")
         with connection.cursor() as cursor:
-            # MariaDB has it since 10.3; MySQL has none, there a lock is waited for at most 50 s.
+            # MariaDB 10.3 added the setting. MySQL has none; there a lock is waited for at most 50 s.
             cursor.execute("SELECT VERSION()")
             if "MariaDB" in str(cursor.fetchone()[0]):
                 cursor.execute(f"SET SESSION idle_transaction_timeout = {_IDLE_TRANSACTION_S}")

@@ -1,4 +1,4 @@
-"""The database's own time: the one clock that all hosts share."""
+"""The database's clock, the only one that all hosts share."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECOND = timedelta(seconds=1)
 
 
 class DatabaseTime(FunctionElement[datetime]):
-    """The point in time at which the statement runs, by the database's clock.
+    """The time at which the statement runs, by the database's clock.
 
     :param offset: added to it; negative for the past.
     """
@@ -29,7 +29,7 @@ class DatabaseTime(FunctionElement[datetime]):
 
 @compiles(DatabaseTime, "postgresql")
 def _postgresql(element: DatabaseTime, compiler: Any, **options: Any) -> str:
-    # now() stands still in a transaction, which may have waited for a lock.
+    # now() is the transaction's start, and the transaction may have waited for a lock.
     seconds = compiler.process(element.clauses, **options)
     return f"(clock_timestamp() + make_interval(secs => CAST({seconds} AS double precision)))"
 
@@ -42,6 +42,6 @@ def _mysql(element: DatabaseTime, compiler: Any, **options: Any) -> str:
 
 @compiles(DatabaseTime, "sqlite")
 def _sqlite(element: DatabaseTime, compiler: Any, **options: Any) -> str:
-    # Milliseconds, written with the six digits in which SQLAlchemy stores and compares times.
+    # Milliseconds, written with six digits: SQLAlchemy stores times so, and SQLite compares them as text.
     seconds = compiler.process(element.clauses, **options)
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', ({seconds}) || ' seconds')"

@@ -1,4 +1,7 @@
-"""Who reads what: leases on document versions, and pages that are stored as they finish."""
+"""The ledger: leases on document versions, and pages stored as they finish.
+
+The row in ``ocr_documents`` is the lease; ``docs/design/exactly-once.md`` describes the protocol.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,12 @@ from typing import Any, TypeVar
 from sqlalchemy import Row, case, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.exceptions import (
+    DatabaseError,
+    DeepSeekOCRError,
+    ErrorCode,
+    UnavailableError,
+)
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig, document_key
 from airflow_deepseek_ocr.ocr.results import (
@@ -25,7 +33,13 @@ from airflow_deepseek_ocr.ocr.results import (
 )
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
-from airflow_deepseek_ocr.store.leases import Held, Lease, LeaseLostError, Settled
+from airflow_deepseek_ocr.store.leases import (
+    DEFAULT_LEASE,
+    AlreadyFinal,
+    Lease,
+    LeasedByAnother,
+    LeaseLostError,
+)
 from airflow_deepseek_ocr.store.row_values import (
     TaskInfo,
     document_values,
@@ -39,23 +53,21 @@ log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
-#: How long a task that died keeps others from its documents.
-DEFAULT_LEASE = timedelta(minutes=2)
-#: Renewals in the time of a lease: several may fail before it is lost.
+#: Renewals in the time of a lease: several may fail before it expires.
 _RENEWALS = 4
 #: Rows inserted in one statement.
 _INSERT_CHUNK = 500
-#: Failures that mean "not in this version any more": read again if the version turns up again.
-GONE = ("missing_file", "missing_key", "overwritten")
+#: Errors meaning that this version no longer exists; if it is listed again, it is processed again.
+GONE = (ErrorCode.MISSING_FILE, ErrorCode.MISSING_KEY, ErrorCode.OVERWRITTEN)
 
 
 class Ledger:
-    """Claims documents for one task and writes what it reads of them.
+    """Claims documents for one task and stores their pages.
 
     :param database: with the tables in place.
-    :param recipe: how the task reads.
+    :param config: the task's processing configuration.
     :param task: the task instance.
-    :param lease: how long a claim lasts unless it is renewed.
+    :param lease: time after which a lease expires unless it is renewed.
     """
 
     def __init__(
@@ -65,18 +77,20 @@ class Ledger:
         task: TaskInfo,
         lease: timedelta = DEFAULT_LEASE,
     ) -> None:
-        self._database, self._recipe, self._task, self._lease = database, config, task, lease
+        self._database, self._config, self._task, self._lease = database, config, task, lease
         self._lock = threading.Lock()
         self._leases: dict[int, Lease] = {}
 
-    def claim(self, ref: DocumentRef, *, overwrite: bool = False) -> Lease | Held | Settled:
-        """Take a document version for this task, unless it is read already or being read.
+    def claim(
+        self, ref: DocumentRef, *, overwrite: bool = False
+    ) -> Lease | LeasedByAnother | AlreadyFinal:
+        """Lease a document version to this task, unless it is final or leased by another task.
 
-        A claim that ran out is taken over; a claim of the same task instance at once, because the
-        try that made it is over.
+        An expired lease is reclaimed. The lease of an earlier try of the same task instance is reclaimed
+        at once, because that try is over.
 
-        :param overwrite: read what is settled again, unless this task instance did so itself.
-        :raises UnavailableError: ``database_unavailable``.
+        :param overwrite: claim a document that is final too, unless this task instance stored it.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
         token = secrets.token_hex(16)
         claimed = self._database.transaction(
@@ -88,14 +102,14 @@ class Ledger:
         return claimed
 
     def write_page(self, lease: Lease, page: PageResult) -> None:
-        """Store a page with its regions in one transaction, in place of an earlier reading of it.
+        """Store a page with its regions in one transaction, in place of the page stored before.
 
-        :raises LeaseLostError: another task has taken the document over.
-        :raises UnavailableError: ``database_unavailable``.
+        :raises LeaseLostError: ``lease_lost``; another task has reclaimed the document.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
 
         def work(session: Session) -> None:
-            self._no_repeat_ngram(session, lease)
+            self._fence(session, lease)
             session.execute(
                 delete(PageRow).where(
                     PageRow.document_id == lease.document_id, PageRow.page_number == page.number
@@ -115,45 +129,44 @@ class Ledger:
     def complete(
         self, lease: Lease, *, media_type: str, page_count: int, pages: int
     ) -> DocumentResult:
-        """Give the document the status that follows from its pages, and the lease back.
+        """Set the document's status from its pages and release the lease.
 
-        :param media_type: the document's type by its content.
-        :param page_count: pages it has.
-        :param pages: how many of them were asked for, each of which has a row by now.
-        :raises LeaseLostError: another task has taken the document over, or rows of pages are gone.
-        :raises UnavailableError: ``database_unavailable``.
+        :param media_type: the document's type, detected from its content.
+        :param page_count: number of pages in the document.
+        :param pages: number of pages selected; each has a row.
+        :return: the result stored.
+        :raises LeaseLostError: ``lease_lost``; another task has reclaimed the document, or rows of pages
+            were deleted.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
 
         def work(session: Session) -> DocumentResult:
-            self._no_repeat_ngram(session, lease)
+            self._fence(session, lease)
             result = _result_of_pages(session, lease.document_id)
             if result.pages != pages:
-                raise _lost()
+                raise LeaseLostError
             self._end(session, lease, result, media_type=media_type, page_count=page_count)
             return result
 
         return self._write(lease, work, last=True)
 
     def fail(self, lease: Lease, result: DocumentResult) -> None:
-        """Write why the document could not be read (to its end), and give the lease back.
-
-        Pages that were read stay.
+        """Store why the document failed and release the lease; its stored pages stay.
 
         :param result: see :func:`failure`.
-
-        :raises LeaseLostError: another task has taken the document over.
-        :raises UnavailableError: ``database_unavailable``.
+        :raises LeaseLostError: ``lease_lost``; another task has reclaimed the document.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
         self._write(lease, lambda session: self._end(session, lease, result), last=True)
 
     def fail_unclaimed(self, ref: DocumentRef, result: DocumentResult) -> None:
-        """Write why a document could not even be claimed, unless another task is at it.
+        """Store why a document failed before it was claimed, unless another task has its lease.
 
-        In one transaction: a row of a document whose version is not known, left open, would never be
-        closed.
+        One transaction claims and ends the row: if the task died between two, a row without a version
+        would stay open, and no listing would find it.
 
         :param result: see :func:`failure`.
-        :raises UnavailableError: ``database_unavailable``.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
         token = secrets.token_hex(16)
 
@@ -165,13 +178,13 @@ class Ledger:
         self._database.transaction(work)
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Renew the leases in a thread of its own until the block ends, then give back what is left."""
+    def renewing(self) -> Iterator[None]:
+        """Renew the leases in a background thread until the block ends, then release those left."""
         over = threading.Event()
 
         def renew() -> None:
             while not over.wait(self._lease.total_seconds() / _RENEWALS):
-                self._renew()
+                self.renew()
 
         thread = threading.Thread(target=renew, name="lease-renewal", daemon=True)
         thread.start()
@@ -183,23 +196,24 @@ class Ledger:
             self.release()
 
     def holds(self, lease: Lease) -> bool:
-        """Whether the lease was neither given back nor, as far as is known, lost."""
+        """Return whether this task has the lease, as far as it knows without asking the database."""
         return self._leases.get(lease.document_id) is lease
 
     def release(self) -> None:
-        """Give all leases back, so that others need not wait; if the database is away they run out."""
+        """Release all leases so that other tasks need not wait; without the database they expire."""
         with self._lock:
             leases = [self._leases.pop(document_id) for document_id in sorted(self._leases)]
         self._change_quietly(leases, {"lease_expires_at": None})
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
+        """Renew all leases, and forget those that another task has reclaimed."""
         with self._lock:
             leases = [self._leases[document_id] for document_id in sorted(self._leases)]
         for lost in self._change_quietly(leases, {"lease_expires_at": DatabaseTime(self._lease)}):
             self._forget(lost)
 
     def _change_quietly(self, leases: list[Lease], values: dict[str, Any]) -> list[Lease]:
-        """Change the rows of these leases; returns the leases that are not ours any more."""
+        """Change the rows of these leases, and return the leases that were lost."""
 
         def work(session: Session) -> list[Lease]:
             return [lease for lease in leases if not self._change(session, lease, values)]
@@ -208,21 +222,25 @@ class Ledger:
             return []
         try:
             return self._database.transaction(work, patient=False)
-        except UnavailableError as error:
-            log.warning("The leases of %d documents were not changed: %s", len(leases), error)
+        except DatabaseError as error:
+            log.warning(
+                "Leases of %d documents were not renewed or released: %s",
+                len(leases),
+                error,
+            )
             return []
 
     def _change(self, session: Session, lease: Lease, values: dict[str, Any]) -> bool:
-        held = _held_by(lease) & DocumentRow.lease_expires_at.is_not(None)
-        changed = session.execute(update(DocumentRow).where(held).values(values))
+        leased = _leased_by(lease) & DocumentRow.lease_expires_at.is_not(None)
+        changed = session.execute(update(DocumentRow).where(leased).values(values))
         return changed.rowcount > 0  # type: ignore[attr-defined,no-any-return]
 
     def _claim(
         self, session: Session, ref: DocumentRef, token: str, overwrite: bool
-    ) -> Lease | Held | Settled:
+    ) -> Lease | LeasedByAnother | AlreadyFinal:
         row = session.execute(
             select(DocumentRow.__table__, DatabaseTime().label("now"))
-            .where(DocumentRow.document_key == document_key(ref, self._recipe))
+            .where(DocumentRow.document_key == document_key(ref, self._config))
             .with_for_update()
         ).one_or_none()
         owner = vars(self._task) | {
@@ -234,15 +252,16 @@ class Ledger:
         }
         if row is None:
             first = {"claims": 1, "created_at": DatabaseTime()}
-            values = document_values(ref, self._recipe) | owner | first
+            values = document_values(ref, self._config) | owner | first
             return Lease(_insert(session, DocumentRow, values), token)
         ours = self._is_ours(row)
-        if row.lease_token != token:  # else the answer to this very claim was lost
+        # An equal token: this claim was committed, and the connection broke before its answer.
+        if row.lease_token != token:
             if row.lease_expires_at is not None and row.lease_expires_at > row.now:
                 if not (ours and (row.try_number or 0) <= (self._task.try_number or 0)):
-                    return Held(_owner(row), (row.lease_expires_at - row.now).total_seconds())
-            elif _is_settled(row) and (ours or not overwrite):
-                return Settled(_result_of_row(session, row) if ours else None)
+                    return LeasedByAnother(_owner(row))
+            elif _is_final(row) and (ours or not overwrite):
+                return AlreadyFinal(_result_of_row(session, row) if ours else None)
             if overwrite and not ours:
                 session.execute(
                     update(PageRow).where(PageRow.document_id == row.id).values(is_final=False)
@@ -252,13 +271,13 @@ class Ledger:
                 .where(DocumentRow.id == row.id)
                 .values(owner | {"claims": row.claims + 1, "error_code": None, "error": None})
             )
-        settled = session.scalars(
+        final = session.scalars(
             select(PageRow.page_number).where(PageRow.document_id == row.id, PageRow.is_final)
         )
-        return Lease(row.id, token, frozenset(settled))
+        return Lease(row.id, token, frozenset(final))
 
     def _is_ours(self, row: Row[Any]) -> bool:
-        """Whether the row is of the same task instance, maybe of an earlier try."""
+        """Return whether the same task instance claimed the row, possibly in an earlier try."""
         task = self._task
         return task.dag_id is not None and (
             (row.dag_id, row.run_id, row.task_id, row.map_index)
@@ -280,20 +299,20 @@ class Ledger:
             if self.holds(lease):
                 del self._leases[lease.document_id]
 
-    def _no_repeat_ngram(self, session: Session, lease: Lease) -> None:
-        """Lock the document's row until the transaction ends, if the lease is still ours.
+    def _fence(self, session: Session, lease: Lease) -> None:
+        """Lock the document's row until the transaction ends, if its token is still the lease's.
 
-        It may have run out: as long as nobody took the document over, it is.
+        An expired lease is valid until another task reclaims the document.
         """
-        row = select(DocumentRow.id).where(_held_by(lease)).with_for_update()
+        row = select(DocumentRow.id).where(_leased_by(lease)).with_for_update()
         if session.scalar(row) is None:
-            raise _lost()
+            raise LeaseLostError
 
     def _end(self, session: Session, lease: Lease, result: DocumentResult, **values: Any) -> None:
-        # The token stays: should the answer to the commit be lost, the same end is written again.
+        # The token stays: if the answer to the commit is lost, the same end is written again.
         ended = session.execute(
             update(DocumentRow)
-            .where(_held_by(lease))
+            .where(_leased_by(lease))
             .values(
                 status=result.status.value,
                 retryable=result.retryable,
@@ -304,17 +323,13 @@ class Ledger:
             )
         )
         if ended.rowcount == 0:  # type: ignore[attr-defined]
-            raise _lost()
-
-
-def _lost() -> LeaseLostError:
-    return LeaseLostError(ErrorCode.LEASE_LOST, "Another task reads this document now.")
+            raise LeaseLostError
 
 
 def failure(error: DeepSeekOCRError, retryable: bool | None = None) -> DocumentResult:
-    """The result of a document that could not be read because of ``error``.
+    """Return the result of a document that failed with ``error``.
 
-    :param retryable: whether a later try may succeed; by the error's class if None.
+    :param retryable: whether a later try may succeed; if None, the error's class decides.
     """
     if retryable is None:
         retryable = isinstance(error, UnavailableError)
@@ -329,11 +344,11 @@ def _insert(session: Session, table: type[Base], values: dict[str, Any]) -> int:
     return int(key[0])
 
 
-def _held_by(lease: Lease) -> Any:
+def _leased_by(lease: Lease) -> Any:
     return (DocumentRow.id == lease.document_id) & (DocumentRow.lease_token == lease.token)
 
 
-def _is_settled(row: Row[Any]) -> bool:
+def _is_final(row: Row[Any]) -> bool:
     return not (row.status == PROCESSING or row.retryable or row.error_code in GONE)
 
 
@@ -348,17 +363,17 @@ def _result_of_row(session: Session, row: Row[Any]) -> DocumentResult:
     pages = _result_of_pages(session, row.id)
     return DocumentResult(
         DocumentStatus(row.status),
-        pages.pages,
-        pages.failed_pages,
-        row.error_code,
-        row.error,
-        row.retryable,
+        pages=pages.pages,
+        failed_pages=pages.failed_pages,
+        error_code=row.error_code,
+        error=row.error,
+        retryable=row.retryable,
     )
 
 
 def _result_of_pages(session: Session, document_id: int) -> DocumentResult:
     failed = PageRow.status == PageStatus.FAILED.value
-    pages, failed_pages, unsettled = session.execute(
+    pages, failed_pages, not_final = session.execute(
         select(
             func.count(),
             func.coalesce(func.sum(case((failed, 1), else_=0)), 0),
@@ -374,4 +389,11 @@ def _result_of_pages(session: Session, document_id: int) -> DocumentResult:
             .order_by(PageRow.page_number)
             .limit(1)
         ).one()
-    return DocumentResult(status, int(pages), int(failed_pages), code, error, unsettled > 0)
+    return DocumentResult(
+        status,
+        pages=int(pages),
+        failed_pages=int(failed_pages),
+        error_code=code,
+        error=error,
+        retryable=not_final > 0,
+    )

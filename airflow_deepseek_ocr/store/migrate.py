@@ -1,4 +1,4 @@
-"""Bring the tables to this version's form, once, however many tasks start together."""
+"""Migrations of the tables; one runs at a time, however many tasks start together."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Connection, Engine, column, inspect, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
+from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 
 if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
 
-#: A name of its own: the database may be Airflow's, which has an ``alembic_version``.
+#: Not ``alembic_version``: the database may be Airflow's, which has a table of that name.
 VERSION_TABLE = "ocr_alembic_version"
 
 _VERSION = table(VERSION_TABLE, column("version_num")).c.version_num
@@ -27,12 +27,12 @@ _LOCK_TIMEOUT_S = 60
 
 
 def upgrade(engine: Engine) -> None:
-    """Run the migrations that are missing; costs one query where none is.
+    """Run the missing migrations; without any, it takes one query.
 
-    :raises UnavailableError: ``database_newer`` if the tables are newer than this package;
+    :raises DatabaseError: ``database_newer`` if the tables are newer than this package;
         ``database_locked`` if another migration does not end within a minute.
     """
-    # Here and not above: the scheduler imports this module and never migrates.
+    # Imported here: the scheduler imports this module and never migrates.
     from alembic import command
     from alembic.config import Config
     from alembic.script import ScriptDirectory
@@ -47,7 +47,7 @@ def upgrade(engine: Engine) -> None:
     with engine.begin() as connection, _exclusive(connection):
         current = _current(connection)
         if current is not None and not _is_known(scripts, current):
-            raise UnavailableError(
+            raise DatabaseError(
                 ErrorCode.DATABASE_NEWER,
                 f"The tables are at migration {current}, which this version of airflow-deepseek-ocr "
                 "does not know; upgrade the package on this worker.",
@@ -57,7 +57,7 @@ def upgrade(engine: Engine) -> None:
 
 
 def _current(connection: Connection) -> str | None:
-    # Not through Alembic's context, which logs three lines at each look.
+    # Alembic's own context would log three lines each time.
     if not inspect(connection).has_table(VERSION_TABLE):
         return None
     return connection.scalar(select(_VERSION))
@@ -74,7 +74,7 @@ def _is_known(scripts: ScriptDirectory, revision: str) -> bool:
 
 @contextmanager
 def _exclusive(connection: Connection) -> Iterator[None]:
-    """No two migrations at once; SQLite's transactions are exclusive by themselves."""
+    """Let one migration run at a time; SQLite's transactions are exclusive anyway."""
     dialect = connection.dialect.name
     if dialect == "postgresql":
         connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT_S}s'"))
@@ -86,14 +86,14 @@ def _exclusive(connection: Connection) -> Iterator[None]:
             {"name": _LOCK_NAME, "timeout": _LOCK_TIMEOUT_S},
         )
         if not got:
-            raise UnavailableError(
+            raise DatabaseError(
                 ErrorCode.DATABASE_LOCKED,
-                "Another migration of the tables does not end; look for stuck tasks.",
+                f"Another migration has not ended in {_LOCK_TIMEOUT_S} s; look for stuck tasks.",
             )
         try:
             yield
         finally:
-            # Where the connection is lost, so is the lock, and this error is not the one to tell.
+            # A lost connection has released the lock; its error must not hide the first one.
             with suppress(SQLAlchemyError):
                 connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": _LOCK_NAME})
     else:

@@ -1,9 +1,11 @@
-"""The results database: what has been read is a row, and nowhere else."""
+"""The results database: the states of document versions."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import Engine, Row, select
@@ -18,7 +20,7 @@ from airflow_deepseek_ocr.store.tables import PROCESSING, DocumentRow
 #: Keys looked up in one statement; SQLite takes at most 999 parameters in its oldest builds.
 _LOOKUP_CHUNK = 500
 
-#: Columns that say whether a document is due.
+#: Columns from which the state follows.
 _STATE = (
     DatabaseTime().label("now"),
     DocumentRow.status,
@@ -27,7 +29,7 @@ _STATE = (
     DocumentRow.updated_at,
     DocumentRow.lease_expires_at,
 )
-#: Columns that make a reference.
+#: Columns that make a :class:`DocumentRef`.
 _REFERENCE = (
     DocumentRow.uri,
     DocumentRow.version,
@@ -37,12 +39,31 @@ _REFERENCE = (
 )
 
 
-class Store:
-    """The tables behind an SQLAlchemy engine, and what they say of documents.
+class State(Enum):
+    """Whether a known version needs work."""
 
-    :param engine: of PostgreSQL, MySQL/MariaDB or SQLite; the store disposes of it in
-        :meth:`close`.
-    :param patience_s: seconds for which a server may be away before a transaction gives up.
+    DONE = "done"  #: it is final, or it failed and its retry is not due yet
+    RUNNING = "running"  #: a task has its lease
+    DUE = "due"  #: its task died, or the retry of its failure is due
+
+
+@dataclass(frozen=True)
+class KnownVersion:
+    """The state of a document version that has a row.
+
+    :param state: whether it needs work.
+    :param due_for_s: seconds since it became due; 0 in every other state.
+    """
+
+    state: State
+    due_for_s: float = 0.0
+
+
+class Store:
+    """The tables behind an SQLAlchemy engine, and the states of documents in them.
+
+    :param engine: of PostgreSQL, MySQL/MariaDB or SQLite; :meth:`close` disposes of it.
+    :param patience_s: seconds of outage after which a transaction fails.
     :ivar database: runs transactions.
     """
 
@@ -50,10 +71,10 @@ class Store:
         self.database = Database(engine, patience_s)
 
     def ensure_schema(self) -> None:
-        """Create the tables or bring them to this version's form.
+        """Create or migrate the tables.
 
-        :raises UnavailableError: ``database_unavailable``; ``database_newer`` if the tables were
-            made by a newer version of this package.
+        :raises DatabaseError: ``database_unavailable``; ``database_locked``; ``database_newer`` if a newer
+            version of this package made the tables.
         """
         with self.database.clear_errors():
             upgrade(self.database.engine)
@@ -63,42 +84,40 @@ class Store:
         refs: Sequence[DocumentRef],
         config_key: str | None = None,
         retry_failed_after: timedelta | None = None,
-    ) -> dict[str, float | None]:
-        """What is known of these document versions, by version key; nothing of those without a row.
-
-        The value is None where nothing is to be done: the version was read, or is being read. Else it
-        is for how many seconds it has been due again: its task died, or its failure was not its own.
+    ) -> dict[str, KnownVersion]:
+        """Return the state of each known version, by version key; versions without a row are missing.
 
         :param refs: documents with their versions.
-        :param config_key: count only rows of that recipe; None counts any.
-        :param retry_failed_after: when a version is due again whose failure was not its own, or that
-            was gone and is there again; None for never.
-        :raises UnavailableError: ``database_unavailable``.
+        :param config_key: count only rows of this processing configuration; None counts all.
+        :param retry_failed_after: time after which a retryable failure, or a version that was gone, is
+            due again; None for never.
+        :raises DatabaseError: ``database_unavailable``.
         """
         keys = [ref.version_key for ref in refs]
-        known: dict[str, float | None] = {}
+        known: dict[str, KnownVersion] = {}
         for start in range(0, len(keys), _LOOKUP_CHUNK):
-            some = DocumentRow.version_key.in_(keys[start : start + _LOOKUP_CHUNK])
-            for row in self._rows((DocumentRow.version_key,), some, config_key):
-                due = _due_for(row, retry_failed_after)
-                # Of several recipes, one that is through with it is enough.
-                if known.get(row.version_key, due) is not None:
-                    known[row.version_key] = due
-                else:
-                    known[row.version_key] = None
+            chunk = DocumentRow.version_key.in_(keys[start : start + _LOOKUP_CHUNK])
+            for row in self._rows((DocumentRow.version_key,), chunk, config_key):
+                found = _known_version(row, retry_failed_after)
+                before = known.get(row.version_key)
+                # Of several configurations, one that needs no work decides.
+                if before is None or before.state is State.DUE:
+                    known[row.version_key] = found
         return known
 
     def abandoned(self, config_key: str | None = None) -> list[tuple[DocumentRef, float]]:
-        """Documents whose task died, and for how many seconds they have been due.
+        """Return documents whose task died, with the seconds since they became due.
 
-        The cost follows their number and that of the documents being read, not the table's size.
+        The query's cost grows with the number of documents in status ``processing``, not with the table.
 
-        :param config_key: only those of that recipe; None takes any.
-        :raises UnavailableError: ``database_unavailable``.
+        :param config_key: only rows of this processing configuration; None takes all.
+        :raises DatabaseError: ``database_unavailable``.
         """
         rows = self._rows(_REFERENCE, DocumentRow.status == PROCESSING, config_key)
-        due = ((row, _due_for(row, None)) for row in rows)
-        return [(_reference(row), seconds) for row, seconds in due if seconds is not None]
+        found = ((row, _known_version(row, None)) for row in rows)
+        return [
+            (_reference(row), known.due_for_s) for row, known in found if known.state is State.DUE
+        ]
 
     def close(self) -> None:
         """Close all connections."""
@@ -113,17 +132,17 @@ class Store:
         return self.database.transaction(lambda session: session.execute(query).all())
 
 
-def _due_for(row: Row[Any], retry_failed_after: timedelta | None) -> float | None:
+def _known_version(row: Row[Any], retry_failed_after: timedelta | None) -> KnownVersion:
     if row.lease_expires_at is not None:
-        since = row.lease_expires_at
+        otherwise, since = State.RUNNING, row.lease_expires_at
     elif row.status == PROCESSING:
-        since = row.updated_at
+        otherwise, since = State.RUNNING, row.updated_at
     elif retry_failed_after is not None and (row.retryable or row.error_code in GONE):
-        since = row.updated_at + retry_failed_after
+        otherwise, since = State.DONE, row.updated_at + retry_failed_after
     else:
-        return None
-    seconds: float = (row.now - since).total_seconds()
-    return seconds if seconds >= 0 else None
+        return KnownVersion(State.DONE)
+    due_for_s = (row.now - since).total_seconds()
+    return KnownVersion(State.DUE, due_for_s) if due_for_s >= 0 else KnownVersion(otherwise)
 
 
 def _reference(row: Row[Any]) -> DocumentRef:

@@ -1,4 +1,4 @@
-"""Results to rows."""
+"""Conversion of results to column values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.ocr.results import Box, PageResult, Region
 
 @dataclass(frozen=True)
 class TaskInfo:
-    """The task instance that wrote a row; all None outside Airflow."""
+    """The task instance that claims a row; all None outside Airflow."""
 
     dag_id: str | None = None
     run_id: str | None = None
@@ -24,7 +24,7 @@ class TaskInfo:
 
 
 def document_values(ref: DocumentRef, config: ProcessingConfig) -> dict[str, Any]:
-    """Columns of ``ocr_documents`` that are known before the document is opened."""
+    """Return the columns of ``ocr_documents`` that are known before the document is opened."""
     return {
         "document_key": document_key(ref, config),
         "version_key": ref.version_key,
@@ -45,12 +45,12 @@ def document_values(ref: DocumentRef, config: ProcessingConfig) -> dict[str, Any
 
 
 def error_values(code: str | None, error: str | None) -> dict[str, Any]:
-    """The two columns that say what went wrong."""
+    """Return the columns ``error_code`` and ``error``."""
     return {"error_code": code, "error": _storable(error)}
 
 
 def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
-    """Columns of ``ocr_pages`` but for its time."""
+    """Return the columns of ``ocr_pages`` except ``created_at``."""
     return {
         "document_id": document_id,
         "page_number": page.number,
@@ -77,7 +77,7 @@ def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
 
 
 def region_values(page_id: int, position: int, region: Region) -> dict[str, Any]:
-    """Columns of ``ocr_regions``."""
+    """Return the columns of ``ocr_regions``."""
     x1, y1, x2, y2 = _enclosing(region.boxes)
     return {
         "page_id": page_id,
@@ -96,14 +96,14 @@ def _enclosing(boxes: Iterable[Box]) -> tuple[int, int, int, int] | tuple[None, 
     pixels = [box.pixels for box in boxes]
     if not pixels:
         return (None, None, None, None)
-    # The model may write corners the wrong way round.
+    # The model may swap corners.
     xs = [x for box in pixels for x in (box[0], box[2])]
     ys = [y for box in pixels for y in (box[1], box[3])]
     return (min(xs), min(ys), max(xs), max(ys))
 
 
 def _storable(text: str | None) -> str | None:
-    """Text that every database takes: PostgreSQL refuses NUL, all refuse lone surrogates."""
+    """Return text that every database accepts: PostgreSQL rejects NUL, all reject lone surrogates."""
     if text is None:
         return None
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -1,7 +1,7 @@
 """The three tables in the user's database: documents, their pages, the pages' regions.
 
-Strings that identify a document are hashed into fixed keys, because an S3 URI is longer than what
-MySQL can index.
+Keys are hashes of fixed length, because an S3 URI is longer than a string that MySQL can index.
+``docs/reference/tables.md`` describes each column.
 """
 
 from __future__ import annotations
@@ -42,15 +42,15 @@ class Base(DeclarativeBase):
     )
 
 
-#: Status of a document whose pages are not all read: a task is at it, or was.
+#: Status of a document that a task has claimed and not ended; the task may have died.
 PROCESSING = "processing"
 
 
 class DocumentRow(Base):
-    """One version of one document, read by one recipe.
+    """One version of one document, processed with one configuration.
 
-    ``lease_token`` belongs to the claim that may write its pages; ``lease_expires_at`` is None while
-    nobody reads it.
+    ``lease_token`` names the claim that may write its pages; ``lease_expires_at`` is None while no task has
+    a lease.
     """
 
     __tablename__ = "ocr_documents"
@@ -94,7 +94,7 @@ class DocumentRow(Base):
 
 
 class PageRow(Base):
-    """One page of a document; ``is_final`` if reading it again could bring nothing new."""
+    """One page of a document; ``is_final`` if processing it again would bring the same result."""
 
     __tablename__ = "ocr_pages"
     __table_args__ = (UniqueConstraint("document_id", "page_number"), TABLE_OPTIONS)

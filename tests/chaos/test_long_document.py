@@ -104,7 +104,7 @@ def test_the_next_try_reads_the_missing_pages_only(tmp_path: Path) -> None:
     twice = set(first.pages("read")) & set(again)
     assert len(twice) <= AT_ONCE + AHEAD + 2
     assert ended.result["pages"] == len(missing)
-    assert ended.result["pages_kept"] == len(stored)
+    assert ended.result["pages_resumed"] == len(stored)
     figures = {"stored when killed": len(stored), "read by the next try": len(again)}
     figures["read twice"] = len(twice)
     for name, task in (("first", first), ("second", second)):

@@ -1,4 +1,4 @@
-"""Held to the original code: pixels, features, logits and greedy tokens recorded from it.
+"""LeasedByAnother to the original code: pixels, features, logits and greedy tokens recorded from it.
 
 The vectors were made with the published modeling code (transformers 4.46.3, float32) on a checkpoint
 of toy width whose weights follow from a recipe. ``--golden DIR`` checks another directory of that form.

@@ -21,6 +21,7 @@ from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource
@@ -53,7 +54,7 @@ def main() -> None:
                 get_engine=lambda: engine,
                 store=store,
                 config=config,
-                limits=limits,
+                options=PipelineOptions(limits=limits),
             )
             summary = pipeline.run([DocumentRef("file://" + quote(json.loads(line)))])
             print(json.dumps(summary.as_dict()), file=answers, flush=True)

@@ -18,7 +18,7 @@ from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.row_values import TaskInfo
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow, RegionRow
 from tests.integration.conftest import SERVERS, Connect, database_connection
-from tests.support.fixtures.stored_documents import CONN_ID, LONG, RECIPE, TASK
+from tests.support.fixtures.stored_documents import CONFIG, CONN_ID, LONG, TASK
 from tests.support.servers.database import Database
 
 
@@ -46,7 +46,7 @@ def ledger(store: Store) -> Callable[..., Ledger]:
     """Makes the ledger of a task."""
 
     def make(
-        task: TaskInfo = TASK, lease: timedelta = LONG, config: ProcessingConfig = RECIPE
+        task: TaskInfo = TASK, lease: timedelta = LONG, config: ProcessingConfig = CONFIG
     ) -> Ledger:
         return Ledger(store.database, config, task, lease)
 

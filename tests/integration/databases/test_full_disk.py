@@ -7,10 +7,10 @@ from contextlib import ExitStack, closing
 import pytest
 
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
-from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.store.ledger import Ledger
 from tests.integration.conftest import SERVERS, Connect, database_connection
-from tests.support.fixtures.stored_documents import CONN_ID, LONG, RECIPE, TASK, claim, page
+from tests.support.fixtures.stored_documents import CONFIG, CONN_ID, LONG, TASK, claim, page
 from tests.support.servers.disk import small_disk_or_skip
 from tests.support.servers.mariadb import mariadb
 from tests.support.servers.mysql import mysql
@@ -33,21 +33,20 @@ def test_a_page_waits_for_the_database_to_have_space(kind: str, connect: Connect
         else:
             server = stack.enter_context(START[kind](disk.path))
             connect(CONN_ID, database_connection(server))
-        opened = stack.enter_context(closing(open_store(CONN_ID)))
-        ledger = Ledger(opened.database, RECIPE, TASK, LONG)
+        opened = stack.enter_context(closing(open_store(CONN_ID, patience_s=0.5)))
+        ledger = Ledger(opened.database, CONFIG, TASK, LONG)
         lease = claim(ledger)
-        opened.database._patience_s = 0.5
         text = "".join(map(chr, range(0x3400, 0x9F00)))  # which no database makes much smaller
         disk.fill()
         stored = 0
-        with pytest.raises(UnavailableError) as caught:
+        with pytest.raises(DatabaseError) as caught:
             while stored < 200:
                 ledger.write_page(lease, page(stored + 1, text))
                 stored += 1
-        if kind == "mariadb" and caught.value.code == "database_unavailable":
+        if kind == "mariadb" and caught.value.code is ErrorCode.DATABASE_UNAVAILABLE:
             pass  # the server may end instead of saying it
         else:
-            assert caught.value.code == "database_full"
+            assert caught.value.code is ErrorCode.DATABASE_FULL
             assert "Free disk space" in str(caught.value)
         disk.free()
         if kind != "sqlite":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,23 +14,30 @@ import pytest
 from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.exceptions import DocumentError, UnavailableError
+from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.exceptions import DatabaseError, OverwrittenError
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.results import (
     DocumentResult,
     DocumentStatus,
     PageResult,
 )
-from airflow_deepseek_ocr.store import ledger as ledger_module
+from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
-from airflow_deepseek_ocr.store.leases import Held, Lease, LeaseLostError, Settled
+from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease, LeasedByAnother, LeaseLostError
 from airflow_deepseek_ocr.store.ledger import Ledger, failure
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.row_values import TaskInfo
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow, RegionRow
+from tests.support.fakes.broken_databases import (
+    DyingDatabase,
+    RepeatingDatabase,
+    UnavailableDatabase,
+)
 from tests.support.fixtures.stored_documents import (
     ACCESS_DENIED,
+    CONFIG,
     OTHER,
-    RECIPE,
     REF,
     TASK,
     Make,
@@ -79,12 +87,9 @@ def test_the_databases_clock(store: Store, ledger: Make) -> None:
             assert bool(session.scalar(select(DocumentRow.lease_expires_at > moment))) is later
 
 
-def test_two_tasks_never_read_the_same_document(ledger: Make) -> None:
+def test_a_leased_document_is_claimed_by_no_other_task(ledger: Make) -> None:
     first = claim(ledger())
-    held = ledger(OTHER).claim(REF)
-    assert isinstance(held, Held)
-    assert held.owner == "dag, run, task[3], try 1"
-    assert 3500 < held.for_s <= 3600
+    assert ledger(OTHER).claim(REF) == LeasedByAnother("dag, run, task[3], try 1")
     assert first.final_pages == frozenset()
 
 
@@ -95,21 +100,21 @@ def test_of_many_claims_at_once_one_wins(ledger: Make) -> None:
     with ThreadPoolExecutor(8) as pool:
         claims = list(pool.map(try_to, range(8)))
     assert sum(isinstance(each, Lease) for each in claims) == 1
-    assert sum(isinstance(each, Held) for each in claims) == 7
+    assert sum(isinstance(each, LeasedByAnother) for each in claims) == 7
 
 
-def test_a_dead_task_s_document_goes_on_at_the_missing_page(store: Store, ledger: Make) -> None:
+def test_a_dead_task_s_document_is_resumed_at_the_missing_page(store: Store, ledger: Make) -> None:
     dead = ledger()
     lease = claim(dead)
     dead.write_page(lease, page(1, "by the dead"))
     dead.write_page(lease, failed(2, retryable=True))
-    assert isinstance(ledger(OTHER).claim(REF), Held)
+    assert isinstance(ledger(OTHER).claim(REF), LeasedByAnother)
     run_out(store)
 
-    heir = ledger(OTHER)
-    taken = claim(heir)
-    assert taken.final_pages == {1}
-    # The dead one was only slow: it cannot write any more.
+    successor = ledger(OTHER)
+    reclaimed = claim(successor)
+    assert reclaimed.final_pages == {1}
+    # The first task was only slow: it cannot write any more.
     for attempt in (
         lambda: dead.write_page(lease, page(1, "too late")),
         lambda: dead.complete(lease, media_type="", page_count=2, pages=2),
@@ -118,29 +123,29 @@ def test_a_dead_task_s_document_goes_on_at_the_missing_page(store: Store, ledger
         with pytest.raises(LeaseLostError):
             attempt()
     dead.release()
-    assert isinstance(ledger().claim(REF), Held)
-    heir.write_page(taken, page(2, "by the heir"))
-    result = heir.complete(taken, media_type="application/pdf", page_count=2, pages=2)
+    assert isinstance(ledger().claim(REF), LeasedByAnother)
+    successor.write_page(reclaimed, page(2, "by the successor"))
+    result = successor.complete(reclaimed, media_type="application/pdf", page_count=2, pages=2)
     assert result == DocumentResult(DocumentStatus.DONE, 2, 0)
-    assert texts(store) == ["by the dead", "by the heir"]
+    assert texts(store) == ["by the dead", "by the successor"]
     assert document(store).claims == 2
     assert counts(store) == (1, 2, 4)
 
 
-def test_the_next_try_of_the_same_task_goes_on_at_once(ledger: Make) -> None:
+def test_the_next_try_of_the_same_task_reclaims_at_once(ledger: Make) -> None:
     first = ledger()
     lease = claim(first)
     first.write_page(lease, page(1))
     second = ledger(replace(TASK, try_number=2))
     assert claim(second).final_pages == {1}
-    # A try that comes back from the dead leaves it alone.
-    assert isinstance(ledger().claim(REF), Held)
+    # An earlier try that was only slow does not reclaim it.
+    assert isinstance(ledger().claim(REF), LeasedByAnother)
     # Another map index of the same task is another task, and so is anything outside Airflow.
-    assert isinstance(ledger(replace(TASK, map_index=4)).claim(REF), Held)
-    assert isinstance(ledger(TaskInfo()).claim(REF), Held)
+    assert isinstance(ledger(replace(TASK, map_index=4)).claim(REF), LeasedByAnother)
+    assert isinstance(ledger(TaskInfo()).claim(REF), LeasedByAnother)
 
 
-def test_a_lease_that_ran_out_is_good_while_nobody_took_over(store: Store, ledger: Make) -> None:
+def test_an_expired_lease_is_valid_until_it_is_reclaimed(store: Store, ledger: Make) -> None:
     slow = ledger()
     lease = claim(slow)
     run_out(store)
@@ -149,27 +154,34 @@ def test_a_lease_that_ran_out_is_good_while_nobody_took_over(store: Store, ledge
     assert document(store).status == "done"
 
 
-def test_leases_are_renewed_while_reading_and_given_back(ledger: Make) -> None:
+def test_leases_are_renewed_and_then_released(ledger: Make) -> None:
     busy = ledger(lease=timedelta(seconds=1.2))
-    with busy.kept():
+    with busy.renewing():
         claim(busy)
-        for _ in range(3):
-            time.sleep(0.8)
-            assert isinstance(ledger(OTHER).claim(REF), Held)
+        # Longer than the lease lasts without a renewal.
+        deadline = time.monotonic() + 2.4
+        while time.monotonic() < deadline:
+            assert isinstance(ledger(OTHER).claim(REF), LeasedByAnother)
+            time.sleep(0.1)
     claim(ledger(OTHER))  # at once
 
 
-def test_giving_back_does_not_wait_for_a_database_that_is_away(
-    ledger: Make, monkeypatch: pytest.MonkeyPatch
+def test_a_release_without_a_database_is_logged(
+    store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    task = ledger()
+    class Switch(Database):
+        def __init__(self) -> None:
+            self.current: Database = store.database
+
+        def transaction(self, work: Callable[[Session], Any], *, patient: bool = True) -> Any:
+            return self.current.transaction(work, patient=patient)
+
+    switch = Switch()
+    task = Ledger(switch, CONFIG, TASK)
     claim(task)
-
-    def away(*_: object, **__: object) -> None:
-        raise UnavailableError("database_unavailable", "away")
-
-    monkeypatch.setattr(task._database, "transaction", away)
-    task.release()  # logged, not raised
+    switch.current = UnavailableDatabase(store.database)
+    task.release()
+    assert "were not renewed or released: no server" in caplog.text
 
 
 def test_completion_counts_the_rows(store: Store, ledger: Make) -> None:
@@ -205,21 +217,21 @@ def test_the_status_follows_from_the_pages(
     assert stored == (expected.status, expected.error_code, expected.error, expected.retryable)
 
 
-def test_what_is_settled_is_not_claimed_and_a_retry_hears_how_it_ended(ledger: Make) -> None:
+def test_a_final_document_is_not_claimed_and_a_retry_gets_its_result(ledger: Make) -> None:
     read(ledger(), page(1), failed(2))
-    assert ledger(OTHER).claim(REF) == Settled()
+    assert ledger(OTHER).claim(REF) == AlreadyFinal()
     by_us = DocumentResult(DocumentStatus.PARTIAL, 2, 1)
-    assert ledger(replace(TASK, try_number=2)).claim(REF) == Settled(by_us)
+    assert ledger(replace(TASK, try_number=2)).claim(REF) == AlreadyFinal(by_us)
 
 
-def test_only_pages_that_may_succeed_are_read_again(store: Store, ledger: Make) -> None:
+def test_only_pages_that_may_succeed_are_processed_again(store: Store, ledger: Make) -> None:
     read(ledger(), page(1), failed(2), failed(3, retryable=True))
     lease = claim(ledger(OTHER))
     assert lease.final_pages == {1, 2}
     assert (document(store).status, document(store).retryable) == ("processing", False)
 
 
-def test_overwriting_replaces_page_by_page_and_a_retry_goes_on(store: Store, ledger: Make) -> None:
+def test_overwriting_replaces_page_by_page_and_a_retry_resumes(store: Store, ledger: Make) -> None:
     read(ledger(), page(1, "old"), page(2, "old"))
     created = document(store).created_at
     again = ledger(OTHER)
@@ -233,77 +245,54 @@ def test_overwriting_replaces_page_by_page_and_a_retry_goes_on(store: Store, led
     retry.write_page(lease, page(2, "new"))
     retry.complete(lease, media_type="", page_count=2, pages=2)
     assert texts(store) == ["new", "new"]
-    assert isinstance(ledger(replace(OTHER, try_number=3)).claim(REF, overwrite=True), Settled)
+    assert isinstance(ledger(replace(OTHER, try_number=3)).claim(REF, overwrite=True), AlreadyFinal)
     assert counts(store) == (1, 2, 4)
     assert (document(store).claims, document(store).created_at) == (3, created)
 
 
-def test_another_recipe_leaves_the_old_rows(store: Store, ledger: Make) -> None:
+def test_another_configuration_leaves_the_old_rows(store: Store, ledger: Make) -> None:
     read(ledger(), page(1, "old"))
-    read(ledger(config=replace(RECIPE, prompt="free")), page(1, "new"))
+    read(ledger(config=replace(CONFIG, prompt="free")), page(1, "new"))
     assert counts(store) == (2, 2, 4)
 
 
-def test_what_was_gone_may_come_back(ledger: Make) -> None:
+def test_a_version_that_was_gone_may_be_claimed_again(ledger: Make) -> None:
     task = ledger()
-    task.fail(claim(task), failure(DocumentError("overwritten", "another version")))
+    task.fail(claim(task), failure(OverwrittenError("another version")))
     claim(ledger(OTHER))
 
 
-def test_a_failure_without_a_claim_leaves_nothing_open(
-    store: Store, ledger: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_without_a_claim_leaves_nothing_open(store: Store, ledger: Make) -> None:
     unversioned = REF.unversioned()
     ledger().fail_unclaimed(unversioned, failure(ACCESS_DENIED))
     row = document(store)
     assert (row.status, row.error_code, row.lease_expires_at) == ("failed", "access_denied", None)
 
-    def die(*_: object, **__: object) -> None:
-        raise RuntimeError("the process dies")
-
-    monkeypatch.setattr(Ledger, "_end", die)
+    dying = Ledger(DyingDatabase(store.database), CONFIG, OTHER)
     with pytest.raises(RuntimeError):
-        ledger(OTHER).fail_unclaimed(unversioned, failure(ACCESS_DENIED))
+        dying.fail_unclaimed(unversioned, failure(ACCESS_DENIED))
     assert (document(store).status, document(store).claims) == ("failed", 1)
     assert store.abandoned() == []
-    # What another task is at, it also fails or finishes.
+    # A document that another task has leased is left to it.
     claim(ledger(), REF)
     ledger(OTHER).fail_unclaimed(REF, failure(ACCESS_DENIED))
-    assert isinstance(ledger(OTHER).claim(REF), Held)
+    assert isinstance(ledger(OTHER).claim(REF), LeasedByAnother)
 
 
-def test_a_page_is_written_whole_or_not_at_all(
-    store: Store, ledger: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_is_written_whole_or_not_at_all(store: Store, ledger: Make) -> None:
     task = ledger()
     lease = claim(task)
     task.write_page(lease, page(1))
-
-    def fail(*_: object) -> dict[str, object]:
-        raise RuntimeError("in the middle")
-
-    monkeypatch.setattr(ledger_module, "region_values", fail)
+    dying = Ledger(DyingDatabase(store.database), CONFIG, TASK)
     for number in (1, 2):
         with pytest.raises(RuntimeError):
-            task.write_page(lease, page(number, "new"))
+            dying.write_page(lease, page(number, "new"))
     assert counts(store) == (1, 1, 2)
     assert texts(store) == ["text"]
 
 
-def test_an_answer_that_is_lost_changes_nothing(
-    store: Store, ledger: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The connection breaks after the commit: everything runs again on top of itself."""
-    engine = store.database.engine
-
-    def twice(work: Callable[[Session], Any], *, patient: bool = True) -> Any:
-        with Session(engine) as session, session.begin():
-            work(session)
-        with Session(engine) as session, session.begin():
-            return work(session)
-
-    monkeypatch.setattr(store.database, "transaction", twice)
-    task = ledger(TaskInfo())
+def test_a_transaction_that_runs_twice_changes_nothing(store: Store) -> None:
+    task = Ledger(RepeatingDatabase(store.database), CONFIG, TaskInfo())
     lease = claim(task)
     task.write_page(lease, page(1))
     result = task.complete(lease, media_type="", page_count=1, pages=1)
@@ -312,7 +301,12 @@ def test_an_answer_that_is_lost_changes_nothing(
     assert document(store).claims == 1
 
 
-def test_a_connection_that_breaks_while_it_is_prepared(store: Store, ledger: Make) -> None:
+def test_a_connection_that_breaks_while_it_is_prepared(connection: str) -> None:
+    with closing(open_store(connection, patience_s=3)) as store:
+        _break_connections(store)
+
+
+def _break_connections(store: Store) -> None:
     engine = store.database.engine
     left = [2]
 
@@ -323,23 +317,22 @@ def test_a_connection_that_breaks_while_it_is_prepared(store: Store, ledger: Mak
             raise engine.dialect.loaded_dbapi.OperationalError("gone")
 
     engine.dispose()
-    claim(ledger())
+    assert store.look_up([DocumentRef("s3://bucket/none", "v")]) == {}
     assert left == [0]
     left[0] = 100
     engine.dispose()
-    store.database._patience_s = 0
-    with pytest.raises(UnavailableError, match="gone"):
+    with pytest.raises(DatabaseError, match="gone"):
         store.look_up([REF])
-    left[0] = 0
+    assert left[0] > 0
 
 
 def test_a_lost_lease_is_noticed_when_it_is_renewed(store: Store, ledger: Make) -> None:
     slow = ledger()
     lease = claim(slow)
     assert slow.holds(lease)
-    slow._renew()
+    slow.renew()
     assert slow.holds(lease)
     run_out(store)
     claim(ledger(OTHER))
-    slow._renew()
+    slow.renew()
     assert not slow.holds(lease)

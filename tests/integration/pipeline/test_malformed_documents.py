@@ -30,11 +30,11 @@ from tests.corpus.documents.all import CORPUS
 from tests.corpus.documents.malformed_outputs import OUTPUTS
 from tests.corpus.documents.other_files import NAMES
 from tests.corpus.documents.registry import Outcome
-from tests.support.fakes.batch_engine import DOCUMENTS, RECIPE, FakeEngine
+from tests.support.fakes.batch_engine import CONFIG, DOCUMENTS, FakeEngine
 
 #: A quick configuration that accepts any output of the model.
 _QUICK = replace(
-    RECIPE,
+    CONFIG,
     resolution="tiny",
     max_output_length=4,
     retry_with="no_repeat_ngram",
@@ -166,7 +166,7 @@ def test_every_output_has_the_expected_outcome(
 
     writer = Writer()
     pipeline(
-        config=replace(RECIPE, retry_with="none"), limits=Limits(), get_engine=lambda: writer
+        config=replace(CONFIG, retry_with="none"), limits=Limits(), get_engine=lambda: writer
     ).run(refs)
 
     found = {Path(name).stem: outcome[0] for name, outcome in outcomes(store).items() if outcome}

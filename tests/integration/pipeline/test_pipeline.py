@@ -29,10 +29,10 @@ from airflow_deepseek_ocr.sources.s3 import Listing, S3Source
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow
 from tests.support.fakes.batch_engine import (
+    CONFIG,
     DOCUMENTS,
     LIMITS,
     MARKDOWN,
-    RECIPE,
     TEXT,
     FakeEngine,
     rows,
@@ -100,7 +100,7 @@ def test_what_is_stored_is_skipped_without_loading_the_model(
 
     assert pipeline(get_engine=no_model).run([ref]).documents == {"skipped": 1}
     assert pipeline(overwrite=True).run([ref]).documents == {"done": 1}
-    assert pipeline(config=replace(RECIPE, prompt="ocr")).run([ref]).documents == {"done": 1}
+    assert pipeline(config=replace(CONFIG, prompt="ocr")).run([ref]).documents == {"done": 1}
     assert engine.pages == 6
 
 
@@ -208,7 +208,7 @@ def test_settings_that_do_not_exist_are_refused_before_anything(
         {"prompt": "locate"},
     ):
         with pytest.raises(ConfigurationError):
-            pipeline(config=replace(RECIPE, **change))
+            pipeline(config=replace(CONFIG, **change))
     assert rows(store) == {}
 
 
@@ -319,7 +319,7 @@ def test_what_the_judge_found_is_stored(
     engine.endless_width = 640
     refs = [DocumentRef(f"s3://{bucket}/{name}") for name in ("table.png", "invoice.pdf")]
     config = replace(
-        RECIPE, resolution="auto", retry_with="no_repeat_ngram,text_layer", text_layer="compare"
+        CONFIG, resolution="auto", retry_with="no_repeat_ngram,text_layer", text_layer="compare"
     )
 
     summary = pipeline(config=config).run(refs)
@@ -345,12 +345,12 @@ def test_what_the_judge_found_is_stored(
     assert (table.score, json.loads(table.flags or "")) == (0.4, ["no_end_token"])
     assert (table.agreement, table.agreement_ordered) == (None, None)
     assert summary.statuses == {"text_layer": 1, "failed": 1}
-    assert summary.read_again == 4 + 3
+    assert summary.retried_attempts == 4 + 3
     assert summary.vision_tokens == 8 * 111
     assert summary.vision_tokens_saved == (invoice.vision_tokens_saved or 0) + (
         table.vision_tokens_saved or 0
     )
-    assert summary.as_dict()["read_again"] == 7
+    assert summary.as_dict()["retried_attempts"] == 7
 
 
 def test_pages_with_text_of_their_own_need_no_model(
@@ -360,7 +360,7 @@ def test_pages_with_text_of_their_own_need_no_model(
         raise AssertionError("the model was asked for")
 
     client.upload_file(str(DOCUMENTS / "invoice.pdf"), bucket, "invoice.pdf")
-    config = replace(RECIPE, text_layer="first")
+    config = replace(CONFIG, text_layer="first")
     summary = pipeline(config=config, get_engine=no_model).run(
         [DocumentRef(f"s3://{bucket}/invoice.pdf")]
     )

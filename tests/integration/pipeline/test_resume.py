@@ -29,8 +29,8 @@ from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow
 from tests.support.fakes.batch_engine import (
+    CONFIG,
     DOCUMENTS,
-    RECIPE,
     SHORT,
     A,
     B,
@@ -58,7 +58,7 @@ def test_a_retry_reads_only_the_missing_pages(
     summary = pipeline(task=replace(A, try_number=2)).run(refs)
 
     assert summary.documents == {"skipped": 1, "done": 1}
-    assert (summary.pages, summary.pages_kept, engine.pages) == (1, 1, 4)
+    assert (summary.pages, summary.pages_resumed, engine.pages) == (1, 1, 4)
     assert rows(store) == dict.fromkeys(("a.tiff", "b.tiff"), ("done", None, False))
 
 
@@ -66,7 +66,7 @@ def test_all_pages_read_but_not_completed(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store, engine: FakeEngine
 ) -> None:
     (ref,) = refs_of(client, bucket, "a.tiff")
-    dying = Ledger(store.database, RECIPE, A, SHORT)
+    dying = Ledger(store.database, CONFIG, A, SHORT)
     lease = dying.claim(ref)
     assert isinstance(lease, Lease)
     for number in (1, 2):
@@ -85,7 +85,7 @@ def test_what_another_task_is_reading_is_waited_for(
     ends: str,
 ) -> None:
     mine, theirs = refs_of(client, bucket, "a.tiff", "b.tiff")
-    other = Ledger(store.database, RECIPE, A, timedelta(hours=1) if ends != "dies" else SHORT)
+    other = Ledger(store.database, CONFIG, A, timedelta(hours=1) if ends != "dies" else SHORT)
     lease = other.claim(theirs)
     assert isinstance(lease, Lease)
     other.write_page(lease, PageResult(number=1, status=PageStatus.OK, resolution="small"))
@@ -103,10 +103,10 @@ def test_what_another_task_is_reading_is_waited_for(
         assert summary.documents == {"done": 1, "skipped": 1}
     elif ends == "dies":
         assert summary.documents == {"done": 2}
-        assert (summary.pages, summary.pages_kept) == (3, 1)
+        assert (summary.pages, summary.pages_resumed) == (3, 1)
     else:
-        assert summary.documents == {"done": 1, "held": 1}
-        assert summary.held == {theirs.uri: "dag, a, read[0], try 1"}
+        assert summary.documents == {"done": 1, "leased_by_others": 1}
+        assert summary.leased_by_others == {theirs.uri: "dag, a, read[0], try 1"}
     assert engine.pages == (3 if ends == "dies" else 2)
 
 
@@ -115,7 +115,7 @@ def test_what_another_task_has_read_is_noticed_soon(
 ) -> None:
     """Four tasks that read one document, one after the other, do not wait five seconds for each."""
     (ref,) = refs_of(client, bucket, "a.tiff")
-    other = Ledger(store.database, RECIPE, A)
+    other = Ledger(store.database, CONFIG, A)
     lease = other.claim(ref)
     assert isinstance(lease, Lease)
     ended: list[float] = []
@@ -140,8 +140,8 @@ def test_what_another_task_is_reading_may_be_left_to_it(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
 ) -> None:
     (ref,) = refs_of(client, bucket, "a.tiff")
-    Ledger(store.database, RECIPE, A).claim(ref)
-    assert pipeline(task=B, wait_for_others=None).run([ref]).documents == {"held": 1}
+    Ledger(store.database, CONFIG, A).claim(ref)
+    assert pipeline(task=B, wait_for_others=None).run([ref]).documents == {"leased_by_others": 1}
 
 
 def test_a_task_that_was_taken_over_writes_nothing_more(
@@ -177,7 +177,7 @@ def test_a_model_that_fails_in_the_middle_keeps_what_was_read(
     assert rows(store) == {"a.tiff": ("failed", "model_unavailable", True)}
     engine.before = lambda request: None
     summary = pipeline().run([ref])
-    assert (summary.pages, summary.pages_kept) == (1, 1)
+    assert (summary.pages, summary.pages_resumed) == (1, 1)
 
 
 def test_a_retry_remembers_what_was_over_the_budget(
@@ -216,7 +216,7 @@ def test_what_a_dead_task_left_is_found_even_if_it_is_not_listed_any_more(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
 ) -> None:
     old = refs_of(client, bucket, "a.tiff", "b.tiff")
-    ledger = Ledger(store.database, RECIPE, A, timedelta(milliseconds=100))
+    ledger = Ledger(store.database, CONFIG, A, timedelta(milliseconds=100))
     for ref in old:
         ledger.claim(ref)
     client.upload_file(str(DOCUMENTS / "table.png"), bucket, "a.tiff")

@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 BUCKET, KEYS, OLD = "many", 100_000, 1_000_000
 #: The whole bucket, and the tenth of it under ten of its hundred prefixes.
 ALL, TENTH = "", "0"
-RECIPE = Settings(model="model", revision="r1", resolution="small").processing_config()
+CONFIG = Settings(model="model", revision="r1", resolution="small").processing_config()
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def remember(store: Store, refs: list[DocumentRef]) -> None:
         now = connection.scalar(DatabaseTime().select())
         times = {"created_at": now, "updated_at": now}
         for start in range(0, len(refs), 5000):
-            rows = [document_values(r, RECIPE) | rest | times for r in refs[start : start + 5000]]
+            rows = [document_values(r, CONFIG) | rest | times for r in refs[start : start + 5000]]
             connection.execute(insert(DocumentRow), rows)
 
 

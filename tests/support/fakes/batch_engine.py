@@ -23,7 +23,7 @@ from airflow_deepseek_ocr.store.tables import DocumentRow
 from tests.conftest import ROOT
 
 DOCUMENTS = ROOT / "demo" / "documents"
-RECIPE = Settings(
+CONFIG = Settings(
     model="model", revision="r1", resolution="small", max_output_length=100
 ).processing_config(OcrOptions(dpi=72, retry_with="none", text_layer="off"))
 LIMITS = Limits(max_pages=50, max_bytes=1_000_000)

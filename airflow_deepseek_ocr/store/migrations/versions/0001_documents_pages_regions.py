@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from airflow_deepseek_ocr.store.column_types import TABLE_OPTIONS, LongText, RowId, UtcDateTime
+from airflow_deepseek_ocr.store.migrations.steps import add_index
 
 revision = "0001"
 down_revision = None
@@ -16,10 +17,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Create the tables.
-
-    Those that are there already are of a migration that died in the middle: MySQL commits each.
-    """
+    """Create the tables that a migration that died has not created."""
     op.create_table(
         "ocr_documents",
         sa.Column("id", RowId, autoincrement=True, nullable=False),
@@ -56,10 +54,7 @@ def upgrade() -> None:
         **TABLE_OPTIONS,
     )
     for column in ("version_key", "status"):
-        name = f"ix_ocr_documents_{column}"
-        present = sa.inspect(op.get_bind()).get_indexes("ocr_documents")
-        if name not in {each["name"] for each in present}:
-            op.create_index(name, "ocr_documents", [column])
+        add_index(f"ix_ocr_documents_{column}", "ocr_documents", [column])
     op.create_table(
         "ocr_pages",
         sa.Column("id", RowId, autoincrement=True, nullable=False),

@@ -1,4 +1,4 @@
-"""Leases of documents, and pages that need not be read again.
+"""Leases of documents, and whether a page is final.
 
 Revision ID: 0002
 Revises: 0001
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from airflow_deepseek_ocr.store.column_types import UtcDateTime
+from airflow_deepseek_ocr.store.migrations.steps import add_column
 
 revision = "0002"
 down_revision = "0001"
@@ -16,10 +17,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the columns; pages whose failure was not their own are to be read again."""
-    _add("ocr_documents", sa.Column("lease_token", sa.String(32)))
-    _add("ocr_documents", sa.Column("lease_expires_at", UtcDateTime))
-    _add("ocr_pages", sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.true()))
+    """Add the columns; failed pages of retryable documents are not final."""
+    add_column("ocr_documents", sa.Column("lease_token", sa.String(32)))
+    add_column("ocr_documents", sa.Column("lease_expires_at", UtcDateTime))
+    add_column(
+        "ocr_pages", sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.true())
+    )
     documents = sa.table("ocr_documents", sa.column("id"), sa.column("retryable", sa.Boolean))
     pages = sa.table(
         "ocr_pages",
@@ -42,10 +45,3 @@ def downgrade() -> None:
     op.drop_column("ocr_pages", "settled")
     op.drop_column("ocr_documents", "lease_expires_at")
     op.drop_column("ocr_documents", "lease_token")
-
-
-def _add(table: str, column: "sa.Column[object]") -> None:
-    # MySQL commits each change of a table: a migration that died in the middle left some behind.
-    present = {each["name"] for each in sa.inspect(op.get_bind()).get_columns(table)}
-    if column.name not in present:
-        op.add_column(table, column)

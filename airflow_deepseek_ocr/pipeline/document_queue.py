@@ -1,0 +1,102 @@
+"""The queue of a batch: which documents this task has claimed, has open, or leaves to other tasks."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable
+
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.pipeline.in_flight import InFlightDocument
+from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease, LeasedByAnother
+from airflow_deepseek_ocr.store.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+#: The owner of a lease that was lost: its row is not read again to learn the task's name.
+RECLAIMED_BY = "the task that reclaimed it"
+
+
+class DocumentQueue:
+    """The documents of one batch and their leases.
+
+    The queue is not thread-safe; the pipeline calls it under its lock.
+
+    :param refs: the batch; a reference that occurs twice is queued once.
+    :param ledger: claims the documents.
+    :param overwrite: claim documents that are final too.
+    """
+
+    def __init__(self, refs: Iterable[DocumentRef], ledger: Ledger, *, overwrite: bool) -> None:
+        self._waiting = deque(dict.fromkeys(refs))
+        self._ledger, self._overwrite = ledger, overwrite
+        self._claimed: set[str] = set()
+        self._open: list[InFlightDocument] = []
+        self._leased_by_others: dict[str, tuple[DocumentRef, str]] = {}
+        self._logged_owners: dict[str, str] = {}
+
+    def pop(self) -> DocumentRef | None:
+        """Return the next document, or None if the queue is empty."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def push(self, ref: DocumentRef) -> None:
+        """Add a document at the end."""
+        self._waiting.append(ref)
+
+    def claim(self, ref: DocumentRef) -> Lease | AlreadyFinal | None:
+        """Claim a document version; None if another task has its lease.
+
+        A batch may name a version twice, with and without its version; its second claim is answered as
+        final.
+
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
+        """
+        key = ref.version_key
+        if key in self._claimed:
+            return AlreadyFinal()
+        claimed = self._ledger.claim(ref, overwrite=self._overwrite)
+        if isinstance(claimed, LeasedByAnother):
+            self._leased_by_others[key] = ref, claimed.owner
+            if self._logged_owners.get(key) != claimed.owner:
+                self._logged_owners[key] = claimed.owner
+                log.info("%s is leased by %s.", ref.uri, claimed.owner)
+            return None
+        self._claimed.add(key)
+        return claimed
+
+    def open(self, document: InFlightDocument) -> None:
+        """Add a document whose pages are processed."""
+        self._open.append(document)
+
+    def close(self, lease: Lease | None) -> None:
+        """Remove the open document that has this lease, if there is one."""
+        self._open = [document for document in self._open if document.lease is not lease]
+
+    def lose(self, ref: DocumentRef, lease: Lease | None) -> None:
+        """Leave a document to the task that has reclaimed it."""
+        log.warning("%s was reclaimed by another task.", ref.uri)
+        for document in self._open:
+            document.lost = document.lost or document.lease is lease
+        self.close(lease)
+        self._claimed.discard(ref.version_key)
+        self._leased_by_others[ref.version_key] = ref, RECLAIMED_BY
+
+    def retry_leased_by_others(self) -> None:
+        """Queue the documents that other tasks had leased."""
+        self._waiting.extend(ref for ref, _ in self._leased_by_others.values())
+        self._leased_by_others.clear()
+
+    @property
+    def open_documents(self) -> tuple[InFlightDocument, ...]:
+        """The documents that are not ended."""
+        return tuple(self._open)
+
+    @property
+    def leased_by_others(self) -> dict[str, str]:
+        """The owners of documents that other tasks have leased, by URI."""
+        return {ref.uri: owner for ref, owner in self._leased_by_others.values()}
+
+    @property
+    def leased_by_others_count(self) -> int:
+        """How many document versions other tasks have leased."""
+        return len(self._leased_by_others)
