@@ -46,7 +46,7 @@ def poke(**arguments: Any) -> list[list[str]]:
     return keys(result.xcom_value)
 
 
-def test_sensor_hands_on_what_is_new(client: Any, bucket: str, model: None) -> None:
+def test_sensor_returns_new_documents(client: Any, bucket: str, model: None) -> None:
     for name in ("in/b.PDF", "in/a.png", "in/notes.txt", "in/directory.pdf/", "out/c.png"):
         client.put_object(Bucket=bucket, Key=name, Body=b"x")
     assert poke(bucket=bucket) == [["a.png", "b.PDF", "c.png"]]
@@ -60,8 +60,8 @@ def test_sensor_hands_on_what_is_new(client: Any, bucket: str, model: None) -> N
     assert poke(bucket=bucket) == [["c.png"]]  # the others have rows, if failed ones
     client.put_object(Bucket=bucket, Key="in/a.png", Body=b"another version")
     assert poke(bucket=bucket) == [["a.png", "c.png"]]
-    other_recipe = {"deepseek_ocr_conn_id": "deepseek_ocr_default", "prompt": "free"}
-    assert poke(bucket=bucket, **other_recipe) == [["a.png", "b.PDF", "c.png"]]
+    other_config = {"deepseek_ocr_conn_id": "deepseek_ocr_default", "prompt": "free"}
+    assert poke(bucket=bucket, **other_config) == [["a.png", "b.PDF", "c.png"]]
 
 
 def test_sensor_finds_all_of_more_keys_than_a_listing_page_holds(client: Any, bucket: str) -> None:
@@ -72,7 +72,7 @@ def test_sensor_finds_all_of_more_keys_than_a_listing_page_holds(client: Any, bu
     assert len({key for batch in batches for key in batch}) == 1100
 
 
-def test_sensor_says_what_is_wrong(client: Any, bucket: str, connect: Connect) -> None:
+def test_sensor_errors_name_the_cause(client: Any, bucket: str, connect: Connect) -> None:
     with pytest.raises(AirflowException, match="no bucket no-such-bucket"):
         poke(bucket="no-such-bucket")
     with pytest.raises(AirflowFailException, match="max_map_length"):
@@ -82,7 +82,7 @@ def test_sensor_says_what_is_wrong(client: Any, bucket: str, connect: Connect) -
         poke(bucket=bucket)
 
 
-def test_deferred_sensor_gets_its_answer_from_the_trigger(client: Any, bucket: str) -> None:
+def test_deferred_sensor_returns_the_event_s_documents(client: Any, bucket: str) -> None:
     sensor = S3NewDocumentSensor(task_id="find", bucket=bucket, deferrable=True, poke_interval=0.1)
     with pytest.raises(TaskDeferred) as deferred:
         sensor.execute({})
@@ -104,22 +104,7 @@ def test_deferred_sensor_gets_its_answer_from_the_trigger(client: Any, bucket: s
     assert keys(sensor.execute({})) == [["late.pdf"]]  # there already: nothing to wait for
 
 
-@pytest.mark.parametrize(
-    ("event", "kind"),
-    [
-        (None, AirflowFailException),
-        ({"status": "odd"}, AirflowFailException),
-        ({"status": "error", "message": "m", "retryable": True}, AirflowException),
-        ({"status": "error", "message": "m"}, AirflowFailException),
-    ],
-)
-def test_answers_that_are_none(event: Any, kind: type[Exception]) -> None:
-    with pytest.raises(kind) as caught:
-        S3NewDocumentSensor(task_id="find", bucket="b").execute_complete({}, event)
-    assert type(caught.value) is kind
-
-
-def test_event_trigger_hands_on_each_document_once_until_it_restarts(
+def test_event_trigger_emits_each_document_once_until_it_restarts(
     client: Any, bucket: str, s3: S3Server, connect: Connect
 ) -> None:
     client.put_object(Bucket=bucket, Key="a.pdf", Body=b"x")
@@ -131,7 +116,7 @@ def test_event_trigger_hands_on_each_document_once_until_it_restarts(
         seen.append((await asyncio.wait_for(anext(running), 20)).payload)
         waiting = asyncio.ensure_future(anext(running))
         await asyncio.sleep(0.6)
-        assert not waiting.done()  # a.pdf is not handed on again
+        assert not waiting.done()  # a.pdf is not emitted again
         client.put_object(Bucket=bucket, Key="b.pdf", Body=b"x")
         seen.append((await asyncio.wait_for(waiting, 20)).payload)
         await running.aclose()
@@ -148,7 +133,7 @@ def test_event_trigger_hands_on_each_document_once_until_it_restarts(
     assert keys(asyncio.run(after_restart())["documents"]) == [["a.pdf", "b.pdf"]]
 
 
-def test_event_trigger_outlives_an_outage(client: Any, bucket: str) -> None:
+def test_event_trigger_survives_an_outage(client: Any, bucket: str) -> None:
     trigger = S3NewDocumentEventTrigger(bucket="not-there-yet", poke_interval=0.1)
 
     async def event() -> Any:
@@ -178,7 +163,7 @@ def test_operator_reads_with_the_small_model(client: Any, bucket: str, model: No
     assert operator.execute({})["documents"] == {"skipped": 2}
 
 
-def test_operator_says_what_is_wrong(
+def test_operator_errors_name_the_cause(
     client: Any, bucket: str, model: None, connect: Connect, tmp_path: Path
 ) -> None:
     def run(**arguments: Any) -> Any:

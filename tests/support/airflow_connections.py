@@ -1,0 +1,24 @@
+"""Airflow connections from environment variables, for tests without a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def define(monkeypatch: pytest.MonkeyPatch, conn_id: str, **connection: Any) -> None:
+    """Define a connection for the time of a test."""
+    monkeypatch.setenv(f"AIRFLOW_CONN_{conn_id.upper()}", json.dumps(connection))
+
+
+def define_model(monkeypatch: pytest.MonkeyPatch, conn_id: str, **extra: Any) -> None:
+    """Define a connection of type ``deepseek_ocr``."""
+    define(monkeypatch, conn_id, conn_type="deepseek_ocr", extra=extra)
+
+
+def define_sqlite(monkeypatch: pytest.MonkeyPatch, conn_id: str, path: Path) -> None:
+    """Define a connection to a SQLite database."""
+    define(monkeypatch, conn_id, conn_type="sqlite", host=str(path))

@@ -1,0 +1,52 @@
+"""The search for new documents as the sensor and the triggers carry it."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from airflow_deepseek_ocr.airflow_support.connections import load_settings
+from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
+from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
+from airflow_deepseek_ocr.exceptions import ConfigurationError
+from tests.support.airflow_connections import define_model
+
+SEARCH = NewDocuments(
+    discovery=DiscoveryOptions(
+        bucket="b",
+        suffixes=(".pdf", ".png"),
+        minimum_age=timedelta(minutes=1),
+        retry_failed_after=timedelta(hours=2),
+    ),
+    ocr=OcrOptions(prompt="free", retry_with=["base", "text_layer"], pages="1-3"),
+    deepseek_ocr_conn_id="model",
+    aws_conn_id=None,
+    db_conn_id="results",
+)
+
+
+def test_arguments_survive_json_and_make_an_equal_search() -> None:
+    arguments = SEARCH.as_kwargs()
+    assert json.loads(json.dumps(arguments)) == arguments
+    assert (arguments["minimum_age"], arguments["retry_failed_after"]) == (60.0, 7200.0)
+    again = NewDocuments.from_kwargs(**arguments)
+    assert again.as_kwargs() == arguments
+    assert again.discovery.listing == SEARCH.discovery.listing
+
+
+def test_wrong_arguments_are_refused() -> None:
+    with pytest.raises(ConfigurationError, match="markdown, ocr, free"):
+        NewDocuments.from_kwargs(**SEARCH.as_kwargs() | {"prompt": "poem"})
+    with pytest.raises(TypeError, match="buckets"):
+        NewDocuments.from_kwargs(bucket="b", buckets="b")
+
+
+def test_the_configuration_is_the_connection_s_with_the_options(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    define_model(monkeypatch, "model", model="/m", resolution="tiny")
+    key = load_settings("model").processing_config(SEARCH.ocr).key
+    assert SEARCH.config_key() == key
+    assert NewDocuments(discovery=SEARCH.discovery, ocr=SEARCH.ocr).config_key() is None

@@ -1,0 +1,116 @@
+"""Arguments of the sensor; tests/integration/airflow polls a real S3 server with it."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+
+from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
+from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
+from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
+from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
+from tests.support.airflow_connections import define_model
+
+CONN_ID = "deepseek_ocr_default"
+
+
+@pytest.fixture(autouse=True)
+def connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    define_model(monkeypatch, CONN_ID, model="/m", resolution="small")
+
+
+def sensor(**arguments: Any) -> S3NewDocumentSensor:
+    return S3NewDocumentSensor(task_id="find", **{"bucket": "b"} | arguments)
+
+
+def test_the_same_templates_give_operator_and_sensor_the_same_configuration() -> None:
+    templates = {
+        "deepseek_ocr_conn_id": "{{ params.conn_id }}",
+        "prompt": "{{ params.prompt }}",
+        "resolution": "{{ params.resolution }}",
+        "retry_with": "{{ params.steps }}",
+        "text_layer": "{{ params.text_layer }}",
+        "pages": "{{ params.pages }}",
+    }
+    params = {"conn_id": CONN_ID, "prompt": "ocr", "resolution": "base", "steps": "slices_2"}
+    params |= {"text_layer": "off", "pages": "1-3"}
+    find = sensor(**templates)
+    read = DeepSeekOCROperator(task_id="read", documents=[], **templates)
+    for task in (find, read):
+        task.render_template_fields({"params": params})
+    config = read.hook.settings.processing_config(OcrOptions.of(read))
+    assert (config.prompt, config.resolution, config.pages) == ("ocr", "base", "1-3")
+    assert NewDocuments.of(find).config_key() == config.key
+
+
+def test_the_operator_s_templates_are_the_sensor_s() -> None:
+    own = {"documents", "s3_prefix", "max_failed_pages"}
+    assert set(DeepSeekOCROperator.template_fields) - own <= set(
+        S3NewDocumentSensor.template_fields
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"prompt": "markdwon"}, "markdown, ocr, free, figure, describe, locate"),
+        ({"resolution": "huge"}, "tiny, small, base, large, gundam"),
+        ({"retry_with": ["halves"]}, "slices_2, slices_4"),
+        ({"text_layer": "always"}, "off, compare, first"),
+        ({"pages": "x"}, "1-3,5,10-"),
+        ({"dpi": 5}, "18 to 1200"),
+        ({"min_score": 2}, "from 0 to 1"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"minimum_age": "1h"}, "minimum_age"),
+    ],
+)
+@pytest.mark.parametrize("deferrable", [False, True])
+def test_a_typo_fails_and_the_message_names_the_choices(
+    arguments: dict[str, Any], said: str, deferrable: bool
+) -> None:
+    with pytest.raises(AirflowFailException, match=said):
+        sensor(**arguments)
+    ((name, value),) = arguments.items()
+    if name in S3NewDocumentSensor.template_fields:
+        template = ["{{ params.x }}"] if isinstance(value, list) else "{{ params.x }}"
+        find = sensor(deferrable=deferrable, deepseek_ocr_conn_id=CONN_ID, **{name: template})
+        find.render_template_fields(
+            {"params": {"x": value[0] if isinstance(value, list) else value}}
+        )
+        with pytest.raises(AirflowFailException, match=said):
+            find.execute({}) if deferrable else find.poke({})
+
+
+def test_more_batches_than_mapped_tasks_are_refused() -> None:
+    with pytest.raises(AirflowFailException, match="max_map_length=1024"):
+        sensor(batch_size=1, max_documents=5000).poke({})
+
+
+@pytest.mark.parametrize(
+    ("event", "kind"),
+    [
+        (None, AirflowFailException),
+        ({"status": "odd"}, AirflowFailException),
+        ({"status": "error", "message": "m", "retryable": True}, AirflowException),
+        ({"status": "error", "message": "m"}, AirflowFailException),
+    ],
+)
+def test_an_event_without_documents_fails(event: Any, kind: type[Exception]) -> None:
+    with pytest.raises(kind) as caught:
+        sensor().execute_complete({}, event)
+    assert type(caught.value) is kind
+
+
+def test_an_event_with_documents_is_returned() -> None:
+    documents = [[{"uri": "s3://b/k"}]]
+    assert sensor().execute_complete({}, {"status": "success", "documents": documents}) == documents
+
+
+def test_defaults_are_those_of_the_options() -> None:
+    parameters = inspect.signature(S3NewDocumentSensor.__init__).parameters
+    options = vars(DiscoveryOptions(bucket="b")) | vars(OcrOptions())
+    del options["bucket"]
+    assert {name: parameters[name].default for name in options} == options
