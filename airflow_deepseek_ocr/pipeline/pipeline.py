@@ -28,7 +28,8 @@ from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
 from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
-from airflow_deepseek_ocr.ocr.recognition.reader import Reader, failed_page
+from airflow_deepseek_ocr.ocr.recognition.page_result import failed_page
+from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     parse_retry_with,
     parse_text_layer_use,

@@ -30,13 +30,14 @@ from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.edge_density import MAP_SIZE, EdgeDensity
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
-from airflow_deepseek_ocr.ocr.quality.report import verdict
+from airflow_deepseek_ocr.ocr.quality.report import report_of
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import (
     find_fault,
     measure_agreement,
     page_scripts,
 )
-from airflow_deepseek_ocr.ocr.recognition.slicing import Strip, join
+from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
+from airflow_deepseek_ocr.ocr.recognition.slicing import PageSlice, join_slices
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 from tests.corpus.model_outputs.measure import load
 
@@ -112,19 +113,19 @@ def check(reading: dict[str, Any]) -> frozenset[Flag]:
         QualityInput(**evidence, agreement=agreement, scripts=scripts, regions=regions)
     )
     again = check_quality(QualityInput(**evidence, agreement=agreement, scripts=scripts))
-    assert found == again, "boxes in pixels or parsed again, the verdict is the same"
+    assert found == again, "boxes in pixels or parsed again, the report is the same"
     assert 0 <= found.score <= 1
-    assert found == verdict(set(found.flags))
-    assert found.accepted or found.worst is not None
+    assert found == report_of(set(found.flags))
+    assert found.score >= DEFAULT_MIN_SCORE or found.worst_flag is not None
     for region in regions:
         for box in region.boxes:
             x1, y1, x2, y2 = box.pixels
             assert 0 <= min(x1, x2) <= max(x1, x2) <= 640
             assert 0 <= min(y1, y2) <= max(y1, y2) <= 480
-    halves = [Strip(None, 0.0, 0.5), Strip(None, 0.5, 0.5)]  # type: ignore[arg-type]
-    assert len(parse(join([text, text], halves), text_in_ref=in_ref, width=9, height=9)) >= len(
-        regions
-    )
+    halves = [PageSlice(image=None, top=top, height=0.5) for top in (0.0, 0.5)]  # type: ignore[arg-type]
+    assert len(
+        parse(join_slices([text, text], halves), text_in_ref=in_ref, width=9, height=9)
+    ) >= len(regions)
     page = PageResult(
         number=1,
         status=PageStatus.OK,

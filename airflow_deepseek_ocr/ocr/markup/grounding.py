@@ -16,8 +16,9 @@ from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, PLAIN_LABEL, Box, Region
 
 _COORDINATE = r"\s*(-?\d{1,6})\s*"
-_BOX = re.compile(r"\[" + ",".join([_COORDINATE] * 4) + r"\]")
-_BOXES = re.compile(rf"\s*\[\s*{_BOX.pattern}(?:\s*,\s*{_BOX.pattern})*\s*\]\s*")
+#: A box as the model writes it.
+BOX = re.compile(r"\[" + ",".join([_COORDINATE] * 4) + r"\]")
+_BOXES = re.compile(rf"\s*\[\s*{BOX.pattern}(?:\s*,\s*{BOX.pattern})*\s*\]\s*")
 
 
 def parse(text: str, *, text_in_ref: bool, width: int, height: int) -> tuple[Region, ...]:
@@ -76,7 +77,7 @@ def _reference_at(text: str, start: int) -> tuple[str, _Boxes, int] | None:
     if end < 0 or not _BOXES.fullmatch(text, det, end):
         return None
     boxes = tuple(
-        (int(x1), int(y1), int(x2), int(y2)) for x1, y1, x2, y2 in _BOX.findall(text, det, end)
+        (int(x1), int(y1), int(x2), int(y2)) for x1, y1, x2, y2 in BOX.findall(text, det, end)
     )
     return text[start:close], boxes, end + len(DET_CLOSE)
 

@@ -1,4 +1,4 @@
-"""How much of a page image looks like print: enough to tell an empty page from a full one."""
+"""Edges of a page image: enough to tell a blank page from one with text, and where the text is."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ import numpy as np
 if TYPE_CHECKING:
     from PIL import Image
 
-#: Longest side, in pixels, at which a page is looked at; print of 10 points on A4 keeps 15 pixels.
-_LONGEST_SIDE = 1280
-#: Grey levels (of 255) over two pixels that make an edge: more than shading and paper's grain, less
-#: than faint print.
-_EDGE = 32
-#: Width of the window, in pixels, in which print shows as many edges in a row; rules, frames and the
-#: outlines of shapes show few.
-_WINDOW = 160
-_EDGES_IN_WINDOW = 6
-#: Rows and columns of the map of a page.
+#: Smallest difference of grey levels (0 to 255) that makes an edge: more than shading and the grain of paper,
+#: less than faint text.
+MIN_EDGE = 32
+#: Rows and columns of the edge map.
 MAP_SIZE = 100
+#: Longest side of the measured image in pixels; 10-point text on A4 keeps a height of 15 pixels.
+_LONGEST_SIDE = 1280
+#: Width in pixels of the window in which text has many edges in a row; rules, frames and outlines have few.
+_WINDOW = 160
+_MIN_EDGES_IN_WINDOW = 6
 
 
 @dataclass(frozen=True, kw_only=True)
 class EdgeDensity:
-    """What is on a page.
+    """The edges of a page image.
 
-    :param strokes: edges in pixel rows that have many of them close together, as print has and blank
-        paper, rules and smooth pictures have not. Printed characters of 6 to 60 pixels have 10 to 60
-        each; drawn pictures without text had up to 612, empty pages with lines none.
-    :param edges: all edges in pixel rows; none on blank paper.
-    :param edge_map: their number in each field of the page, (:data:`MAP_SIZE`,
-        :data:`MAP_SIZE`), rows from the top; None for images that are too small for it.
+    :param text_edges: edges in pixel rows with many edges close together. Text has such rows; blank paper,
+        rules and smooth pictures have none. Printed characters of 6 to 60 pixels have 10 to 60 each;
+        generated pictures without text had up to 612, empty pages with lines none.
+    :param edges: all edges in pixel rows; blank paper has none.
+    :param edge_map: edges in each field of the page, shape (:data:`MAP_SIZE`, :data:`MAP_SIZE`), rows from
+        the top; None for images that are too small for it.
     """
 
     text_edges: int
@@ -41,9 +40,9 @@ class EdgeDensity:
 
 
 def measure_edge_density(image: Image.Image) -> EdgeDensity | None:
-    """What is on a page; None for images that are too narrow to tell, under 160 pixels.
+    """Measure the edges of a page image; return None for images narrower than 160 pixels.
 
-    :param image: the page, in any mode that Pillow turns into grey.
+    :param image: the page, in any mode that Pillow converts to grey.
     """
     if image.width < _WINDOW:
         return None
@@ -55,12 +54,12 @@ def measure_edge_density(image: Image.Image) -> EdgeDensity | None:
     pixels = np.asarray(grey, dtype=np.int16)
     slope = pixels[:, 2:] - pixels[:, :-2]
     edges = np.zeros((slope.shape[0], slope.shape[1] - 1), dtype=bool)
-    for towards in (slope > _EDGE, slope < -_EDGE):
-        edges |= towards[:, 1:] & ~towards[:, :-1]
+    for steep in (slope > MIN_EDGE, slope < -MIN_EDGE):
+        edges |= steep[:, 1:] & ~steep[:, :-1]
     padded = np.pad(edges, ((0, 0), (0, -edges.shape[1] % _WINDOW)))
     counts = padded.reshape(len(edges), -1, _WINDOW).sum(axis=2, dtype=np.int64)
     return EdgeDensity(
-        text_edges=int(counts[counts >= _EDGES_IN_WINDOW].sum()),
+        text_edges=int(counts[counts >= _MIN_EDGES_IN_WINDOW].sum()),
         edges=int(counts.sum()),
         edge_map=_edge_map(edges),
     )

@@ -7,37 +7,38 @@ from enum import StrEnum
 
 
 class Flag(StrEnum):
-    """What is wrong, or may be wrong, with a reading."""
+    """A sign of degenerate output, or of output that may be degenerate."""
 
     #: the model reached the maximum output length
     NO_END_TOKEN = "no_end_token"  # noqa: S105 -- a token of text
-    LOOP = "loop"  #: the same words again and again
-    REPEATED_LINES = "repeated_lines"  #: most lines stood there before
-    REPEATED_WORDS = (
-        "repeated_words"  #: most of the text stood there before, or few words make it up
-    )
+    LOOP = "loop"  #: the same words or characters in a loop
+    REPEATED_LINES = "repeated_lines"  #: most lines repeat earlier lines
+    #: much of a long line repeats itself, or few different words make up a long text
+    REPEATED_WORDS = "repeated_words"
     BOX_OUTSIDE = "box_outside"  #: boxes beyond 0..999
-    BOX_INVERTED = "box_inverted"  #: boxes whose corners are the wrong way round
+    BOX_INVERTED = "box_inverted"  #: boxes with swapped corners
     BOXES_ALIKE = "boxes_alike"  #: many regions in one place
-    BOX_CROWDED = "box_crowded"  #: more text in a box than could be seen there
-    TEXT_OFF_PRINT = "text_off_print"  #: text in boxes where there is no print
-    TEXT_ON_BLANK = "text_on_blank"  #: text, but no print on the page
-    NO_TEXT = "no_text"  #: print on the page, but no text
+    BOX_CROWDED = "box_crowded"  #: more text in a box than the image could show there
+    TEXT_OFF_PRINT = "text_off_print"  #: text in boxes where the image has none
+    TEXT_ON_BLANK = "text_on_blank"  #: text, but a blank image
+    NO_TEXT = "no_text"  #: text on the image, but no text in the output
     RAGGED_TABLE = "ragged_table"  #: rows of different widths
     BROKEN_TABLE = "broken_table"  #: table tags without their partners
     OPEN_MARKUP = "open_markup"  #: references, boxes or formulas that are not closed
     STRAY_MARKUP = "stray_markup"  #: references where the prompt asks for none
     NO_CHARACTERS = "no_characters"  #: characters that no page has
-    MIXED_SCRIPTS = "mixed_scripts"  #: words of two alphabets, or scripts that are not the page's
+    MIXED_SCRIPTS = (
+        "mixed_scripts"  #: words of two alphabets, or scripts that the page does not have
+    )
     RATIO_KNEE = "ratio_knee"  #: more text than the vision tokens hold without loss
-    RATIO_CLIFF = "ratio_cliff"  #: much more
-    LAYER_DISAGREES = "layer_disagrees"  #: the page's own text layer says something else
-    ONLY_IN_LAYER = "only_in_layer"  #: much of the text layer is not in the reading
-    ONLY_IN_OUTPUT = "only_in_output"  #: much of the output is not in the text layer
+    RATIO_CLIFF = "ratio_cliff"  #: much more text than the vision tokens can hold
+    LAYER_DISAGREES = "layer_disagrees"  #: the page's text layer has another text
+    ONLY_IN_LAYER = "only_in_layer"  #: the output lacks much of the text layer
+    ONLY_IN_OUTPUT = "only_in_output"  #: the text layer lacks much of the output
 
 
-#: What a flag takes off: the score is the product of (1 - weight) over all flags. From 0.5 on a flag is
-#: enough by itself for a reading to be refused; a lighter one only together with others.
+#: Weight of each flag. The score is the product of (1 - weight) over all flags, so a single flag with a
+#: weight above 0.5 rejects the output, and lighter flags reject it only in combination.
 WEIGHTS: Mapping[Flag, float] = {
     Flag.NO_END_TOKEN: 0.6,
     Flag.LOOP: 0.7,

@@ -1,40 +1,37 @@
-"""Flags of a reading, the score out of them, and every threshold of the judge."""
+"""The report of the quality checks: flags and score."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from airflow_deepseek_ocr.ocr.quality.flags import WEIGHTS, Flag
-from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
+
+#: The lowest score of output; 0 stands for pages without output.
+_MIN_SCORE = 0.0001
 
 
 @dataclass(frozen=True)
 class QualityReport:
-    """What was found.
+    """The report of the quality checks.
 
-    :param flags: in the order of :class:`Flag`.
-    :param score: 0 (surely degenerate) to 1 (nothing found).
+    :param flags: in the order of :class:`~airflow_deepseek_ocr.ocr.quality.flags.Flag`.
+    :param score: 0 (degenerate beyond doubt) to 1 (no flag).
     """
 
     flags: tuple[Flag, ...] = ()
     score: float = 1.0
 
     @property
-    def accepted(self) -> bool:
-        """Whether the score is high enough for the reading to be kept without another try."""
-        return self.score >= DEFAULT_MIN_SCORE
-
-    @property
-    def worst(self) -> Flag | None:
-        """The flag that weighs most; the first of them."""
+    def worst_flag(self) -> Flag | None:
+        """The heaviest flag, the first of equals; None without flags."""
         return max(self.flags, key=lambda flag: WEIGHTS[flag], default=None)
 
 
-def verdict(flags: set[Flag]) -> QualityReport:
-    """The verdict of these flags."""
-    score = 1.0
+def report_of(flags: Collection[Flag]) -> QualityReport:
+    """Return the report of these flags; the score is the product of (1 - weight) over them."""
     ordered = tuple(flag for flag in Flag if flag in flags)
+    score = 1.0
     for flag in ordered:
         score *= 1 - WEIGHTS[flag]
-    # Never 0, which is for pages that were not read.
-    return QualityReport(ordered, max(0.0001, round(score, 4)))
+    return QualityReport(ordered, max(_MIN_SCORE, round(score, 4)))

@@ -4,57 +4,59 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-#: A reading is accepted from this score on, unless the user says otherwise.
+#: Lowest accepted score unless the user sets another.
 DEFAULT_MIN_SCORE = 0.5
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """From where on a figure raises its flag: all of the judge's numbers but for the weights.
+    """The values from which flags are raised: all numbers of the quality checks except the weights.
 
-    Where no source is given, the number was chosen on one half of the recorded set and measured on the
-    other; ``docs/quality.md`` has the table.
+    Values without a source were chosen on one half of the recorded set and measured on the other half;
+    ``docs/measurements/quality.md`` has the table. Shares are between 0 and 1.
 
-    :param loop_words: words of a loop beyond its first round.
-    :param loop_letters: their characters.
-    :param loop_repeats: rounds of a loop.
-    :param short_line_words: up to so many words to a line, a loop may be lines of a receipt ...
-    :param short_line_repeats: ... and needs so many rounds.
-    :param cell_words: up to so many words to a line, a loop may be a column of equal cells ...
-    :param cell_repeats: ... and needs so many.
-    :param counting_repeats: rounds of a loop in which only numbers change, outside of columns.
+    :param loop_words: words of a loop after its first repetition.
+    :param loop_letters: characters of a loop after its first repetition.
+    :param loop_repeats: repetitions from which a loop counts.
+    :param short_line_words: lines with at most this many words may be receipt items, which repeat
+        legitimately.
+    :param short_line_repeats: repetitions from which such lines count as a loop.
+    :param cell_words: lines with at most this many words may be a column of equal cells.
+    :param cell_repeats: repetitions from which such lines count as a loop.
+    :param counting_repeats: repetitions of a loop in which only numbers change, outside of columns.
     :param stutter: characters of a piece without spaces that repeats a few letters.
     :param rows_repeated: equal rows at the end of the last table.
-    :param same_lines: share of characters in lines of prose that stood there before.
-    :param same_lines_least: at least so many such lines.
-    :param stammer: share of the words of long lines that stood earlier in the same line.
-    :param distinct: different words to each word with letters, below.
-    :param distinct_words: for texts of at least so many words with letters.
-    :param boxes_wrong: share of boxes outside or inverted.
-    :param boxes_alike: share of boxes that are one and the same ...
-    :param boxes_alike_least: ... among at least so many.
-    :param crowded: characters to a vision token within a box: four times the cliff at 4 characters
-        to a token.
-    :param blank_strokes: a page with fewer strokes is blank; drawn text of 8 characters has 360.
-    :param off_print: share of the letters and digits that stand in boxes with ...
-    :param off_print_edges: ... fewer edges than this for each of them; print has 6 and more. Measured
-        with drawn pages, see ``docs/quality.md``.
-    :param blank_characters: letters so large that they have no strokes are at most so many; on a page
-        without any edge there are none.
-    :param inked_strokes: a page with so many strokes has text; drawn pictures had up to 612.
-    :param strokes_per_character: more strokes to a character than the largest print has: text is
-        missing.
+    :param same_lines: share of the characters in lines of prose that repeat an earlier line.
+    :param same_lines_least: smallest number of such lines.
+    :param stammer: share of the words of long lines that repeat earlier words of the same line.
+    :param distinct: different words as a share of all words with letters; fewer raise the flag.
+    :param distinct_words: smallest number of words with letters for ``distinct`` to count.
+    :param boxes_wrong: share of boxes that are outside of the page or inverted.
+    :param boxes_alike: share of boxes that are one and the same.
+    :param boxes_alike_least: smallest number of equal boxes.
+    :param crowded: characters to a vision token within a box: four times the cliff at 4 characters to a
+        token.
+    :param blank_text_edges: a page with fewer text edges is blank; generated text of 8 characters has 360.
+    :param off_print: share of the letters and digits in boxes without text on the image.
+    :param off_print_edges: edges to a letter below which a box has no text on the image; text has 6 and more.
+        Measured with generated pages (``docs/measurements/quality.md``).
+    :param blank_characters: most letters of a page whose letters are too large for text edges. A page without
+        any edge has none.
+    :param printed_text_edges: a page with as many text edges has text; generated pictures had up to 612.
+    :param text_edges_per_character: more text edges to a character than the largest text has, so text is
+        missing in the output.
     :param no_characters: share of characters that no page has.
     :param mixed_words: share of words of two alphabets.
     :param foreign_letters: share of letters in none of the page's scripts, where these are known.
-    :param many_scripts: so many scripts on one page, the rare ones having ``rare_letters`` together.
-    :param rare_letters: share of letters in scripts with less than a tenth of all letters each.
-    :param ratio_knee: text to vision tokens, beyond which text is lost: 97 % precision up to 10
+    :param many_scripts: scripts on one page from which ``rare_letters`` counts.
+    :param rare_letters: share of letters in scripts that have less than a tenth of all letters each.
+    :param ratio_knee: text tokens to a vision token beyond which text is lost: 97 % precision up to 10
         (DeepSeek-OCR paper, arXiv:2510.18234, abstract and figure 1).
-    :param ratio_cliff: the same: about 60 % at 20.
-    :param agreement: words common to reading and text layer, as F1, below ...
-    :param agreement_words: ... where the longer of them has so many.
-    :param only_in_one: share of the words of layer or reading that the other lacks.
+    :param ratio_cliff: text tokens to a vision token beyond which most text is lost: about 60 % precision at
+        20 (the same source).
+    :param agreement: words common to output and text layer, as F1; less raises the flag.
+    :param agreement_words: smallest number of words of the longer text for the agreement to count.
+    :param only_in_one: share of the words of layer or output that the other lacks.
     """
 
     loop_words: int = 12
@@ -76,12 +78,12 @@ class Thresholds:
     boxes_alike: float = 0.4
     boxes_alike_least: int = 4
     crowded: float = 320.0
-    blank_strokes: int = 40
+    blank_text_edges: int = 40
     off_print: float = 0.1
     off_print_edges: float = 2.0
     blank_characters: int = 30
-    inked_strokes: int = 1000
-    strokes_per_character: float = 1000.0
+    printed_text_edges: int = 1000
+    text_edges_per_character: float = 1000.0
     no_characters: float = 0.005
     mixed_words: float = 0.03
     foreign_letters: float = 0.05

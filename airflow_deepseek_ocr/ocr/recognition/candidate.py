@@ -1,50 +1,39 @@
-"""Attempts at a page, and what came of them."""
+"""The outcome of one attempt at a page."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
-from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
-from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import QualityReport
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import Agreement
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import RetryStep
-from airflow_deepseek_ocr.ocr.recognition.slicing import Strip
 from airflow_deepseek_ocr.ocr.results import Attempt, Region
 
-if TYPE_CHECKING:
-    from PIL import Image
+_RATIO_FLAGS = frozenset({Flag.RATIO_KNEE, Flag.RATIO_CLIFF})
 
 
-RATIO = frozenset({Flag.RATIO_KNEE, Flag.RATIO_CLIFF})
-
-
-@dataclass(frozen=True)
-class Try:
-    """A page, or a strip of it, to be read.
-
-    :param part: its number among the parts of this attempt.
-    :param resolution: a mode's name.
-    :param guard: the no-repeat-n-gram constraint; None for the engine's.
-    """
-
-    part: int
-    image: Image.Image
-    resolution: str
-    no_repeat_ngram: NoRepeatNgram | None = None
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A reading that was judged."""
+    """The outcome of one attempt at a page: checked output, or an error.
+
+    :param step: the step that made the attempt; the first attempt is a step with its mode's name.
+    :param resolution: the resolution mode; empty for the text layer.
+    :param quality: the report of the quality checks; without flags if there is no output.
+    :param text: the output with its markup.
+    :param markdown: the output as Markdown.
+    :param regions: the output's regions in reading order.
+    :param vision_tokens: tokens of the image, all slices together.
+    :param text_tokens: generated tokens, all slices together.
+    :param seconds: the attempt's share of the model's time.
+    :param agreement: agreement with the text layer; None without a usable one.
+    :param error: why the attempt has no output.
+    """
 
     step: RetryStep
     resolution: str
-    verdict: QualityReport
+    quality: QualityReport = field(default_factory=QualityReport)
     text: str = ""
     markdown: str = ""
     regions: tuple[Region, ...] = ()
@@ -56,45 +45,34 @@ class Candidate:
 
     @property
     def score(self) -> float:
-        """Score of the output, 0 if there is none."""
-        return 0.0 if self.error else self.verdict.score
+        """The output's score; 0 without output."""
+        return 0.0 if self.error else self.quality.score
 
     @property
-    def beyond_knee(self) -> bool:
-        """Whether the text is longer than the vision tokens can hold without loss."""
-        return not RATIO.isdisjoint(self.verdict.flags)
+    def exceeds_knee(self) -> bool:
+        """Whether the text is longer than the vision tokens hold without loss."""
+        return not _RATIO_FLAGS.isdisjoint(self.quality.flags)
 
     @property
-    def merit(self) -> tuple[float, float, float]:
-        """What the best reading has most of: score, agreement with the layer, vision tokens to a word."""
+    def failed_by_ratio_alone(self) -> bool:
+        """Whether the attempt has output, and no flag but those of the text's length."""
+        return self.error is None and _RATIO_FLAGS.issuperset(self.quality.flags)
+
+    @property
+    def rank(self) -> tuple[float, float, float]:
+        """Sort key of the best candidate: score, agreement with the layer, vision tokens to a text token."""
         agreement = self.agreement.unordered if self.agreement else 0.0
         return self.score, agreement, self.vision_tokens / max(1, self.text_tokens)
 
-    def attempt(self) -> Attempt:
-        """Return the row of this attempt."""
+    def to_attempt(self) -> Attempt:
+        """Return the attempt as the page's row stores it."""
         return Attempt(
             how=self.step.name,
             resolution=self.resolution,
             score=self.score,
-            flags=tuple(flag.value for flag in self.verdict.flags),
+            flags=tuple(flag.value for flag in self.quality.flags),
             vision_tokens=self.vision_tokens,
             text_tokens=self.text_tokens,
             seconds=self.seconds,
             error_code=self.error.code if self.error else None,
         )
-
-
-@dataclass
-class Underway:
-    """The attempt that is being made."""
-
-    step: RetryStep
-    resolution: str
-    strips: list[Strip] = field(default_factory=list)
-    readings: dict[int, PageOutput] = field(default_factory=dict)
-
-
-def finish_reason(readings: Sequence[PageOutput]) -> FinishReason:
-    """Return ``STOP`` if all parts ended by themselves."""
-    ended = all(reading.finish_reason is FinishReason.STOP for reading in readings)
-    return FinishReason.STOP if ended else FinishReason.LENGTH

@@ -1,4 +1,4 @@
-"""Page images that wait: compressed, without the loss of a pixel."""
+"""Lossless in-memory compression of page images that may be needed for a retry."""
 
 from __future__ import annotations
 
@@ -8,26 +8,31 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
-#: Twice as fast as PNG at its fastest, and no larger: time counts more than memory here.
+#: zlib's fastest level: twice as fast as PNG at its fastest, and no larger. Time matters more than memory.
 _LEVEL = 1
 
 
 @dataclass(frozen=True)
 class CompressedImage:
-    """An image that takes a tenth of its memory."""
+    """A page image in about a tenth of its memory.
+
+    :param mode: Pillow's mode of the data: ``L`` for grey images, else ``RGB``.
+    :param size: width and height in pixels.
+    :param data: the pixels, compressed with zlib.
+    """
 
     mode: str
     size: tuple[int, int]
     data: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, image: Image.Image) -> CompressedImage:
-        """Pack an image, RGB; of a grey one only one channel is kept."""
+    def compress(cls, image: Image.Image) -> CompressedImage:
+        """Compress an RGB image; a grey image keeps one channel only."""
         red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
-        grey = (red == green).all() and (green == blue).all()
-        kept = image.getchannel(0) if grey else image
-        return cls(kept.mode, kept.size, zlib.compress(kept.tobytes(), _LEVEL))
+        is_grey = (red == green).all() and (green == blue).all()
+        channels = image.getchannel(0) if is_grey else image
+        return cls(channels.mode, channels.size, zlib.compress(channels.tobytes(), _LEVEL))
 
-    def unpack(self) -> Image.Image:
-        """The image, RGB."""
+    def decompress(self) -> Image.Image:
+        """Return the image as RGB, equal in every pixel."""
         return Image.frombytes(self.mode, self.size, zlib.decompress(self.data)).convert("RGB")

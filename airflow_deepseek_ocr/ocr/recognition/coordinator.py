@@ -1,4 +1,4 @@
-"""Hands pages to the engine and collects its outputs."""
+"""The hand-over of pages between the engine's prefetch thread and the thread that takes its outputs."""
 
 from __future__ import annotations
 
@@ -11,122 +11,150 @@ from typing import Generic, TypeVar
 
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
-from airflow_deepseek_ocr.ocr.recognition.candidate import Try
-from airflow_deepseek_ocr.ocr.recognition.page_attempts import PageAttempts
-from airflow_deepseek_ocr.ocr.recognition.plan import Plan
+from airflow_deepseek_ocr.ocr.recognition.page_attempts import PageAttempts, PagePart
+from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.text_layer_result import text_layer_result
 from airflow_deepseek_ocr.ocr.results import PageResult
 
 Owner = TypeVar("Owner")
 
 
-#: Pages read without the model that may wait until the engine hands on a reading.
-_MOST_READY = 64
+#: Results without model output (``text_layer="first"``) that may wait for the next output. The bound keeps a
+#: long document of such pages from being rendered to its end while one page is recognised.
+_MAX_WAITING_RESULTS = 64
 
 
 @dataclass(frozen=True)
-class _Part(Generic[Owner]):
+class _PendingPart(Generic[Owner]):
+    """A part of a page that awaits its output."""
+
     owner: Owner
-    work: PageAttempts
+    attempts: PageAttempts
     number: int
 
 
 class Coordinator(Generic[Owner]):
-    """Where the thread that draws requests and the one that takes readings meet.
+    """An iterator of requests that takes outputs and turns them into results or further requests.
 
-    An iterator of requests: pages to be read again come before new ones. It ends when there are none of
-    either; while a reading that is out may bring a page back, it waits.
+    Two threads use it. The *request thread* (the engine's) iterates over it; the *output thread* (the
+    caller's) calls :meth:`take_output` and :meth:`take_results`. A part of a page is in one of three states::
 
-    :param pages: drawn as the requests are.
-    :param plan: how they are read.
+                       next(coordinator)                 engine
+        pages ---------------------------> in flight ------------> take_output ---> result
+                                               ^                        |
+                                               |  next(coordinator)     |  rejected: next attempt
+                                               +-------- retry <--------+
+
+    1. *in flight*: its request was handed to the engine, or will be as soon as it is asked for (``_pending``
+       has it by its key). Set by the request thread for a new page.
+    2. *retry*: the output was rejected, and the parts of the page's next attempt wait in ``_retries`` (and in
+       ``_pending``, so that the iteration does not end). Set by the output thread. Retries go before new
+       pages.
+    3. *finished*: the page has its result. It left ``_pending``; a page that needed no model output waits in
+       ``_results`` until the output thread takes it.
+
+    The iteration ends when no page, no retry and no part in flight is left. While a part in flight may still
+    come back as a retry, the request thread waits; each change by the output thread wakes it up, and
+    :meth:`stop` ends the wait.
+
+    :param pages: (owner, page) pairs, taken as the engine asks for requests.
+    :param plan: the settings of the run.
     """
 
-    def __init__(self, pages: Iterator[tuple[Owner, Page]], plan: Plan) -> None:
+    def __init__(self, pages: Iterator[tuple[Owner, Page]], plan: RecognitionPlan) -> None:
         self._pages, self._plan = pages, plan
         self._keys = count()
         self._changed = threading.Condition()
-        self._out: dict[Hashable, _Part[Owner]] = {}
-        self._again: deque[tuple[Hashable, _Part[Owner]]] = deque()
-        self._ready: deque[tuple[Owner, PageResult]] = deque()
+        self._pending: dict[Hashable, _PendingPart[Owner]] = {}
+        self._retries: deque[tuple[Hashable, _PendingPart[Owner]]] = deque()
+        self._results: deque[tuple[Owner, PageResult]] = deque()
         self._exhausted = self._stopped = False
 
     def __iter__(self) -> Coordinator[Owner]:
         return self
 
     def __next__(self) -> PageRequest:
+        """Return the next request; wait while an output in flight may bring one.
+
+        :raises StopIteration: no page is left, or :meth:`stop` was called.
+        """
         while True:
             with self._changed:
-                self._changed.wait_for(self._may_go_on)
-                if self._stopped or not (self._again or self._wants_pages()):
+                self._changed.wait_for(self._is_decided)
+                if self._stopped or not (self._retries or self._takes_pages()):
                     raise StopIteration
-                again = self._again.popleft() if self._again else None
-            if again is not None:
-                key, part = again
-                return self._request(key, part.work.next_try(part.number))
+                retry = self._retries.popleft() if self._retries else None
+            if retry is not None:
+                key, pending = retry
+                return self._request(key, pending.attempts.part(pending.number))
             request = self._next_page()
             if request is not None:
                 return request
 
     def stop(self) -> None:
-        """End the waiting: nobody draws requests any more."""
+        """End the iteration, also for a thread that waits in it."""
         with self._changed:
             self._stopped = True
             self._changed.notify_all()
 
-    def take(self, reading: PageOutput) -> Iterator[tuple[Owner, PageResult]]:
-        """Results that a reading completes; a page that is to be read again becomes a request."""
-        part = self._out[reading.key]
-        tries = part.work.take(part.number, reading)
-        with self._changed:
-            # Not earlier: with nothing out and nothing to be read again, the requests end.
-            del self._out[reading.key]
-            for number in range(tries):
-                key, again = next(self._keys), replace(part, number=number)
-                self._out[key] = again
-                self._again.append((key, again))
-            self._changed.notify_all()
-        if part.work.ended:
-            yield part.owner, part.work.result()
-        yield from self.results()
+    def take_output(self, output: PageOutput) -> Iterator[tuple[Owner, PageResult]]:
+        """Yield the results that an output completes; a rejected page becomes a request again.
 
-    def results(self) -> Iterator[tuple[Owner, PageResult]]:
-        """Pages that were read without the model meanwhile."""
-        while self._ready:
-            yield self._ready.popleft()
+        :param output: the engine's output for a request of this coordinator.
+        """
+        pending = self._pending[output.key]
+        next_parts = pending.attempts.add_output(pending.number, output)
+        with self._changed:
+            # Only now: with nothing pending and nothing to retry, the iteration would end.
+            del self._pending[output.key]
+            for number in range(next_parts):
+                key, part = next(self._keys), replace(pending, number=number)
+                self._pending[key] = part
+                self._retries.append((key, part))
+            self._changed.notify_all()
+        if pending.attempts.is_finished:
+            yield pending.owner, pending.attempts.result()
+        yield from self.take_results()
+
+    def take_results(self) -> Iterator[tuple[Owner, PageResult]]:
+        """Yield the results of pages that needed no model output."""
+        while self._results:
+            yield self._results.popleft()
             with self._changed:
                 self._changed.notify_all()
 
-    def _wants_pages(self) -> bool:
-        return not self._exhausted and len(self._ready) < _MOST_READY
+    def _takes_pages(self) -> bool:
+        return not self._exhausted and len(self._results) < _MAX_WAITING_RESULTS
 
-    def _may_go_on(self) -> bool:
-        return self._stopped or bool(self._again) or self._wants_pages() or not self._out
+    def _is_decided(self) -> bool:
+        """Return whether the request thread need not wait: a request can follow, or none ever will."""
+        return self._stopped or bool(self._retries) or self._takes_pages() or not self._pending
 
     def _next_page(self) -> PageRequest | None:
-        """The next page's request; None if it needs none, or if there is none."""
+        """Return the next page's request; None if the page needs none or no page is left."""
         for owner, page in self._pages:
             result = text_layer_result(page, self._plan)
             if result is None:
-                part = _Part(owner, PageAttempts(page, self._plan), 0)
-                first = part.work.first
-                part.work.forget_image()
+                attempts = PageAttempts(page, self._plan)
                 with self._changed:
                     key = next(self._keys)
-                    self._out[key] = part
-                return self._request(key, first)
+                    self._pending[key] = _PendingPart(owner, attempts, 0)
+                return self._request(key, attempts.first_part(page.image))
             with self._changed:
-                self._ready.append((owner, result))
-                # With nothing out, no reading will carry the results away: the caller goes on alone.
-                self._exhausted = not self._out
+                self._results.append((owner, result))
+                # With nothing in flight, no output will make the output thread take the results. The
+                # iteration ends, and the reader processes the remaining pages itself until one needs the
+                # model.
+                self._exhausted = not self._pending
             return None
         self._exhausted = True
         return None
 
-    def _request(self, key: Hashable, each: Try) -> PageRequest:
+    def _request(self, key: Hashable, part: PagePart) -> PageRequest:
         return PageRequest(
             key=key,
-            image=each.image,
+            image=part.image,
             prompt=self._plan.prompt,
-            resolution=each.resolution,
-            no_repeat_ngram=each.no_repeat_ngram,
+            resolution=part.resolution,
+            no_repeat_ngram=part.no_repeat_ngram,
         )

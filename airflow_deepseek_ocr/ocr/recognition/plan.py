@@ -1,11 +1,11 @@
-"""How a page is processed."""
+"""The settings by which pages are recognised."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     AUTO,
@@ -13,21 +13,20 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     RetryStep,
     TextLayerUse,
 )
-
-if TYPE_CHECKING:
-    pass
+from airflow_deepseek_ocr.ocr.resolution import get_resolution
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How pages are read.
+@dataclass(frozen=True, kw_only=True)
+class RecognitionPlan:
+    """The settings by which pages are recognised.
 
-    :param prompt: a prompt's name.
-    :param resolution: a mode's name, or ``auto``.
-    :param steps: how a page is read again whose reading is refused.
-    :param layer_use: what the page's own text is used for.
-    :param min_score: the score from which on a reading is accepted.
-    :param modes: the modes that the engine can read in; steps in others are left out.
+    :param prompt: a prompt's name, such as ``markdown`` or ``locate:Total``.
+    :param resolution: a resolution mode's name, or ``auto``.
+    :param steps: retry steps for pages whose output is rejected, in order.
+    :param text_layer_use: use of the pages' embedded text.
+    :param modes: modes that the engine supports; retry steps with other modes are skipped.
+    :param min_score: lowest accepted score, 0 to 1.
+    :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
     """
 
     prompt: str
@@ -37,16 +36,43 @@ class Plan:
     modes: Collection[str] = AUTO_MODES
     min_score: float = DEFAULT_MIN_SCORE
 
+    def __post_init__(self) -> None:
+        check_prompt_and_resolution(self.prompt, self.resolution)
+
     def accepts(self, score: float) -> bool:
-        """Whether a reading of that score is good enough; what was not read at all has none."""
+        """Return whether output with that score is good enough; a page without output has score 0."""
         return score >= self.min_score and score > 0
 
     @property
     def auto_modes(self) -> tuple[str, ...]:
-        """The modes that ``auto`` goes through here."""
+        """The modes that ``auto`` chooses from, cheapest first."""
         return tuple(mode for mode in AUTO_MODES if mode in self.modes) or tuple(self.modes)[:1]
 
     @property
-    def reads_again(self) -> bool:
+    def first_mode(self) -> str:
+        """The mode of the first attempt."""
+        return self.auto_modes[0] if self.resolution == AUTO else self.resolution
+
+    @property
+    def may_retry(self) -> bool:
         """Whether a page may need its image a second time."""
         return bool(self.steps) or self.resolution == AUTO
+
+
+def check_prompt_and_resolution(prompt: str, resolution: str) -> None:
+    """Raise if the prompt or the resolution mode does not exist.
+
+    Settings can thus be checked before any page is read, without an engine or a
+    :class:`~airflow_deepseek_ocr.ocr.recognition.reader.Reader`. The other options have checks of the same
+    kind:
+    :func:`~airflow_deepseek_ocr.ocr.recognition.retry_strategy.parse_retry_with`,
+    :func:`~airflow_deepseek_ocr.ocr.recognition.retry_strategy.parse_text_layer_use` and
+    :meth:`PageSelection.parse <airflow_deepseek_ocr.ocr.documents.page_selection.PageSelection.parse>`.
+
+    :param prompt: a prompt's name, such as ``markdown`` or ``locate:Total``.
+    :param resolution: a resolution mode's name, or ``auto``.
+    :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
+    """
+    prompt_line(prompt)
+    if resolution != AUTO:
+        get_resolution(resolution)

@@ -1,4 +1,4 @@
-"""A page cut into strips, each of which is read by itself, and their texts put together again."""
+"""Pages cut into horizontal slices that are recognised one by one, and the slices' texts joined again."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from airflow_deepseek_ocr.ocr.markup.grounding import BOX
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN
+from airflow_deepseek_ocr.ocr.quality.edge_density import MIN_EDGE
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE
 
 if TYPE_CHECKING:
     from PIL import Image
 
-#: How far from the even place a cut may be, as a share of a strip's height.
-_REACH = 0.3
-#: Difference of two neighbouring pixels, in grey levels, that print has.
-_EDGE = 32
+#: Largest distance of a cut from its even position, as a share of a slice's height: far enough for a gap
+#: between two paragraphs, near enough for slices of similar size.
+_MAX_SHIFT = 0.3
+#: The boxes of a reference. The bounded length keeps the time linear where the closing marker is missing.
 _BOXES = re.compile(re.escape(DET_OPEN) + r"[\s\[\],\d-]{0,20000}" + re.escape(DET_CLOSE))
-_BOX = re.compile(r"\[\s*(-?\d{1,6})\s*,\s*(-?\d{1,6})\s*,\s*(-?\d{1,6})\s*,\s*(-?\d{1,6})\s*\]")
 
 
-@dataclass(frozen=True)
-class Strip:
-    """A part of a page over its whole width.
+@dataclass(frozen=True, kw_only=True)
+class PageSlice:
+    """A horizontal slice of a page.
 
-    :param image: it.
+    :param image: the slice, as wide as the page.
     :param top: its upper edge as a share of the page's height.
-    :param height: its height as a share of the page's.
+    :param height: its height as a share of the page's height.
     """
 
     image: Image.Image
@@ -38,32 +39,46 @@ class Strip:
     height: float
 
 
-def cut(image: Image.Image, parts: int) -> list[Strip]:
-    """Strips from top to bottom, cut where there is the least print.
+def cut_slices(image: Image.Image, count: int) -> list[PageSlice]:
+    """Cut a page into slices from top to bottom, between lines of text where possible.
 
-    :param parts: how many; fewer where the image has fewer rows.
+    :param image: the page, in any mode that Pillow converts to grey.
+    :param count: number of slices; an image with fewer pixel rows gives fewer.
     """
     width, height = image.size
-    parts = max(1, min(parts, height))
-    # Text crossed by a cut is lost to both strips, so each one goes between two lines.
+    count = max(1, min(count, height))
+    # A cut through a line of text loses the line in both slices.
     grey = np.asarray(image.convert("L"), dtype=np.int16)
-    print_in_row = (np.abs(np.diff(grey, axis=1)) > _EDGE).sum(axis=1)
+    edges_in_row = (np.abs(np.diff(grey, axis=1)) > MIN_EDGE).sum(axis=1)
     cuts = [0]
-    for number in range(1, parts):
-        even, reach = round(height * number / parts), int(_REACH * height / parts)
-        start, end = max(cuts[-1] + 1, even - reach), min(height - 1, even + reach + 1)
-        cuts.append(_middle_of_the_emptiest(print_in_row, start, end) if start < end else even)
+    for number in range(1, count):
+        even, shift = round(height * number / count), int(_MAX_SHIFT * height / count)
+        start, end = max(cuts[-1] + 1, even - shift), min(height - 1, even + shift + 1)
+        cuts.append(_middle_of_widest_gap(edges_in_row, start, end) if start < end else even)
     cuts.append(height)
     return [
-        Strip(image.crop((0, top, width, bottom)), top / height, (bottom - top) / height)
+        PageSlice(
+            image=image.crop((0, top, width, bottom)),
+            top=top / height,
+            height=(bottom - top) / height,
+        )
         for top, bottom in pairwise(cuts)
         if bottom > top
     ]
 
 
-def _middle_of_the_emptiest(print_in_row: np.ndarray, start: int, end: int) -> int:
-    """The row in the middle of the longest run of rows with the least print."""
-    rows = print_in_row[start:end]
+def join_slices(texts: Sequence[str], slices: Sequence[PageSlice]) -> str:
+    """Join the slices' texts, with their boxes converted to the coordinates of the page.
+
+    :param texts: model output of each slice, with markup.
+    :param slices: the slices, in the same order.
+    """
+    return "\n".join(map(_with_page_coordinates, texts, slices))
+
+
+def _middle_of_widest_gap(edges_in_row: np.ndarray, start: int, end: int) -> int:
+    """Return the middle of the longest run of rows with the fewest edges."""
+    rows = edges_in_row[start:end]
     least = np.concatenate(([False], rows == rows.min(), [False]))
     borders = np.flatnonzero(least[1:] != least[:-1])
     starts, ends = borders[::2], borders[1::2]
@@ -71,19 +86,10 @@ def _middle_of_the_emptiest(print_in_row: np.ndarray, start: int, end: int) -> i
     return start + int(starts[longest] + ends[longest]) // 2
 
 
-def join(texts: Sequence[str], strips: Sequence[Strip]) -> str:
-    """The strips' texts one below the other, with their boxes on the whole page."""
-    return "\n".join(map(_on_the_page, texts, strips))
-
-
-def _on_the_page(text: str, strip: Strip) -> str:
-    return _BOXES.sub(lambda match: _moved(match[0], strip), text)
-
-
-def _moved(boxes: str, strip: Strip) -> str:
-    def move(match: re.Match[str]) -> str:
+def _with_page_coordinates(text: str, page_slice: PageSlice) -> str:
+    def convert(match: re.Match[str]) -> str:
         x1, y1, x2, y2 = map(int, match.groups())
-        y1, y2 = (round(strip.top * MAX_COORDINATE + y * strip.height) for y in (y1, y2))
+        y1, y2 = (round(page_slice.top * MAX_COORDINATE + y * page_slice.height) for y in (y1, y2))
         return f"[{x1}, {y1}, {x2}, {y2}]"
 
-    return _BOX.sub(move, boxes)
+    return _BOXES.sub(lambda boxes: BOX.sub(convert, boxes[0]), text)

@@ -1,25 +1,37 @@
-"""A page by its own text layer."""
+"""Results that rest on a page's embedded text instead of model output."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity, measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import find_fault
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import RetryStep, TextLayerUse
-from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
+from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
+from airflow_deepseek_ocr.ocr.recognition.page_result import page_result
+from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
+    TEXT_LAYER_STEP,
+    RetryStep,
+    TextLayerUse,
+)
+from airflow_deepseek_ocr.ocr.results import PageResult
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.ocr.documents.base import Page
-from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
-from airflow_deepseek_ocr.ocr.recognition.plan import Plan
+    from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 
 
-def usable_text_layer(page: Page, plan: Plan, edge_density: EdgeDensity | None) -> TextLayer | None:
-    """The page's own text, if it is sound and of use for the prompt."""
+def usable_text_layer(
+    page: Page, plan: RecognitionPlan, edge_density: EdgeDensity | None
+) -> TextLayer | None:
+    """Return the page's embedded text if it is usable and the prompt asks for the whole page's text.
+
+    :param page: the page.
+    :param plan: the settings of the run.
+    :param edge_density: the measure of the page's image; None if it was not measured.
+    """
     layer = page.text_layer
     if (
         layer is None
@@ -31,37 +43,41 @@ def usable_text_layer(page: Page, plan: Plan, edge_density: EdgeDensity | None) 
     return layer if fault is None else None
 
 
-def text_layer_result(page: Page, plan: Plan) -> PageResult | None:
-    """The page by its own text alone, if ``text_layer="first"`` and the text is good."""
+def text_layer_result(page: Page, plan: RecognitionPlan) -> PageResult | None:
+    """Return the page with its embedded text if ``text_layer="first"`` and the text is accepted.
+
+    :param page: the page.
+    :param plan: the settings of the run.
+    """
     if plan.text_layer_use is not TextLayerUse.FIRST or page.text_layer is None:
         return None
     edge_density = measure_edge_density(page.image)
     layer = usable_text_layer(page, plan, edge_density)
     if layer is None:
         return None
-    found = layer_candidate(RetryStep("text_layer", text_layer=True), layer, edge_density)
-    if not plan.accepts(found.score):
+    step = RetryStep(TEXT_LAYER_STEP, text_layer=True)
+    candidate = text_layer_candidate(step, layer, edge_density)
+    if not plan.accepts(candidate.score):
         return None
-    width, height = page.image.size
-    return PageResult(
-        number=page.number,
-        status=PageStatus.TEXT_LAYER,
-        resolution=found.resolution,
-        width=width,
-        height=height,
-        text=found.text,
-        markdown=found.markdown,
-        regions=found.regions,
-        score=found.score,
-        flags=found.attempt().flags,
-        attempts=(found.attempt(),),
-    )
+    return page_result(page.number, page.image.size, plan, [candidate])
 
 
-def layer_candidate(
+def text_layer_candidate(
     step: RetryStep, layer: TextLayer, edge_density: EdgeDensity | None
 ) -> Candidate:
-    """Return the text layer as a candidate, with its score."""
-    # Judged as text without markup; its places are the file's own.
-    verdict = check_quality(QualityInput(text=layer.text, prompt="free", edge_density=edge_density))
-    return Candidate(step, "", verdict, layer.text, layer.text.strip(), layer.regions)
+    """Return the embedded text as the outcome of an attempt.
+
+    :param step: the step that takes the embedded text.
+    :param layer: the usable text layer.
+    :param edge_density: the measure of the page's image; None if it was not measured.
+    """
+    # The checks see text without markup: the positions come from the file, not from the model.
+    quality = check_quality(QualityInput(text=layer.text, prompt="free", edge_density=edge_density))
+    return Candidate(
+        step=step,
+        resolution="",
+        quality=quality,
+        text=layer.text,
+        markdown=layer.text.strip(),
+        regions=layer.regions,
+    )

@@ -1,4 +1,4 @@
-"""Good texts spoilt, in the ways in which readings go wrong."""
+"""Good texts corrupted in the ways in which model output goes wrong."""
 
 # Templates of texts are longer than lines of code.
 # ruff: noqa: E501
@@ -41,7 +41,7 @@ def loop(rng: random.Random, line: Line) -> Line:
 
 
 def loop_that_ends(rng: random.Random, line: Line) -> Line:
-    """A phrase over and over, as long as the guard lets it, and an end token."""
+    """A phrase over and over, as long as n-gram blocking permits, and an end token."""
     text = str(line["text"])
     phrase = _phrase(rng, text)
     rounds = max(6, 40 // len(phrase.split()))
@@ -49,7 +49,7 @@ def loop_that_ends(rng: random.Random, line: Line) -> Line:
 
 
 def loop_in_the_middle(rng: random.Random, line: Line) -> Line:
-    """The guard broke the loop, and the model found its way again."""
+    """N-gram blocking ended the loop, and the model continued with proper text."""
     text = str(line["text"])
     phrase = _phrase(rng, text)
     rounds = max(6, 40 // len(phrase.split()))
@@ -113,7 +113,7 @@ def few_words(rng: random.Random, line: Line) -> Line:
 
 
 def stammer(rng: random.Random, line: Line) -> Line:
-    """Phrases out of a few words, never quite the same: what the guard leaves of a loop."""
+    """Phrases out of a few words, never quite the same: the remains of a loop under n-gram blocking."""
     parts = [_phrase(rng, rng.choice(SENTENCES["english"])) for _ in range(3)]
     parts = [part if len(part.split()) > 2 else f"{part} of the same kind" for part in parts]
     return line | {
@@ -177,8 +177,8 @@ def ragged_table(rng: random.Random, line: Line) -> Line:
     """Cells are missing, or there are too many."""
     text = str(line["text"])
     rows = [(row.start(), row[0]) for row in re.finditer(r"<tr>.*?</tr>", text)]
-    spoilt = rng.sample(rows[1:], rng.randint(1, max(1, len(rows) // 3)))
-    for start, row in sorted(spoilt, reverse=True):
+    corrupted = rng.sample(rows[1:], rng.randint(1, max(1, len(rows) // 3)))
+    for start, row in sorted(corrupted, reverse=True):
         cell = rng.choice([*re.compile(r"<td>[^<]*</td>").finditer(text, start, start + len(row))])
         kept = "" if rng.random() < 0.6 else cell[0] * 2
         text = text[: cell.start()] + kept + text[cell.end() :]

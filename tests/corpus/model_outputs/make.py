@@ -1,10 +1,11 @@
-"""Make the texts that were not recorded: what a perfect reader writes, and the same spoilt.
+"""Generate the texts that were not recorded: right output for pages, and the same corrupted.
 
     python -m tests.corpus.model_outputs.make tests/corpus/model_outputs --assets .training/assets
 
-writes ``good.jsonl`` and ``bad.jsonl`` into the directory, in the form of ``readings.jsonl``; the same
-assets give the same files. Every second text of a kind is of the half with which the judge's thresholds
-were chosen (``tuning``); the others (``held_out``), and all of the kinds ``UNSEEN``, were made afterwards.
+writes ``good.jsonl`` and ``bad.jsonl`` into the directory, in the form of ``recorded.jsonl``; the same
+assets give the same files. Every second text of a kind is of the half with which the thresholds of the
+quality checks were chosen (``tuning``); the others (``held_out``), and all of the kinds ``UNSEEN``, were made
+afterwards.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from training.targets import target
 
 PROMPTS = ("free", "markdown", "ocr")
 #: Pages of each kind.
-DRAWN, WRITTEN, SPOILT = 12, 8, 16
+DRAWN, WRITTEN, CORRUPTED = 12, 8, 16
 #: Characters to a token of the published tokenizer, roughly; of scripts without spaces one.
 _CHARACTERS_A_TOKEN = 4
 #: Sizes of drawn pages in pixels, with the smallest and the largest text and the most characters.
@@ -43,6 +44,7 @@ def _half(number: int) -> str:
 
 
 def _rng(kind: str, number: int) -> random.Random:
+    # The seeds are part of the files: other names would give other texts.
     return random.Random(f"judge/{_half(number)}/{kind}/{number}")
 
 
@@ -110,12 +112,12 @@ def written() -> Iterator[Line]:
             yield _line(f"unseen: {kind}, {number}", prompt, text, None, 0)
 
 
-def spoilt(good: list[Line]) -> Iterator[Line]:
-    for fault, (spoil, fits) in FAULTS.items():
+def corrupted(good: list[Line]) -> Iterator[Line]:
+    for fault, (corrupt, fits) in FAULTS.items():
         fitting = [line for line in good if fits(line)]
-        for number in range(SPOILT):
+        for number in range(CORRUPTED):
             rng = _rng(fault, number)
-            line = spoil(rng, rng.choice(fitting))
+            line = corrupt(rng, rng.choice(fitting))
             # What was changed in the text changes how long it is.
             tokens = line["text_tokens"] if fault == "too_much_text" else _tokens(str(line["text"]))
             yield line | {
@@ -132,7 +134,7 @@ def main() -> None:
     parser.add_argument("--assets", type=Path, required=True)
     options = parser.parse_args()
     good = [*drawn(options.assets), *written()]
-    for name, lines in (("good.jsonl", good), ("bad.jsonl", list(spoilt(good)))):
+    for name, lines in (("good.jsonl", good), ("bad.jsonl", list(corrupted(good)))):
         with (options.directory / name).open("w", encoding="utf-8") as file:
             for line in lines:
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -1,4 +1,4 @@
-"""How many of the recorded readings the judge tells right, by fault and by flag.
+"""Rates of the quality checks over the recorded and generated outputs, by fault and by flag.
 
 python -m tests.corpus.model_outputs.measure
 """
@@ -23,11 +23,15 @@ DIRECTORY = Path(__file__).parent
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A reading and what the judge says of it."""
+class CheckedOutput:
+    """A model output and its quality report.
+
+    :param line: the output as the files have it.
+    :param report: the report of the quality checks.
+    """
 
     line: dict[str, Any]
-    verdict: QualityReport
+    report: QualityReport
 
     @property
     def bad(self) -> bool:
@@ -35,16 +39,17 @@ class Judged:
 
     @property
     def right(self) -> bool:
-        return self.bad != self.verdict.accepted
+        return self.bad != (self.report.score >= DEFAULT_MIN_SCORE)
 
 
 def load() -> Iterator[dict[str, Any]]:
-    for name in ("readings.jsonl", "good.jsonl", "bad.jsonl"):
+    for name in ("recorded.jsonl", "good.jsonl", "bad.jsonl"):
         for text in (DIRECTORY / name).read_text("utf-8").splitlines():
             yield {"half": "recorded", "strokes": None} | json.loads(text)
 
 
-def evidence(line: dict[str, Any]) -> QualityInput:
+def quality_input(line: dict[str, Any]) -> QualityInput:
+    # The files keep the key of their first version: they are large, and rewriting them proves nothing.
     text_edges = line["strokes"]
     return QualityInput(
         text=line["text"],
@@ -58,31 +63,32 @@ def evidence(line: dict[str, Any]) -> QualityInput:
     )
 
 
-def measure(lines: Iterable[dict[str, Any]] | None = None) -> list[Judged]:
+def measure(lines: Iterable[dict[str, Any]] | None = None) -> list[CheckedOutput]:
     return [
-        Judged(line, check_quality(evidence(line))) for line in (load() if lines is None else lines)
+        CheckedOutput(line, check_quality(quality_input(line)))
+        for line in (load() if lines is None else lines)
     ]
 
 
-def rates(judged: Iterable[Judged], half: str | None = None) -> tuple[int, int, int, int]:
-    """(bad found, bad, good refused, good) of a half, or of all."""
-    mine = [each for each in judged if half is None or each.line["half"] == half]
+def rates(checked: Iterable[CheckedOutput], half: str | None = None) -> tuple[int, int, int, int]:
+    """Return (bad flagged, bad, good rejected, good) of a half, or of all."""
+    mine = [each for each in checked if half is None or each.line["half"] == half]
     bad, good = [x for x in mine if x.bad], [x for x in mine if not x.bad]
     return sum(x.right for x in bad), len(bad), sum(not x.right for x in good), len(good)
 
 
-def tables(judged: list[Judged]) -> str:
-    """Markdown: rates of the halves, of each fault, of each flag, and the thresholds."""
+def tables(checked: list[CheckedOutput]) -> str:
+    """Return Markdown: rates of the halves, of each fault, of each flag, and the thresholds."""
     rows = ["| texts | bad found | false alarms |", "|---|---|---|"]
     for half in ("recorded", "tuning", "held_out", None):
-        found, bad, alarms, good = rates(judged, half)
+        flagged, bad, alarms, good = rates(checked, half)
         rows.append(
-            f"| {half or 'all'} | {found} of {bad} ({found / bad:.1%}) "
+            f"| {half or 'all'} | {flagged} of {bad} ({flagged / bad:.1%}) "
             f"| {alarms} of {good} ({alarms / good:.1%}) |"
         )
     rows += ["", "| fault | found |", "|---|---|"]
-    faults: dict[str, list[Judged]] = defaultdict(list)
-    for each in judged:
+    faults: dict[str, list[CheckedOutput]] = defaultdict(list)
+    for each in checked:
         for fault in each.line["faults"]:
             faults[fault].append(each)
     rows += [
@@ -91,7 +97,7 @@ def tables(judged: list[Judged]) -> str:
     ]
     rows += ["", "| flag | weight | in bad texts | in good texts |", "|---|---|---|---|"]
     counts = {
-        bad: Counter(flag for x in judged if x.bad is bad for flag in x.verdict.flags)
+        bad: Counter(flag for x in checked if x.bad is bad for flag in x.report.flags)
         for bad in (True, False)
     }
     rows += [
@@ -107,14 +113,14 @@ def tables(judged: list[Judged]) -> str:
 
 
 def main() -> None:
-    judged = measure()
-    print(tables(judged))
+    checked = measure()
+    print(tables(checked))
     print("\nWrong:")
-    for each in judged:
+    for each in checked:
         if not each.right:
             print(
                 f"- {each.line['source']} ({each.line['prompt']}): {each.line['faults'] or 'good'}, "
-                f"{[str(flag) for flag in each.verdict.flags]}, {each.verdict.score}"
+                f"{[str(flag) for flag in each.report.flags]}, {each.report.score}"
             )
 
 

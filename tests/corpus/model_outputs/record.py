@@ -1,8 +1,8 @@
 """Record what the small checkpoint writes about pages that it reads well, badly, or not at all.
 
-    python -m tests.corpus.model_outputs.record readings.jsonl --assets .training/assets
+    python -m tests.corpus.model_outputs.record recorded.jsonl --assets .training/assets
 
-A line a reading. Which of them are kept, and what is wrong with them, is decided by a person.
+Each line is one output. A person decides which of them are kept, and which faults they have.
 """
 
 from __future__ import annotations
@@ -92,16 +92,16 @@ def unguarded() -> Iterator[PageRequest]:
 
 def record(requests: Iterable[PageRequest], decoding: Decoding, file: TextIO) -> None:
     engine = InProcessEngine(TINY_MODEL, device="cpu", batch_size=PAGES_AT_ONCE, decoding=decoding)
-    for reading in engine.read(requests):
-        source, mode, prompt = reading.key
+    for output in engine.read(requests):
+        source, mode, prompt = output.key
         line = {
             "source": source,
             "mode": mode,
             "prompt": prompt,
-            "finish_reason": reading.finish_reason,
-            "vision_tokens": reading.vision_tokens,
-            "text_tokens": reading.text_tokens,
-            "text": reading.text,
+            "finish_reason": output.finish_reason,
+            "vision_tokens": output.vision_tokens,
+            "text_tokens": output.text_tokens,
+            "text": output.text,
         }
         file.write(json.dumps(line, ensure_ascii=False) + "\n")
         file.flush()

@@ -23,7 +23,7 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     parse_text_layer_use,
     retry_with_text,
 )
-from airflow_deepseek_ocr.ocr.recognition.slicing import cut, join
+from airflow_deepseek_ocr.ocr.recognition.slicing import cut_slices, join_slices
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from tests.conftest import ROOT
@@ -185,7 +185,7 @@ def test_steps_as_users_write_them() -> None:
         TIGHT_NO_REPEAT_NGRAM,
         NoRepeatNgram(25, 300),
     ]
-    assert (steps[2].parts, steps[3].resolution, steps[4].text_layer) == (2, "gundam", True)
+    assert (steps[2].slices, steps[3].resolution, steps[4].text_layer) == (2, "gundam", True)
     assert (
         retry_with_text(steps)
         == "no_repeat_ngram,no_repeat_ngram:25/300,slices_2,gundam,text_layer"
@@ -208,14 +208,14 @@ def test_uses_of_the_layer_that_there_are_not() -> None:
         parse_text_layer_use("always")
 
 
-def test_strips_of_pages_that_can_hardly_be_cut() -> None:
-    assert len(cut(Image.new("RGB", (50, 1)), 4)) == 1
+def test_strips_of_pages_that_can_hardly_be_cut_slices() -> None:
+    assert len(cut_slices(Image.new("RGB", (50, 1)), 4)) == 1
     full = Image.effect_noise((300, 90), 90)
-    strips = cut(full, 4)
+    strips = cut_slices(full, 4)
     assert sum(strip.image.height for strip in strips) == 90
-    assert join(["a", "b"], strips[:2]) == "a\nb"
+    assert join_slices(["a", "b"], strips[:2]) == "a\nb"
     broken = "<|det|>[[1, 2, 3"
-    assert join([broken], strips[:1]) == broken
+    assert join_slices([broken], strips[:1]) == broken
 
 
 def test_the_small_checkpoint_recovers_a_page_and_falls_back_to_a_layer(

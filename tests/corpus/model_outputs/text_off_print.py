@@ -1,9 +1,9 @@
-"""How well text that stands where there is no print tells inventions, on drawn pages.
+"""Hallucinations that the flag ``text_off_print`` finds on generated pages.
 
-    python -m tests.corpus.model_outputs.places --assets .training/assets --pages 300
+    python -m tests.corpus.model_outputs.text_off_print --assets .training/assets --pages 300
 
-Each page with what a perfect reader writes about it, and with what one writes about the next page: fluent,
-well-formed, and not there.
+Each page is checked with its right text, and with the text of the next page: fluent, well-formed, and not on
+the page.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from training.targets import target
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        prog="python -m tests.corpus.model_outputs.places", description=__doc__
+        prog="python -m tests.corpus.model_outputs.text_off_print", description=__doc__
     )
     parser.add_argument("--assets", type=Path, required=True)
     parser.add_argument("--pages", type=int, default=300, help="of each mode")
@@ -33,15 +33,16 @@ def main() -> None:
         texts = [text for _, text in pages]
 
         def found(texts: list[str], pages: list = pages) -> int:
-            verdicts = (
+            reports = (
                 check_quality(QualityInput(text=text, prompt="markdown", edge_density=edge_density))
                 for (edge_density, _), text in zip(pages, texts, strict=True)
             )
-            return sum(Flag.TEXT_OFF_PRINT in verdict.flags for verdict in verdicts)
+            return sum(Flag.TEXT_OFF_PRINT in report.flags for report in reports)
 
         others = texts[1:] + texts[:1]
         print(
-            f"{mode}: {found(texts)} false alarms on {len(texts)} pages, {found(others)} inventions found"
+            f"{mode}: {found(texts)} false alarms on {len(texts)} pages, "
+            f"{found(others)} hallucinations flagged"
         )
 
 

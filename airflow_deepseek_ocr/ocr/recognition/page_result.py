@@ -1,0 +1,90 @@
+"""The result of a page, out of the attempts at it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.ocr.quality.failure_messages import failure_of
+from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
+from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO
+from airflow_deepseek_ocr.ocr.resolution import get_resolution
+from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
+
+
+def page_result(
+    number: int, size: tuple[int, int], plan: RecognitionPlan, candidates: Sequence[Candidate]
+) -> PageResult:
+    """Return the page with the best of its candidates.
+
+    :param number: the page's number, from 1.
+    :param size: width and height of the page image in pixels.
+    :param plan: the settings of the run.
+    :param candidates: the outcomes of all attempts, at least one.
+    """
+    best = max(candidates, key=lambda each: each.rank)
+    accepted = plan.accepts(best.score)
+    code, message = (None, None) if accepted else failure_of(best.quality, best.error)
+    attempts = tuple(each.to_attempt() for each in candidates)
+    return PageResult(
+        number=number,
+        status=_status(best, plan, candidates),
+        resolution=best.resolution,
+        width=size[0],
+        height=size[1],
+        text=best.text,
+        markdown=best.markdown,
+        regions=best.regions,
+        vision_tokens=best.vision_tokens,
+        text_tokens=best.text_tokens,
+        seconds=sum(each.seconds for each in candidates),
+        score=best.score,
+        flags=best.to_attempt().flags,
+        agreement=best.agreement.unordered if best.agreement else None,
+        agreement_ordered=best.agreement.ordered if best.agreement else None,
+        attempts=attempts,
+        vision_tokens_saved=_vision_tokens_saved(size, plan, candidates),
+        error_code=code,
+        error=message,
+        retryable=isinstance(best.error, UnavailableError),
+    )
+
+
+def failed_page(number: int, resolution: str, error: DeepSeekOCRError) -> PageResult:
+    """Return the result of a page that never reached the engine.
+
+    :param number: the page's number, from 1.
+    :param resolution: the configured resolution mode, or ``auto``.
+    :param error: why the page has no image.
+    """
+    return PageResult(
+        number=number,
+        status=PageStatus.FAILED,
+        resolution=resolution,
+        error_code=error.code,
+        error=str(error),
+        retryable=isinstance(error, UnavailableError),
+    )
+
+
+def _status(best: Candidate, plan: RecognitionPlan, candidates: Sequence[Candidate]) -> PageStatus:
+    if not plan.accepts(best.score):
+        return PageStatus.FAILED
+    if best.step.text_layer:
+        return PageStatus.TEXT_LAYER
+    # Auto mode takes a better mode for a longer text by design, so that is no recovery.
+    rejected = any(
+        not plan.accepts(each.score) and not each.failed_by_ratio_alone for each in candidates
+    )
+    return PageStatus.RECOVERED if rejected else PageStatus.OK
+
+
+def _vision_tokens_saved(
+    size: tuple[int, int], plan: RecognitionPlan, candidates: Sequence[Candidate]
+) -> int | None:
+    """Return the vision tokens of the best mode less those of all attempts; None where no mode was chosen."""
+    if plan.resolution != AUTO or not any(each.resolution for each in candidates):
+        return None
+    mode = get_resolution(plan.auto_modes[-1])
+    return mode.vision_tokens(mode.grid(*size)) - sum(each.vision_tokens for each in candidates)

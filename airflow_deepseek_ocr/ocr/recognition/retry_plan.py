@@ -1,0 +1,110 @@
+"""The next attempt at a page: a better mode for ``auto``, then the configured retry steps."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from airflow_deepseek_ocr.exceptions import ErrorCode
+from airflow_deepseek_ocr.ocr.quality.flags import Flag
+from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS
+from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
+from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, RetryStep
+from airflow_deepseek_ocr.ocr.resolution import get_resolution
+
+#: Errors after which another attempt may help. Other errors have causes outside of the page (no server, a
+#: wrong setting, cancellation), so the page is left for a retry of the task.
+_RETRIED_ERRORS = frozenset({ErrorCode.OUT_OF_MEMORY, ErrorCode.ENGINE_ERROR})
+
+
+@dataclass(frozen=True)
+class PlannedAttempt:
+    """An attempt to make.
+
+    :param step: the step that it carries out.
+    :param resolution: the resolution mode; empty for the text layer.
+    """
+
+    step: RetryStep
+    resolution: str
+
+
+class RetryPlan:
+    """The remaining attempts at one page.
+
+    :param plan: the settings of the run.
+    :param page_size: width and height of the page image in pixels.
+    :param has_text_layer: whether the page has a usable text layer; without one its step is skipped.
+    """
+
+    def __init__(
+        self, plan: RecognitionPlan, page_size: tuple[int, int], *, has_text_layer: bool
+    ) -> None:
+        self._plan, self._page_size = plan, page_size
+        self._steps = deque(
+            step
+            for step in plan.steps
+            if (step.resolution is None or step.resolution in plan.modes)
+            and (has_text_layer or not step.text_layer)
+        )
+
+    def first(self) -> PlannedAttempt:
+        """Return the first attempt."""
+        return _attempt_in(self._plan.first_mode)
+
+    def next(self, candidates: Sequence[Candidate]) -> PlannedAttempt | None:
+        """Return the next attempt; None if an attempt was accepted or nothing is left to try.
+
+        :param candidates: the outcomes of all attempts so far, at least one.
+        """
+        last = candidates[-1]
+        if last.error is not None and last.error.code not in _RETRIED_ERRORS:
+            return None
+        if not self._plan.accepts(last.score) or last.exceeds_knee:
+            better = self._better_mode(last)
+            if better is not None:
+                return _attempt_in(better)
+        if any(self._plan.accepts(each.score) for each in candidates):
+            return None
+        while self._steps:
+            step = self._steps.popleft()
+            if step.text_layer:
+                return PlannedAttempt(step, "")
+            resolution = step.resolution or _last_mode(candidates)
+            if not _was_tried(step, resolution, candidates):
+                return PlannedAttempt(step, resolution)
+        return None
+
+    def _better_mode(self, last: Candidate) -> str | None:
+        """Return the cheapest mode of ``auto`` with room for the text, or the next one."""
+        modes = self._plan.auto_modes
+        if self._plan.resolution != AUTO or last.step.name not in modes:
+            return None
+        above = modes[modes.index(last.resolution) + 1 :]
+        if not above:
+            return None
+        if not last.exceeds_knee or Flag.NO_END_TOKEN in last.quality.flags:
+            return above[0]
+        for mode in map(get_resolution, above):
+            room = THRESHOLDS.ratio_knee * mode.vision_tokens(mode.grid(*self._page_size))
+            if last.text_tokens <= room:
+                return mode.name
+        return above[-1]
+
+
+def _attempt_in(mode: str) -> PlannedAttempt:
+    return PlannedAttempt(RetryStep(mode, resolution=mode), mode)
+
+
+def _last_mode(candidates: Sequence[Candidate]) -> str:
+    return [each.resolution for each in candidates if each.resolution][-1]
+
+
+def _was_tried(step: RetryStep, resolution: str, candidates: Sequence[Candidate]) -> bool:
+    return any(
+        (each.resolution, each.step.no_repeat_ngram, each.step.slices)
+        == (resolution, step.no_repeat_ngram, step.slices)
+        for each in candidates
+    )
