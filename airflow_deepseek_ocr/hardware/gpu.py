@@ -18,6 +18,7 @@ from airflow_deepseek_ocr.exceptions import (
 
 #: The variable that limits the GPUs of a process, and renumbers them.
 VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
+_DEVICE_FILES = Path("/dev")
 #: How GPUs and slices of them (MIG instances) are named when they are not numbered.
 _UUID_PREFIXES = ("GPU-", "MIG-")
 
@@ -44,9 +45,9 @@ class Gpu:
     instances: tuple[Gpu, ...] = ()
 
 
-def has_gpu() -> bool:
+def has_gpu(device_files: Path = _DEVICE_FILES) -> bool:
     """Whether there is an NVIDIA GPU, by its device file (of the Windows host under WSL)."""
-    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()
+    return any(device_files.glob("nvidia[0-9]*")) or (device_files / "dxg").exists()
 
 
 def visible_devices(variable: str | None) -> tuple[str, ...] | None:
@@ -104,20 +105,21 @@ def _named(gpus: Sequence[Gpu], name: str) -> list[Gpu]:
     return [gpu for gpu in (*gpus, *instances) if gpu.uuid.startswith(name)]
 
 
-def host_device(name: str) -> str:
+def host_device(name: str, device_files: Path = _DEVICE_FILES) -> str:
     """Return the device of the host that a setting means: one name for each device.
 
     A GPU is named by its number or UUID on the host, as ``CUDA_VISIBLE_DEVICES`` names it. ``auto`` is the
     first visible GPU, or the CPU if none is visible.
 
     :param name: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``; any other name is returned unchanged.
+    :param device_files: directory of the host's device files.
     :raises ConfigurationError: ``device`` if the variable hides that GPU.
     """
     variable = os.environ.get(VISIBLE_VARIABLE)
     ids = visible_devices(variable)
     kind, _, number = name.partition(":")
     if name == "auto":
-        if not has_gpu() or ids == ():
+        if not has_gpu(device_files) or ids == ():
             return "cpu"
         kind = "cuda"
     if kind != "cuda" or not (number or "0").isdigit():

@@ -37,7 +37,7 @@ class FileSource:
         if ref.version and not wanted(ref):
             return None
         try:
-            with self._open(ref.uri) as source:
+            with self.open(ref.uri) as source:
                 found = copy_hashed(source, target, ref, self._limits)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
             raise DocumentError(
@@ -52,7 +52,11 @@ class FileSource:
             raise overwritten(ref.uri)
         return found if ref.version or wanted(found) else None
 
-    def _open(self, uri: str) -> AbstractContextManager[BinaryIO]:
+    def open(self, uri: str) -> AbstractContextManager[BinaryIO]:
+        """Open a document for reading.
+
+        :raises OSError: the file is missing or cannot be read.
+        """
         return Path(unquote(urlsplit(uri).path)).open("rb")
 
 
@@ -67,7 +71,12 @@ class ObjectStorageSource(FileSource):
         super().__init__(limits)
         self._conn_id = conn_id
 
-    def _open(self, uri: str) -> AbstractContextManager[BinaryIO]:
+    def open(self, uri: str) -> AbstractContextManager[BinaryIO]:
+        """Open a document for reading.
+
+        :raises DocumentError: ``unsupported_scheme`` if a package of the scheme is missing.
+        :raises OSError: the document is missing or cannot be read.
+        """
         from airflow.sdk import ObjectStoragePath
 
         try:

@@ -37,7 +37,7 @@ from tests.support.fakes.batch_engine import (
     FakeEngine,
     rows,
 )
-from tests.unit.ocr.documents.test_open import blank_pdf, png_of_size
+from tests.support.fixtures.made_documents import blank_pdf, png_of_size
 
 
 def test_wrong_documents_get_a_reason_and_the_others_go_on(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -14,11 +15,11 @@ from airflow_deepseek_ocr.exceptions import (
     MissingExtraError,
     UnavailableError,
 )
-from airflow_deepseek_ocr.hardware import gpu as module
 from airflow_deepseek_ocr.hardware.gpu import (
     VISIBLE_VARIABLE,
     Gpu,
     driver_and_gpus,
+    has_gpu,
     host_device,
     visible_devices,
     visible_gpus,
@@ -105,22 +106,28 @@ def test_a_device_has_one_name_on_the_host(
 
 
 @pytest.mark.parametrize(
-    ("exists", "variable", "device"),
+    ("device_file", "variable", "device"),
     [
-        (True, None, "cuda:0"),
-        (True, "3", "cuda:3"),
-        (True, "", "cpu"),
-        (True, "-1", "cpu"),
-        (False, None, "cpu"),
-        (False, "3", "cpu"),
+        ("nvidia0", None, "cuda:0"),
+        ("nvidia7", "3", "cuda:3"),
+        ("dxg", None, "cuda:0"),
+        ("nvidia0", "", "cpu"),
+        ("nvidia0", "-1", "cpu"),
+        ("nvidiactl", None, "cpu"),
+        ("null", "3", "cpu"),
     ],
 )
 def test_auto_is_the_first_visible_gpu_or_the_cpu(
-    monkeypatch: pytest.MonkeyPatch, exists: bool, variable: str | None, device: str
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    device_file: str,
+    variable: str | None,
+    device: str,
 ) -> None:
-    monkeypatch.setattr(module, "has_gpu", lambda: exists)
+    (tmp_path / device_file).touch()
     _set(monkeypatch, variable)
-    assert host_device("auto") == device
+    assert host_device("auto", tmp_path) == device
+    assert has_gpu(tmp_path) == (device_file in ("nvidia0", "nvidia7", "dxg"))
 
 
 @pytest.mark.parametrize(

@@ -1,18 +1,63 @@
-"""References to documents."""
+"""References to versions of documents."""
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, datetime
+from typing import Any
+
 import pytest
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError
-from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef, digest
 
 
-def test_references_survive_an_xcom() -> None:
-    given = {"uri": "s3://b/k", "version": "e", "etag": "e", "size": 3}
-    given |= {"version_id": None, "last_modified": "2026-01-02T03:04:05+00:00"}
-    assert DocumentRef.of(given).as_dict() == given
-    for wrong in ("no uri", 7, {"key": "x"}):
-        with pytest.raises(ConfigurationError, match="s3://bucket/key") as caught:
-            DocumentRef.of(wrong)  # type: ignore[arg-type]
-        assert caught.value.code == "document_reference"
+def test_a_reference_survives_an_xcom() -> None:
+    ref = DocumentRef("s3://b/k", "v1", "v1", "etag", 3, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    stored = json.loads(json.dumps(ref.as_dict()))
+    assert stored["last_modified"] == "2026-01-02T03:04:05+00:00"
+    assert DocumentRef.of(stored) == ref
+
+
+def test_a_uri_or_a_reference_is_a_reference() -> None:
+    ref = DocumentRef("file:///data/letter.pdf")
+    assert DocumentRef.of("file:///data/letter.pdf") == ref
+    assert DocumentRef.of(ref) is ref
+    assert (ref.version, ref.etag, ref.size, ref.last_modified) == ("", None, None, None)
+
+
+def test_unknown_fields_are_ignored() -> None:
+    assert DocumentRef.of({"uri": "s3://b/k", "bucket": "b"}) == DocumentRef("s3://b/k")
+
+
+@pytest.mark.parametrize(
+    "wrong", ["no uri", 7, None, {"key": "x"}, {"uri": 7}, ["s3://b/k"]], ids=repr
+)
+def test_other_values_are_no_reference(wrong: Any) -> None:
+    with pytest.raises(ConfigurationError, match="s3://bucket/key") as caught:
+        DocumentRef.of(wrong)
+    assert caught.value.code is ErrorCode.DOCUMENT_REFERENCE
+
+
+def test_a_wrong_date_is_no_reference() -> None:
+    with pytest.raises(ConfigurationError, match="yesterday") as caught:
+        DocumentRef.of({"uri": "s3://b/k", "last_modified": "yesterday"})
+    assert caught.value.code is ErrorCode.DOCUMENT_REFERENCE
+
+
+def test_the_unversioned_document_has_only_its_uri() -> None:
+    assert DocumentRef("s3://b/k", "v", "v", "e", 3).unversioned() == DocumentRef("s3://b/k")
+
+
+def test_the_key_depends_on_uri_and_version_only() -> None:
+    ref = DocumentRef("s3://b/k", "v", etag="e")
+    assert ref.version_key == DocumentRef("s3://b/k", "v", size=3).version_key
+    assert ref.version_key == digest("s3://b/k", "v")
+    assert len(ref.version_key) == 64
+    others = (DocumentRef("s3://b/k"), DocumentRef("s3://b/k", "w"), DocumentRef("s3://b/l", "v"))
+    assert len({ref.version_key, *(each.version_key for each in others)}) == 4
+
+
+def test_digests_separate_their_parts_and_accept_any_name() -> None:
+    assert digest("ab", "c") != digest("a", "bc")
+    assert len(digest("file:///\udcff.pdf")) == 64, "names of files need not be UTF-8"

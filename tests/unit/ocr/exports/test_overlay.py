@@ -1,18 +1,71 @@
-"""Boxes drawn over a page image."""
+"""Page images with the boxes of their regions."""
 
 from __future__ import annotations
 
+import pytest
 from PIL import Image, ImageChops
 
 from airflow_deepseek_ocr.ocr.exports.overlay import draw_regions
 from airflow_deepseek_ocr.ocr.results import Box, Region
 
+PAGE = Image.new("RGB", (400, 300), "white")
 
-def test_overlay_draws_each_box() -> None:
-    page = Image.new("RGB", (400, 300), "white")
-    box = Box((0, 0, 0, 0), (50, 60, 200, 120))
-    drawn = draw_regions(page, [Region("title", "x", (box,)), Region("text", "none")])
-    changed = ImageChops.difference(page, drawn).getbbox()
-    assert changed is not None
-    assert (changed[0], changed[2], changed[3]) == (50, 201, 121)
-    assert page.getextrema() == ((255, 255),) * 3
+
+def region(label: str, *corners: tuple[int, int, int, int]) -> Region:
+    return Region(label, "x", tuple(Box((0, 0, 0, 0), each) for each in corners))
+
+
+def changed(regions: list[Region], page: Image.Image = PAGE) -> tuple[int, int, int, int] | None:
+    return ImageChops.difference(page.convert("RGB"), draw_regions(page, regions)).getbbox()
+
+
+def test_each_box_is_outlined_on_a_copy() -> None:
+    box = changed([region("title", (50, 60, 200, 120)), region("text")])
+    assert box is not None
+    assert (box[0], box[2], box[3]) == (50, 201, 121)
+    assert box[1] < 60, "the caption is above the box"
+    assert PAGE.getextrema() == ((255, 255),) * 3
+
+
+def test_a_region_has_an_outline_for_each_box() -> None:
+    box = changed([region("text", (50, 60, 80, 90), (250, 200, 300, 250))])
+    assert box is not None
+    assert (box[2], box[3]) == (301, 251)
+
+
+@pytest.mark.parametrize("corners", [(200, 120, 50, 60), (50, 120, 200, 60)])
+def test_corners_may_have_any_order(corners: tuple[int, int, int, int]) -> None:
+    right_order = draw_regions(PAGE, [region("title", (50, 60, 200, 120))])
+    assert not ImageChops.difference(
+        right_order, draw_regions(PAGE, [region("title", corners)])
+    ).getbbox()
+
+
+def test_regions_with_the_same_label_have_the_same_colour() -> None:
+    def colour(position: int) -> object:
+        boxes = [region("text", (50, 60, 200, 120)), region("text", (50, 200, 200, 250))]
+        return draw_regions(PAGE, boxes).getpixel((150, (60, 200)[position]))
+
+    assert colour(0) == colour(1) != (255, 255, 255)
+
+
+def test_positions_are_numbered_in_reading_order() -> None:
+    first = draw_regions(PAGE, [region("text", (50, 60, 200, 120))])
+    second = draw_regions(PAGE, [region("text"), region("text", (50, 60, 200, 120))])
+    difference = ImageChops.difference(first, second).getbbox()
+    assert difference is not None
+    assert difference[3] <= 60, "only the caption differs"
+
+
+def test_grey_pages_are_drawn_in_colour() -> None:
+    grey = Image.new("L", (400, 300), 255)
+    drawn = draw_regions(grey, [region("text", (50, 60, 200, 120))])
+    assert (drawn.mode, grey.mode) == ("RGB", "L")
+
+
+def test_without_regions_nothing_is_drawn() -> None:
+    assert changed([]) is None
+
+
+def test_labels_may_have_any_characters() -> None:
+    assert changed([region("\ud800\n" + "文" * 300, (0, 0, 10, 10))]) is not None

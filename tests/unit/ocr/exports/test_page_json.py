@@ -1,0 +1,63 @@
+"""Results of pages as JSON."""
+
+from __future__ import annotations
+
+import json
+
+from airflow_deepseek_ocr.exceptions import ErrorCode
+from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
+from airflow_deepseek_ocr.ocr.results import Attempt, Box, PageResult, PageStatus, Region
+
+
+def test_all_fields_survive_json() -> None:
+    page = PageResult(
+        number=3,
+        status=PageStatus.RECOVERED,
+        resolution="base",
+        width=640,
+        height=480,
+        text="<|ref|>title",
+        markdown="# Title",
+        regions=[Region("title", "Title", (Box((0, 1, 2, 3), (4, 5, 6, 7)),))],
+        vision_tokens=273,
+        text_tokens=9,
+        score=0.75,
+        flags=("loop",),
+        attempts=(Attempt(how="base", resolution="base", score=0.1, flags=("loop",)),),
+    )
+    stored = json.loads(json.dumps(page_to_dict("s3://b/k", page)))
+    assert stored["document"] == "s3://b/k"
+    assert (stored["page"], stored["width"], stored["height"]) == (3, 640, 480)
+    assert (stored["status"], stored["score"], stored["flags"]) == ("recovered", 0.75, ["loop"])
+    assert stored["regions"] == [
+        {
+            "label": "title",
+            "text": "Title",
+            "boxes": [{"normalized": [0, 1, 2, 3], "pixels": [4, 5, 6, 7]}],
+        }
+    ]
+    assert stored["attempts"][0] == {
+        "how": "base",
+        "resolution": "base",
+        "score": 0.1,
+        "flags": ["loop"],
+        "vision_tokens": 0,
+        "text_tokens": 0,
+        "seconds": 0.0,
+        "error_code": None,
+    }
+    assert stored["compression_ratio"] == page.compression_ratio
+
+
+def test_a_failed_page_has_its_error_and_no_text() -> None:
+    page = PageResult(
+        number=1,
+        status=PageStatus.FAILED,
+        resolution="",
+        error_code=ErrorCode.DAMAGED_PAGE,
+        error="Page 1 cannot be rendered.",
+    )
+    stored = json.loads(json.dumps(page_to_dict("a", page)))
+    assert (stored["status"], stored["error_code"]) == ("failed", "damaged_page")
+    assert stored["error"] == "Page 1 cannot be rendered."
+    assert (stored["text"], stored["regions"], stored["attempts"]) == ("", [], [])

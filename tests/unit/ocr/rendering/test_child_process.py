@@ -1,0 +1,127 @@
+"""The parent's side of the child process: requests, answers, and the causes of its death."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.rendering.child_process import ChildDiedError, ChildProcess
+from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
+from tests.conftest import ROOT
+from tests.corpus.documents.all import CORPUS
+from tests.support.fixtures.made_documents import write
+
+DOCUMENTS = ROOT / "demo" / "documents"
+LIMITS = Limits(max_page_seconds=1, max_page_memory=100 << 20)
+
+
+@pytest.fixture
+def child() -> Iterator[ChildProcess]:
+    running = ChildProcess(LIMITS)
+    yield running
+    running.end()
+
+
+def request(path: Path, selection: str = "") -> OpenRequest:
+    return OpenRequest(path, PageSelection.parse(selection), 72, LIMITS)
+
+
+def process() -> psutil.Process:
+    module = "airflow_deepseek_ocr.ocr.rendering.worker"
+    (found,) = (each for each in psutil.Process().children() if module in each.cmdline())
+    return found
+
+
+def test_it_opens_renders_and_closes(child: ChildProcess) -> None:
+    opened = child.open_document(request(DOCUMENTS / "letter.tiff", "2"))
+    assert (opened.media_type, opened.page_count, opened.page_numbers) == ("image/tiff", 2, (2,))
+    page = child.page(2)
+    assert (page.number, page.image.mode, page.image.size) == (2, "RGB", (640, 640))
+    child.close_document()
+    child.close_document()
+    assert not child.dead
+
+
+def test_opening_a_document_closes_the_one_before(child: ChildProcess) -> None:
+    child.open_document(request(DOCUMENTS / "letter.tiff"))
+    child.open_document(request(DOCUMENTS / "invoice.pdf"))
+    page = child.page(1)
+    assert page.image.size == (640, 640)
+    assert page.text_layer is not None
+    assert page.text_layer.text.startswith("Invoice")
+    files = {Path(each.path).name for each in process().open_files()}
+    assert "invoice.pdf" in files
+    assert "letter.tiff" not in files
+
+
+def test_errors_of_the_document_leave_the_child_alive(child: ChildProcess, tmp_path: Path) -> None:
+    with pytest.raises(DocumentError) as caught:
+        child.open_document(request(write(tmp_path, "empty.pdf", b"")))
+    assert caught.value.code is ErrorCode.EMPTY_FILE
+    with pytest.raises(DocumentError) as caught:
+        child.page(1)
+    assert caught.value.code is ErrorCode.UNREADABLE
+    assert not child.dead
+
+
+@pytest.mark.parametrize(
+    ("name", "limits", "code"),
+    [
+        ("glyph_bomb.pdf", Limits(max_page_seconds=1), ErrorCode.TOO_SLOW),
+        ("form_bomb.pdf", Limits(max_page_memory=100 << 20), ErrorCode.TOO_MUCH_MEMORY),
+    ],
+)
+def test_a_page_over_a_limit_ends_the_child(
+    tmp_path: Path, name: str, limits: Limits, code: ErrorCode
+) -> None:
+    child = ChildProcess(limits)
+    child.open_document(request(write(tmp_path, name, CORPUS[name].make())))
+    with pytest.raises(ChildDiedError, match="Rendering page 1") as caught:
+        child.page(1)
+    assert caught.value.code is code
+    assert child.dead
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "code"),
+    [
+        (signal.SIGSEGV, DocumentError, ErrorCode.CRASHED),
+        (signal.SIGABRT, DocumentError, ErrorCode.CRASHED),
+        (signal.SIGALRM, DocumentError, ErrorCode.TOO_SLOW),
+        (signal.SIGKILL, UnavailableError, ErrorCode.RENDERER_KILLED),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_the_signal_tells_the_cause_of_death(
+    child: ChildProcess, number: signal.Signals, error: type[Exception], code: ErrorCode
+) -> None:
+    child.open_document(request(DOCUMENTS / "letter.tiff"))
+    process().send_signal(number)
+    with pytest.raises(error) as caught:
+        child.page(1)
+    assert caught.value.code is code  # type: ignore[attr-defined]
+    assert child.dead
+
+
+def test_ending_it_twice_does_no_harm() -> None:
+    running = ChildProcess(LIMITS)
+    watched = process()
+    running.end()
+    running.end()
+    assert running.dead
+    assert not watched.is_running()
+
+
+def test_its_memory_limit_is_beyond_the_memory_of_python(child: ChildProcess) -> None:
+    soft, hard = process().rlimit(psutil.RLIMIT_DATA)
+    own = soft - LIMITS.max_page_memory
+    assert 10 << 20 < own < 1 << 30
+    assert hard == psutil.Process().rlimit(psutil.RLIMIT_DATA)[1]
+    assert process().rlimit(psutil.RLIMIT_CORE) == (0, 0)

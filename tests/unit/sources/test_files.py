@@ -1,0 +1,155 @@
+"""Local files: versions by content, missing and changing files."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from airflow_deepseek_ocr.exceptions import (
+    DeepSeekOCRError,
+    DocumentError,
+    ErrorCode,
+    OverwrittenError,
+    UnavailableError,
+)
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.sources.files import FileSource, ObjectStorageSource, copy_hashed
+
+
+def version_of(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+@pytest.fixture
+def ref(tmp_path: Path) -> DocumentRef:
+    """A document named with a space and a letter that URIs escape."""
+    (tmp_path / "größe 1.pdf").write_bytes(b"content")
+    return DocumentRef(f"file://{tmp_path}/gr%C3%B6%C3%9Fe%201.pdf")
+
+
+@pytest.fixture
+def source() -> FileSource:
+    return FileSource(Limits(max_bytes=100))
+
+
+def error_of(source: FileSource, ref: DocumentRef, target: Path) -> DeepSeekOCRError:
+    with pytest.raises(DeepSeekOCRError) as caught:
+        source.fetch(ref, target, lambda _: True)
+    return caught.value
+
+
+def test_the_version_is_the_hash_of_the_content(
+    source: FileSource, ref: DocumentRef, tmp_path: Path
+) -> None:
+    asked: list[DocumentRef] = []
+
+    def wanted(found: DocumentRef) -> bool:
+        asked.append(found)
+        return True
+
+    found = source.fetch(ref, tmp_path / "copy", wanted)
+    assert found == replace(ref, version=version_of(b"content"), size=7)
+    assert (tmp_path / "copy").read_bytes() == b"content"
+    assert asked == [found]
+
+
+def test_a_version_that_is_not_wanted_is_not_fetched(
+    source: FileSource, ref: DocumentRef, tmp_path: Path
+) -> None:
+    known = replace(ref, version=version_of(b"content"))
+    assert source.fetch(known, tmp_path / "copy", lambda _: False) is None
+    assert not (tmp_path / "copy").exists(), "the version is known before the content is read"
+    assert source.fetch(ref, tmp_path / "copy", lambda _: False) is None
+
+
+def test_a_known_version_is_fetched_or_overwritten(
+    source: FileSource, ref: DocumentRef, tmp_path: Path
+) -> None:
+    known = replace(ref, version=version_of(b"content"))
+    assert source.fetch(known, tmp_path / "copy", lambda _: True) == replace(known, size=7)
+    (tmp_path / "größe 1.pdf").write_bytes(b"new content")
+    assert isinstance(error_of(source, known, tmp_path / "copy"), OverwrittenError)
+
+
+@pytest.mark.parametrize("name", ["missing.pdf", "", "größe 1.pdf/below"])
+def test_a_missing_file(source: FileSource, ref: DocumentRef, tmp_path: Path, name: str) -> None:
+    error = error_of(source, DocumentRef(f"file://{tmp_path}/{name}"), tmp_path / "copy")
+    assert isinstance(error, DocumentError)
+    assert error.code is ErrorCode.MISSING_FILE
+
+
+def test_a_file_that_may_not_be_read(ref: DocumentRef, tmp_path: Path) -> None:
+    class Denied(FileSource):
+        """Root may read every file, so the refusal is raised here."""
+
+        def open(self, uri: str) -> io.BufferedReader:
+            raise PermissionError(uri)
+
+    error = error_of(Denied(Limits()), ref, tmp_path / "copy")
+    assert isinstance(error, UnavailableError)
+    assert error.code is ErrorCode.ACCESS_DENIED
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [(b"", ErrorCode.EMPTY_FILE), (bytes(101), ErrorCode.TOO_MANY_BYTES)],
+)
+def test_the_limit_on_bytes(
+    source: FileSource, ref: DocumentRef, tmp_path: Path, content: bytes, code: ErrorCode
+) -> None:
+    (tmp_path / "größe 1.pdf").write_bytes(content)
+    assert error_of(source, ref, tmp_path / "copy").code is code
+
+
+def test_copying_stops_at_the_limit(tmp_path: Path) -> None:
+    endless = io.BytesIO(bytes(10 << 20))
+    with pytest.raises(DocumentError) as caught:
+        copy_hashed(endless, tmp_path / "copy", DocumentRef("gs://b/k"), Limits(max_bytes=100))
+    assert caught.value.code is ErrorCode.TOO_MANY_BYTES
+    assert endless.tell() == 1 << 20, "one chunk was read"
+
+
+def test_a_file_that_changes_while_it_is_copied(tmp_path: Path) -> None:
+    path = tmp_path / "growing.pdf"
+    path.write_bytes(b"first")
+    with path.open("rb") as file:
+
+        class Growing(io.RawIOBase):
+            """Reads the file, to which another process appends meanwhile."""
+
+            def fileno(self) -> int:
+                return file.fileno()
+
+            def read(self, size: int = -1) -> bytes:
+                chunk = file.read(size)
+                if chunk == b"first":
+                    with path.open("ab") as writer:
+                        writer.write(b" second")
+                    os.utime(path, ns=(1, 1))
+                return chunk
+
+        with pytest.raises(UnavailableError, match="modified") as caught:
+            copy_hashed(Growing(), tmp_path / "copy", DocumentRef(path.as_uri()), Limits())  # type: ignore[arg-type]
+    assert caught.value.code is ErrorCode.CHANGING_FILE
+
+
+def test_a_storage_without_file_descriptors(tmp_path: Path) -> None:
+    ref = DocumentRef("gs://b/k")
+    found = copy_hashed(io.BytesIO(b"content"), tmp_path / "copy", ref, Limits())
+    assert found == replace(ref, version=version_of(b"content"), size=7)
+
+
+def test_object_storage_opens_what_airflow_opens(ref: DocumentRef, tmp_path: Path) -> None:
+    source = ObjectStorageSource(Limits())
+    local = DocumentRef(f"file://{tmp_path}/größe 1.pdf")
+    found = source.fetch(local, tmp_path / "copy", lambda _: True)
+    assert found is not None
+    assert found.version == version_of(b"content")
+    error = error_of(source, DocumentRef("nosuchscheme://b/k"), tmp_path / "copy")
+    assert error.code is ErrorCode.UNSUPPORTED_SCHEME
