@@ -38,6 +38,8 @@ CONFIG = ProcessingConfig(
     ngram_size=30,
     ngram_window=90,
     retry_with="no_repeat_ngram,no_repeat_ngram:25/300,slices_2,slices_4,base,text_layer",
+    text_layer="compare",
+    min_score=0.5,
 )
 #: The same as revision 0003 stored it.
 RECIPE = json.loads(CONFIG.to_json())
