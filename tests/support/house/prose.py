@@ -37,7 +37,7 @@ VOCABULARY = {
     r"ladders?": "retry steps",
     r"rereads?|reread": "retry_with",
     r"readings": "outputs, page outputs",
-    r"(a|an|the|this|that|its|one|each|every|no|first|another|better|best|refused) reading(?! order)": "output",
+    r"(a|an|the|this|that|its|one|each|every|no|first|another|best) reading(?! order)": "output",
     r"settled": "final",
     r"(take|takes|taken|taking|took) over|takeover": "reclaim",
     r"invented": "hallucinated",
