@@ -1,4 +1,4 @@
-"""The command ``preflight``: check what reading needs on this host."""
+"""The command ``preflight``: check the requirements of this host."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FIELDS = (
 def add_preflight(commands: Any) -> None:
     """Add the command ``preflight``."""
     preflight = commands.add_parser(
-        "preflight", help="check what reading needs on this host, and say how to fix it"
+        "preflight", help="check the requirements of this host, and name remedies"
     )
     add_fields(preflight, _FIELDS)
     preflight.add_argument("--host", help="host name or URL (http://, https://) of a server")

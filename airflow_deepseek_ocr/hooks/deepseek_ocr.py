@@ -127,7 +127,7 @@ class DeepSeekOCRHook(BaseHook):
         return not failures, " ".join(failures or [check.message for check in found])
 
     def preflight(self) -> list[Check]:
-        """Check everything that reading needs on this worker; each check says how to fix a failure.
+        """Check everything that processing needs on this worker; a failure names its remedy.
 
         Takes up to a minute. Starts no server.
 

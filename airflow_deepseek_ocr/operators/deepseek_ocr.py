@@ -22,7 +22,6 @@ from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.airflow_support.templates import check_literals
 from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
 from airflow_deepseek_ocr.connection.options import OcrOptions
-from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
@@ -112,7 +111,7 @@ class DeepSeekOCROperator(BaseOperator):
         pages: str | None = OcrOptions.pages,
         dpi: int = OcrOptions.dpi,
         min_score: float = OcrOptions.min_score,
-        overwrite: bool = False,
+        overwrite: bool = PipelineOptions.overwrite,
         fail_on_document_errors: bool = False,
         max_failed_pages: int | float | str | None = DEFAULT_MAX_FAILED_PAGES,
         lease: timedelta = PipelineOptions.lease,
@@ -243,8 +242,10 @@ class DeepSeekOCROperator(BaseOperator):
             )
         try:
             return [DocumentRef.of(document) for document in _flatten(self.documents)]
-        except (ConfigurationError, TypeError) as error:
-            raise AirflowFailException(str(error)) from error
+        except TypeError as error:
+            raise AirflowFailException(
+                f"documents is {self.documents!r}; give documents, URIs, or lists of them."
+            ) from error
 
     def _sources(self, limits: Limits) -> Sources:
         from airflow_deepseek_ocr.sources.base import Sources

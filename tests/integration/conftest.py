@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# Before anything imports airflow, which reads it once.
+# Airflow reads these once, when it is imported.
 os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="airflow-home-")
 os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
@@ -85,7 +85,7 @@ def sqlite_results(tmp_path: Path, connect: Connect) -> Path:
 
 @pytest.fixture
 def client(s3: S3Server, connect: Connect) -> Any:
-    """A boto3 client of the S3 server that the default AWS connection leads to."""
+    """A boto3 client of the S3 server behind the default AWS connection."""
     connect("aws_default", aws_connection(s3))
     return boto3.client(
         "s3",

@@ -19,13 +19,14 @@ from airflow_deepseek_ocr.connection.fields import FIELDS
 from airflow_deepseek_ocr.connection.form import FIELD_BEHAVIOUR
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
 from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
+from airflow_deepseek_ocr.pipeline.summary import Summary
 from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
 from airflow_deepseek_ocr.triggers.s3 import S3NewDocumentEventTrigger
 from tests.conftest import ROOT
 
 PAGES = sorted((ROOT / "docs" / "reference").glob("*.md"))
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n)(.*?)(<!-- end of table -->)", re.DOTALL)
-_PARAM = re.compile(r"^:param (\w+):(.*?)(?=^:|\Z)", re.DOTALL | re.MULTILINE)
+_PARAM = re.compile(r"^:(?:param|ivar) (\w+):(.*?)(?=^:|\Z)", re.DOTALL | re.MULTILINE)
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]+\.)?(\w+)`")
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
@@ -55,6 +56,12 @@ def parameters(kind: type) -> str:
         mark = " *(templated)*" if name in templated else ""
         rows.append((f"`{name}`", _default(name, parameter.default), meaning + mark))
     return _table(("parameter", "default", "meaning"), rows)
+
+
+def summary() -> str:
+    """Return the table of the keys in the operator's return value."""
+    docs = parameter_docs(Summary)
+    return _table(("key", "value"), [(f"`{name}`", docs[name]) for name in Summary().as_dict()])
 
 
 def connection_fields() -> str:
@@ -94,6 +101,7 @@ def command(name: str) -> str:
 TABLES: dict[str, Callable[[], str]] = {
     "connection_fields": connection_fields,
     "standard_fields": standard_fields,
+    "summary": summary,
     **{
         kind.__name__: lambda kind=kind: parameters(kind)  # type: ignore[misc]
         for kind in (DeepSeekOCROperator, S3NewDocumentSensor, S3NewDocumentEventTrigger)

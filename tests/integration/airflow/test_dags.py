@@ -1,4 +1,4 @@
-"""Every example DAG, run by a real Airflow against a real S3 server, database and model."""
+"""The example DAGs in a real Airflow, with an S3 server, a database and the small checkpoint."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def s3() -> Iterator[S3Server]:
 
 @pytest.fixture
 def bucket(s3: S3Server) -> Iterator[Any]:
+    """A client of the S3 server, with the empty bucket ``documents``."""
     client = boto3.client(
         "s3",
         endpoint_url=s3.endpoint_url,
@@ -129,6 +130,16 @@ def test_scheduled_dag_reads_what_is_new(bucket: Any, instance: Airflow, databas
     assert query(database, "SELECT COUNT(*) FROM ocr_regions WHERE x1 IS NOT NULL") > [(3,)]
 
 
+def test_shortest_dag_reads_its_bucket(bucket: Any, instance: Airflow, database: Path) -> None:
+    bucket.create_bucket(Bucket="invoices")
+    bucket.upload_file(str(DOCUMENTS / "table.png"), "invoices", "table.png")
+
+    instance.test_dag("invoices")
+
+    rows = query(database, "SELECT uri, status, dag_id FROM ocr_documents")
+    assert rows == [("s3://invoices/table.png", "done", "invoices")]
+
+
 def test_report_dag_reads_a_list(bucket: Any, instance: Airflow, database: Path) -> None:
     bucket.upload_file(str(DOCUMENTS / "table.png"), "documents", "table.png")
     documents = [
@@ -150,7 +161,7 @@ def test_report_dag_reads_a_list(bucket: Any, instance: Airflow, database: Path)
 def test_event_driven_dag_reads_documents_as_they_arrive(
     bucket: Any, instance: Airflow, database: Path, tmp_path: Path
 ) -> None:
-    # Alone, because the scheduled DAG would look into the same bucket at the full hour.
+    # Alone: the scheduled DAG would poll the same bucket at the full hour.
     (tmp_path / "dags").mkdir()
     shutil.copy(DAGS / "s3_events_to_database.py", tmp_path / "dags")
     instance.env["AIRFLOW__CORE__DAGS_FOLDER"] = str(tmp_path / "dags")
@@ -165,6 +176,6 @@ def test_event_driven_dag_reads_documents_as_they_arrive(
         wait_until(lambda: len(stored()) == 2, EVENT_TIMEOUT_S, "the second document", process)
 
     assert stored() == ["s3://documents/first.png", "s3://documents/second.pdf"]
-    attempts = query(database, "SELECT claims, dag_id, run_id FROM ocr_documents")
-    assert all(row[:2] == (1, "s3_events_to_database") for row in attempts)
-    assert all(re.match("asset_triggered", run) for *_, run in attempts)
+    claims = query(database, "SELECT claims, dag_id, run_id FROM ocr_documents")
+    assert all(row[:2] == (1, "s3_events_to_database") for row in claims)
+    assert all(re.match("asset_triggered", run) for *_, run in claims)

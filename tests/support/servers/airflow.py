@@ -1,4 +1,4 @@
-"""A real Airflow of a test's own: its home, its connections, one DAG run or the whole of it."""
+"""A separate Airflow for a test: home, connections, one DAG run or all components."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Airflow:
 
     :param home: its directory.
     :param env: the environment of its processes.
-    :param url: where its API server answers, once it is started.
+    :param url: URL of its API server.
     :param metadata_url: its metadata database, for SQLAlchemy.
     """
 
@@ -40,7 +40,10 @@ class Airflow:
     metadata_url: str = field(repr=False)
 
     def command(self, *arguments: str, timeout_s: float = RUN_TIMEOUT_S) -> str:
-        """Run ``airflow ...`` and return its output; raises AssertionError where it fails."""
+        """Run ``airflow ...`` and return its output.
+
+        :raises AssertionError: the command failed.
+        """
         done = subprocess.run(
             [sys.executable, "-m", "airflow", *arguments],
             env=self.env,
@@ -55,13 +58,13 @@ class Airflow:
         return done.stdout
 
     def test_dag(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
-        """Run a DAG in one process, with real tasks and connections; returns the log."""
+        """Run a DAG in one process, with real tasks and connections, and return the log."""
         options = ["--conf", json.dumps(conf)] if conf else []
         return self.command("dags", "test", dag_id, *options)
 
 
 def aws_connection(server: S3Server) -> dict[str, Any]:
-    """An Airflow connection to an S3 server."""
+    """Return an Airflow connection to an S3 server."""
     return {
         "conn_type": "aws",
         "login": server.access_key,
@@ -76,11 +79,11 @@ def airflow(
     settings: Mapping[str, str] | None = None,
     metadata_url: str | None = None,
 ) -> Iterator[Airflow]:
-    """A migrated Airflow whose DAGs are the project's examples.
+    """Set up a migrated Airflow whose DAGs are the project's examples.
 
     :param connections: by connection id.
-    :param settings: more environment variables.
-    :param metadata_url: an empty database for its metadata; SQLite in its directory without one.
+    :param settings: further environment variables.
+    :param metadata_url: an empty metadata database; None creates one of SQLite in its directory.
     """
     with data_directory() as home:
         port = free_port()
@@ -117,7 +120,7 @@ def airflow(
 
 @contextmanager
 def _running(instance: Airflow, *command: str) -> Iterator[Process]:
-    """``airflow ...`` until the block ends; nothing is awaited."""
+    """Run ``airflow ...`` until the block ends, without waiting until it is ready."""
     process = Process(
         [sys.executable, "-m", "airflow", *command],
         instance.home,
@@ -138,9 +141,9 @@ def _await_api(instance: Airflow, process: Process) -> None:
 
 @contextmanager
 def standalone(instance: Airflow) -> Iterator[Process]:
-    """Scheduler, triggerer, DAG processor and API server, until the block ends.
+    """Run scheduler, triggerer, DAG processor and API server until the block ends.
 
-    Its executor is the LocalExecutor, whatever is set.
+    ``airflow standalone`` uses the LocalExecutor in all cases.
     """
     with _running(instance, "standalone") as process:
         _await_api(instance, process)
@@ -149,7 +152,7 @@ def standalone(instance: Airflow) -> Iterator[Process]:
 
 @contextmanager
 def without_workers(instance: Airflow) -> Iterator[None]:
-    """Scheduler, DAG processor and API server for an executor whose workers are processes apart."""
+    """Run scheduler, DAG processor and API server, for an executor with separate worker processes."""
     with (
         _running(instance, "api-server") as api_server,
         _running(instance, "dag-processor"),
@@ -167,9 +170,9 @@ def without_workers(instance: Airflow) -> Iterator[None]:
 
 @contextmanager
 def celery_worker(instance: Airflow) -> Iterator[Process]:
-    """A worker of the CeleryExecutor; SIGTERM lets it finish the tasks that it has."""
+    """Run a worker of the CeleryExecutor; after SIGTERM it finishes its tasks."""
     with _running(instance, "celery", "worker") as process:
-        # A second worker goes on in the first one's log.
+        # A second worker appends to the first one's log.
         ready = process.log.read_text().count(" ready.") + 1
         wait_until(
             lambda: process.log.read_text().count(" ready.") >= ready,
