@@ -1,4 +1,4 @@
-"""How text is generated."""
+"""Decoding settings: output length and no-repeat-n-gram constraints."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 
-#: Shortest n-grams that one page's guard may ban: shorter ones repeat in texts as they should be.
+#: Shortest n-grams that a page's constraint may block: shorter ones repeat in good texts.
 LEAST_NGRAM = 10
-#: Widest window of one page's guard, in tokens; engines keep room for it.
+#: Widest window of a page's constraint, in tokens; engines allocate memory for it.
 MOST_WINDOW = 512
 
 
@@ -18,7 +18,7 @@ class NoRepeatNgram:
 
     :param ngram_size: length of the n-grams that must not repeat, in tokens.
     :param ngram_window: generated tokens in which they must not repeat.
-    :raises ConfigurationError: ``guard`` if it is not 10 <= ``ngram_size`` <= ``ngram_window`` <= 512.
+    :raises ConfigurationError: ``no_repeat_ngram`` unless 10 <= ``ngram_size`` <= ``ngram_window`` <= 512.
     """
 
     ngram_size: int
@@ -28,8 +28,9 @@ class NoRepeatNgram:
         if not LEAST_NGRAM <= self.ngram_size <= self.ngram_window <= MOST_WINDOW:
             raise ConfigurationError(
                 ErrorCode.NO_REPEAT_NGRAM,
-                f"A guard of {self.ngram_size}-grams in {self.ngram_window} tokens cannot be: the "
-                f"n-grams have at least {LEAST_NGRAM} tokens and the window at most {MOST_WINDOW}.",
+                f"A no-repeat-n-gram constraint of {self.ngram_size} tokens within {self.ngram_window} is "
+                f"out of range: use n-grams of at least {LEAST_NGRAM} tokens and a window of at most "
+                f"{MOST_WINDOW}.",
             )
 
 
@@ -37,13 +38,13 @@ class NoRepeatNgram:
 class Decoding:
     """Greedy decoding, with a limit and a no-repeat-n-gram constraint.
 
-    :param max_output_length: tokens a page may take; the model's context (8,192 tokens with the
+    :param max_output_length: largest number of tokens of a page; the model's context (8,192 tokens with the
         image) may allow fewer.
     :param ngram_size: length of the n-grams that must not repeat, in tokens (30 in
-        ``run_dpsk_ocr_image.py`` of the published scripts); 0 switches the guard off.
+        ``run_dpsk_ocr_image.py`` of the published scripts); 0 switches the constraint off.
     :param ngram_window: generated tokens in which they must not repeat (90 in the same file).
-    :param forced: the end token does not end a page: each writes as many tokens as it may. For
-        benchmarks with weights that have learnt nothing.
+    :param forced: ignore the end token, so that each page has the largest number of tokens. For benchmarks
+        with random weights.
     """
 
     max_output_length: int = 8192

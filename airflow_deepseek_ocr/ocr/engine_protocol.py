@@ -1,4 +1,4 @@
-"""The protocol between the reader and whatever runs the model."""
+"""The protocol between the reader and an engine, which runs the model."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ def _never() -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class PageRequest:
-    """A page to be read.
+    """A page, or a slice of one, to recognise.
 
-    :param key: names the page among those in flight; handed back with the reading.
+    :param key: identifies the request among those in flight; the output has the same key.
     :param image: the page, RGB.
     :param prompt: a prompt's name, such as ``markdown`` or ``locate:Total``.
     :param resolution: a resolution mode's name.
-    :param max_output_length: tokens this page may take, if fewer than the engine allows any page.
-    :param guard: a no-repeat-n-gram constraint for this page, in place of the engine's.
-    :param cancelled: asked now and then, in a thread of the engine's; once it is true the page is
-        given up, with a reading whose error is ``cancelled``.
+    :param max_output_length: largest number of tokens of this page; None for the engine's limit.
+    :param cancelled: polled by a thread of the engine; once it returns True, the page ends with the error
+        ``cancelled``.
+    :param no_repeat_ngram: the no-repeat-n-gram constraint of this page; None for the engine's default.
     """
 
     key: Hashable
@@ -42,24 +42,24 @@ class PageRequest:
 
 
 class FinishReason(StrEnum):
-    """Why the model stopped writing."""
+    """Why the model stopped."""
 
-    STOP = "stop"  #: it wrote its end token
+    STOP = "stop"  #: it generated its end token
     LENGTH = "length"  #: it reached the maximum output length
 
 
 @dataclass(frozen=True, kw_only=True)
 class PageOutput:
-    """What the model wrote for a page.
+    """Model output for a request.
 
-    :param key: the request's.
+    :param key: the key of the request.
     :param text: the text with its markup, without the end token.
     :param finish_reason: None if the page failed.
-    :param vision_tokens: tokens that stood for the image.
-    :param prompt_tokens: tokens the model was given in all, those of the image included; 0 if unknown.
-    :param text_tokens: tokens generated, without the end token.
-    :param seconds: the page's share of the time the model worked while it was read.
-    :param error: why this page could not be read, although others could.
+    :param vision_tokens: tokens of the image.
+    :param prompt_tokens: all input tokens, those of the image included; 0 if unknown.
+    :param text_tokens: generated tokens, without the end token.
+    :param seconds: the page's share of the model's time.
+    :param error: why this page has no output.
     """
 
     key: Hashable
@@ -74,11 +74,11 @@ class PageOutput:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far an engine is.
+    """Progress of an engine.
 
-    :param pages_done: pages read since the call began.
-    :param pages_in_flight: pages being read now.
-    :param tokens: tokens generated for the pages in flight.
+    :param pages_done: pages finished since the call began.
+    :param pages_in_flight: pages in progress.
+    :param tokens: tokens generated for the pages in progress.
     """
 
     pages_done: int
@@ -87,24 +87,24 @@ class Progress:
 
 
 class Engine(Protocol):
-    """Runs the model. Requests are drawn only as fast as they can be read."""
+    """Runs the model. It takes requests only as fast as it can process them."""
 
     def modes(self) -> tuple[str, ...]:
-        """Names of the resolution modes it can read in.
+        """Return the names of the supported resolution modes.
 
-        :raises UnavailableError, ConfigurationError: an engine elsewhere cannot be asked.
+        :raises UnavailableError, ConfigurationError: a remote engine cannot be reached.
         """
         ...
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
     ) -> Generator[PageOutput, None, None]:
-        """A reading for each request, in the order in which they finish.
+        """Yield an output for each request, in the order in which they finish.
 
-        Closing the generator cancels what is in flight.
+        Closing the generator cancels all requests in flight.
 
-        :param requests: drawn in a thread of the engine's, a bounded number of pages ahead. It may
-            wait for a reading before it goes on, if it has a ``stop()`` that ends the waiting.
+        :param requests: taken by a thread of the engine, a bounded number of pages ahead. The iterator may
+            wait for an output if it has a ``stop()`` that ends the wait.
         :param progress: called every few seconds, in the caller's thread.
         """
         ...

@@ -1,4 +1,4 @@
-"""What makes a reading the same reading: which version of which document, and by which recipe."""
+"""Identity of stored results: a version of a document, and the settings that processed it."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import asdict, dataclass
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef, digest
 
-#: Raised when this package's own steps (rendering, parsing, Markdown) change what ends up in a row.
+#: Increased when this package's steps (rendering, parsing, Markdown) change the content of rows.
 CONFIG_VERSION = 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessingConfig:
-    """Everything that is chosen and changes the text; device, type and batch size do not.
+    """All settings that change the stored text. Device, dtype and batch size do not.
 
-    :param model: the model as configured: a directory, a hub id or an ``s3://`` prefix.
-    :param revision: its revision as configured; empty if it has none.
+    :param model: the configured model: a directory, a hub id or an ``s3://`` prefix.
+    :param revision: its configured revision; empty for none.
     :param prompt: a prompt's name.
     :param resolution: a resolution mode's name, or ``auto``.
-    :param pages: the pages selected, as text; empty for all.
+    :param pages: the selected pages, such as ``1-3,5``; empty for all.
     :param dpi: resolution at which PDF pages are rendered, in dots per inch.
-    :param max_output_length: tokens a page may take.
-    :param ngram_size: the n-gram guard's n, in tokens; 0 for none.
-    :param ngram_window: the n-gram guard's window, in tokens.
-    :param reread: how a page is read again whose reading is refused: steps with commas between them.
-    :param text_layer: what a page's own text is used for: ``off``, ``compare`` or ``first``.
-    :param min_score: the score from which on a reading is accepted, 0 to 1.
+    :param max_output_length: largest number of tokens of a page.
+    :param ngram_size: n of the no-repeat-n-gram constraint, in tokens; 0 for none.
+    :param ngram_window: window of the constraint, in tokens.
+    :param retry_with: names of the retry steps, separated by commas; empty for none.
+    :param text_layer: use of embedded text: ``off``, ``compare`` or ``first``.
+    :param min_score: lowest accepted score, 0 to 1.
     """
 
     model: str
@@ -43,15 +43,19 @@ class ProcessingConfig:
     min_score: float
 
     def to_json(self) -> str:
-        """All of it as JSON with sorted keys."""
+        """Return all settings as JSON with sorted keys, and :data:`CONFIG_VERSION`."""
         return json.dumps(asdict(self) | {"config_version": CONFIG_VERSION}, sort_keys=True)
 
     @property
     def key(self) -> str:
-        """Hash of the recipe: 64 hexadecimal digits."""
+        """SHA-256 of the settings: 64 hexadecimal digits."""
         return digest(self.to_json())
 
 
 def document_key(ref: DocumentRef, config: ProcessingConfig) -> str:
-    """Idempotency key of reading that version of a document by that recipe: 64 hexadecimal digits."""
+    """Return the idempotency key of a document version processed with these settings: 64 hexadecimal digits.
+
+    :param ref: the document and its version.
+    :param config: the settings.
+    """
     return digest(ref.uri, ref.version, config.key)

@@ -1,4 +1,4 @@
-"""The prompts DeepSeek-OCR was trained with, and what each one returns.
+"""The prompts with which DeepSeek-OCR was trained, and the form of their output.
 
 Source: the README and ``config.py`` of the published DeepSeek-OCR scripts. The model has no chat
 roles; its input is the image followed by one of these lines.
@@ -17,12 +17,12 @@ GROUNDING = "<|grounding|>"
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt the model knows.
+    """A prompt that the model was trained with.
 
     :param name: the short name used in connections, operators and tables.
-    :param template: the line after the image; ``{text}`` is filled in where the prompt takes one.
-    :param text_in_ref: the text read stands *inside* the reference spans, not behind them.
-    :param whole_page: the answer is the page's text, all of it and nothing else.
+    :param template: the line after the image; ``{text}`` is replaced in prompts that take a text.
+    :param text_in_ref: whether the page's text is *inside* the reference spans, not after them.
+    :param whole_page: whether the output is the whole text of the page and nothing else.
     """
 
     name: str
@@ -32,12 +32,12 @@ class Prompt:
 
     @property
     def takes_text(self) -> bool:
-        """Whether the prompt asks for a text to look for."""
+        """Whether the prompt takes a text to find."""
         return "{text}" in self.template
 
     @property
     def grounded(self) -> bool:
-        """Whether the answer has references with boxes."""
+        """Whether the output has references with boxes."""
         return self.text_in_ref or GROUNDING in self.template
 
 
@@ -62,10 +62,10 @@ DEFAULT_PROMPT = "markdown"
 
 
 def get_prompt(name: str) -> Prompt:
-    """The prompt of that name.
+    """Return the prompt of that name.
 
     :param name: a key of :data:`PROMPTS`; ``locate:TEXT`` is accepted for the one that takes a text.
-    :raises ConfigurationError: ``unknown_prompt``, naming the prompts there are.
+    :raises ConfigurationError: ``unknown_prompt``, with the valid names.
     """
     key = name.partition(":")[0] if isinstance(name, str) else name
     try:
@@ -78,10 +78,11 @@ def get_prompt(name: str) -> Prompt:
 
 
 def prompt_line(name: str) -> str:
-    """The line that goes behind the image for a prompt such as ``markdown`` or ``locate:Total``.
+    """Return the line after the image.
 
-    :raises ConfigurationError: ``unknown_prompt``; ``prompt_text`` if ``locate`` comes without a
-        text, if another prompt comes with one, or if the text holds the model's own markup.
+    :param name: a prompt's name, such as ``markdown`` or ``locate:Total``.
+    :raises ConfigurationError: ``unknown_prompt``; ``prompt_text`` for ``locate`` without a
+        text, for another prompt with one, or for a text with the model's markup.
     """
     prompt = get_prompt(name)
     text = name.partition(":")[2].strip()
@@ -92,6 +93,7 @@ def prompt_line(name: str) -> str:
         raise ConfigurationError(ErrorCode.PROMPT_TEXT, f"Prompt {name!r}: {hint}.")
     if "<|" in text or "<image>" in text:
         raise ConfigurationError(
-            ErrorCode.PROMPT_TEXT, f"Prompt {name!r}: the text must not hold markup."
+            ErrorCode.PROMPT_TEXT,
+            f"Prompt {name!r}: the text must not have the model's markup (<|, <image>).",
         )
     return prompt.template.format(text=text)

@@ -1,4 +1,4 @@
-"""The five resolution modes of DeepSeek-OCR: view sizes, tiling, and how many vision tokens they cost.
+"""The five resolution modes of DeepSeek-OCR: view sizes, tiling, and vision tokens.
 
 Source of all figures: table 1 and section 3.2.2 of the DeepSeek-OCR paper (arXiv:2510.18234) and
 ``modeling_deepseekocr.py`` of the published checkpoint.
@@ -12,11 +12,11 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 
 #: Side, in pixels, of a gundam tile.
 TILE_SIZE = 640
-#: An image is cut into at least this many tiles, if it is cut at all.
+#: Fewest tiles of an image that is cut into tiles.
 MIN_TILES = 2
-#: And into at most this many.
+#: Most tiles of an image.
 MAX_TILES = 9
-#: Side, in pixels, of the square a vision token stands for: 16-pixel patches, compressed 4 x 4.
+#: Side, in pixels, of the square that a vision token represents: 16-pixel patches, compressed 4 x 4.
 PIXELS_PER_TOKEN = 64
 
 
@@ -26,8 +26,8 @@ class Resolution:
 
     :param name: the mode's name in the paper.
     :param size: side of the (global) view in pixels.
-    :param tiles: whether large images are also read in tiles of :data:`TILE_SIZE`.
-    :param keep_aspect: pad the view to a square instead of squashing the image into it.
+    :param tiles: whether large images have tiles of :data:`TILE_SIZE` besides the view.
+    :param keep_aspect: pad the view to a square instead of stretching the image to it.
     """
 
     name: str
@@ -36,16 +36,21 @@ class Resolution:
     keep_aspect: bool = True
 
     def grid(self, width: int, height: int, max_tiles: int = MAX_TILES) -> tuple[int, int]:
-        """Columns and rows of tiles for an image of ``width`` x ``height`` pixels; (1, 1) means none.
+        """Return columns and rows of tiles; (1, 1) means no tiles.
 
-        :param max_tiles: most tiles; other implementations of the model cut into fewer.
+        :param width: width of the image in pixels.
+        :param height: height of the image in pixels.
+        :param max_tiles: most tiles; other implementations of the model have fewer.
         """
         if not self.tiles or (width <= TILE_SIZE and height <= TILE_SIZE):
             return (1, 1)
         return closest_grid(width, height, max_tiles)
 
     def vision_tokens(self, grid: tuple[int, int] = (1, 1)) -> int:
-        """Number of vision tokens of an image read with that grid of (columns, rows)."""
+        """Return the number of vision tokens of an image.
+
+        :param grid: columns and rows of tiles, from :meth:`grid`.
+        """
         side = self.size // PIXELS_PER_TOKEN
         view = side * (side + 1) + 1  # a newline token ends each row, a separator ends the view
         if grid == (1, 1):
@@ -68,14 +73,15 @@ RESOLUTIONS: dict[str, Resolution] = {
 
 DEFAULT_RESOLUTION = "gundam"
 
-#: Most vision tokens of a page in any mode: gundam with its tiles in one column, a newline a line.
+#: Most vision tokens of a page in any mode: gundam with all tiles in one column, where each line has a
+#: newline.
 MOST_VISION_TOKENS = RESOLUTIONS["gundam"].vision_tokens((1, MAX_TILES))
 
 
 def get_resolution(name: str) -> Resolution:
-    """The mode of that name.
+    """Return the mode of that name.
 
-    :raises ConfigurationError: ``unknown_resolution``, naming the modes there are.
+    :raises ConfigurationError: ``unknown_resolution``, with the valid names.
     """
     try:
         return RESOLUTIONS[name]
@@ -87,9 +93,13 @@ def get_resolution(name: str) -> Resolution:
 
 
 def closest_grid(width: int, height: int, max_tiles: int = MAX_TILES) -> tuple[int, int]:
-    """Columns and rows whose aspect ratio is closest to the image's.
+    """Return columns and rows of tiles with the aspect ratio closest to the image's.
 
-    Of two equally close grids the larger wins when the image has more than half its pixels.
+    Of two equally close grids, the larger wins if the image has more than half its pixels.
+
+    :param width: width of the image in pixels.
+    :param height: height of the image in pixels.
+    :param max_tiles: most tiles.
     """
     grids = sorted(
         (

@@ -1,4 +1,4 @@
-"""What was read, as frozen dataclasses: region, page, document."""
+"""Results as frozen dataclasses: region, page, document."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ MAX_COORDINATE = 999
 
 
 class PageStatus(StrEnum):
-    """How a page ended."""
+    """Outcome of a page."""
 
-    OK = "ok"  #: read, and nothing was found against the reading
-    RECOVERED = "recovered"  #: an earlier reading was refused, this one is not
-    TEXT_LAYER = "text_layer"  #: the text is the page's own
-    FAILED = "failed"  #: not read, or no reading was good enough; the best one is kept
+    OK = "ok"  #: the output was accepted
+    RECOVERED = "recovered"  #: an earlier attempt was rejected, and this one accepted
+    TEXT_LAYER = "text_layer"  #: the text is the page's embedded text
+    FAILED = "failed"  #: not recognised, or no attempt accepted; the best one is stored
 
 
 class DocumentStatus(StrEnum):
-    """How a document ended: every page read, some of them, or none."""
+    """Outcome of a document: all pages, some of them, or none."""
 
     DONE = "done"
     PARTIAL = "partial"
@@ -32,9 +32,9 @@ class DocumentStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Box:
-    """A bounding box (x1, y1, x2, y2), as the model wrote it and in the page's pixels.
+    """A bounding box (x1, y1, x2, y2) in the model's coordinates and in pixels.
 
-    :param normalized: 0..999 over the page's width and height, exactly as written, valid or not.
+    :param normalized: 0..999 over the page's width and height, exactly as the model wrote it, valid or not.
     :param pixels: the same in pixels of the page image, clipped to it.
     """
 
@@ -48,7 +48,7 @@ class Region:
 
     :param label: the model's label, or ``text`` where it gave none.
     :param text: its text in the model's markup (Markdown, HTML tables, LaTeX).
-    :param boxes: where it stands; none if the model did not say.
+    :param boxes: its positions; none if the model gave none.
     """
 
     label: str
@@ -58,16 +58,16 @@ class Region:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One of the readings of a page.
+    """One attempt at a page.
 
-    :param how: a resolution mode's name, or the name of the step by which the page was read again.
-    :param resolution: the mode it was read in; empty for the text layer.
-    :param score: 0 (surely degenerate) to 1; 0 if there was no reading.
-    :param flags: what the judge found.
-    :param vision_tokens: tokens that stood for the image, or its strips.
-    :param text_tokens: tokens generated.
-    :param seconds: its share of the time the model worked.
-    :param error_code: why there was no reading.
+    :param how: the resolution mode of the first attempt, or the name of the retry step.
+    :param resolution: the resolution mode; empty for the text layer.
+    :param score: 0 (degenerate beyond doubt) to 1; 0 without output.
+    :param flags: flags of the quality checks.
+    :param vision_tokens: tokens of the image, or of its slices together.
+    :param text_tokens: generated tokens.
+    :param seconds: its share of the model's time.
+    :param error_code: why it has no output.
     """
 
     how: str
@@ -82,31 +82,30 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class PageResult:
-    """One page, read or not.
+    """The result of a page, recognised or not.
 
     :param number: its number in the document, from 1.
-    :param status: how it ended.
+    :param status: its outcome.
     :param width: width of the page image in pixels; 0 if it could not be rendered.
     :param height: height of the page image in pixels.
-    :param resolution: the mode it was read in.
-    :param text: what the model wrote, with its markup; kept for failed pages too.
+    :param resolution: the resolution mode; empty for the text layer.
+    :param text: the model's output with its markup, also of failed pages.
     :param markdown: the same as Markdown without markup.
-    :param regions: the regions in reading order.
-    :param vision_tokens: tokens that stand for the image.
-    :param text_tokens: tokens generated, without the end token.
-    :param seconds: the page's share of the time the model worked while it was read, all attempts
-        together.
-    :param score: the judge's, 0 (surely degenerate) to 1; None if the page was not read.
-    :param flags: what the judge found.
-    :param agreement: words common to the text and the page's own text layer, as F1; None where there
-        is no sound layer.
-    :param agreement_ordered: the same in the same order.
-    :param attempts: all readings of the page, the kept one among them, in order.
-    :param vision_tokens_saved: vision tokens that the best mode would have taken, less those of all
-        attempts; None unless the resolution was chosen automatically.
-    :param error_code: short name of what went wrong, if anything did.
-    :param error: what went wrong and what to do about it.
-    :param retryable: nothing is wrong with the page itself; a later try may succeed.
+    :param regions: its regions in reading order.
+    :param vision_tokens: tokens of the image.
+    :param text_tokens: generated tokens, without the end token.
+    :param seconds: the page's share of the model's time, all attempts together.
+    :param score: 0 (degenerate beyond doubt) to 1; None for a page that was not recognised.
+    :param flags: flags of the quality checks.
+    :param agreement: words common to the text and the page's text layer, as F1; None without a usable layer.
+    :param agreement_ordered: the same for words in the same order.
+    :param attempts: all attempts in order, the stored one among them.
+    :param vision_tokens_saved: vision tokens of the best mode minus those of all attempts; None unless the
+        resolution was ``auto``.
+    :param error_code: an :class:`~airflow_deepseek_ocr.exceptions.ErrorCode` or a flag; None unless it
+        failed.
+    :param error: the failure and what to do about it.
+    :param retryable: whether the page itself is fine, so that a retry of the task may succeed.
     """
 
     number: int
@@ -132,20 +131,20 @@ class PageResult:
 
     @property
     def compression_ratio(self) -> float | None:
-        """Text tokens over vision tokens; None if the page was not read."""
+        """Text tokens to a vision token; None for a page that was not recognised."""
         return self.text_tokens / self.vision_tokens if self.vision_tokens else None
 
 
 @dataclass(frozen=True)
 class DocumentResult:
-    """How a document ended.
+    """The result of a document.
 
-    :param status: how it ended.
-    :param pages: how many of the pages asked for have a row, read or not.
-    :param failed_pages: how many of them ended as ``failed``.
-    :param error_code: short name of what kept the whole document from being read.
-    :param error: what went wrong and what to do about it.
-    :param retryable: nothing is wrong with the document itself; a later try may succeed.
+    :param status: its outcome.
+    :param pages: number of selected pages that have a row.
+    :param failed_pages: number of them with the status ``failed``.
+    :param error_code: why the whole document failed.
+    :param error: the failure and what to do about it.
+    :param retryable: whether the document itself is fine, so that a retry of the task may succeed.
     """
 
     status: DocumentStatus
@@ -157,7 +156,11 @@ class DocumentResult:
 
 
 def status_of(pages: int, failed_pages: int) -> DocumentStatus:
-    """A document's status from how many pages it has, and how many of them failed."""
+    """Return a document's status.
+
+    :param pages: number of its pages.
+    :param failed_pages: number of them that failed.
+    """
     if not failed_pages and pages:
         return DocumentStatus.DONE
     return DocumentStatus.PARTIAL if failed_pages < pages else DocumentStatus.FAILED

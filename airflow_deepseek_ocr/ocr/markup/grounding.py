@@ -1,10 +1,10 @@
-"""Model text to regions: a strict parser that evaluates nothing and loses no text.
+"""Parser of model output: strict, without evaluation, and without loss of text.
 
 The format (README of the published scripts)::
 
     <|ref|>label or text<|/ref|><|det|>[[x1, y1, x2, y2], ...]<|/det|>content
 
-Markup that is broken, whatever the model wrote, stays in the text as it is.
+Broken markup stays in the text unchanged.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, PLAIN_LABEL, Box, Region
 
+_Boxes = tuple[tuple[int, int, int, int], ...]
+
 _COORDINATE = r"\s*(-?\d{1,6})\s*"
 #: A box as the model writes it.
 BOX = re.compile(r"\[" + ",".join([_COORDINATE] * 4) + r"\]")
@@ -22,10 +24,10 @@ _BOXES = re.compile(rf"\s*\[\s*{BOX.pattern}(?:\s*,\s*{BOX.pattern})*\s*\]\s*")
 
 
 def parse(text: str, *, text_in_ref: bool, width: int, height: int) -> tuple[Region, ...]:
-    """The regions of a page in the order in which the model wrote them.
+    """Return the regions of a page in the order of the output.
 
-    :param text: what the model generated.
-    :param text_in_ref: the reference spans hold the text read, not labels
+    :param text: model output with its markup.
+    :param text_in_ref: whether the reference spans have the page's text, not labels
         (:attr:`~airflow_deepseek_ocr.ocr.prompts.Prompt.text_in_ref`).
     :param width: width of the page image in pixels.
     :param height: height of the page image in pixels.
@@ -46,11 +48,8 @@ def parse(text: str, *, text_in_ref: bool, width: int, height: int) -> tuple[Reg
     return tuple(regions)
 
 
-_Boxes = tuple[tuple[int, int, int, int], ...]
-
-
 def _spans(text: str) -> Iterator[tuple[str | None, _Boxes, str]]:
-    """(reference, boxes, content behind it) of each well-formed reference; reference None before."""
+    """Yield (reference, boxes, content after it) of each well-formed reference; None before the first."""
     reference: str | None = None
     boxes: _Boxes = ()
     content_start = search_from = 0
@@ -66,7 +65,7 @@ def _spans(text: str) -> Iterator[tuple[str | None, _Boxes, str]]:
 
 
 def _reference_at(text: str, start: int) -> tuple[str, _Boxes, int] | None:
-    """Reference, boxes and end of the markup at ``start``; None if it is not well-formed."""
+    """Return reference, boxes and end of the markup at ``start``; None unless it is well-formed."""
     start += len(REF_OPEN)
     close = text.find(REF_CLOSE, start)
     det = close + len(REF_CLOSE)

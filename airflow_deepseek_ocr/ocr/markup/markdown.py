@@ -1,4 +1,4 @@
-"""Regions to Markdown that a person or a language model can read on."""
+"""Regions as Markdown for people and language models."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from airflow_deepseek_ocr.ocr.results import PICTURE_LABELS, Region
 
-#: Stands where a figure stood that has no text of its own.
+#: Placeholder of a figure without text.
 FIGURE_PLACEHOLDER = "<!-- image -->"
 
 
 def to_markdown(regions: Sequence[Region], *, text_in_ref: bool) -> str:
-    """Markdown of a page, without references and boxes.
+    """Return the Markdown of a page, without references and boxes.
 
     :param regions: in reading order.
-    :param text_in_ref: each region is a line (prompts ``ocr`` and ``locate``), not a block.
+    :param text_in_ref: whether each region is a line (prompts ``ocr`` and ``locate``), not a block.
     """
     blocks = [
         region.text or (FIGURE_PLACEHOLDER if region.label in PICTURE_LABELS else "")

@@ -1,4 +1,4 @@
-"""Repetitions in a text: loops, and how much of it stood there before."""
+"""Repetitions in a text: loops, and the share of it that repeats earlier text."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import numpy as np
 
 from airflow_deepseek_ocr.ocr.quality.words import WORD
 
-#: Longest period looked for, in words: a sentence or a few lines.
+#: Longest detected period in words: a sentence or a few lines.
 _LONGEST_PERIOD = 64
-#: Words of an n-gram that is counted as seen before, as in the Gopher rules (Rae et al. 2021,
-#: arXiv:2112.11446, table A1: duplicate 5-grams).
+#: Words of the n-grams that count as repeated, as in the Gopher rules (Rae et al. 2021, arXiv:2112.11446,
+#: table A1: duplicate 5-grams).
 _NGRAM = 5
-#: Words of a line that counts as prose; columns of cells and receipts have shorter ones, again and again.
+#: Fewest words of a line of prose; columns of cells and receipts have shorter lines, which repeat.
 _PROSE_LINE = 6
-#: Words of a line that is long enough to stammer.
+#: Fewest words of a line that can stammer.
 _LONG_LINE = 60
-#: A few characters over and over within what has no spaces.
+#: A few characters repeated without a space.
 _STUTTER = re.compile(r"([^\W_]{1,8}?)\1{3,}")
 _DIGITS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
 class Loop:
-    """Words that follow on each other again and again.
+    """A sequence of words that repeats without a break.
 
-    :param repeats: how often they stand there, at least 2; 0 if there is no loop.
-    :param words: words of all repeats but the first.
+    :param repeats: number of repetitions, at least 2; 0 without a loop.
+    :param words: words of all repetitions but the first.
     :param letters: characters of these words, a character of scripts without spaces counting as 3.
     :param words_in_line: words to a line, on average over the loop.
     """
@@ -42,16 +42,16 @@ class Loop:
 
 @dataclass(frozen=True)
 class Repetition:
-    """What repeats in a text.
+    """Repetitions of a text.
 
-    :param words: its words with letters.
+    :param words: number of words with letters.
     :param loop: the longest loop with letters in it.
     :param counting_loop: the same where numbers count as equal.
-    :param stammer: share of the words of long lines (60 words or more) that stand inside 5-grams
-        which stood earlier in the same line. Between lines, clauses and answers repeat by right.
-    :param distinct: how many different ones, to each of them.
-    :param same_lines: share of the characters in lines of prose that stood there before.
-    :param repeated_lines: how many such lines.
+    :param stammer: share of the words of long lines (60 words or more) inside 5-grams that occur earlier in
+        the same line. Across lines, clauses and answers repeat legitimately.
+    :param distinct: different words with letters as a share of all of them; 1 without words.
+    :param same_lines: share of the characters in lines of prose that repeat an earlier line.
+    :param repeated_lines: number of such lines.
     :param stutter: characters of the longest piece without spaces that repeats 1 to 8 characters, a
         letter among them.
     """
@@ -67,7 +67,7 @@ class Repetition:
 
 
 def find_repetition(lines: Sequence[str]) -> Repetition:
-    """What repeats in these lines; time is linear in their length."""
+    """Return the repetitions of these lines, in time linear in their length."""
     words: list[str] = []
     long_words = stammered = 0
     line_of: list[int] = []
@@ -126,7 +126,7 @@ def _longest_loop(words: Sequence[str], line_of: Sequence[int]) -> Loop:
 
 
 def _seen_before(words: Sequence[str]) -> int:
-    """Words inside n-grams that stood there before and have letters."""
+    """Return the number of words inside n-grams that have letters and occur earlier."""
     seen: set[tuple[str, ...]] = set()
     covered = last = 0
     for start in range(len(words) - _NGRAM + 1):
@@ -139,7 +139,7 @@ def _seen_before(words: Sequence[str]) -> int:
 
 
 class _SameLines:
-    """Lines of which some stood there before."""
+    """Counts lines that repeat earlier lines."""
 
     def __init__(self) -> None:
         self.repeated = 0

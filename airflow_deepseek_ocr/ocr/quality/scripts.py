@@ -1,4 +1,4 @@
-"""Writing systems of a text, and characters that no page has."""
+"""Scripts (writing systems) of a text, and characters that no page has."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 from collections import Counter
 from functools import lru_cache
 
-#: What is written together on one page as a matter of course counts as one.
+#: Scripts that usually occur together on a page count as one.
 _TOGETHER = {
     "HIRAGANA": "CJK",
     "KATAKANA": "CJK",
@@ -16,8 +16,8 @@ _TOGETHER = {
     "BOPOMOFO": "CJK",
     "IDEOGRAPHIC": "CJK",
 }
-#: Letters without a script of their own: mathematical alphabets, ligatures, full-width Latin, signs
-#: such as the degree's ordinal, superscripts.
+#: First words of the Unicode names of letters without a script: mathematical alphabets, ligatures, full-width
+#: Latin, signs such as ordinals, superscripts.
 _ANY = frozenset(
     {
         "MATHEMATICAL",
@@ -42,7 +42,7 @@ _ANY = frozenset(
     }
 )
 _LETTERS = re.compile(r"[^\W\d_]+")
-#: Control characters but for white space, private use, unassigned, lone surrogates.
+#: Unicode categories: control characters, private use, unassigned, lone surrogates.
 _NO_CHARACTER = frozenset({"Cc", "Co", "Cn", "Cs"})
 _WHITE_SPACE = frozenset("\t\n\r\f\v")
 _REPLACEMENT = "\ufffd"
@@ -50,21 +50,21 @@ _REPLACEMENT = "\ufffd"
 
 @lru_cache(maxsize=65536)
 def script_of(letter: str) -> str | None:
-    """The script a letter is of, such as ``LATIN`` or ``CJK``; None if it has none of its own."""
+    """Return the script of a letter, such as ``LATIN`` or ``CJK``; None for letters without a script."""
     name = unicodedata.name(letter, "").split(" ", 1)[0]
     return None if not name or name in _ANY else _TOGETHER.get(name, name)
 
 
 @lru_cache(maxsize=65536)
 def is_no_character(character: str) -> bool:
-    """Whether no page has it: it stands for nothing, or for what could not be decoded."""
+    """Return whether a character is none that a page can have, white space excepted."""
     return character == _REPLACEMENT or (
         character not in _WHITE_SPACE and unicodedata.category(character) in _NO_CHARACTER
     )
 
 
 def count_scripts(text: str) -> Counter[str]:
-    """Letters of each script."""
+    """Return the number of letters of each script."""
     counts: Counter[str] = Counter()
     for letter, times in Counter(text).items():
         if letter.isalpha() and (script := script_of(letter)) is not None:
@@ -73,9 +73,9 @@ def count_scripts(text: str) -> Counter[str]:
 
 
 def count_mixed_words(text: str) -> tuple[int, int]:
-    """(words with at least two letters each of two alphabets, words with letters).
+    """Return (words with at least two letters each of two alphabets, words with letters).
 
-    Chinese, Japanese and Korean stand beside other scripts without a space, and do not count.
+    Chinese, Japanese and Korean are written next to other scripts without a space, and do not count.
     """
     mixed = words = 0
     for word in _LETTERS.findall(text):

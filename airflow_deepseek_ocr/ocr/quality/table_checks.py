@@ -1,4 +1,4 @@
-"""The HTML tables in a model's text: are they whole, and have their rows one width?"""
+"""HTML tables in model output: completeness, and the widths of their rows."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _TAG = re.compile(r"<(/?)(table|tr|td|th)\b([^<>]{0,200})>", re.IGNORECASE)
-#: Tags that say nothing about rows and cells.
+#: Tags without meaning for rows and cells.
 _SECTION = re.compile(r"</?(?:thead|tbody|tfoot)>", re.IGNORECASE)
 _SPAN = re.compile(r"\b(colspan|rowspan)\s*=\s*[\"']?(\d{1,3})", re.IGNORECASE)
 _PARENT = {"tr": "table", "td": "tr", "th": "tr"}
@@ -17,10 +17,10 @@ _PARENT = {"tr": "table", "td": "tr", "th": "tr"}
 class Tables:
     """The tables of a text.
 
-    :param widths: of each table: columns of each row, with cells that span several.
+    :param widths: columns of each row of each table; a cell counts with all columns that it spans.
     :param rows: the text of each row of all tables, cells separated by tabs.
     :param outside: the text outside of tables.
-    :param broken: tags that open or close nothing, or are never closed.
+    :param broken: number of tags without their partner.
     """
 
     widths: tuple[tuple[int, ...], ...]
@@ -30,12 +30,12 @@ class Tables:
 
     @property
     def ragged(self) -> int:
-        """How many tables have rows of different widths."""
+        """Number of tables with rows of different widths."""
         return sum(len(set(widths)) > 1 for widths in self.widths)
 
 
 def find_tables(text: str) -> Tables:
-    """The tables of a text; time is linear in its length, and no text is too broken."""
+    """Return the tables of any text, however broken, in time linear in its length."""
     return _Parser(_SECTION.sub("", text)).tables()
 
 
@@ -50,7 +50,7 @@ class _Parser:
         self._table: list[int] = []
         self._row: list[str] = []
         self._width = 0
-        #: Rows that a cell of an earlier row still reaches into, for each such column.
+        #: For each column that a cell of an earlier row spans: the number of further rows that it spans.
         self._reaching: list[int] = []
 
     def tables(self) -> Tables:
@@ -75,7 +75,7 @@ class _Parser:
         elif self._open[-1] in ("td", "th"):
             self._row[-1] += piece.replace("\n", " ")
         elif piece.strip():
-            # Text between rows or cells belongs to the table, but to no cell of it.
+            # Text between rows or cells belongs to the table, but to none of its cells.
             self._broken += 1
             self._row.append(piece)
 
@@ -121,7 +121,7 @@ class _Parser:
 
 
 def rows_repeated_at_end(rows: tuple[str, ...]) -> int:
-    """Rows before the last that say the same as it without a break, if it has letters."""
+    """Return how many rows before the last are equal to it without a break; 0 if it has no letters."""
     if not rows or not any(map(str.isalpha, rows[-1])):
         return 0
     return sum(1 for _ in _same_from_end(rows)) - 1
