@@ -20,7 +20,7 @@ class Check:
 
     :param name: subject of the check, such as ``weights``.
     :param level: outcome.
-    :param message: one line: what was found, and what to do about it.
+    :param message: one line: the finding, and the action it needs.
     """
 
     name: str

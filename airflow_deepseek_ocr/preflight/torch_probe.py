@@ -62,7 +62,7 @@ def probe_torch(python: Path) -> TorchInstallation:
     :raises TorchProbeError: the Python cannot be asked; the message is the last line of its error.
     """
     if python == Path(sys.executable) and importlib.util.find_spec("torch") is None:
-        raise MissingExtraError("torch", "transformers")
+        raise MissingExtraError(package="torch", extra="transformers")
     try:
         # In a child process: a process that has initialised CUDA must not fork, and Airflow's tasks do.
         done = subprocess.run(  # noqa: S603

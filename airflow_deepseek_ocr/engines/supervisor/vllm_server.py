@@ -18,8 +18,8 @@ from airflow_deepseek_ocr.hardware.gpu import host_device
 from airflow_deepseek_ocr.model.weights.files import TOKENIZER
 
 _LOOPBACK = "127.0.0.1"
-#: Options of vLLM's recipe for DeepSeek-OCR: its no-repeat-n-gram logits processor for this model, and no
-#: caches for prefixes and images, because each page is processed once.
+#: Options that vLLM's documentation gives for DeepSeek-OCR: its no-repeat-n-gram logits processor for this
+#: model, and no caches for prefixes and images, because each page is processed once.
 _FLAGS = (
     *("--logits-processors", "vllm.model_executor.models.deepseek_ocr:NGramPerReqLogitsProcessor"),
     "--no-enable-prefix-caching",

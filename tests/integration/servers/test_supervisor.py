@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr import __version__
-from airflow_deepseek_ocr.cli import main as cli
+from airflow_deepseek_ocr.cli import main
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
 from airflow_deepseek_ocr.engines.protocol.page_files import page_directory
 from airflow_deepseek_ocr.engines.supervisor.registry import (
@@ -180,11 +180,11 @@ def test_a_server_that_takes_too_long_can_be_stopped(
     assert caught.value.code is ErrorCode.SERVER_START_TIMEOUT
     record = record_of(servers, spec)
     assert record.process() is not None
-    assert cli.main(["servers"]) == 0
+    assert main(["servers"]) == 0
     assert f"{record.key}  resident  {__version__}  process {record.pid}" in capsys.readouterr().out
-    assert cli.main(["stop", "nothing"]) == 1
-    assert cli.main(["stop"]) == 1
-    assert cli.main(["stop", record.key]) == 0
+    assert main(["stop", "nothing"]) == 1
+    assert main(["stop"]) == 1
+    assert main(["stop", record.key]) == 0
     assert record.process() is None
     assert load_record(servers, record.key) is None
 

@@ -37,7 +37,7 @@ from tests.support.fixtures.widen import widen
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
 
 COMMAND = ROOT / ".venv-vllm" / "bin" / "vllm"
-#: Of the recorded readings.
+#: Length and n-gram size of the recorded outputs.
 GOLDEN_LENGTH, GOLDEN_NGRAM = 64, 3
 PATIENCE = Patience(page_s=900)
 
@@ -72,7 +72,7 @@ class Vllm:
 
 @contextmanager
 def vllm(servers: Path, directory: Path, options: str = TRUST_REQUESTS) -> Iterator[Vllm]:
-    """A server for that checkpoint, started when it is asked for, and gone afterwards."""
+    """Provide a server for a checkpoint; it starts at its first use, and is stopped afterwards."""
     settings = Settings.of(
         {
             "engine": "vllm",
@@ -83,7 +83,7 @@ def vllm(servers: Path, directory: Path, options: str = TRUST_REQUESTS) -> Itera
             "idle_seconds": 900,
             "page_timeout": 900,
             "vllm_command": str(COMMAND),
-            # Memory for images is measured by reading the largest, which takes minutes on a CPU.
+            # vLLM profiles memory with the largest image, which takes minutes on a CPU.
             "vllm_options": f"--enforce-eager --max-model-len 4096 --skip-mm-profiling {options}",
         }
     )
@@ -99,7 +99,7 @@ def vllm(servers: Path, directory: Path, options: str = TRUST_REQUESTS) -> Itera
 
 @pytest.fixture(scope="module")
 def small(servers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Vllm]:
-    """The small checkpoint, in the encoder's sizes that vLLM has."""
+    """The small checkpoint, widened to the encoder sizes that vLLM builds."""
     directory = tmp_path_factory.mktemp("small") / "checkpoint"
     widen(TINY_MODEL, directory)
     with vllm(servers, directory) as server:
@@ -108,7 +108,7 @@ def small(servers: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[V
 
 @pytest.fixture(scope="module")
 def pages(invoice: Image.Image, table: Image.Image) -> list[PageRequest]:
-    """In all modes, with several prompts, one with more tiles than vLLM alone cuts."""
+    """Pages in all modes, with several prompts, one with more tiles than vLLM without the plugin cuts."""
     strip = invoice.crop((0, 0, invoice.width, invoice.width // 7)).resize((4480, 640))
     return [
         *(
@@ -121,15 +121,15 @@ def pages(invoice: Image.Image, table: Image.Image) -> list[PageRequest]:
     ]
 
 
-def told(reading: PageOutput, *, counts_end: bool = False) -> tuple[Any, ...]:
-    """What was read.
+def compared(output: PageOutput, *, counts_end: bool = False) -> tuple[Any, ...]:
+    """Return the fields that must be equal in vLLM and in-process.
 
-    :param counts_end: vLLM counts the token that ends a text as one of it.
+    :param counts_end: the text tokens include the end token, as vLLM counts.
     """
-    assert reading.error is None
-    end = counts_end and reading.finish_reason == "stop"
-    tokens = reading.vision_tokens, reading.prompt_tokens, reading.text_tokens - end
-    return (reading.text, str(reading.finish_reason), *tokens)
+    assert output.error is None
+    end = counts_end and output.finish_reason == "stop"
+    tokens = output.vision_tokens, output.prompt_tokens, output.text_tokens - end
+    return (output.text, str(output.finish_reason), *tokens)
 
 
 def test_pages_in_all_modes_at_once_are_read_as_in_process(
@@ -137,19 +137,19 @@ def test_pages_in_all_modes_at_once_are_read_as_in_process(
 ) -> None:
     decoding = small.settings.decoding
     here = InProcessEngine(TINY_MODEL, device="cpu", dtype="float32", decoding=decoding)
-    expected = {reading.key: told(reading) for reading in here.read(pages)}
+    expected = {output.key: compared(output) for output in here.read(pages)}
     here.close()
     engine = make_engine(small.settings, lambda: small.directory)
     assert isinstance(engine, HttpEngine)
     assert engine.modes() == tuple(RESOLUTIONS)
-    there = {reading.key: told(reading, counts_end=True) for reading in engine.read(pages)}
-    for key, reading in sorted(there.items()):
-        print(key, reading)
+    there = {output.key: compared(output, counts_end=True) for output in engine.read(pages)}
+    for key, values in sorted(there.items()):
+        print(key, values)
     assert there == expected
     assert len({tokens for _, _, tokens, *_ in there.values()}) >= 6
 
 
-def test_what_the_model_cannot_is_refused_and_the_server_goes_on(
+def test_invalid_modes_are_refused_and_the_server_continues(
     small: Vllm, table: Image.Image
 ) -> None:
     endpoint = small.supervisor.find()
@@ -211,15 +211,15 @@ def test_golden_tokens(servers: Path, tmp_path: Path) -> None:
     with vllm(servers, directory) as server:
         for name, ngram in (("tokens", 0), ("tokens_no_repeat_3gram", GOLDEN_NGRAM)):
             decoding = Decoding(GOLDEN_LENGTH, ngram_size=ngram, ngram_window=GOLDEN_LENGTH)
-            readings = {r.key: r for r in server.engine(decoding).read(requests)}
+            outputs = {output.key: output for output in server.engine(decoding).read(requests)}
             for key, case in recorded.items():
                 words = tokenizer.decode(case[name], skip_special_tokens=False)
                 # Text that is written token by token has a space before each word.
-                assert readings[key].text.removeprefix(" ") == words, (key, name)
-                assert readings[key].text_tokens == GOLDEN_LENGTH
-                assert readings[key].vision_tokens == case["vision_tokens"]
+                assert outputs[key].text.removeprefix(" ") == words, (key, name)
+                assert outputs[key].text_tokens == GOLDEN_LENGTH
+                assert outputs[key].vision_tokens == case["vision_tokens"]
                 ids = len(case["prompt_ids_before_image"]) + len(case["prompt_ids_after_image"])
-                assert readings[key].prompt_tokens == case["vision_tokens"] + ids
+                assert outputs[key].prompt_tokens == case["vision_tokens"] + ids
 
 
 def test_without_the_plugin_it_reads_in_gundam_only(

@@ -1,4 +1,4 @@
-"""Answers as vLLM does, without a model: for how it is started, watched and ended."""
+"""A program that answers as vLLM does, without a model: it is started, watched and stopped in tests."""
 
 from __future__ import annotations
 

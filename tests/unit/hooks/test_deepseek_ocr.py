@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import socket
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
+from airflow_deepseek_ocr.engines.supervisor.registry import DIRECTORY_VARIABLE
 from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from tests.conftest import TINY_MODEL
-from tests.support.airflow_connections import define_model
+from tests.support.airflow_connections import define, define_model
 
 
 def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,3 +44,77 @@ def test_the_connection_test_names_an_invalid_field(monkeypatch: pytest.MonkeyPa
     assert "Data type (dtype)" in message
     with pytest.raises(ConfigurationError):
         DeepSeekOCRHook("wrong").get_conn()
+
+
+def test_the_connection_test_describes_weights_and_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "servers"))
+    define(monkeypatch, DEFAULT_CONN_ID, conn_type="deepseek_ocr", extra={"model": str(TINY_MODEL)})
+    good, message = DeepSeekOCRHook().test_connection()
+    assert good
+    assert "complete" in message
+    assert "No server runs on this host" in message
+
+
+@pytest.mark.parametrize(
+    ("connection", "expected"),
+    [
+        ({"extra": {"engine": "remote"}}, "needs the server's host"),
+        ({"host": "127.0.0.1", "port": 9}, "No connection"),
+        ({"extra": {"model": "no model"}}, "is no model"),
+    ],
+)
+def test_the_connection_test_says_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any], expected: str
+) -> None:
+    define(monkeypatch, DEFAULT_CONN_ID, conn_type="deepseek_ocr", **connection)
+    good, message = DeepSeekOCRHook().test_connection()
+    assert not good
+    assert expected in message
+
+
+def test_the_connection_test_does_not_wait_for_a_silent_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The server accepts connections, and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        define(
+            monkeypatch,
+            DEFAULT_CONN_ID,
+            conn_type="deepseek_ocr",
+            host="127.0.0.1",
+            port=server.getsockname()[1],
+        )
+        good, message = DeepSeekOCRHook(test_timeout_s=0.2).test_connection()
+    assert not good
+    assert "No response in 0.2 s" in message
+
+
+@pytest.mark.timeout(300)
+def test_the_connection_test_needs_no_torch_and_starts_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    define(
+        monkeypatch,
+        DEFAULT_CONN_ID,
+        conn_type="deepseek_ocr",
+        extra={"model": str(TINY_MODEL), "engine": "resident"},
+    )
+    script = (
+        "import sys\n"
+        "from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook\n"
+        "print(DeepSeekOCRHook().test_connection())\n"
+        "print([name for name in ('torch', 'transformers', 'pypdfium2') if name in sys.modules])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=True,
+        env=os.environ | {DIRECTORY_VARIABLE: str(tmp_path / "servers")},
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+    assert "(True," in done.stdout
+    assert list((tmp_path / "servers").iterdir()) == []
