@@ -1,8 +1,8 @@
-"""Every error this package raises on purpose.
+"""The package's errors.
 
-The classes say who can mend it: a :class:`DocumentError` is a fault of one document and ends as a row
-with status ``failed``; a :class:`ConfigurationError` stays until somebody changes a setting; an
-:class:`UnavailableError` (storage, database, model files out of reach) may be gone at the next try.
+A :class:`DocumentError` is a fault of one document, which gets a row with status ``failed``. A
+:class:`ConfigurationError` needs a changed setting. An :class:`UnavailableError` (storage, database or model
+out of reach) may be gone at the next try. Subclasses are for callers that branch on one cause.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 from enum import StrEnum
 
-#: What the kernel says where there is no space, or none left of a quota.
+#: The kernel's errors for a full disk and an exhausted quota.
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -122,8 +122,8 @@ class ErrorCode(StrEnum):
 class DeepSeekOCRError(Exception):
     """Base of all errors of this package.
 
-    :param code: what went wrong.
-    :param message: what happened and what to do about it, without secrets.
+    :param code: the cause.
+    :param message: the event and its remedy, without secrets.
     """
 
     def __init__(self, code: ErrorCode, message: str) -> None:
@@ -135,15 +135,15 @@ class DeepSeekOCRError(Exception):
 
 
 class DocumentError(DeepSeekOCRError):
-    """One document, or one page of it, cannot be read; the others can."""
+    """One document or page cannot be processed; others are not affected."""
 
 
 class ConfigurationError(DeepSeekOCRError):
-    """A setting is wrong; trying again with the same settings fails again."""
+    """A setting is invalid; a retry with the same settings fails again."""
 
 
 class UnavailableError(DeepSeekOCRError):
-    """Something outside is missing or out of reach; nothing is wrong with the document itself."""
+    """Infrastructure is missing or out of reach; a later try may succeed."""
 
 
 class DatabaseError(UnavailableError):
@@ -179,10 +179,10 @@ def error_code(value: str | None, default: ErrorCode) -> ErrorCode:
 
 
 def local_disk(what: str, error: OSError) -> UnavailableError:
-    """The error of a file that cannot be written on this host, most often for lack of space.
+    """Return the error of a file that cannot be written on this host, most often for lack of space.
 
-    :param what: what cannot be done, with the path; the beginning of a sentence.
-    :param error: why.
+    :param what: the failed action with its path, as the beginning of a sentence.
+    :param error: the cause.
     """
     mend = "Free disk space" if is_full(error) else "Check the directory and its permissions"
     return UnavailableError(
@@ -192,15 +192,15 @@ def local_disk(what: str, error: OSError) -> UnavailableError:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether a disk of this host is full, or a quota on it used up."""
+    """Return whether the error means a full disk of this host or an exhausted quota."""
     return isinstance(error, OSError) and error.errno in _NO_SPACE
 
 
 class MissingExtraError(ConfigurationError):
-    """A feature needs packages that the light installation leaves out.
+    """A feature needs packages that the light installation does not contain.
 
     :param package: the missing package's import name.
-    :param extra: the extra of ``airflow-deepseek-ocr`` that brings it.
+    :param extra: the extra of ``airflow-deepseek-ocr`` that installs it.
     """
 
     def __init__(self, package: str, extra: str) -> None:

@@ -97,7 +97,7 @@ class Pipeline:
         self._ledger = Ledger(store.database, config, task or TaskInfo(), self._options.lease)
         self._summary = Summary()
         self._queue = self._new_queue(())
-        # Guards the queue and the summary: an engine renders pages in its own thread, where documents may
+        # Protects the queue and the summary: an engine renders pages in its own thread, where documents may
         # fail as well.
         self._lock = threading.RLock()
 

@@ -88,7 +88,7 @@ def _exclusive(connection: Connection) -> Iterator[None]:
         if not got:
             raise DatabaseError(
                 ErrorCode.DATABASE_LOCKED,
-                f"Another migration has not ended in {_LOCK_TIMEOUT_S} s; look for stuck tasks.",
+                f"Another migration has not ended in {_LOCK_TIMEOUT_S} s; end stuck tasks.",
             )
         try:
             yield

@@ -1,0 +1,76 @@
+"""Counts and failures of a batch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+
+from airflow_deepseek_ocr.exceptions import ErrorCode
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.results import (
+    Attempt,
+    DocumentResult,
+    DocumentStatus,
+    PageResult,
+    PageStatus,
+)
+from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
+from airflow_deepseek_ocr.pipeline.summary import Summary
+
+REF = DocumentRef("s3://bucket/a.pdf")
+
+
+def attempt(**changes: int) -> Attempt:
+    return Attempt(how="small", resolution="small", score=1.0, **changes)
+
+
+def test_pages_count_all_their_attempts() -> None:
+    summary = Summary()
+    attempts = (attempt(vision_tokens=100, text_tokens=7), attempt(vision_tokens=256))
+    page = PageResult(number=1, status=PageStatus.RECOVERED, resolution="base", attempts=attempts)
+    summary.record_page(page)
+    summary.record_page(PageResult(number=2, status=PageStatus.FAILED, resolution="small"))
+    assert (summary.pages, summary.failed_pages, summary.retried_attempts) == (2, 1, 1)
+    assert (summary.vision_tokens, summary.text_tokens) == (356, 7)
+    assert summary.statuses == {"recovered": 1, "failed": 1}
+
+
+def test_tokens_saved_may_be_negative() -> None:
+    summary = Summary()
+    for saved in (300, -50, None):
+        summary.record_page(
+            PageResult(
+                number=1, status=PageStatus.OK, resolution="small", vision_tokens_saved=saved
+            )
+        )
+    assert summary.vision_tokens_saved == 250
+
+
+def test_failures_of_documents() -> None:
+    summary, budget = Summary(), ErrorBudget(1)
+    for result in (
+        DocumentResult(DocumentStatus.DONE, pages=3),
+        DocumentResult(DocumentStatus.PARTIAL, pages=3, failed_pages=1),
+    ):
+        summary.record_failures(REF, result, budget)
+    assert (summary.retryable, summary.failed, summary.over_budget) == ([], {}, {})
+    partial = DocumentResult(DocumentStatus.PARTIAL, pages=3, failed_pages=2, retryable=True)
+    summary.record_failures(REF, partial, budget)
+    assert summary.retryable == [REF.uri]
+    assert summary.over_budget == {REF.uri: "2 of 3"}
+    failed = DocumentResult(DocumentStatus.FAILED, error_code=ErrorCode.DAMAGED, error="e")
+    summary.record_failures(REF, failed, budget)
+    assert summary.failed == {REF.uri: "damaged"}
+    summary.record_failures(REF, DocumentResult(DocumentStatus.FAILED), budget)
+    assert summary.failed == {REF.uri: "pages_failed"}
+
+
+def test_an_xcom_has_every_field_as_plain_json() -> None:
+    summary = Summary()
+    summary.documents["leased_by_others"] += 1
+    summary.leased_by_others[REF.uri] = "dag, run, task, try 1"
+    values = summary.as_dict()
+    assert json.loads(json.dumps(values)) == values
+    assert values["leased_by_others"] == {REF.uri: "dag, run, task, try 1"}
+    # URIs of retryable documents are in the rows; the others fit into an XCom.
+    assert {field.name for field in fields(Summary)} - set(values) == {"retryable"}
