@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, DocumentError, ErrorCode
 
-#: Dots per inch at which PDF pages are rendered (``run_dpsk_ocr_pdf.py`` of the published scripts).
+#: Resolution in dpi at which PDF pages are rendered (``run_dpsk_ocr_pdf.py`` of the published scripts).
 DEFAULT_DPI = 144
 
 #: Pixels of a page image, at most: ten times the input of the largest mode (nine tiles of 640 x 640), or A4

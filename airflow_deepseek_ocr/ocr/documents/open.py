@@ -55,7 +55,7 @@ def open_document(
 
     :param path: a local file.
     :param selection: the pages to read; None selects all.
-    :param dpi: resolution for rendering PDF pages, in dots per inch.
+    :param dpi: resolution for rendering PDF pages, in dpi.
     :param limits: limits of the document; None takes the defaults.
     :raises DocumentError: ``empty_file``, ``unsupported_type``, ``password_protected``,
         ``unsupported_encryption``, ``damaged``, ``too_many_bytes``, ``too_many_pages``,

@@ -38,7 +38,7 @@ class PdfDocument(Document):
 
     :param path: a local file.
     :param selection: the pages to read.
-    :param dpi: resolution for rendering, in dots per inch.
+    :param dpi: resolution for rendering, in dpi.
     :param limits: limits of the document.
     :raises DocumentError: ``password_protected``, ``unsupported_encryption``, ``damaged``,
         ``too_many_pages``, ``no_such_page``.

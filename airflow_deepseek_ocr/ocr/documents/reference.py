@@ -39,7 +39,7 @@ class DocumentRef:
 
     @classmethod
     def of(cls, value: DocumentRef | dict[str, Any] | str) -> DocumentRef:
-        """Return the reference that a URI, or a dictionary of :meth:`as_dict`, stands for.
+        """Return the reference for a URI, or for a dictionary of :meth:`as_dict`.
 
         :raises ConfigurationError: ``document_reference`` if it is neither, or a date in it is no ISO date.
         """

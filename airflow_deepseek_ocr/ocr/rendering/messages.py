@@ -18,7 +18,7 @@ class OpenRequest:
 
     :param path: absolute path of a local file.
     :param selection: the pages to read.
-    :param dpi: resolution for rendering PDF pages, in dots per inch.
+    :param dpi: resolution for rendering PDF pages, in dpi.
     :param limits: limits of the document.
     """
 
