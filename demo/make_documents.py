@@ -2,7 +2,7 @@
 
 usage: python demo/make_documents.py [DIRECTORY]
 
-The files are committed; this script says where they come from. It needs reportlab and the fonts of
+The files are committed; this script reproduces them. It needs reportlab and the fonts of
 Debian's package fonts-dejavu-core. Each document's text is written to ``../texts/NAME.txt``.
 """
 
@@ -67,13 +67,13 @@ TABLE = (
 
 
 def html(rows: Sequence[Sequence[str]]) -> str:
-    """The table as the model writes tables."""
+    """Return the table in the HTML that the model writes."""
     cells = ("".join(f"<td>{cell}</td>" for cell in row) for row in rows)
     return "<table>" + "".join(f"<tr>{row}</tr>" for row in cells) + "</table>"
 
 
 def invoice(path: Path) -> str:
-    """A PDF with a text layer; returns its text."""
+    """Write a PDF with a text layer and return its text."""
     pdfmetrics.registerFont(TTFont("regular", REGULAR))
     pdfmetrics.registerFont(TTFont("bold", BOLD))
     title, head, rows, foot = INVOICE
@@ -109,7 +109,7 @@ def invoice(path: Path) -> str:
 
 
 def letter(path: Path) -> str:
-    """A two-page TIFF; returns the text of its pages, divided by a form feed."""
+    """Write a two-page TIFF and return the text of its pages, separated by a form feed."""
     pages = []
     for title, lines in LETTER:
         page = Image.new("L", (SIDE, SIDE), 250)
@@ -124,7 +124,7 @@ def letter(path: Path) -> str:
 
 
 def table(path: Path) -> str:
-    """A PNG of a table with rules; returns its text."""
+    """Write a PNG of a table with rules and return its text."""
     page = Image.new("L", (SIDE, SIDE), 250)
     draw = ImageDraw.Draw(page)
     font = ImageFont.truetype(REGULAR, 26)

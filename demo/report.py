@@ -1,4 +1,4 @@
-"""What the demo shows of a results database: a table, and pictures of the pages with their boxes."""
+"""The demo's view of a results database: a table, and pictures of the pages with their regions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ORDER BY d.uri, p.page_number
 
 
 def print_table(database: Path) -> None:
-    """One line for each page, and for each document without pages."""
+    """Print one line per page, and per document without pages."""
     lines = [_COLUMNS, *(_line(row) for row in _query(database, _PAGES))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_COLUMNS))]
     for line in lines:

@@ -1,4 +1,4 @@
-"""The demo: documents in an S3 server, a real Airflow DAG that finds and reads them, rows in a database.
+"""The demo: documents in an S3 server, a DAG in a real Airflow, rows in a database.
 
 usage: python demo/run.py [--docs DIRECTORY] [--out DIRECTORY]
 
@@ -26,12 +26,12 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "models" / "deepseek-ocr-tiny"
 BUCKET = "documents"
 DAG = "s3_to_database"
-#: Nothing in the demo takes longer, on two slow cores.
+#: Several times the demo on two slow cores.
 TIMEOUT_S = 900
 
 
 def main() -> int:
-    """Run the demo; returns the process's exit code."""
+    """Run the demo and return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--docs", type=Path, default=ROOT / "demo" / "documents")
     parser.add_argument("--out", type=Path, default=ROOT / ".demo" / "out")
@@ -84,7 +84,7 @@ def _upload(endpoint: str, directory: Path, documents: list[Path]) -> None:
 
 
 def _environment(endpoint: str, database: Path, resolution: str) -> dict[str, str]:
-    """A fresh Airflow of the demo's own, with its three connections."""
+    """Return the environment of a separate, empty Airflow with three connections."""
     home = ROOT / ".demo" / "airflow"
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
@@ -98,7 +98,7 @@ def _environment(endpoint: str, database: Path, resolution: str) -> dict[str, st
         "DEEPSEEK_OCR_DEFAULT": {
             "conn_type": "deepseek_ocr",
             "extra": {
-                # One run of one process: nothing is to be left behind.
+                # One run of one process: no server should outlive it.
                 "engine": "in_process",
                 "model": str(MODEL),
                 "resolution": resolution,
@@ -120,8 +120,8 @@ def _environment(endpoint: str, database: Path, resolution: str) -> dict[str, st
 
 
 def _run_dag(environment: dict[str, str]) -> int:
-    """Migrate Airflow's metadata and run the DAG; returns the exit code."""
-    # The small checkpoint cannot read all of the sample documents.
+    """Migrate Airflow's metadata, run the DAG, and return the exit status."""
+    # The small checkpoint cannot read all sample documents.
     run = ["dags", "test", DAG, "--conf", json.dumps({"max_failed_pages": None})]
     for command in (["db", "migrate"], run):
         print(f"$ airflow {' '.join(command)}", flush=True)

@@ -1,4 +1,4 @@
-"""The connection form and the imports on older versions of Airflow, each in an environment of its own."""
+"""The connection form and the imports on older versions of Airflow, each in a separate environment."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.conftest import ROOT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-#: Airflow's release, and a day before which its dependencies' releases fit it: an old Airflow with
-#: today's dependencies does not start.
+#: Airflow's release, and the newest date of its dependencies' releases: an old Airflow does not start
+#: with the newest dependencies.
 VERSIONS = [("3.1.8", "2026-03-15"), ("3.2.2", "2026-07-01")]
 
 FORM = """

@@ -29,7 +29,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 WAIT_S = 60
 RUN_TIMEOUT_S = 240
-#: Where screenshots are kept to be looked at, if set.
+#: Directory for screenshots; none are saved if it is not set.
 SCREENSHOTS = os.environ.get("UI_SCREENSHOTS")
 
 
@@ -64,7 +64,7 @@ def screenshot(browser: webdriver.Chrome, name: str) -> None:
 
 
 def find(browser: webdriver.Chrome, xpath: str) -> WebElement:
-    """The first visible element, waited for."""
+    """Return the first visible element; wait until there is one."""
 
     def visible(_: Any) -> WebElement | None:
         elements = browser.find_elements(By.XPATH, xpath)
@@ -115,13 +115,13 @@ def test_a_connection_filled_in_in_the_ui_reads_documents(
             screenshot(browser, "dag-run")
 
 
-def test_a_test_of_a_server_that_is_not_there_says_what_to_do(browser: webdriver.Chrome) -> None:
+def test_the_test_of_an_unreachable_server_names_the_remedy(browser: webdriver.Chrome) -> None:
     port = free_port()
     with airflow({}) as instance, standalone(instance):
         _begin_connection(browser, instance, "no_server")
         enter(find(browser, "//input[@name='host']"), "127.0.0.1")
         enter(find(browser, "//input[@name='port']"), str(port))
-        enter(find(browser, "//input[@name='password']"), "a-secret-of-the-server")
+        enter(find(browser, "//input[@name='password']"), "an-api-key-of-the-server")
         click(browser, "//*[@role='dialog']//button[contains(., 'Save')]")
         find(browser, "//*[contains(text(), 'no_server')]")
         click(browser, "//button[contains(@aria-label, 'Test Connection')]")
@@ -131,7 +131,7 @@ def test_a_test_of_a_server_that_is_not_there_says_what_to_do(browser: webdriver
         ).text
         screenshot(browser, "connection-test-failed")
         assert "Is the server running, and are host and port of the connection right?" in said
-        assert "a-secret-of-the-server" not in browser.page_source
+        assert "an-api-key-of-the-server" not in browser.page_source
 
 
 def _begin_connection(browser: webdriver.Chrome, instance: Airflow, name: str) -> None:
@@ -143,7 +143,7 @@ def _begin_connection(browser: webdriver.Chrome, instance: Airflow, name: str) -
 
 def _fill_in_connection(browser: webdriver.Chrome, instance: Airflow) -> None:
     _begin_connection(browser, instance, "deepseek_ocr_default")
-    enter(find(browser, "//input[@name='port']"), "1")  # without one the Test button is refused
+    enter(find(browser, "//input[@name='port']"), "1")  # the Test button fails without one
     _open_extra_fields(browser)
     screenshot(browser, "connection-form-empty")
     text = find(browser, "//*[@role='dialog']").text
@@ -174,7 +174,7 @@ def _fill_in_connection(browser: webdriver.Chrome, instance: Airflow) -> None:
 
 
 def _open_extra_fields(browser: webdriver.Chrome) -> None:
-    """Open the section; the form opens another one by itself while it loads, and may close ours."""
+    """Open the section; while the form loads it opens another section, and may close this one."""
 
     def opened(_: Any) -> bool:
         if browser.find_element(By.XPATH, "//input[@name='element_model']").is_displayed():

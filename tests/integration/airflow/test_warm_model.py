@@ -1,4 +1,4 @@
-"""One server for the tasks of a real Airflow, whatever ends them, with LocalExecutor and Celery."""
+"""One server for the tasks of a real Airflow, however they end, with LocalExecutor and Celery."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tests.support.servers.postgres import postgres
 from tests.support.servers.redis_server import redis_server
 
 PAGE = f"file://{ROOT}/demo/documents/table.png"
-#: A new worker must come and start a task before the server leaves.
+#: Longer than a new worker takes to start a task.
 IDLE_S = {"LocalExecutor": 20, "CeleryExecutor": 60}
 RUN_TIMEOUT_S = 180
 
@@ -59,14 +59,14 @@ class WarmModel:
         wait_for(lambda: "warm_model" in self.instance.command(*listed), "the DAG is there")
 
     def trigger(self, count: int) -> None:
-        """Begin a run that reads the page in ``count`` mapped tasks at once."""
+        """Start a run that reads the page in ``count`` mapped tasks at once."""
         conf = json.dumps({"documents": [PAGE] * count})
         before = len(self.run_states())
         self.instance.command("dags", "trigger", "warm_model", "--conf", conf)
         assert len(self.run_states()) == before + 1
 
     def await_success(self) -> None:
-        """Wait for the end of the newest run."""
+        """Wait until the newest run has succeeded."""
         ends = ("success", "failed")
         wait_for(lambda: self.run_states()[-1] in ends, "the run ends")
         assert self.run_states()[-1] == "success", self.task_logs()
@@ -79,7 +79,7 @@ class WarmModel:
         return self.query("SELECT state FROM dag_run WHERE dag_id = 'warm_model' ORDER BY id")
 
     def query(self, statement: str) -> list[Any]:
-        """The first column of what the metadata database answers."""
+        """Return the first column of a query on the metadata database."""
         engine = sqlalchemy.create_engine(self.instance.metadata_url, poolclass=sqlalchemy.NullPool)
         with engine.connect() as connection:
             return list(connection.execute(sqlalchemy.text(statement)).scalars())
@@ -90,7 +90,7 @@ class WarmModel:
 
     def await_idle_end(self, server: ServerRecord, idle_s: float) -> None:
         assert server.process() is not None
-        wait_for(lambda: server.process() is None, "it leaves when nobody asks", 3 * idle_s)
+        wait_for(lambda: server.process() is None, "the idle server stops", 3 * idle_s)
         assert list(all_records(self.servers)) == []
 
 
@@ -144,14 +144,14 @@ def test_a_server_outlives_the_tasks_that_use_it(tmp_path: Path) -> None:
             wait_for(lambda: not psutil.pid_exists(victim), "the task is gone")
             assert warm.server().pid == first.pid
             assert first.process() is not None
-        # Scheduler and executor were ended with SIGTERM.
+        # Scheduler and executor were stopped with SIGTERM.
         warm.await_idle_end(first, IDLE_S["LocalExecutor"])
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_server_outlives_a_task_that_is_marked_failed(tmp_path: Path) -> None:
-    """In the UI, while the task that started the server runs: Airflow ends the task's process."""
+    """A task is marked failed while it runs, as in the UI: Airflow kills its process."""
     pid_file = tmp_path / "pid"
     settings = {"KILLED_TASK_PID": str(pid_file), "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "2"}
     with warm_model(tmp_path, "LocalExecutor", settings) as warm, standalone(warm.instance):
@@ -161,7 +161,7 @@ def test_a_server_outlives_a_task_that_is_marked_failed(tmp_path: Path) -> None:
         first = warm.server()
         assert psutil.Process(task).is_running()
         mark_failed(warm.instance, "killed_task", "marked", "wait_to_be_killed")
-        wait_for(lambda: not psutil.pid_exists(task), "Airflow ends the task")
+        wait_for(lambda: not psutil.pid_exists(task), "Airflow kills the task")
         states = "SELECT state FROM task_instance WHERE task_id = 'wait_to_be_killed'"
         assert warm.query(states) == ["failed"]
         assert first.process() is not None
@@ -173,7 +173,7 @@ def test_a_server_outlives_a_task_that_is_marked_failed(tmp_path: Path) -> None:
 
 
 def mark_failed(instance: Airflow, dag_id: str, run_id: str, task_id: str) -> None:
-    """As the UI does it when a user marks a task instance as failed."""
+    """Mark a task instance as failed, through the UI's API."""
     with httpx.Client(base_url=instance.url, timeout=30, trust_env=False) as client:
         token = client.get("/auth/token").raise_for_status().json()["access_token"]
         answer = client.patch(
