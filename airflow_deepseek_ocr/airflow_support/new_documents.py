@@ -18,6 +18,9 @@ from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
 
 
+_CONNECTIONS = ("deepseek_ocr_conn_id", "aws_conn_id", "db_conn_id")
+
+
 @dataclass(frozen=True, kw_only=True)
 class NewDocuments:
     """A search for new documents.
@@ -95,9 +98,6 @@ class NewDocuments:
         with closing(open_store(self.db_conn_id)) as store:
             batches = discovery.find(client, store, emitted)
         return [[ref.as_dict() for ref in batch] for batch in batches]
-
-
-_CONNECTIONS = ("deepseek_ocr_conn_id", "aws_conn_id", "db_conn_id")
 
 
 def _names(kind: type) -> list[str]:
