@@ -17,7 +17,6 @@ from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions, seconds
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
 
-
 _CONNECTIONS = ("deepseek_ocr_conn_id", "aws_conn_id", "db_conn_id")
 
 
