@@ -1,10 +1,11 @@
-"""The resident server with a script instead of its model: ready in a second, so that it can be killed often.
+"""The resident server with a scripted engine, which starts in a second and so can be killed often.
 
-All but the engine is the real server's: command line, process, routes, queue.
+Command line, process, routes and queue are the real server's.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shlex
 import sys
@@ -16,20 +17,20 @@ from airflow_deepseek_ocr.ocr.decoding import Decoding
 from tests.chaos.engine import EventLog, ScriptedEngine
 from tests.conftest import ROOT
 
-_ENGINE = "airflow_deepseek_ocr.engines.in_process.engine"
-#: Pages in the server's hands at once, of all tasks.
+ENGINE = "airflow_deepseek_ocr.engines.in_process.engine"
+#: Pages in flight at once, of all tasks.
 SLOTS = 8
 
 
 class ScriptedModel(ScriptedEngine):
-    """In place of the class of that name which needs torch."""
+    """Replaces :class:`InProcessEngine`, which needs torch."""
 
     device, dtype, page_length, decoding = "cpu", "float32", 8192, Decoding()
 
     def __init__(self, *_: Any, **__: Any) -> None:
         event_log, seconds = (
-            Path(os.environ["FAULTS_EVENT_LOG"]),
-            float(os.environ["FAULTS_PAGE_S"]),
+            Path(os.environ["CHAOS_EVENT_LOG"]),
+            float(os.environ["CHAOS_PAGE_S"]),
         )
         super().__init__(EventLog(event_log), seconds, "model", SLOTS)
         self.clock, self.begun_anew = SimpleNamespace(seconds=dict), 0
@@ -42,12 +43,12 @@ class ScriptedModel(ScriptedEngine):
 
 
 def starter(directory: Path, event_log: Path, page_s: float) -> Path:
-    """A program for a connection's ``server_python``, which starts this server instead of the real one.
+    """Write a program for a connection's ``server_python``, which starts this server instead of the real one.
 
     :param page_s: seconds a page takes.
     """
     program = directory / "server_python"
-    variables = {"PYTHONPATH": ROOT, "FAULTS_EVENT_LOG": event_log, "FAULTS_PAGE_S": page_s}
+    variables = {"PYTHONPATH": ROOT, "CHAOS_EVENT_LOG": event_log, "CHAOS_PAGE_S": page_s}
     settings = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in variables.items())
     program.write_text(
         "#!/bin/sh\n"
@@ -58,15 +59,26 @@ def starter(directory: Path, event_log: Path, page_s: float) -> Path:
     return program
 
 
-def _replace(name: str, **content: Any) -> None:
-    """Put something in a module's place that is imported at once."""
+def replace_module(name: str, **content: Any) -> None:
+    """Put a stand-in for a module where imports find it.
+
+    :param content: the stand-in's names; each must be defined by the module.
+    :raises ImportError: there is no such module, or it does not define a name. Else the real engine would
+        run, which is slow and logs no pages.
+    """
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise ImportError(f"There is no module {name}.")
+    source = Path(spec.origin).read_text()
+    if missing := [each for each in content if each not in source]:
+        raise ImportError(f"{name} does not define {missing}.")
     sys.modules[name] = module = ModuleType(name)
     vars(module).update(content)
 
 
 if __name__ == "__main__":
-    _replace(_ENGINE, InProcessEngine=ScriptedModel)
-    _replace("torch", get_num_threads=lambda: 1)
+    replace_module(ENGINE, InProcessEngine=ScriptedModel)
+    replace_module("torch", get_num_threads=lambda: 1)
     from airflow_deepseek_ocr.cli.main import main
 
     sys.exit(main())

@@ -61,7 +61,7 @@ def _tell(message: dict[str, Any]) -> None:
 
 
 #: What a task imports, so that a fork need not.
-_MODULES = (
+PRELOADED = (
     "airflow.providers.amazon.aws.hooks.s3",
     "airflow.providers.mysql.hooks.mysql",
     "airflow.providers.postgres.hooks.postgres",
@@ -82,7 +82,7 @@ _MODULES = (
 
 
 def _import_all() -> None:
-    for name in _MODULES:
+    for name in PRELOADED:
         importlib.import_module(name)
     # boto3 reads megabytes of JSON for each client; the descriptions do not change.
     loader = botocore.loaders.JSONFileLoader()

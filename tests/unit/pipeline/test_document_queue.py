@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
 import pytest
-from sqlalchemy import create_engine
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.pipeline.document_queue import RECLAIMED_BY, DocumentQueue
@@ -18,13 +13,6 @@ from airflow_deepseek_ocr.store.results_store import Store
 from tests.support.fixtures.stored_documents import CONFIG, OTHER, REF, TASK, claim, page, read
 
 ANOTHER = DocumentRef("s3://bucket/another.pdf", "v1")
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with closing(Store(create_engine(f"sqlite:///{tmp_path}/results.db"))) as opened:
-        opened.ensure_schema()
-        yield opened
 
 
 def queue(store: Store, *refs: DocumentRef, overwrite: bool = False) -> DocumentQueue:

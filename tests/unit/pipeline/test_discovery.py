@@ -1,0 +1,99 @@
+"""New, due and abandoned documents, in a listing without a server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from airflow_deepseek_ocr.connection.options import DiscoveryOptions
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.pipeline.discovery import Discovery
+from airflow_deepseek_ocr.store.ledger import Ledger, failure
+from airflow_deepseek_ocr.store.results_store import Store
+from tests.support.fixtures.stored_documents import (
+    ACCESS_DENIED,
+    CONFIG,
+    TASK,
+    claim,
+    page,
+    read,
+    run_out,
+)
+
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Listed:
+    """An S3 client whose bucket has these keys."""
+
+    def __init__(self, *keys: str) -> None:
+        self._keys = keys
+
+    def get_paginator(self, _operation: str) -> Listed:
+        return self
+
+    def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
+        for key in self._keys:
+            yield {
+                "Contents": [{"Key": key, "ETag": f'"e-{key}"', "Size": 1, "LastModified": MOMENT}]
+            }
+
+
+def ref(key: str) -> DocumentRef:
+    return DocumentRef(f"s3://b/{key}", f"e-{key}", etag=f"e-{key}", size=1, last_modified=MOMENT)
+
+
+def keys(batches: list[list[DocumentRef]]) -> list[list[str]]:
+    return [[each.uri.removeprefix("s3://b/") for each in batch] for batch in batches]
+
+
+def discovery(**options: Any) -> Discovery:
+    return Discovery(DiscoveryOptions(bucket="b", **options), CONFIG.key)
+
+
+def test_new_documents_come_in_batches_up_to_a_limit(store: Store) -> None:
+    client = Listed("1.pdf", "2.pdf", "3.pdf", "4.pdf", "notes.txt")
+    found = discovery(batch_size=2, max_documents=3).find(client, store)
+    assert keys(found) == [["1.pdf", "2.pdf"], ["3.pdf"]]
+    assert found[0][0] == ref("1.pdf")
+
+
+def test_versions_that_need_no_work_are_left_out(store: Store) -> None:
+    ledger = Ledger(store.database, CONFIG, TASK)
+    read(ledger, page(1), ref=ref("done.pdf"))
+    claim(ledger, ref("running.pdf"))
+    client = Listed("done.pdf", "new.pdf", "running.pdf")
+    assert keys(discovery().find(client, store)) == [["new.pdf"]]
+    other = Discovery(DiscoveryOptions(bucket="b"), replace(CONFIG, prompt="free").key)
+    assert keys(other.find(client, store)) == [["done.pdf", "new.pdf", "running.pdf"]]
+
+
+def test_abandoned_versions_come_first_even_if_they_are_not_listed(store: Store) -> None:
+    ledger = Ledger(store.database, CONFIG, TASK)
+    for key in ("gone.pdf", "other.txt", "z.pdf"):
+        claim(ledger, ref(key))
+    run_out(store)
+    found = keys(discovery().find(Listed("new.pdf", "z.pdf"), store))
+    assert [sorted(found[0][:2]), found[0][2:]] == [["gone.pdf", "z.pdf"], ["new.pdf"]]
+
+
+def test_retryable_failures_are_found_when_they_are_due(store: Store) -> None:
+    ledger = Ledger(store.database, CONFIG, TASK)
+    ledger.fail(claim(ledger, ref("a.pdf")), failure(ACCESS_DENIED))
+    client = Listed("a.pdf")
+    assert discovery().find(client, store) == []
+    soon = discovery(retry_failed_after=timedelta(0))
+    assert keys(soon.find(client, store)) == [["a.pdf"]]
+
+
+def test_emitted_versions_are_left_out_unless_they_became_due_again(store: Store) -> None:
+    client = Listed("new.pdf")
+    emitted = {ref("new.pdf").version_key: 5.0, ref("dead.pdf").version_key: 5.0}
+    assert discovery().find(client, store, emitted) == []
+    claim(Ledger(store.database, CONFIG, TASK), ref("dead.pdf"))
+    run_out(store)
+    # Its lease expired a second ago, after it was emitted.
+    assert keys(discovery().find(client, store, emitted)) == [["dead.pdf"]]
+    assert discovery().find(client, store, dict.fromkeys(emitted, 0.0)) == []

@@ -1,0 +1,184 @@
+"""The pipeline with files, SQLite and a fake engine; tests/integration/pipeline has S3 and more ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_deepseek_ocr.exceptions import (
+    ConfigurationError,
+    DatabaseError,
+    ErrorCode,
+    UnavailableError,
+)
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from airflow_deepseek_ocr.pipeline.options import PipelineOptions
+from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
+from airflow_deepseek_ocr.sources.base import Sources
+from airflow_deepseek_ocr.sources.files import FileSource
+from airflow_deepseek_ocr.store.ledger import Ledger
+from airflow_deepseek_ocr.store.results_store import Store
+from tests.support.fakes.batch_engine import (
+    CONFIG,
+    DOCUMENTS,
+    LIMITS,
+    SHORT,
+    A,
+    B,
+    FakeEngine,
+    rows,
+)
+from tests.support.fakes.broken_databases import UnavailableDatabase
+
+LETTER = DocumentRef((DOCUMENTS / "letter.tiff").as_uri())
+TABLE = DocumentRef((DOCUMENTS / "table.png").as_uri())
+MISSING = DocumentRef("file:///no/such/file.png")
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeEngine]:
+    yield FakeEngine()
+
+
+@pytest.fixture
+def make(store: Store, engine: FakeEngine) -> Callable[..., Pipeline]:
+    def pipeline(*, options: PipelineOptions | None = None, **changes: Any) -> Pipeline:
+        usual = {
+            "sources": Sources({"file": lambda: FileSource(LIMITS)}),
+            "get_engine": lambda: engine,
+            "store": store,
+            "config": CONFIG,
+            "options": options or PipelineOptions(limits=LIMITS),
+        }
+        return Pipeline(**usual | changes)
+
+    return pipeline
+
+
+def test_each_document_ends_in_a_row(make: Callable[..., Pipeline], store: Store) -> None:
+    summary = make().run([LETTER, MISSING, TABLE])
+    assert rows(store) == {
+        "letter.tiff": ("done", None, False),
+        "file.png": ("failed", "missing_file", False),
+        "table.png": ("done", None, False),
+    }
+    assert summary.documents == {"done": 2, "failed": 1}
+    assert (summary.pages, summary.failed_pages) == (3, 0)
+    assert summary.failed == {MISSING.uri: "missing_file"}
+
+
+def test_stored_documents_are_skipped(make: Callable[..., Pipeline], engine: FakeEngine) -> None:
+    make().run([LETTER])
+    assert make().run([LETTER]).documents == {"skipped": 1}
+    assert engine.pages == 2
+    overwriting = make(options=PipelineOptions(limits=LIMITS, overwrite=True))
+    assert overwriting.run([LETTER]).documents == {"done": 1}
+    assert engine.pages == 4
+
+
+def test_a_retry_resumes_at_the_missing_page(
+    make: Callable[..., Pipeline], engine: FakeEngine, store: Store
+) -> None:
+    def die(_request: PageRequest) -> None:
+        if engine.pages == 1:
+            raise RuntimeError("the process dies")
+
+    engine.before = die
+    with pytest.raises(RuntimeError):
+        make(task=A).run([LETTER])
+    assert rows(store) == {"letter.tiff": ("processing", None, False)}
+    engine.before = lambda _request: None
+    summary = make(task=replace(A, try_number=2)).run([LETTER])
+    assert (summary.pages, summary.pages_resumed) == (1, 1)
+    assert rows(store) == {"letter.tiff": ("done", None, False)}
+
+
+def test_a_document_of_another_task_is_left_to_it(
+    make: Callable[..., Pipeline], store: Store
+) -> None:
+    make(task=A).run([TABLE])
+    version = store.database.transaction(lambda session: _version(session))
+    config = replace(CONFIG, prompt="ocr")
+    Ledger(store.database, config, A).claim(replace(TABLE, version=version))
+    options = PipelineOptions(limits=LIMITS, wait_for_others=None)
+    summary = make(task=B, config=config, options=options).run([TABLE])
+    assert summary.documents == {"leased_by_others": 1}
+    assert summary.leased_by_others == {TABLE.uri: "dag, a, read[0], try 1"}
+
+
+def _version(session: Any) -> str:
+    from sqlalchemy import select
+
+    from airflow_deepseek_ocr.store.tables import DocumentRow
+
+    version: str = session.scalars(select(DocumentRow.version)).one()
+    return version
+
+
+def test_a_document_that_is_released_meanwhile_is_processed(
+    make: Callable[..., Pipeline], store: Store, engine: FakeEngine
+) -> None:
+    """The other task's lease expires while this task polls."""
+    make(task=A).run([TABLE])
+    version = store.database.transaction(lambda session: _version(session))
+    config = replace(CONFIG, prompt="ocr")
+    Ledger(store.database, config, A, SHORT).claim(replace(TABLE, version=version))
+    options = PipelineOptions(limits=LIMITS, lease=SHORT, wait_for_others=30 * SHORT)
+    summary = make(task=B, config=config, options=options).run([TABLE])
+    assert summary.documents == {"done": 1}
+    assert summary.leased_by_others == {}
+
+
+def test_an_infrastructure_error_is_recorded_for_the_documents_in_flight(
+    make: Callable[..., Pipeline], store: Store
+) -> None:
+    def no_model() -> FakeEngine:
+        raise UnavailableError(ErrorCode.MODEL_UNAVAILABLE, "gone")
+
+    with pytest.raises(UnavailableError, match="gone"):
+        make(get_engine=no_model).run([LETTER])
+    assert rows(store) == {"letter.tiff": ("failed", "model_unavailable", True)}
+
+
+def test_a_database_error_ends_the_run_and_is_not_recorded(
+    make: Callable[..., Pipeline], store: Store, engine: FakeEngine
+) -> None:
+    unavailable = UnavailableDatabase(store.database)
+    broken = Store(unavailable.engine.execution_options())
+    broken.database = unavailable
+    with pytest.raises(DatabaseError):
+        make(store=broken).run([LETTER])
+    assert engine.pages == 0
+    assert rows(store) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"prompt": "poem"}, ErrorCode.UNKNOWN_PROMPT),
+        ({"resolution": "huge"}, ErrorCode.UNKNOWN_RESOLUTION),
+        ({"pages": "x"}, ErrorCode.PAGE_SELECTION),
+        ({"retry_with": "magic"}, ErrorCode.RETRY_WITH),
+        ({"text_layer": "maybe"}, ErrorCode.TEXT_LAYER),
+    ],
+)
+def test_a_wrong_configuration_is_refused_at_once(
+    change: dict[str, str], code: ErrorCode, make: Callable[..., Pipeline]
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        make(config=replace(CONFIG, **change))
+    assert caught.value.code is code
+
+
+def test_temporary_files_are_removed(
+    make: Callable[..., Pipeline], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    make().run([LETTER])
+    assert list((tmp_path / "tmp").glob("deepseek-ocr-*")) == []
