@@ -29,9 +29,9 @@ with DAG("first_page", schedule=None, start_date=datetime(2026, 1, 1)):
             prompt=os.environ["FIRST_PAGE_PROMPT"],
             resolution=settings.resolution,
         )
-        reading = next(hook.get_conn().read([request]))
-        if reading.error is not None:
-            raise reading.error
+        output = next(hook.get_conn().read([request]))
+        if output.error is not None:
+            raise output.error
         Path(os.environ["FIRST_PAGE_SECONDS"]).write_text(f"{time.monotonic() - started:.3f}")
 
     read()

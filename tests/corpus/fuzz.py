@@ -69,7 +69,7 @@ _loops = st.tuples(_pieces, st.integers(1, 200)).map(lambda pair: pair[0] * pair
 _texts = st.lists(st.one_of(_pieces, _loops), max_size=40).map("".join)
 
 
-def readings() -> st.SearchStrategy[dict[str, Any]]:
+def outputs() -> st.SearchStrategy[dict[str, Any]]:
     """Texts with what the judge is told about them."""
     return st.fixed_dictionaries(
         {
@@ -89,14 +89,14 @@ def readings() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
-def check(reading: dict[str, Any]) -> frozenset[Flag]:
+def check(output: dict[str, Any]) -> frozenset[Flag]:
     """What a page goes through once it is read; the promises that hold for any text.
 
     :return: the flags.
     :raises AssertionError: a promise is broken.
     """
-    text, layer_text = reading["text"], reading["layer"]
-    in_ref = get_prompt(reading["prompt"]).text_in_ref
+    text, layer_text = output["text"], output["layer"]
+    in_ref = get_prompt(output["prompt"]).text_in_ref
     started = time.monotonic()
     regions = parse(text, text_in_ref=in_ref, width=640, height=480)
     markdown = to_markdown(regions, text_in_ref=in_ref)
@@ -107,12 +107,12 @@ def check(reading: dict[str, Any]) -> frozenset[Flag]:
         for share in vars(agreement).values():
             assert share >= 0
         assert agreement.ordered <= agreement.unordered + 1e-9 <= 1 + 2e-9
-    evidence = {key: value for key, value in reading.items() if key != "layer"}
+    fields = {key: value for key, value in output.items() if key != "layer"}
     scripts = page_scripts(layer) if layer else None
     found = check_quality(
-        QualityInput(**evidence, agreement=agreement, scripts=scripts, regions=regions)
+        QualityInput(**fields, agreement=agreement, scripts=scripts, regions=regions)
     )
-    again = check_quality(QualityInput(**evidence, agreement=agreement, scripts=scripts))
+    again = check_quality(QualityInput(**fields, agreement=agreement, scripts=scripts))
     assert found == again, "boxes in pixels or parsed again, the report is the same"
     assert 0 <= found.score <= 1
     assert found == report_of(set(found.flags))
@@ -122,9 +122,9 @@ def check(reading: dict[str, Any]) -> frozenset[Flag]:
             x1, y1, x2, y2 = box.pixels
             assert 0 <= min(x1, x2) <= max(x1, x2) <= 640
             assert 0 <= min(y1, y2) <= max(y1, y2) <= 480
-    halves = [PageSlice(image=None, top=top, height=0.5) for top in (0.0, 0.5)]  # type: ignore[arg-type]
+    slices = [PageSlice(image=None, top=top, height=0.5) for top in (0.0, 0.5)]  # type: ignore[arg-type]
     assert len(
-        parse(join_slices([text, text], halves), text_in_ref=in_ref, width=9, height=9)
+        parse(join_slices([text, text], slices), text_in_ref=in_ref, width=9, height=9)
     ) >= len(regions)
     page = PageResult(
         number=1,
@@ -140,7 +140,7 @@ def check(reading: dict[str, Any]) -> frozenset[Flag]:
     return frozenset(found.flags)
 
 
-def _random_reading(rng: random.Random, recorded: list[dict[str, Any]]) -> dict[str, Any]:
+def _random_output(rng: random.Random, recorded: list[dict[str, Any]]) -> dict[str, Any]:
     """Much faster than hypothesis: pieces, characters and recorded texts, cut and mixed."""
     parts = []
     for _ in range(rng.randint(0, 20)):
@@ -175,7 +175,7 @@ def _random_reading(rng: random.Random, recorded: list[dict[str, Any]]) -> dict[
 def _generated(texts: int, seed: int) -> Iterator[dict[str, Any]]:
     recorded = list(load())
     for number in range(texts):
-        yield _random_reading(random.Random(f"{seed}/{number}"), recorded)
+        yield _random_output(random.Random(f"{seed}/{number}"), recorded)
 
 
 def main() -> int:
@@ -185,11 +185,11 @@ def main() -> int:
     options = parser.parse_args()
     flags: Counter[Flag] = Counter()
     started = time.monotonic()
-    for number, reading in enumerate(_generated(options.texts, options.seed), start=1):
+    for number, output in enumerate(_generated(options.texts, options.seed), start=1):
         try:
-            flags.update(check(reading))
+            flags.update(check(output))
         except Exception:
-            print(f"text {number} of seed {options.seed}: {reading!r}", file=sys.stderr)
+            print(f"text {number} of seed {options.seed}: {output!r}", file=sys.stderr)
             raise
         if number % 100_000 == 0:
             print(f"{number:,} texts, {time.monotonic() - started:.0f} s", flush=True)

@@ -15,15 +15,15 @@ from typing import Any
 import atheris
 
 with atheris.instrument_imports(include=["airflow_deepseek_ocr.ocr"]):
-    from tests.corpus.fuzz import check, readings
+    from tests.corpus.fuzz import check, outputs
 
 from hypothesis import HealthCheck, given, settings
 
 
-@given(readings())
+@given(outputs())
 @settings(deadline=None, database=None, suppress_health_check=list(HealthCheck))
-def one(reading: dict[str, Any]) -> None:
-    check(reading)
+def one(output: dict[str, Any]) -> None:
+    check(output)
 
 
 if __name__ == "__main__":

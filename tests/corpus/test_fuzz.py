@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 
-from tests.corpus.fuzz import SMALL, check, readings
+from tests.corpus.fuzz import SMALL, check, outputs
 
 
-@given(readings())
+@given(outputs())
 @settings(max_examples=SMALL, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-def test_no_text_raises(reading: dict[str, object]) -> None:
-    check(reading)
+def test_no_text_raises(output: dict[str, object]) -> None:
+    check(output)

@@ -206,10 +206,10 @@ def test_a_server_outlives_the_celery_worker_that_started_it(
                     assert len(warm.query("SELECT id FROM celery_taskmeta")) == 2 + 5
 
                     warm.trigger(4)
-                    reading = (
+                    running = (
                         "SELECT 1 FROM task_instance WHERE task_id = 'read' AND state = 'running'"
                     )
-                    wait_for(lambda: warm.query(reading), "a task reads")
+                    wait_for(lambda: warm.query(running), "a task reads")
                     worker.stop(timeout_s=60)
                     assert worker.exit_status == 0, worker.log_tail()
                     assert "Warm shutdown" in worker.log.read_text()

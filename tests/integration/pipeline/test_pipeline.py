@@ -310,7 +310,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_no_version(tmp_path: Path
             source.fetch(DocumentRef(f"file://{path}"), tmp_path / "copy", lambda _: True)
 
 
-def test_what_the_judge_found_is_stored(
+def test_results_of_the_quality_checks_are_stored(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store, engine: FakeEngine
 ) -> None:
     """A page that is read again, one whose own text is taken, and what that cost and saved."""
@@ -332,15 +332,15 @@ def test_what_the_judge_found_is_stored(
     assert (invoice.status, invoice.attempt_count, invoice.error_code) == ("text_layer", 5, None)
     assert "INV-2041" in invoice.markdown
     assert (table.status, table.error_code, table.attempt_count) == ("failed", "no_end_token", 4)
-    readings = json.loads(invoice.attempts or "")
-    assert [reading["how"] for reading in readings] == [
+    attempts = json.loads(invoice.attempts or "")
+    assert [attempt["how"] for attempt in attempts] == [
         "small",
         "base",
         "gundam",
         "no_repeat_ngram",
         "text_layer",
     ]
-    assert "layer_disagrees" in readings[0]["flags"]
+    assert "layer_disagrees" in attempts[0]["flags"]
     assert (invoice.score, invoice.flags) == (1, "[]")
     assert (table.score, json.loads(table.flags or "")) == (0.4, ["no_end_token"])
     assert (table.agreement, table.agreement_ordered) == (None, None)

@@ -20,10 +20,10 @@ def as_another_user(actions: Mapping[str, Callable[[], str]]) -> dict[str, str]:
     :param actions: by name; they import nothing.
     """
     user = pwd.getpwnam(_USER)
-    reading, writing = os.pipe()
+    read_end, write_end = os.pipe()
     child = os.fork()
     if child == 0:
-        os.close(reading)
+        os.close(read_end)
         signal.alarm(_TIMEOUT_S)
         try:
             os.setgroups([])
@@ -35,12 +35,12 @@ def as_another_user(actions: Mapping[str, Callable[[], str]]) -> dict[str, str]:
                     said[name] = action()
                 except Exception as error:
                     said[name] = f"{type(error).__name__}: {error}"
-            with os.fdopen(writing, "w") as pipe:
+            with os.fdopen(write_end, "w") as pipe:
                 json.dump(said, pipe)
         finally:
             os._exit(0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
+    os.close(write_end)
+    with os.fdopen(read_end) as pipe:
         text = pipe.read()
     os.waitpid(child, 0)
     answer: dict[str, str] = json.loads(text)

@@ -152,7 +152,7 @@ def test_held_out_pages_are_always_the_same(assets: Path) -> None:
     assert [page.blocks for page, _ in pages] == [page.blocks for page, _ in again]
 
 
-def test_errors_are_told_by_how_densely_a_page_is_printed() -> None:
+def test_errors_are_grouped_by_how_densely_a_page_is_printed() -> None:
     """In small mode a page of 100 pixels is seen at 6.4 times its size: a token sees ten pixels of it."""
     sparse, dense = page("ab"), page("abcdefgh")
     sparse.glyphs += [Glyph("a", 5, 5), Glyph("b", 15, 5)]
