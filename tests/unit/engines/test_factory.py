@@ -1,4 +1,4 @@
-"""Which engine a connection means."""
+"""The engine that a connection asks for."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.engines.factory import (
@@ -14,11 +15,13 @@ from airflow_deepseek_ocr.engines.factory import (
     remote_endpoint,
     server_spec,
 )
-from airflow_deepseek_ocr.engines.http.engine import HttpEngine
+from airflow_deepseek_ocr.engines.supervisor.registry import DIRECTORY_VARIABLE
 from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentServerSpec
 from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from tests.conftest import TINY_MODEL
+from tests.support.fakes.fault_server import TEXT, Faults, fault_server
 
 
 @pytest.mark.parametrize(
@@ -35,7 +38,9 @@ from tests.conftest import TINY_MODEL
         ({"engine": "remote"}, False, "server", "remote"),
     ],
 )
-def test_what_auto_means(extra: dict[str, Any], gpu: bool, host: str, chosen: str) -> None:
+def test_the_engine_of_a_connection(
+    extra: dict[str, Any], gpu: bool, host: str, chosen: str
+) -> None:
     # Any program that exists stands for vLLM.
     settings = Settings.of({"vllm_command": "sh", **extra}, host=host)
     assert choose_engine(settings, gpu_present=lambda: gpu) == chosen
@@ -45,7 +50,7 @@ def test_a_host_and_an_engine_of_the_worker_contradict_each_other() -> None:
     with pytest.raises(ConfigurationError, match="needs the server's host"):
         Settings.of({"engine": "remote"})
     for engine in ("in_process", "resident", "vllm"):
-        with pytest.raises(ConfigurationError, match="empty the host"):
+        with pytest.raises(ConfigurationError, match="Empty the host"):
             Settings.of({"engine": engine}, host="server")
 
 
@@ -59,17 +64,17 @@ def test_a_host_and_an_engine_of_the_worker_contradict_each_other() -> None:
         ("https://ocr.example.com/deep/v1", 1443, "https://ocr.example.com:1443/deep"),
     ],
 )
-def test_where_the_server_is(host: str, port: int | None, url: str) -> None:
+def test_the_address_of_a_remote_server(host: str, port: int | None, url: str) -> None:
     endpoint = remote_endpoint(Settings.of({}, "s3cret", host=host, port=port, login="me"))
     assert (endpoint.url, endpoint.secret, endpoint.login) == (url, "s3cret", "me")
     assert "s3cret" not in repr(endpoint)
 
 
-def test_secrets_that_would_be_shown_are_refused_without_showing_them() -> None:
-    for secret in ("schlüssel", "two\nlines", " blank"):
+def test_passwords_that_no_header_can_carry_are_refused_without_quoting_them() -> None:
+    for password in ("schlüssel", "two\nlines", " blank"):
         with pytest.raises(ConfigurationError) as caught:
-            remote_endpoint(Settings.of({}, secret, host="ocr"))
-        assert secret.strip() not in str(caught.value)
+            remote_endpoint(Settings.of({}, password, host="ocr"))
+        assert password.strip() not in str(caught.value)
     with pytest.raises(ConfigurationError, match="http"):
         remote_endpoint(Settings.of({}, host="ftp://ocr"))
 
@@ -81,12 +86,65 @@ def test_the_password_is_for_the_server_or_for_the_hub() -> None:
     assert "'p'" not in repr(here) + repr(there)
 
 
-def test_a_remote_server_needs_no_weights_here() -> None:
-    def fetch() -> Path:
-        raise AssertionError("fetched")
+def test_a_remote_engine_uses_the_connections_server() -> None:
+    """The weights are not fetched; the settings are in the request."""
 
-    engine = make_engine(Settings.of({"batch_size": 3}, host="ocr"), fetch)
-    assert isinstance(engine, HttpEngine)
+    def fetch() -> Path:
+        pytest.fail("the weights were fetched")
+
+    with fault_server(Faults(card={"id": "m", "max_model_len": 8192}, secret="key")) as server:
+        settings = Settings.of(
+            {"model": "m", "max_output_length": 77, "batch_size": 1},
+            "key",
+            host=server.url,
+        )
+        engine = make_engine(settings, fetch)
+        request = PageRequest(
+            key=1, image=Image.new("RGB", (50, 50)), prompt="free", resolution="gundam"
+        )
+        (output,) = engine.read([request])
+        assert (output.error, output.text) == (None, TEXT)
+        (body,) = server.pages
+        assert (body["model"], body["max_tokens"]) == ("m", 77)
+        assert list(engine.read([request] * 3))
+        assert server.most_in_flight == 1, "the batch size bounds the pages in flight"
+
+
+def test_a_remote_engine_reports_a_wrong_api_key() -> None:
+    with fault_server(Faults(card={"id": "m"}, secret="key")) as server:
+        settings = Settings.of({"model": "m"}, "other", host=server.url)
+        with pytest.raises(ConfigurationError) as caught:
+            make_engine(settings, lambda: TINY_MODEL).modes()
+        assert caught.value.code is ErrorCode.SERVER_API_KEY
+        assert "other" not in str(caught.value)
+
+
+def test_a_managed_server_is_started_at_the_first_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "servers"))
+    settings = Settings.of(
+        {"model": str(TINY_MODEL), "engine": "resident", "server_python": "/nowhere/python"}
+    )
+    engine = make_engine(settings, lambda: TINY_MODEL)
+    assert list((tmp_path / "servers").iterdir()) == []
+    with pytest.raises(ConfigurationError, match="/nowhere/python") as caught:
+        engine.modes()
+    assert caught.value.code is ErrorCode.SERVER_COMMAND
+
+
+def test_a_fetch_that_fails_is_raised_before_a_server_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "servers"))
+
+    def fetch() -> Path:
+        raise UnavailableError(ErrorCode.MODEL_UNAVAILABLE, "No network.")
+
+    for engine in ("in_process", "resident", "vllm"):
+        with pytest.raises(UnavailableError, match="No network"):
+            make_engine(Settings.of({"engine": engine}), fetch)
+    assert not (tmp_path / "servers").exists()
 
 
 def test_settings_reach_the_server() -> None:
