@@ -28,8 +28,9 @@ from typing import Any
 
 from airflow_deepseek_ocr.engines.factory import START_TIMEOUT_S
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
-from airflow_deepseek_ocr.engines.http.session import Patience
+from airflow_deepseek_ocr.engines.http.retries import RetryPolicy
 from airflow_deepseek_ocr.engines.in_process.device_timing import IDLE
+from airflow_deepseek_ocr.engines.protocol.endpoint import LOOPBACK
 from airflow_deepseek_ocr.engines.supervisor.process import stop_server
 from airflow_deepseek_ocr.engines.supervisor.registry import load_record
 from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentServerSpec
@@ -38,7 +39,6 @@ from airflow_deepseek_ocr.engines.supervisor.server_log import log_tail
 from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand, ServerPaths
 from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
 from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec
-from airflow_deepseek_ocr.model_server.main import LOOPBACK
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine
 from benchmarks.bench import Bench
@@ -246,7 +246,7 @@ def _resident(kind: type[ForcedServerSpec], way: str, job: Job, tell: Tell) -> N
     )
     with _server(spec) as (supervisor, ready):
         engine = HttpEngine(
-            supervisor.find, model=_NAME, decoding=Decoding(forced=True), patience=Patience()
+            supervisor.find, model=_NAME, decoding=Decoding(forced=True), retry_policy=RetryPolicy()
         )
         _read_all(engine, way, job, tell, lambda: _device_seconds(supervisor), ready_s=ready)
 
@@ -273,7 +273,7 @@ def vllm(job: Job, tell: Tell) -> None:
             decoding=Decoding(forced=True),
             # It has its own bound on what it works on at once, and does not tell it.
             pages=job.batch_size or 512,
-            patience=Patience(),
+            retry_policy=RetryPolicy(),
         )
         _read_all(engine, "vllm", job, tell, None, ready_s=ready)
 
@@ -360,7 +360,7 @@ def _device_seconds(supervisor: Supervisor) -> dict[str, float]:
     """Seconds by phase, of a resident server's metrics."""
     from prometheus_client.parser import text_string_to_metric_families
 
-    with supervisor.find().client(Patience().timeout) as client:
+    with supervisor.find().client(RetryPolicy().timeout) as client:
         text = client.get("/metrics").text
     return {
         sample.labels["phase"]: sample.value

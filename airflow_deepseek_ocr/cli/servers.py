@@ -88,7 +88,7 @@ def _serve(options: argparse.Namespace) -> int:
         settings = connection_settings(options)
         directory = fetch(settings)
         try:
-            from airflow_deepseek_ocr.model_server.main import Listen, run
+            from airflow_deepseek_ocr.model_server.main import ListenAddress, run
             from airflow_deepseek_ocr.model_server.service import Model, Service
         except ImportError as error:
             raise MissingExtraError(error.name or "fastapi", "transformers") from error
@@ -111,8 +111,8 @@ def _serve(options: argparse.Namespace) -> int:
                 page_directory=page_directory(options.socket) if options.socket else None,
                 on_end=on_end,
             ),
-            secret=api_key,
-            listen=Listen(options.socket, options.port),
+            api_key=api_key,
+            address=ListenAddress(options.socket, options.port),
             idle_s=options.idle_s,
         )
     return 0

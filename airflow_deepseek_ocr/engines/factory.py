@@ -132,7 +132,7 @@ def _http_engine(
     table_cells: tuple[int, ...] | None = None,
 ) -> HttpEngine:
     from airflow_deepseek_ocr.engines.http.engine import HttpEngine
-    from airflow_deepseek_ocr.engines.http.session import Patience
+    from airflow_deepseek_ocr.engines.http.retries import RetryPolicy
     from airflow_deepseek_ocr.engines.protocol.chat_completions import PUBLISHED_TABLE_CELLS
 
     return HttpEngine(
@@ -142,7 +142,7 @@ def _http_engine(
         decoding=settings.decoding,
         pages=settings.batch_size,
         table_cells=table_cells or PUBLISHED_TABLE_CELLS,
-        patience=Patience(page_s=settings.page_timeout),
+        retry_policy=RetryPolicy(page_s=settings.page_timeout),
         # The connection does not decide where a remote server computes.
         device="auto" if settings.host else settings.device,
         dtype="auto" if settings.host else settings.dtype,

@@ -1,4 +1,4 @@
-"""What the server has accepted and not answered yet: bounded in tokens, with a share for each caller."""
+"""Admission of pages: bounded in estimated tokens, with a fair share for each client."""
 
 from __future__ import annotations
 
@@ -10,79 +10,79 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities
 from airflow_deepseek_ocr.model_server.request_parsing import ParsedPage
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 
-#: A page in tokens before anything is known of it: an A4 page in gundam mode with a text of the length
-#: below. The figure for those that are worked on at once, too.
+#: Estimated tokens of a page whose request has not been read yet, and of a usual page: A4 in gundam mode
+#: (903 vision tokens) with a text of the length below.
 PAGE_TOKENS = 2000
-#: Tokens that are expected of a text which may be longer: printed A4 pages have 500 to 1,200.
+#: Expected tokens of a text that may be longer: printed A4 pages have 500 to 1,200.
 _TEXT_TOKENS = 800
-#: Bytes of a prompt's line for each token of it.
+#: Bytes of a prompt's line per token.
 _BYTES_PER_TOKEN = 4
 
 
 @dataclass(eq=False)
-class Place:
-    """A page that was accepted.
+class Ticket:
+    """An admitted page.
 
-    :param caller: whose it is.
-    :param tokens: that it is estimated to take.
+    :param client: sender of the page.
+    :param tokens: estimated tokens.
     """
 
-    caller: str
+    client: str
     tokens: int = PAGE_TOKENS
 
 
-class Places:
-    """Places for pages, taken and left in the thread of the event loop.
+class Admission:
+    """Admits pages, in the thread of the event loop.
 
-    While there is room, everybody is let in; beyond it a caller who has less than an equal share. However
-    much one caller sends, another one gets its pages in, and n callers together have at most
-    1 + 1/2 + ... + 1/n times as much as there is room for, and a page each.
+    While fewer than ``max_tokens`` are admitted, every page is. Beyond that, only pages of clients with less
+    than an equal share are: one client cannot lock another one out, and n clients together have at most
+    1 + 1/2 + ... + 1/n times ``max_tokens``, and one page each.
 
-    :param most_tokens: estimated tokens of all pages accepted.
+    :param max_tokens: estimated tokens of all admitted pages.
     """
 
-    def __init__(self, most_tokens: int) -> None:
-        self._most_tokens = most_tokens
-        self._taken: list[Place] = []
+    def __init__(self, max_tokens: int) -> None:
+        self._max_tokens = max_tokens
+        self._tickets: list[Ticket] = []
 
     @property
     def pages(self) -> int:
-        """Pages accepted and not answered."""
-        return len(self._taken)
+        """Number of pages admitted and not answered."""
+        return len(self._tickets)
 
     @property
     def tokens(self) -> int:
-        """Their tokens, as estimated."""
-        return sum(place.tokens for place in self._taken)
+        """Estimated tokens of these pages."""
+        return sum(ticket.tokens for ticket in self._tickets)
 
     @contextmanager
-    def place(self, caller: str) -> Iterator[Place | None]:
-        """A place for a page that is about to come; None if the caller has to come again later.
+    def admit(self, client: str) -> Iterator[Ticket | None]:
+        """Yield the ticket for a page; None if the client has to return later.
 
-        :param caller: a name for who sends it; the same one for all who send none.
+        :param client: name of the sender; clients without a name count as one.
         """
-        if not self._has_room(caller):
+        if not self._has_room(client):
             yield None
             return
-        place = Place(caller)
-        self._taken.append(place)
+        ticket = Ticket(client)
+        self._tickets.append(ticket)
         try:
-            yield place
+            yield ticket
         finally:
-            self._taken.remove(place)
+            self._tickets.remove(ticket)
 
-    def _has_room(self, caller: str) -> bool:
-        if self.tokens < self._most_tokens:
+    def _has_room(self, client: str) -> bool:
+        if self.tokens < self._max_tokens:
             return True
-        own = sum(place.tokens for place in self._taken if place.caller == caller)
-        callers = {place.caller for place in self._taken} | {caller}
-        return own < self._most_tokens / len(callers)
+        own = sum(ticket.tokens for ticket in self._tickets if ticket.client == client)
+        clients = {ticket.client for ticket in self._tickets} | {client}
+        return own < self._max_tokens / len(clients)
 
 
 def estimated_tokens(page: ParsedPage, capabilities: Capabilities) -> int:
-    """Tokens that a page will probably take: its image, its prompt and its text.
+    """Return the tokens that a page will probably have: its image, its prompt and its text.
 
-    :param page: as it was asked for.
+    :param page: requested page.
     :param capabilities: the server's.
     """
     image = capabilities.vision_tokens(page.resolution, *page.image.size)

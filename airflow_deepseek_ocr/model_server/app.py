@@ -1,4 +1,4 @@
-"""The server's routes: who may ask, how much, and what is answered."""
+"""The server's routes: authentication, limits, and responses."""
 
 from __future__ import annotations
 
@@ -15,30 +15,40 @@ from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from airflow_deepseek_ocr.engines.protocol.chat_completions import CLIENT_HEADER, OWN, Capabilities
-from airflow_deepseek_ocr.model_server.admission import Place
+from airflow_deepseek_ocr.engines.protocol.chat_completions import (
+    CHAT_PATH,
+    CLIENT_HEADER,
+    OWN,
+    Capabilities,
+)
+from airflow_deepseek_ocr.engines.protocol.request_errors import RequestErrorCode
+from airflow_deepseek_ocr.exceptions import ErrorCode
+from airflow_deepseek_ocr.model_server.admission import Ticket
 from airflow_deepseek_ocr.model_server.request_parsing import ParsedPage, RequestError, parse_page
 from airflow_deepseek_ocr.model_server.service import Service
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION
 
-#: What may be asked without the secret: only whether the server is there.
+#: Paths that need no API key.
 _OPEN = frozenset({"/health/live", "/health/ready"})
+#: Seconds in which a request's body must arrive.
 _BODY_TIMEOUT_S = 120.0
+#: Seconds that a refused client is asked to wait.
 _RETRY_AFTER_S = 1
-_LONGEST_CALLER = 64
-#: nginx's status for a client that closed the connection; it is counted, never sent.
+#: Longest name of a client that is kept, in characters.
+_MAX_CLIENT_NAME = 64
+#: nginx's status for a client that closed the connection. It is counted, never sent.
 _CLIENT_GONE = 499
 
 
-def make_app(service: Service, secret: str) -> FastAPI:
-    """The application.
+def make_app(service: Service, api_key: str) -> FastAPI:
+    """Return the application.
 
-    :param service: what is behind it.
-    :param secret: what callers must know.
+    :param service: engine and limits.
+    :param api_key: bearer token that clients must send.
     """
     app = FastAPI(title="airflow-deepseek-ocr", openapi_url=None, docs_url=None, redoc_url=None)
-    app.add_middleware(_RequireSecret, secret=secret)
+    app.add_middleware(_RequireApiKey, api_key=api_key)
 
     @app.exception_handler(RequestError)
     async def refused(_: Request, error: RequestError) -> JSONResponse:
@@ -63,7 +73,7 @@ def make_app(service: Service, secret: str) -> FastAPI:
     async def metrics() -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
-    @app.post("/v1/chat/completions")
+    @app.post(CHAT_PATH)
     async def chat(request: Request) -> JSONResponse:
         try:
             response = await _chat(service, request)
@@ -79,11 +89,11 @@ def make_app(service: Service, secret: str) -> FastAPI:
 
 async def _chat(service: Service, request: Request) -> JSONResponse:
     capabilities = _require_ready(service)
-    caller = request.headers.get(CLIENT_HEADER, "")[:_LONGEST_CALLER]
-    with service.place(caller) as place:
-        if place is None:
+    client = request.headers.get(CLIENT_HEADER, "")[:_MAX_CLIENT_NAME]
+    with service.admit(client) as ticket:
+        if ticket is None:
             return _error(
-                429, "server_full", "As many pages wait as the server takes; try again later."
+                429, ErrorCode.SERVER_FULL, "The server's queue is full; try again later."
             )
         started = time.monotonic()
         body = await _body(request, service.max_body_bytes)
@@ -91,25 +101,27 @@ async def _chat(service: Service, request: Request) -> JSONResponse:
             parse_page, body, capabilities, DEFAULT_RESOLUTION, service.page_files
         )
         del body
-        service.weigh(place, page)
-        reading = await _unless_gone(request, _read(service, page, place))
-        if reading is None:
+        service.weigh(ticket, page)
+        output = await _unless_gone(request, _read(service, page, ticket))
+        if output is None:
             return _gone()
-        service.metrics.count(page.resolution, reading, time.monotonic() - started)
-        return _answer(capabilities.model, reading)
+        service.metrics.count(page.resolution, output, time.monotonic() - started)
+        return _answer(capabilities.model, output)
 
 
 def _gone() -> JSONResponse:
-    return _error(_CLIENT_GONE, "cancelled", "The client closed the connection.")
+    return _error(_CLIENT_GONE, ErrorCode.CANCELLED, "The client closed the connection.")
 
 
 def _require_ready(service: Service) -> Capabilities:
     if service.capabilities is None:
-        raise RequestError(503, "server_not_ready", f"The server is {service.state}.")
+        raise RequestError(
+            503, RequestErrorCode.SERVER_NOT_READY, f"The server is not ready: {service.state}."
+        )
     return service.capabilities
 
 
-async def _read(service: Service, page: ParsedPage, place: Place) -> PageOutput:
+async def _read(service: Service, page: ParsedPage, ticket: Ticket) -> PageOutput:
     def request(key: int, cancelled: Callable[[], bool]) -> PageRequest:
         return PageRequest(
             key=key,
@@ -121,12 +133,14 @@ async def _read(service: Service, page: ParsedPage, place: Place) -> PageOutput:
             no_repeat_ngram=page.no_repeat_ngram,
         )
 
-    return await service.pages.read(request, place.caller, place.tokens)
+    return await service.dispatcher.read(request, ticket.client, ticket.tokens)
 
 
 async def _body(request: Request, limit: int) -> bytes:
-    """The request's body, refused as soon as it is known to be larger than ``limit`` bytes."""
-    too_large = RequestError(413, "request_too_large", f"A request may have {limit:,} bytes.")
+    """Return the request's body, or refuse it as soon as it is known to exceed ``limit`` bytes."""
+    too_large = RequestError(
+        413, RequestErrorCode.REQUEST_TOO_LARGE, f"A request may have at most {limit:,} bytes."
+    )
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit() or int(declared) > limit:
         raise too_large
@@ -139,18 +153,22 @@ async def _body(request: Request, limit: int) -> bytes:
                     raise too_large
                 parts.append(part)
     except TimeoutError:
-        raise RequestError(408, "request_timeout", "The request did not come in time.") from None
+        raise RequestError(
+            408,
+            RequestErrorCode.REQUEST_TIMEOUT,
+            f"The request's body did not arrive in {_BODY_TIMEOUT_S:g} s.",
+        ) from None
     return b"".join(parts)
 
 
-async def _unless_gone(request: Request, reading: Awaitable[PageOutput]) -> PageOutput | None:
-    """The reading; None, and the page is given up, if the client closes the connection first."""
+async def _unless_gone(request: Request, output: Awaitable[PageOutput]) -> PageOutput | None:
+    """Return the output; None, and cancel the page, if the client closes the connection first."""
 
     async def gone() -> None:
         while (await request.receive())["type"] != "http.disconnect":
             pass
 
-    work, watch = asyncio.ensure_future(reading), asyncio.ensure_future(gone())
+    work, watch = asyncio.ensure_future(output), asyncio.ensure_future(gone())
     try:
         await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
         return work.result() if work.done() else None
@@ -160,11 +178,11 @@ async def _unless_gone(request: Request, reading: Awaitable[PageOutput]) -> Page
         await asyncio.gather(work, watch, return_exceptions=True)
 
 
-def _answer(model: str, reading: PageOutput) -> JSONResponse:
-    if reading.error is not None:
-        broken = reading.error.code == "server_broken"
+def _answer(model: str, output: PageOutput) -> JSONResponse:
+    if output.error is not None:
+        broken = output.error.code == ErrorCode.SERVER_BROKEN
         return _error(
-            503 if broken else 500, reading.error.code, str(reading.error), page=not broken
+            503 if broken else 500, output.error.code, str(output.error), final=not broken
         )
     return JSONResponse(
         {
@@ -175,28 +193,30 @@ def _answer(model: str, reading: PageOutput) -> JSONResponse:
             "choices": [
                 {
                     "index": 0,
-                    "message": {"role": "assistant", "content": reading.text},
-                    "finish_reason": str(reading.finish_reason),
+                    "message": {"role": "assistant", "content": output.text},
+                    "finish_reason": str(output.finish_reason),
                 }
             ],
             "usage": {
-                "prompt_tokens": reading.prompt_tokens,
-                "completion_tokens": reading.text_tokens,
-                "total_tokens": reading.prompt_tokens + reading.text_tokens,
-                "prompt_tokens_details": {"image_tokens": reading.vision_tokens},
+                "prompt_tokens": output.prompt_tokens,
+                "completion_tokens": output.text_tokens,
+                "total_tokens": output.prompt_tokens + output.text_tokens,
+                "prompt_tokens_details": {"image_tokens": output.vision_tokens},
             },
-            OWN: {"seconds": round(reading.seconds, 6)},
+            OWN: {"seconds": round(output.seconds, 6)},
         }
     )
 
 
-def _error(status: int, code: str, message: str, *, page: bool = False) -> JSONResponse:
-    """An error as OpenAI's API words it.
+def _error(
+    status: int, code: RequestErrorCode | ErrorCode, message: str, *, final: bool = False
+) -> JSONResponse:
+    """Return an error in the format of OpenAI's API.
 
-    :param page: it is this page's own, and another try would end the same way.
+    :param final: the page caused the error, and another attempt would fail as well.
     """
     headers = {"Retry-After": str(_RETRY_AFTER_S)} if status in (429, 503) else {}
-    if page:
+    if final:
         headers["x-should-retry"] = "false"
     kind = "invalid_request_error" if status < 500 else "server_error"
     return JSONResponse(
@@ -206,17 +226,17 @@ def _error(status: int, code: str, message: str, *, page: bool = False) -> JSONR
     )
 
 
-class _RequireSecret:
-    """Answers 401 to whoever does not know the secret, before anything is read."""
+class _RequireApiKey:
+    """Responds 401 to requests without the API key, before their body is read."""
 
-    def __init__(self, app: ASGIApp, secret: str) -> None:
-        self._app, self._expected = app, f"Bearer {secret}".encode()
+    def __init__(self, app: ASGIApp, api_key: str) -> None:
+        self._app, self._expected = app, f"Bearer {api_key}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in _OPEN:
-            given = dict(scope["headers"]).get(b"authorization", b"")
-            if not hmac.compare_digest(given, self._expected):
-                response = _error(401, "server_api_key", "The secret is missing or wrong.")
+            sent = dict(scope["headers"]).get(b"authorization", b"")
+            if not hmac.compare_digest(sent, self._expected):
+                response = _error(401, ErrorCode.SERVER_API_KEY, "The API key is missing or wrong.")
                 response.headers["WWW-Authenticate"] = "Bearer"
                 await response(scope, receive, send)
                 return

@@ -1,4 +1,4 @@
-"""All callers' pages through one engine: the engine draws them from a queue that never ends."""
+"""Pages of all clients in one engine, which takes them from a queue that does not end."""
 
 from __future__ import annotations
 
@@ -18,130 +18,137 @@ from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 
 log = logging.getLogger(__name__)
 
+#: Seconds in which the engine must take its first page request; it compiles layers before.
 _START_TIMEOUT_S = 600.0
+#: Seconds in which admitted pages must end when the server stops.
 _STOP_TIMEOUT_S = 60.0
-#: Pages drawn ahead of those that are being read: two groups of the vision tower's.
+#: Pages taken ahead of those that are decoded: two groups of the vision tower.
 _PREPARED = 16
 
 
 @dataclass(eq=False)
-class _Waiting:
-    """A page and who waits for it."""
+class _QueuedPage:
+    """A page, and the request that waits for its output."""
 
     request: PageRequest
+    client: str
     loop: asyncio.AbstractEventLoop
-    reading: asyncio.Future[PageOutput]
+    output: asyncio.Future[PageOutput]
     cancelled: threading.Event = field(default_factory=threading.Event)
 
-    def give(self, reading: PageOutput) -> None:
+    def resolve(self, output: PageOutput) -> None:
+        """Set the output; called from the engine's thread."""
+
         def set_result() -> None:
-            if not self.reading.done():
-                self.reading.set_result(reading)
+            if not self.output.done():
+                self.output.set_result(output)
 
         self.loop.call_soon_threadsafe(set_result)
 
 
-class _Source:
-    """Pages in the order in which they are to be read, a few more than are read at once.
+class _RequestSource:
+    """Page requests for the engine, in fair order, a few more than it decodes at once.
 
-    What the engine has drawn it reads in that order: a page that comes later waits for all of it.
+    The engine decodes requests in the order in which it takes them, so a later page waits for all of those.
 
-    :param most: pages drawn that have no reading yet.
+    :param limit: most requests that the engine has taken and not answered.
     """
 
-    def __init__(self, most: int) -> None:
-        self.drawn = threading.Event()
-        self._most, self._open = most, 0
-        self._queue: FairQueue[_Waiting] = FairQueue()
+    def __init__(self, limit: int) -> None:
+        #: Set when the engine takes requests, or has failed.
+        self.started = threading.Event()
+        self._limit, self._taken = limit, 0
+        self._queue: FairQueue[_QueuedPage] = FairQueue()
         self._changed = threading.Condition()
         self._finishing = self._stopped = False
 
-    def put(self, waiting: _Waiting, caller: str, tokens: int) -> bool:
-        """Whether the page may still be drawn."""
+    def put(self, page: _QueuedPage, tokens: int) -> bool:
+        """Queue a page, and return whether the engine may still take it."""
         with self._changed:
             if not self._stopped:
-                self._queue.put(waiting, caller, tokens)
+                self._queue.put(page, page.client, tokens)
                 self._changed.notify()
             return not self._stopped
 
-    def forget(self, waiting: _Waiting, caller: str) -> None:
-        """Nobody waits for this page any more, if it was not drawn yet."""
+    def remove(self, page: _QueuedPage) -> None:
+        """Remove a page that the engine has not taken."""
         with self._changed:
-            self._queue.remove(waiting, caller)
+            self._queue.remove(page, page.client)
 
     def answered(self) -> None:
-        """There is a reading of one of the pages drawn."""
+        """Note that the engine has answered one of the requests that it took."""
         with self._changed:
-            self._open -= 1
+            self._taken -= 1
             self._changed.notify()
 
     def finish(self) -> None:
-        """End when all pages that are there are drawn."""
+        """End after the queued pages."""
         with self._changed:
             self._finishing = True
             self._changed.notify()
 
     def stop(self) -> None:
-        """End at once: nobody draws any more."""
+        """End immediately."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
 
     def __iter__(self) -> Iterator[PageRequest]:
-        self.drawn.set()
-        while (waiting := self._next()) is not None:
-            request, image = waiting.request, waiting.request.image
+        self.started.set()
+        while (page := self._next()) is not None:
+            request, image = page.request, page.request.image
             yield request if image.mode == "RGB" else replace(request, image=image.convert("RGB"))
 
-    def _next(self) -> _Waiting | None:
+    def _next(self) -> _QueuedPage | None:
         with self._changed:
             while True:
                 self._changed.wait_for(
                     lambda: (
                         self._stopped
                         or (self._finishing and not self._queue)
-                        or (self._queue and self._open < self._most)
+                        or (self._queue and self._taken < self._limit)
                     )
                 )
                 if self._stopped or not self._queue:
                     return None
-                waiting = self._queue.get()
-                if not waiting.cancelled.is_set():
-                    self._open += 1
-                    return waiting
+                page = self._queue.get()
+                if not page.cancelled.is_set():
+                    self._taken += 1
+                    return page
 
 
-class Pages:
-    """Reads pages of many callers in one continuous batch.
+class Dispatcher:
+    """Sends pages of many clients through one engine, in one continuous batch.
 
-    :param engine: what reads; used in a thread of this object's alone.
-    :param on_broken: called from that thread when the engine cannot read any more.
-    :param at_once: pages that the engine reads at once.
+    :param engine: used in the dispatcher's thread only.
+    :param on_broken: called from that thread when the engine cannot continue.
+    :param slots: pages that the engine decodes at once.
     """
 
-    def __init__(
-        self, engine: InProcessEngine, on_broken: Callable[[], None], at_once: int
-    ) -> None:
+    def __init__(self, engine: InProcessEngine, on_broken: Callable[[], None], slots: int) -> None:
         self._engine, self._on_broken = engine, on_broken
-        self._source = _Source(at_once + min(at_once, _PREPARED))
-        self._waiting: dict[int, _Waiting] = {}
+        self._source = _RequestSource(slots + min(slots, _PREPARED))
+        self._pages: dict[int, _QueuedPage] = {}
         self._keys = count()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
     def start(self) -> None:
-        """Start; returns when the engine takes pages.
+        """Start the engine, and return when it takes pages.
 
-        :raises Exception: what kept it from starting, such as too little memory.
+        :raises UnavailableError: ``engine_error`` if it does not start in time.
+        :raises Exception: the engine's error, such as too little memory.
         """
         self._thread.start()
-        if not self._source.drawn.wait(_START_TIMEOUT_S):
-            raise UnavailableError(ErrorCode.ENGINE_ERROR, "The engine did not start in time.")
+        if not self._source.started.wait(_START_TIMEOUT_S):
+            raise UnavailableError(
+                ErrorCode.ENGINE_ERROR, f"The engine did not start in {_START_TIMEOUT_S:g} s."
+            )
         if self._error is not None:
             raise self._error
 
     def stop(self) -> None:
-        """Let the pages that are there be read, then end."""
+        """End after the pages that are queued."""
         self._source.finish()
         if self._thread.is_alive():
             self._thread.join(_STOP_TIMEOUT_S)
@@ -149,60 +156,62 @@ class Pages:
     async def read(
         self,
         make: Callable[[int, Callable[[], bool]], PageRequest],
-        caller: str = "",
+        client: str = "",
         tokens: int = PAGE_TOKENS,
     ) -> PageOutput:
-        """The reading of a page; cancelling this coroutine gives the page up.
+        """Return a page's output; cancelling this coroutine cancels the page.
 
-        :param make: the request, from its key and from what says whether it is cancelled.
-        :param caller: whose page it is: each has the same share of the engine.
-        :param tokens: that the page is estimated to take.
+        :param make: creates the request from its key and from the function that reports cancellation.
+        :param client: sender of the page; each client has the same share of the engine.
+        :param tokens: estimated tokens of the page.
         """
         loop = asyncio.get_running_loop()
-        gone = threading.Event()
-        key = next(self._keys)
-        waiting = _Waiting(make(key, gone.is_set), loop, loop.create_future(), gone)
-        self._waiting[key] = waiting
+        cancelled, key = threading.Event(), next(self._keys)
+        page = _QueuedPage(
+            make(key, cancelled.is_set), client, loop, loop.create_future(), cancelled
+        )
+        self._pages[key] = page
         try:
-            if not self._source.put(waiting, caller, tokens):
-                return _unread(key)
-            return await waiting.reading
+            if not self._source.put(page, tokens):
+                return _broken(key)
+            return await page.output
         finally:
-            gone.set()
-            self._source.forget(waiting, caller)
-            self._waiting.pop(key, None)
+            cancelled.set()
+            self._source.remove(page)
+            self._pages.pop(key, None)
 
     def _run(self) -> None:
         try:
-            with closing(self._engine.read(self._source)) as readings:
-                self._deliver(readings)
+            with closing(self._engine.read(self._source)) as outputs:
+                self._deliver(outputs)
         except Exception as error:
             log.exception("The engine ended.")
             self._error = error
             self._on_broken()
         finally:
             self._source.stop()
-            for waiting in list(self._waiting.values()):
-                waiting.give(_unread(waiting.request.key))
-            self._source.drawn.set()
+            for page in list(self._pages.values()):
+                page.resolve(_broken(page.request.key))
+            self._source.started.set()
 
-    def _deliver(self, readings: Iterable[PageOutput]) -> None:
-        for reading in readings:
+    def _deliver(self, outputs: Iterable[PageOutput]) -> None:
+        for output in outputs:
             self._source.answered()
-            waiting = self._waiting.get(reading.key)  # type: ignore[call-overload]
-            if waiting is not None:
-                waiting.give(reading)
+            page = self._pages.get(output.key)  # type: ignore[call-overload]
+            if page is not None:
+                page.resolve(output)
             if (
-                reading.error is not None
-                and reading.error.code == ErrorCode.ENGINE_ERROR
+                output.error is not None
+                and output.error.code == ErrorCode.ENGINE_ERROR
                 and not self._engine.works()
             ):
                 raise UnavailableError(
-                    ErrorCode.ENGINE_ERROR, "The device does not compute any more."
+                    ErrorCode.ENGINE_ERROR,
+                    "The device no longer computes; restart the server, and see the host's kernel log.",
                 )
 
 
-def _unread(key: Hashable) -> PageOutput:
+def _broken(key: Hashable) -> PageOutput:
     return PageOutput(
         key=key, error=UnavailableError(ErrorCode.SERVER_BROKEN, "The server's engine ended.")
     )

@@ -1,4 +1,4 @@
-"""A queue from which all callers are served alike, however much each has put into it."""
+"""A queue that serves all clients alike, however much each has put into it."""
 
 from __future__ import annotations
 
@@ -9,62 +9,62 @@ Item = TypeVar("Item")
 
 
 class FairQueue(Generic[Item]):
-    """Start-time fair queueing (Goyal, Vin and Cheng, 1996): each caller's share is counted in tokens.
+    """Start-time fair queueing (Goyal, Vin and Cheng, 1996): each client's share is counted in tokens.
 
-    A caller's next item begins, in virtual time, when its last one ends, or now if that is past; the one
-    that begins first is next. A caller's items keep their order, and only those that are taken count. Not
-    safe for threads by itself.
+    A client's next item starts, in virtual time, when its last one ends, or now if that has passed. The item
+    with the earliest start is next. A client's items keep their order, and items that are removed cost
+    nothing. Not thread-safe.
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[str, deque[tuple[Item, int]]] = {}
-        self._begins: dict[str, float] = {}
+        self._queues: dict[str, deque[tuple[Item, int]]] = {}
+        self._starts: dict[str, float] = {}
         self._now = 0.0
 
     def __len__(self) -> int:
-        return sum(map(len, self._waiting.values()))
+        return sum(map(len, self._queues.values()))
 
-    def put(self, item: Item, caller: str, tokens: int) -> None:
+    def put(self, item: Item, client: str, tokens: int) -> None:
         """Add an item.
 
-        :param item: whatever waits.
-        :param caller: whose it is.
-        :param tokens: what it costs.
+        :param item: any object.
+        :param client: owner of the item.
+        :param tokens: cost of the item.
         """
-        if caller not in self._waiting:
-            self._begins[caller] = max(self._now, self._begins.get(caller, 0.0))
-        self._waiting.setdefault(caller, deque()).append((item, tokens))
+        if client not in self._queues:
+            self._starts[client] = max(self._now, self._starts.get(client, 0.0))
+        self._queues.setdefault(client, deque()).append((item, tokens))
 
     def get(self) -> Item:
-        """The next item.
+        """Remove and return the next item.
 
-        :raises ValueError: there is none.
+        :raises ValueError: the queue is empty.
         """
-        caller = min(self._waiting, key=self._begins.__getitem__)
-        item, tokens = self._waiting[caller].popleft()
-        self._now = self._begins[caller]
-        self._begins[caller] += tokens
-        self._drop_if_empty(caller)
-        self._begins = {
-            who: begin
-            for who, begin in self._begins.items()
-            if who in self._waiting or begin > self._now
+        client = min(self._queues, key=self._starts.__getitem__)
+        item, tokens = self._queues[client].popleft()
+        self._now = self._starts[client]
+        self._starts[client] += tokens
+        self._drop_if_empty(client)
+        self._starts = {
+            name: start
+            for name, start in self._starts.items()
+            if name in self._queues or start > self._now
         }
         return item
 
-    def remove(self, item: Item, caller: str) -> None:
-        """Take an item out that nobody waits for any more, if it is still here.
+    def remove(self, item: Item, client: str) -> None:
+        """Remove an item, if it is still in the queue.
 
-        :param item: what was put, compared by identity.
-        :param caller: whose it is.
+        :param item: the object that was put, compared by identity.
+        :param client: owner of the item.
         """
-        queue = self._waiting.get(caller, deque())
+        queue = self._queues.get(client, deque())
         for number, (each, _) in enumerate(queue):
             if each is item:
                 del queue[number]
-                self._drop_if_empty(caller)
+                self._drop_if_empty(client)
                 return
 
-    def _drop_if_empty(self, caller: str) -> None:
-        if not self._waiting[caller]:
-            del self._waiting[caller]
+    def _drop_if_empty(self, client: str) -> None:
+        if not self._queues[client]:
+            del self._queues[client]

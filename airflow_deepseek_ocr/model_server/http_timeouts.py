@@ -1,4 +1,4 @@
-"""Connections to the server: how many there may be, and how long they may say nothing."""
+"""Time-outs of connections to the server, and the number of connections that it may have."""
 
 from __future__ import annotations
 
@@ -11,58 +11,61 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 log = logging.getLogger(__name__)
 
-#: Seconds until a connection has said what it wants; those of port scanners never do. Also those
-#: that the rest of a request may take that was answered already; it is thrown away.
+#: Seconds until a connection must have sent a request's head; port scanners never do. Also the time in which
+#: the rest of a refused request is received and discarded.
 HEAD_TIMEOUT_S = 10.0
 
 
-def allow_many() -> None:
-    """Let the process have as many connections as the system lets it: each page in flight has one."""
+def raise_open_files_limit() -> None:
+    """Raise the limit of open files to the system's maximum: each page in flight has a connection."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     except (OSError, ValueError) as error:
-        log.warning("The limit of open files stays as it is: %s", error)
+        log.warning("The limit of open files cannot be raised: %s", error)
 
 
-class ImpatientProtocol(H11Protocol):
-    """uvicorn's way with a connection, but that waits without end for a request's head, and for the rest
-    of one that was refused."""
+class HeadTimeoutProtocol(H11Protocol):
+    """uvicorn's HTTP protocol with a time-out for a request's head, and for the rest of a refused request.
 
-    _waiting: asyncio.TimerHandle | None = None
+    uvicorn waits for both without end.
+    """
+
+    head_timeout_s = HEAD_TIMEOUT_S
+    _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """The connection is there, and nothing was said yet."""
+        """Start the time-out of a new connection."""
         super().connection_made(transport)
         self._watch()
 
     def data_received(self, data: bytes) -> None:
-        """Something was said: a head as a whole, or less, or what belongs to a body."""
+        """Receive a head or a part of it, or a part of a body."""
         super().data_received(data)
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone."""
-        self._stop_waiting()
+        """Stop the time-out of a closed connection."""
+        self._cancel_timer()
         super().connection_lost(exc)
 
     def _watch(self) -> None:
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
-            self._stop_waiting()
-        elif self._waiting is None:
-            self._waiting = self.loop.call_later(HEAD_TIMEOUT_S, self._look)
+            self._cancel_timer()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self.head_timeout_s, self._on_timeout)
 
-    def _stop_waiting(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
-    def _look(self) -> None:
-        self._waiting = None
+    def _on_timeout(self) -> None:
+        self._timer = None
         if self.conn.their_state is h11.IDLE or (
             self.conn.their_state is h11.SEND_BODY and self.cycle.response_complete
         ):
             self.transport.close()
         else:
-            # A body that somebody waits for has a time-out of its own.
+            # The route that reads the body has a time-out for it.
             self._watch()

@@ -1,82 +1,87 @@
-"""The server's process: where it listens, when it leaves, and what it leaves behind."""
+"""The server's process: its listening socket, its end, and the cleaning up."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
-from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.engines.protocol.endpoint import LOOPBACK
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model_server.app import make_app
-from airflow_deepseek_ocr.model_server.http_timeouts import ImpatientProtocol, allow_many
+from airflow_deepseek_ocr.model_server.http_timeouts import (
+    HeadTimeoutProtocol,
+    raise_open_files_limit,
+)
 from airflow_deepseek_ocr.model_server.service import Service
 
 log = logging.getLogger(__name__)
 
-LOOPBACK = "127.0.0.1"
-_TICK_S = 0.5
-#: Seconds that pages in flight have to end in when the server is told to leave.
+#: Seconds for which pages in flight may continue when the server is asked to end.
 DRAIN_S = 120
+_TICK_S = 0.5
+_BACKLOG = 1024
 
 
 @dataclass(frozen=True)
-class Listen:
-    """Where a server listens: on this host alone.
+class ListenAddress:
+    """Address that a server listens on: this host only.
 
-    :param socket_path: path of a Unix socket, made with mode 0600; or
-    :param port: a TCP port of the loopback; 0 takes a free one.
+    :param socket_path: path of a Unix socket, created with mode 0600; None for TCP.
+    :param port: TCP port of the loopback; 0 for a free one.
     """
 
     socket_path: Path | None = None
     port: int = 0
 
     def open(self) -> socket.socket:
-        """The listening socket.
+        """Return the listening socket.
 
-        :raises UnavailableError: ``server_address`` if it cannot be had.
+        :raises UnavailableError: ``server_address`` if the address cannot be used.
         """
         try:
             if self.socket_path is None:
-                return socket.create_server((LOOPBACK, self.port), backlog=1024)
+                return socket.create_server((LOOPBACK, self.port), backlog=_BACKLOG)
             server = socket.socket(socket.AF_UNIX)
             mask = os.umask(0o177)
             try:
                 server.bind(str(self.socket_path))
             finally:
                 os.umask(mask)
-            server.listen(1024)
+            server.listen(_BACKLOG)
             return server
         except OSError as error:
             where = self.socket_path or f"{LOOPBACK}:{self.port}"
             raise UnavailableError(
                 ErrorCode.SERVER_ADDRESS,
-                f"The server cannot listen on {where}: {error.strerror or error}.",
+                f"The server cannot listen on {where}: {error.strerror or error}. Choose another --port or "
+                "--socket.",
             ) from error
 
 
 def run(
     make_service: Callable[[Callable[[], None]], Service],
     *,
-    secret: str,
-    listen: Listen,
+    api_key: str,
+    address: ListenAddress,
     idle_s: float | None,
 ) -> None:
-    """Serve until told to leave (SIGTERM, SIGINT), or nobody asked for ``idle_s`` seconds.
+    """Serve until a signal (SIGTERM, SIGINT) arrives, or no client has sent a request for ``idle_s`` seconds.
 
-    :param make_service: makes the service; it is given what to call when the engine has ended.
-    :param secret: what callers must know.
-    :param listen: where.
-    :param idle_s: seconds without a request after which the server leaves; None for never.
-    :raises DeepSeekOCRError: what kept the model from being loaded, or the engine from going on.
+    :param make_service: creates the service; its argument is to be called when the engine has ended.
+    :param api_key: bearer token that clients must send.
+    :param address: where to listen.
+    :param idle_s: seconds without a request after which the server ends; None for never.
+    :raises DeepSeekOCRError: the model could not be loaded, or the engine ended.
     """
     server: uvicorn.Server
 
@@ -84,8 +89,28 @@ def run(
         server.should_exit = True
 
     service = make_service(leave)
+    server = _server(_build_app(service, api_key, idle_s, leave))
+    # uvicorn raises the signal again after it has drained; the process still has to clean up then.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    raise_open_files_limit()
+    with address.open() as bound:
+        log.info("Listening on %s", address.socket_path or f"{LOOPBACK}:{bound.getsockname()[1]}")
+        try:
+            server.run(sockets=[bound])
+        finally:
+            if address.socket_path is not None:
+                address.socket_path.unlink(missing_ok=True)
+    if service.failure is not None:
+        raise service.failure
 
-    @contextlib.asynccontextmanager
+
+def _build_app(
+    service: Service, api_key: str, idle_s: float | None, leave: Callable[[], None]
+) -> FastAPI:
+    """Return the application, which loads the model when it starts and closes the service when it ends."""
+
+    @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.load()
         watching = asyncio.create_task(_leave_when_idle(service, idle_s, leave))
@@ -95,34 +120,23 @@ def run(
             watching.cancel()
             service.close()
 
-    app = make_app(service, secret)
+    app = make_app(service, api_key)
     app.router.lifespan_context = lifespan
-    config = uvicorn.Config(
-        app,
-        # Its way with requests that are refused before they were read is the one tested here.
-        http=ImpatientProtocol,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_S,
-    )
-    server = uvicorn.Server(config)
-    # uvicorn raises the signal again when it has drained; the process then still has to clean up.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)
-    allow_many()
-    with listen.open() as bound:
-        log.info("Listening on %s", listen.socket_path or f"{LOOPBACK}:{bound.getsockname()[1]}")
-        try:
-            server.run(sockets=[bound])
-        finally:
-            if listen.socket_path is not None:
-                listen.socket_path.unlink(missing_ok=True)
-    if service.failure is not None:
-        raise _own(
-            service.failure,
-            ErrorCode.SERVER_BROKEN if service.state == "broken" else ErrorCode.SERVER_FAILED,
+    return app
+
+
+def _server(app: FastAPI) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            # The tests cover requests that this protocol refuses before their body is read.
+            http=HeadTimeoutProtocol,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_S,
         )
+    )
 
 
 async def _leave_when_idle(
@@ -132,11 +146,5 @@ async def _leave_when_idle(
         await asyncio.sleep(_TICK_S)
         if service.page_files:
             service.page_files.sweep()
-    log.info("Nobody asked for %g s; leaving", idle_s)
+    log.info("No request for %g s; the server ends", idle_s)
     leave()
-
-
-def _own(error: Exception, code: ErrorCode) -> DeepSeekOCRError:
-    if isinstance(error, DeepSeekOCRError):
-        return error
-    return UnavailableError(code, f"{type(error).__name__}: {error}")

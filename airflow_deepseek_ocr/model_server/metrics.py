@@ -1,4 +1,4 @@
-"""The server's figures, in Prometheus' text format."""
+"""The server's metrics in Prometheus' text format; ``docs/reference/metrics.md`` explains them."""
 
 from __future__ import annotations
 
@@ -10,95 +10,98 @@ from prometheus_client.registry import Collector
 
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput
 
-_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+#: Bounds of the histogram, in seconds: a page takes 0.1 s on a GPU and minutes on a CPU.
+_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
 
 
 class Metrics:
-    """Counters and gauges of one server, in a registry of their own."""
+    """Counters and gauges of one server, in a separate registry."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self.responses = Counter(
-            "deepseek_ocr_responses",
-            "Answers to chat completions by HTTP status; 499: the client had gone",
+            "deepseek_ocr_http_responses",
+            "Responses to chat completions by HTTP status; 499: the client closed the connection",
             ["status"],
             registry=self._registry,
         )
-        self.pending = Gauge(
-            "deepseek_ocr_pages_pending",
-            "Pages accepted and not answered yet",
+        self.pending_pages = Gauge(
+            "deepseek_ocr_pending_pages",
+            "Pages admitted and not answered yet",
             registry=self._registry,
         )
         self.pending_tokens = Gauge(
-            "deepseek_ocr_tokens_pending",
-            "Tokens that those pages are estimated to take",
+            "deepseek_ocr_pending_tokens",
+            "Estimated tokens of the pending pages",
             registry=self._registry,
         )
         self._pages = Counter(
             "deepseek_ocr_pages",
-            "Pages by resolution mode and end: stop, length, or an error's code",
-            ["resolution", "end"],
+            "Pages by resolution mode and result: stop, length, or an error code",
+            ["resolution", "result"],
             registry=self._registry,
         )
-        self._vision = Counter(
-            "deepseek_ocr_vision_tokens", "Tokens that stood for images", registry=self._registry
+        self._vision_tokens = Counter(
+            "deepseek_ocr_vision_tokens", "Vision tokens processed", registry=self._registry
         )
-        self._text = Counter("deepseek_ocr_text_tokens", "Tokens written", registry=self._registry)
-        self._seconds = Histogram(
-            "deepseek_ocr_page_seconds",
-            "Seconds from a page's arrival to its answer",
-            buckets=_SECONDS,
+        self._generated_tokens = Counter(
+            "deepseek_ocr_generated_tokens", "Text tokens generated", registry=self._registry
+        )
+        self._page_seconds = Histogram(
+            "deepseek_ocr_page_duration_seconds",
+            "Seconds from a page's arrival to its response",
+            buckets=_BUCKETS_S,
             registry=self._registry,
         )
         self.ready = Gauge(
-            "deepseek_ocr_ready", "1 when the model is loaded", registry=self._registry
+            "deepseek_ocr_ready", "1 if the model is loaded, otherwise 0", registry=self._registry
         )
 
     def watch_engine(
-        self, seconds: Callable[[], dict[str, float]], begun_anew: Callable[[], int]
+        self, seconds: Callable[[], dict[str, float]], preempted: Callable[[], int]
     ) -> None:
-        """Show what the device's time goes into, and how often a page was begun in vain.
+        """Add the device's time and the number of preempted pages.
 
-        :param seconds: gives the seconds so far by phase.
-        :param begun_anew: gives the pages so far that made room in the key-value cache for others.
+        :param seconds: returns the seconds so far by phase.
+        :param preempted: returns the number of preempted pages so far.
         """
-        self._registry.register(_EngineFigures(seconds, begun_anew))
+        self._registry.register(_EngineMetrics(seconds, preempted))
 
-    def count(self, resolution: str, reading: PageOutput, seconds: float) -> None:
-        """Add a page that was read, or failed.
+    def count(self, resolution: str, output: PageOutput, seconds: float) -> None:
+        """Count a page that was read, or failed.
 
-        :param resolution: its mode.
-        :param reading: what became of it.
-        :param seconds: from its arrival to its answer.
+        :param resolution: resolution mode.
+        :param output: output of the page.
+        :param seconds: from arrival to response.
         """
-        end = reading.error.code if reading.error else str(reading.finish_reason)
-        self._pages.labels(resolution, end).inc()
-        self._vision.inc(reading.vision_tokens)
-        self._text.inc(reading.text_tokens)
-        self._seconds.observe(seconds)
+        result = output.error.code if output.error else str(output.finish_reason)
+        self._pages.labels(resolution, result).inc()
+        self._vision_tokens.inc(output.vision_tokens)
+        self._generated_tokens.inc(output.text_tokens)
+        self._page_seconds.observe(seconds)
 
     def text(self) -> bytes:
-        """All of it."""
+        """Return all metrics in the text format."""
         return generate_latest(self._registry)
 
 
-class _EngineFigures(Collector):
+class _EngineMetrics(Collector):
     def __init__(
-        self, seconds: Callable[[], dict[str, float]], begun_anew: Callable[[], int]
+        self, seconds: Callable[[], dict[str, float]], preempted: Callable[[], int]
     ) -> None:
-        self._seconds, self._begun_anew = seconds, begun_anew
+        self._seconds, self._preempted = seconds, preempted
 
     def collect(self) -> Iterator[CounterMetricFamily]:
         family = CounterMetricFamily(
             "deepseek_ocr_device_seconds",
-            "The GPU's (or CPU's) time by phase; waiting: nothing was asked of it",
+            "Time of the GPU (or CPU) by phase; idle: it had nothing to do",
             labels=["phase"],
         )
         for phase, seconds in self._seconds().items():
             family.add_metric([phase], seconds)
         yield family
         yield CounterMetricFamily(
-            "deepseek_ocr_pages_begun_anew",
-            "Pages that made room in the key-value cache for others and were begun anew",
-            value=self._begun_anew(),
+            "deepseek_ocr_pages_preempted",
+            "Pages that were stopped and restarted later because the key-value cache was full",
+            value=self._preempted(),
         )

@@ -1,6 +1,6 @@
-"""Files in which callers on the same host hand pages over.
+"""Page files that clients on the same host hand to the server.
 
-See :mod:`airflow_deepseek_ocr.engines.protocol.page_files`, the callers' side.
+:mod:`airflow_deepseek_ocr.engines.http.page_file_writer` is the clients' side.
 """
 
 from __future__ import annotations
@@ -8,43 +8,47 @@ from __future__ import annotations
 import logging
 import math
 import os
-import re
 import stat
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from airflow_deepseek_ocr.engines.http.page_file_writer import PageTooLargeError
-from airflow_deepseek_ocr.engines.protocol.page_files import NAME_BYTES
+from airflow_deepseek_ocr.engines.protocol.page_files import (
+    PageFileTooLargeError,
+    is_page_file_name,
+)
 from airflow_deepseek_ocr.engines.protocol.private_directory import make_private_directory
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 
 log = logging.getLogger(__name__)
 
-_NAME = re.compile(f"[0-9a-f]{{{2 * NAME_BYTES}}}")
-#: Seconds after which a file is one of a caller that was killed before it could ask for the page.
-_LEFT_BEHIND_S = 600.0
-_SWEEP_EVERY_S = 60.0
+#: Seconds after which a file is an orphan: its client was killed before it could send the request.
+_ORPHANED_AFTER_S = 600.0
+_SWEEP_INTERVAL_S = 60.0
 
 
-class PageFiles:
-    """The directory where this server's user, and nobody else, may put pages.
+class ReceivedPageFiles:
+    """The directory in which the server's user, and no other user, may put page files.
 
-    :param directory: made by :meth:`open`.
-    :param max_bytes: of a file.
+    :param directory: created by :meth:`open`.
+    :param max_bytes: largest file.
+    :param sweep_interval_s: seconds between two sweeps.
     """
 
-    def __init__(self, directory: Path, max_bytes: int) -> None:
+    def __init__(
+        self, directory: Path, max_bytes: int, *, sweep_interval_s: float = _SWEEP_INTERVAL_S
+    ) -> None:
         self._directory, self._max_bytes = directory.absolute(), max_bytes
+        self._sweep_interval_s = sweep_interval_s
         #: URL of the directory.
         self.url = self._directory.as_uri()
         self._open = False
         self._swept = time.monotonic()
 
     def open(self) -> None:
-        """Make the directory, or empty what a server that crashed left of it.
+        """Create the directory, and remove files that a crashed server left there.
 
-        :raises UnavailableError: ``server_address`` if it cannot be made, or is not of this user alone;
+        :raises UnavailableError: ``server_address`` if it cannot be created, or another user may enter it;
             ``local_disk``.
         """
         make_private_directory(
@@ -58,17 +62,17 @@ class PageFiles:
         self._remove(math.inf)
 
     def take(self, url: str) -> bytes | None:
-        """The content of a file, which is removed; None if it is not there, or not to be taken.
+        """Return a file's content and remove the file; None if it is missing, or no page file.
 
-        :param url: as a caller named it.
-        :raises PageTooLargeError: it is larger than it may be.
+        :param url: URL of the file, as a client sent it.
+        :raises PageFileTooLargeError: the file is larger than ``max_bytes``.
         """
         directory, _, name = url.rpartition("/")
-        if not self._open or directory != self.url or not _NAME.fullmatch(name):
+        if not self._open or directory != self.url or not is_page_file_name(name):
             return None
         path = self._directory / name
         try:
-            with open(path, "rb", opener=_as_it_is) as file:
+            with open(path, "rb", opener=_open_without_following) as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     return None
                 content = file.read(self._max_bytes + 1)
@@ -79,17 +83,17 @@ class PageFiles:
         with suppress(OSError):
             path.unlink(missing_ok=True)
         if len(content) > self._max_bytes:
-            raise PageTooLargeError
+            raise PageFileTooLargeError
         return content
 
     def sweep(self) -> None:
-        """Remove what callers that were killed left behind; to be called often, looks once a minute."""
-        if self._open and time.monotonic() - self._swept >= _SWEEP_EVERY_S:
+        """Remove orphaned files. Call it often: it does nothing until the interval has passed."""
+        if self._open and time.monotonic() - self._swept >= self._sweep_interval_s:
             self._swept = time.monotonic()
-            self._remove(time.time() - _LEFT_BEHIND_S)
+            self._remove(time.time() - _ORPHANED_AFTER_S)
 
     def close(self) -> None:
-        """Remove the directory and the pages in it, if it is this server's."""
+        """Remove the directory and its page files, if :meth:`open` succeeded."""
         if self._open:
             self._open = False
             self._remove(math.inf)
@@ -97,15 +101,15 @@ class PageFiles:
                 self._directory.rmdir()
 
     def _remove(self, before: float) -> None:
-        """Remove pages written before that time, in seconds since the epoch."""
+        """Remove page files written before that time, in seconds since the epoch."""
         with suppress(OSError):
             for path in self._directory.iterdir():
-                # Its caller may be faster.
+                # A client may remove its file at the same time.
                 with suppress(OSError):
-                    if _NAME.fullmatch(path.name) and path.lstat().st_mtime < before:
+                    if is_page_file_name(path.name) and path.lstat().st_mtime < before:
                         path.unlink()
 
 
-def _as_it_is(path: str, flags: int) -> int:
-    # A link leads elsewhere, and a pipe would be waited for.
+def _open_without_following(path: str, flags: int) -> int:
+    # A symbolic link may lead to another file, and opening a pipe would block.
     return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""Requests to the server: what a body must hold, and the page in it."""
+"""Validation of chat completion requests, and the page in them."""
 
 from __future__ import annotations
 
@@ -10,40 +10,38 @@ from typing import Any, Literal
 from PIL import Image
 from pydantic import BaseModel, Field, ValidationError
 
-from airflow_deepseek_ocr.engines.http.page_file_writer import PageTooLargeError
-from airflow_deepseek_ocr.engines.protocol.chat_completions import (
-    NO_PAGE_FILE,
-    Capabilities,
-    prompt_of_line,
-)
-from airflow_deepseek_ocr.exceptions import ConfigurationError
-from airflow_deepseek_ocr.model_server.received_page_files import PageFiles
+from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities, prompt_of_line
+from airflow_deepseek_ocr.engines.protocol.page_files import PageFileTooLargeError
+from airflow_deepseek_ocr.engines.protocol.request_errors import RequestErrorCode
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.model_server.received_page_files import ReceivedPageFiles
 from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+#: Longest text line, in characters: ``locate:TEXT`` is the only prompt with a text of the client.
 _MAX_LINE = 1000
 
 
 class RequestError(Exception):
-    """A request that is refused.
+    """A refused request.
 
     :param status: HTTP status.
-    :param code: short name for programs.
-    :param message: what is wrong and what to do.
+    :param code: error code.
+    :param message: the fault, and the remedy.
     """
 
-    def __init__(self, status: int, code: str, message: str) -> None:
+    def __init__(self, status: int, code: RequestErrorCode | ErrorCode, message: str) -> None:
         super().__init__(message)
         self.status, self.code = status, code
 
 
 @dataclass(frozen=True)
 class ParsedPage:
-    """A page as a request describes it; see :class:`~airflow_deepseek_ocr.ocr.engine_protocol.PageRequest`.
+    """A requested page; see :class:`~airflow_deepseek_ocr.ocr.engine_protocol.PageRequest`.
 
-    An image without colour has one channel: many pages wait, and take a third of the memory.
+    An image without color has one channel, as many pages wait and take a third of the memory then.
     """
 
     image: Image.Image
@@ -92,36 +90,42 @@ class _Body(BaseModel):
 
 
 def parse_page(
-    raw: bytes, server: Capabilities, default_resolution: str, files: PageFiles | None = None
+    raw: bytes,
+    server: Capabilities,
+    default_resolution: str,
+    files: ReceivedPageFiles | None = None,
 ) -> ParsedPage:
-    """The page that a request's body asks for.
+    """Return the page that a request asks for.
 
-    :param raw: the body.
-    :param server: what the server can do.
-    :param default_resolution: the mode of requests that name none.
-    :param files: where pages may be, if they need not be in the request.
-    :raises RequestError: 400, 404 or 413, saying what is wrong.
+    :param raw: the request's body.
+    :param server: capabilities of this server.
+    :param default_resolution: resolution mode of requests that name none.
+    :param files: page files of clients on this host; None to accept none.
+    :raises RequestError: 400, 404 or 413.
     """
     try:
         body = _Body.model_validate_json(raw)
     except ValidationError as error:
-        # Of the input itself nothing is repeated: it may be anything, of any size.
+        # The message quotes nothing of the input, which may be anything, of any size.
         first: Any = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(map(str, first["loc"])) or "body"
-        raise _refused("bad_request", f"{where}: {first['msg']}") from None
+        raise _refused(RequestErrorCode.BAD_REQUEST, f"{where}: {first['msg']}") from None
     if body.model != server.model:
-        raise RequestError(404, "model_not_found", f"This server serves {server.model!r} only.")
+        raise RequestError(
+            404, RequestErrorCode.MODEL_NOT_FOUND, f"This server serves {server.model!r} only."
+        )
     if body.ignore_eos and not server.ignores_end:
-        raise _refused("server_end", "ignore_eos needs a server started with --ignore-end.")
+        raise _refused(ErrorCode.SERVER_END, "ignore_eos needs a server started with --ignore-end.")
     options = body.mm_processor_kwargs
     resolution = (options and options.resolution) or default_resolution
     if resolution not in server.modes:
         raise _refused(
-            "server_mode", f"Modes in mm_processor_kwargs.resolution: {', '.join(server.modes)}."
+            ErrorCode.SERVER_MODE,
+            f"Modes in mm_processor_kwargs.resolution: {', '.join(server.modes)}.",
         )
     line, url = _line_and_url(body.messages[0].content)
     return ParsedPage(
-        image=_image(_content_of(url, files)),
+        image=decode_image(page_content(url, files)),
         prompt=_prompt(line),
         resolution=resolution,
         max_tokens=body.max_completion_tokens or body.max_tokens,
@@ -129,19 +133,22 @@ def parse_page(
     )
 
 
-def _no_repeat_ngram(asked: _NoRepeatNgram | None, server: Capabilities) -> NoRepeatNgram | None:
-    """The page's own guard; None if it asks for the server's, or for nothing."""
-    if asked is None or server.no_repeat_ngram is None:
+def _no_repeat_ngram(
+    requested: _NoRepeatNgram | None, server: Capabilities
+) -> NoRepeatNgram | None:
+    """Return the page's constraint; None if the request asks for the server's, or for none."""
+    if requested is None or server.no_repeat_ngram is None:
         return None
     size, window = server.no_repeat_ngram
-    wanted = asked.ngram_size, asked.window_size or window
+    wanted = requested.ngram_size, requested.window_size or window
     if wanted == (size, window):
         return None
     try:
         return NoRepeatNgram(*wanted)
     except ConfigurationError as error:
         raise _refused(
-            "server_no_repeat_ngram", f"{error} Without vllm_xargs it is {size} in {window}."
+            ErrorCode.SERVER_NO_REPEAT_NGRAM,
+            f"{error} Without vllm_xargs it is {size} in {window}.",
         ) from None
 
 
@@ -149,7 +156,9 @@ def _line_and_url(parts: list[_Part]) -> tuple[str, str]:
     lines = [part.text for part in parts if part.type == "text" and part.text]
     urls = [part.image_url.url for part in parts if part.type == "image_url" and part.image_url]
     if len(lines) != 1 or len(urls) != 1:
-        raise _refused("bad_request", "content must hold one text and one image_url.")
+        raise _refused(
+            RequestErrorCode.BAD_REQUEST, "content must hold one text and one image_url."
+        )
     return lines[0], urls[0]
 
 
@@ -157,7 +166,7 @@ def _prompt(line: str) -> str:
     name = prompt_of_line(line)
     if name is None:
         raise _refused(
-            "server_prompt",
+            ErrorCode.SERVER_PROMPT,
             "The text must be one of the lines the model was trained with: "
             + "; ".join(prompt.template.format(text="TEXT") for prompt in PROMPTS.values()),
         )
@@ -168,34 +177,51 @@ def _prompt(line: str) -> str:
     return name
 
 
-def _content_of(url: str, files: PageFiles | None) -> bytes:
+def page_content(url: str, files: ReceivedPageFiles | None) -> bytes:
+    """Return the bytes of the image file in a data URL, or in a page file.
+
+    :param url: as the client sent it.
+    :param files: page files of clients on this host; None to accept none.
+    :raises RequestError: ``no_page_file``, ``bad_image``; ``request_too_large`` (413).
+    """
     if files is not None and url.startswith("file:"):
         try:
             content = files.take(url)
-        except PageTooLargeError:
+        except PageFileTooLargeError:
             raise RequestError(
-                413, "request_too_large", "The page's file is larger than the server takes."
+                413,
+                RequestErrorCode.REQUEST_TOO_LARGE,
+                "The page's file is larger than the server accepts (--max-body-mb).",
             ) from None
         if content is None:
-            raise _refused(NO_PAGE_FILE, "There is no such file among the pages handed over.")
+            raise _refused(
+                RequestErrorCode.NO_PAGE_FILE, "The server's page directory has no such file."
+            )
         return content
     head, comma, data = url.partition(",")
     if not (comma and head.startswith("data:image/") and head.endswith(";base64")):
         raise _refused(
-            "bad_image", "image_url must be data:image/...;base64,...; addresses are not fetched."
+            RequestErrorCode.BAD_IMAGE,
+            "image_url must be data:image/...;base64,...; addresses are not fetched.",
         )
     try:
         return base64.b64decode(data, validate=True)
     except ValueError as error:
-        raise _refused("bad_image", "What follows base64, is not base64.") from error
+        raise _refused(
+            RequestErrorCode.BAD_IMAGE, "The text after base64, is not base64."
+        ) from error
 
 
-def _image(content: bytes) -> Image.Image:
+def decode_image(content: bytes) -> Image.Image:
+    """Return the image in a PNG, JPEG, WebP or BMP file: one channel if the file has one, otherwise RGB.
+
+    :raises RequestError: ``bad_image``.
+    """
     limit = Limits().max_pixels
     try:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
         if image.width * image.height > limit:
-            raise _refused("bad_image", f"The image has more than {limit:,} pixels.")
+            raise _refused(RequestErrorCode.BAD_IMAGE, f"The image has more than {limit:,} pixels.")
         if image.mode != "L":
             return image.convert("RGB")
         image.load()
@@ -204,9 +230,10 @@ def _image(content: bytes) -> Image.Image:
         raise
     except (Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise _refused(
-            "bad_image", f"The image is not one of {', '.join(_FORMATS)}, or damaged."
+            RequestErrorCode.BAD_IMAGE,
+            f"The image is not one of {', '.join(_FORMATS)}, or damaged.",
         ) from error
 
 
-def _refused(code: str, message: str) -> RequestError:
+def _refused(code: RequestErrorCode | ErrorCode, message: str) -> RequestError:
     return RequestError(400, code, message)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
 
 if TYPE_CHECKING:
@@ -39,6 +39,13 @@ class PageRequest:
     max_output_length: int | None = None
     cancelled: Callable[[], bool] = _never
     no_repeat_ngram: NoRepeatNgram | None = None
+
+
+def cancelled_error() -> UnavailableError:
+    """Return the error of a page whose request was cancelled."""
+    return UnavailableError(
+        ErrorCode.CANCELLED, "The page was cancelled: its client no longer waits for the result."
+    )
 
 
 class FinishReason(StrEnum):

@@ -1,33 +1,21 @@
-"""The model behind HTTP: any server that speaks OpenAI's chat completions, ours and vLLM alike."""
+"""The HTTP engine: pages are read by a server with OpenAI's chat completions API, ours and vLLM alike."""
 
 from __future__ import annotations
 
-import logging
-import queue
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Iterable, Iterator
-from concurrent.futures import CancelledError, Future
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from functools import partial
 
 import httpx
-from tenacity import AsyncRetrying, retry_if_exception_type
 
 from airflow_deepseek_ocr.concurrency.event_loop_thread import EventLoopThread
 from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, stop_of
-from airflow_deepseek_ocr.engines.http.page_exchange import (
-    EncodedPage,
-    Images,
-    encode,
-    reading_of,
-    request_body,
-)
-from airflow_deepseek_ocr.engines.http.responses import (
-    content_of,
-    retry_after,
-    said_in,
-    unreachable,
-)
+from airflow_deepseek_ocr.engines.http.image_delivery import ImageDelivery, Server
+from airflow_deepseek_ocr.engines.http.page_exchange import PageExchange
+from airflow_deepseek_ocr.engines.http.pages_in_flight import POLL_S, PagesInFlight
+from airflow_deepseek_ocr.engines.http.retries import RetryPolicy
 from airflow_deepseek_ocr.engines.http.server_probe import (
     ask_capabilities,
     ask_modes,
@@ -35,65 +23,50 @@ from airflow_deepseek_ocr.engines.http.server_probe import (
     require_device,
     require_forced,
 )
-from airflow_deepseek_ocr.engines.http.session import (
-    BrokenError,
-    FullError,
-    NoFileError,
-    Patience,
-    Session,
-    Trouble,
-    TryAgainError,
-    UnreachableError,
-    Wait,
-)
+from airflow_deepseek_ocr.engines.http.session import Session, UploadLimits
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
-    CLIENT_HEADER,
-    NO_PAGE_FILE,
     PUBLISHED_TABLE_CELLS,
     Capabilities,
 )
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.exceptions import (
-    ConfigurationError,
-    DeepSeekOCRError,
-    DocumentError,
-    ErrorCode,
-    UnavailableError,
-    error_code,
-)
 from airflow_deepseek_ocr.hardware.cpu_limits import usable_cores
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
 
-log = logging.getLogger(__name__)
-
-#: Pages in flight where neither the connection nor the server says how many.
+#: Pages in flight if neither the connection nor the server names a number.
 DEFAULT_PAGES = 32
-#: Pages in flight beyond those that a server of ours reads at once: the next ones are on their way and
-#: prepared meanwhile. At least as many as it prepares ahead.
+#: Most pages in flight beyond those that the model server decodes at once: they are uploaded and prepared
+#: meanwhile. At least as many as the server prepares ahead.
 _PAGES_AHEAD = 32
-#: Pages that are ready to be sent; one is made ready in a fraction of the time that a page takes, and each
-#: takes 20 MB.
-_ENCODED = 8
-#: Pages that are made ready at once: compressing works outside Python's lock.
-_MOST_ENCODING = 4
-_POLL_S = 0.05
-_PROGRESS_EVERY_S = 5.0
+#: Most encoded pages that wait to be sent. Encoding takes a fraction of a page's time; a page has 20 MB.
+_ENCODED_PAGES = 8
+#: Most threads that encode pages; compression does not hold the interpreter lock.
+_ENCODING_THREADS = 4
+_PROGRESS_INTERVAL_S = 5.0
+
+#: Creates a client for an endpoint and a number of connections.
+Connect = Callable[[Endpoint, int], httpx.AsyncClient]
 
 
 class HttpEngine:
     """Reads pages on a server; see :class:`airflow_deepseek_ocr.ocr.engine_protocol.Engine`.
 
-    :param find: where the server is. Called at the first page and again when the server is gone; a
-        managed server is started by it.
-    :param model: the name the server must serve the model by.
-    :param revision: the revision it must serve, as far as it says; empty for any.
-    :param decoding: how text is generated.
-    :param pages: most pages in flight; by what the server says if None.
-    :param table_cells: ids of tokens that the guard lets repeat.
-    :param patience: time-outs and tries.
-    :param device: where a server of this package must compute; ``auto`` for anywhere.
-    :param dtype: in which number format, likewise.
+    :param find: returns the server's address. Called at the first page, and again when the server fails; it
+        starts a managed server.
+    :param model: name by which the server must serve the model.
+    :param revision: revision that it must serve, if it reports one; empty for any.
+    :param decoding: settings for text generation.
+    :param pages: most pages in flight; None for the number that the server reports.
+    :param table_cells: ids of tokens that may repeat in spite of n-gram blocking.
+    :param retry_policy: time-outs and numbers of attempts.
+    :param device: device that the model server must use; ``auto`` for any.
+    :param dtype: dtype that the model server must use; ``auto`` for any.
+    :param client_id: name of this client, for the server's fair shares; random if None.
+    :param delivery: delivers images.
+    :param uploads: limits of concurrent uploads.
+    :param connect: creates a client for an endpoint and a number of connections.
+    :param poll_s: seconds between two checks for cancelled requests.
+    :param progress_interval_s: seconds between two reports of progress.
     """
 
     def __init__(
@@ -105,26 +78,38 @@ class HttpEngine:
         decoding: Decoding | None = None,
         pages: int | None = None,
         table_cells: tuple[int, ...] = PUBLISHED_TABLE_CELLS,
-        patience: Patience | None = None,
+        retry_policy: RetryPolicy | None = None,
         device: str = "auto",
         dtype: str = "auto",
+        client_id: str | None = None,
+        delivery: ImageDelivery | None = None,
+        uploads: UploadLimits | None = None,
+        connect: Connect | None = None,
+        poll_s: float = POLL_S,
+        progress_interval_s: float = _PROGRESS_INTERVAL_S,
     ) -> None:
         self._find, self._model, self._revision = find, model, revision
         self._decoding, self._pages = decoding or Decoding(), pages
-        self._table_cells, self._patience = table_cells, patience or Patience()
+        self._table_cells, self._retry_policy = table_cells, retry_policy or RetryPolicy()
         self._device, self._dtype = device, dtype
-        self._caller = secrets.token_hex(8)
-        self._images = Images()
-        self._met: tuple[Endpoint, Capabilities] | None = None
+        self._client_id = secrets.token_hex(8) if client_id is None else client_id
+        self._delivery, self._uploads = delivery or ImageDelivery(), uploads
+        self._connect = connect or (
+            lambda endpoint, connections: endpoint.async_client(
+                self._retry_policy.timeout, connections
+            )
+        )
+        self._poll_s, self._progress_interval_s = poll_s, progress_interval_s
+        self._server: Server | None = None
 
     def capabilities(self) -> Capabilities:
-        """What the server can do, by its own account; the guard is proven.
+        """Return the server's capabilities; n-gram blocking has been verified.
 
-        :raises UnavailableError: ``server_unreachable``, ``server_answer``, or what ``find`` raises.
-        :raises ConfigurationError: ``api_key``, ``server_model``, ``server_revision``,
-            ``server_guard``.
+        :raises UnavailableError: ``server_unreachable``, ``server_response``, or an error of ``find``.
+        :raises ConfigurationError: ``server_api_key``, ``server_model``, ``server_revision``,
+            ``server_device``, ``server_end``, ``server_no_repeat_ngram``.
         """
-        return self._meet()[1]
+        return self._find_server().capabilities
 
     def modes(self) -> tuple[str, ...]:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.modes`."""
@@ -135,262 +120,97 @@ class HttpEngine:
     ) -> Generator[PageOutput, None, None]:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.read`.
 
-        :raises UnavailableError: there is no server to be had; see also :meth:`capabilities`.
-        :raises ConfigurationError: the server cannot read so: ``server_mode``, ``server_prompt``;
-            see also :meth:`capabilities`.
+        :raises UnavailableError: no server can be reached; see also :meth:`capabilities`.
+        :raises ConfigurationError: the server does not support the requests: ``server_mode``,
+            ``server_prompt``; see also :meth:`capabilities`.
         """
-        endpoint, capabilities = self._meet()
-        bound = self._bound(capabilities)
-        # None: a page is ready to be sent.
-        events: queue.SimpleQueue[Future[PageOutput] | None] = queue.SimpleQueue()
-        in_flight: dict[Future[PageOutput], PageRequest] = {}
-        finished, looked = 0, time.monotonic()
-        told = looked
+        server = self._find_server()
+        limit = self._page_limit(server.capabilities)
+        finished, reported = 0, time.monotonic()
+        loop = EventLoopThread()
+        in_flight = PagesInFlight(loop, self._poll_s)
         with (
-            EventLoopThread() as background,
-            self._session(background, endpoint, bound) as session,
+            loop,
+            self._session(loop, server, limit) as session,
             Prefetcher(
                 requests,
-                lambda each: encode(each, self._capabilities_now(), session.endpoint),
-                bound=min(bound, _ENCODED),
-                workers=min(_MOST_ENCODING, usable_cores()),
-                on_ready=lambda: events.put(None),
+                lambda request: self._delivery.prepare(request, session.server),
+                bound=min(limit, _ENCODED_PAGES),
+                workers=min(_ENCODING_THREADS, usable_cores()),
+                on_ready=in_flight.wake,
                 stop=stop_of(requests),
-            ) as pages,
-            _cancelled_at_the_end(in_flight),
+            ) as encoded,
+            # Pages are cancelled before the prefetcher waits for its threads.
+            closing(in_flight),
         ):
+            exchange = self._exchange(session)
             while True:
-                while len(in_flight) < bound:
-                    page = pages.take(wait=not in_flight)
+                while len(in_flight) < limit:
+                    page = encoded.take(wait=not in_flight)
                     if page is None:
                         break
-                    future = background.start(self._read_page(session, page))
-                    in_flight[future] = page.request
-                    future.add_done_callback(events.put)
+                    in_flight.start(page.request, partial(exchange.read, page))
                 if not in_flight:
-                    if pages.over:
+                    if encoded.over:
                         return
                     continue
-                with suppress(queue.Empty):
-                    ended = events.get(timeout=_POLL_S)
-                    if ended is not None:
-                        request = in_flight.pop(ended)
-                        finished += 1
-                        yield _result(ended, request)
-                if time.monotonic() - looked >= _POLL_S:
-                    looked = time.monotonic()
-                    for each, request in in_flight.items():
-                        if request.cancelled():
-                            each.cancel()
-                if progress and time.monotonic() - told >= _PROGRESS_EVERY_S:
-                    told = time.monotonic()
+                output = in_flight.next_output()
+                if output is not None:
+                    finished += 1
+                    yield output
+                if progress and time.monotonic() - reported >= self._progress_interval_s:
+                    reported = time.monotonic()
                     progress(Progress(finished, len(in_flight), 0))
 
     def close(self) -> None:
-        """Nothing to release: connections end with :meth:`read`, a managed server by itself."""
+        """Do nothing: :meth:`read` closes its connections, and a managed server ends when it is idle."""
 
-    def _bound(self, capabilities: Capabilities) -> int:
+    def _page_limit(self, capabilities: Capabilities) -> int:
         if self._pages is not None:
             return self._pages
         if capabilities.pages is None:
             return DEFAULT_PAGES
         return capabilities.pages + min(capabilities.pages, _PAGES_AHEAD)
 
-    def _meet(self) -> tuple[Endpoint, Capabilities]:
-        """Find the server; a server that is not the one of the last time is asked what it can do."""
+    def _find_server(self) -> Server:
+        """Find the server, and ask a server that was not known before for its capabilities."""
         endpoint = self._find()
-        if self._met is None or self._met[0] != endpoint:
-            with endpoint.client(self._patience.timeout) as client:
-                capabilities = ask_capabilities(client, endpoint, self._model, self._revision)
-                capabilities = ask_modes(client, endpoint, capabilities)
-                require_device(capabilities, self._device, self._dtype)
-                if self._decoding.forced:
-                    require_forced(capabilities)
-                if self._decoding.ngram_size:
-                    prove_no_repeat_ngram(client, endpoint, capabilities, self._decoding)
-            self._met = endpoint, capabilities
-        return self._met
+        if self._server is None or self._server.endpoint != endpoint:
+            self._server = Server(endpoint, self._verified_capabilities(endpoint))
+        return self._server
+
+    def _verified_capabilities(self, endpoint: Endpoint) -> Capabilities:
+        with endpoint.client(self._retry_policy.timeout) as client:
+            capabilities = ask_capabilities(client, endpoint, self._model, self._revision)
+            capabilities = ask_modes(client, endpoint, capabilities)
+            require_device(capabilities, self._device, self._dtype)
+            if self._decoding.forced:
+                require_forced(capabilities)
+            if self._decoding.ngram_size:
+                prove_no_repeat_ngram(client, endpoint, capabilities, self._decoding)
+        return capabilities
 
     @contextmanager
     def _session(
-        self, background: EventLoopThread, endpoint: Endpoint, connections: int
+        self, loop: EventLoopThread, server: Server, connections: int
     ) -> Iterator[Session]:
         session = Session(
-            endpoint,
-            lambda: self._meet()[0],
-            lambda each: each.async_client(self._patience.timeout, connections),
+            server,
+            find=self._find_server,
+            connect=lambda endpoint: self._connect(endpoint, connections),
+            uploads=self._uploads,
         )
         try:
             yield session
         finally:
-            background.finish(session.close())
+            loop.finish(session.close())
 
-    def _capabilities_now(self) -> Capabilities:
-        if self._met is None:
-            raise RuntimeError("read() meets the server first")
-        return self._met[1]
-
-    async def _read_page(self, session: Session, page: EncodedPage) -> PageOutput:
-        """A reading, whatever happens to this page alone.
-
-        :raises DeepSeekOCRError: what concerns all pages: no server, wrong secret.
-        """
-        patience, trouble = self._patience, Trouble(self._patience)
-        retrying = AsyncRetrying(
-            retry=retry_if_exception_type(TryAgainError),
-            stop=trouble.too_much,
-            wait=Wait(patience.longest_wait_s),
-            reraise=True,
+    def _exchange(self, session: Session) -> PageExchange:
+        return PageExchange(
+            session,
+            delivery=self._delivery,
+            decoding=self._decoding,
+            client_id=self._client_id,
+            table_cells=self._table_cells,
+            retry_policy=self._retry_policy,
         )
-        try:
-            async for attempt in retrying:
-                with attempt:
-                    async with session.alone(trouble.broken > 0):
-                        return await self._try(session, page, files=trouble.files)
-        except UnreachableError as error:
-            raise error.error from None
-        except TryAgainError as error:
-            return PageOutput(key=page.request.key, error=error.error)
-        raise AssertionError("tenacity ends with an answer or an error")
-
-    async def _try(self, session: Session, page: EncodedPage, *, files: bool) -> PageOutput:
-        async with session.turn() as sent:
-            # The server may be replaced while a file is written for it.
-            endpoint, client, capabilities = (
-                session.endpoint,
-                session.client,
-                self._capabilities_now(),
-            )
-            async with self._images.sent(page, capabilities, endpoint, sent, files=files) as image:
-                parts = request_body(
-                    page, image.url, capabilities, self._decoding, self._table_cells
-                )
-                answer = client.stream(
-                    "POST",
-                    "/v1/chat/completions",
-                    content=_and_then(parts, image.on_sent),
-                    headers={
-                        CLIENT_HEADER: self._caller,
-                        "Content-Type": "application/json",
-                        "Content-Length": str(sum(map(len, parts))),
-                    },
-                )
-                return await self._answer(session, endpoint, page, answer)
-
-    async def _answer(
-        self,
-        session: Session,
-        endpoint: Endpoint,
-        page: EncodedPage,
-        answer: AbstractAsyncContextManager[httpx.Response],
-    ) -> PageOutput:
-        started = time.monotonic()
-        try:
-            async with answer as response:
-                content = await content_of(response)
-        except httpx.ConnectError as error:
-            await session.renew(endpoint)
-            raise UnreachableError(unreachable(endpoint, error)) from None
-        except httpx.ConnectTimeout as error:
-            raise UnreachableError(unreachable(endpoint, error)) from None
-        except httpx.TimeoutException:
-            return PageOutput(
-                key=page.request.key,
-                error=UnavailableError(
-                    ErrorCode.SERVER_TIMEOUT,
-                    f"The server did not read this page in {self._patience.page_s:g} s. Choose a "
-                    "smaller resolution or maximum output length, or a faster device.",
-                ),
-            )
-        except httpx.TransportError as error:
-            await session.renew(endpoint)
-            raise BrokenError(
-                UnavailableError(
-                    ErrorCode.SERVER_BROKEN,
-                    f"The connection to the server broke while it read this page "
-                    f"({type(error).__name__}); see the server's log.",
-                )
-            ) from None
-        if response.status_code == httpx.codes.OK:
-            return reading_of(page, content, time.monotonic() - started, self._capabilities_now())
-        return await self._refused(session, endpoint, page, response, content)
-
-    async def _refused(
-        self,
-        session: Session,
-        endpoint: Endpoint,
-        page: EncodedPage,
-        response: httpx.Response,
-        content: bytes,
-    ) -> PageOutput:
-        status, key = response.status_code, page.request.key
-        code, message = said_in(content)
-        said = endpoint.redact(f"{status} {message}".strip())
-        if status == httpx.codes.TOO_MANY_REQUESTS:
-            full = UnavailableError(ErrorCode.SERVER_FULL, f"The server stayed full: {said}")
-            raise FullError(full, retry_after(response))
-        if status in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            # A managed server that was replaced has another secret.
-            if await session.renew(endpoint):
-                raise TryAgainError(UnavailableError(ErrorCode.SERVER_API_KEY, said))
-            raise ConfigurationError(
-                ErrorCode.SERVER_API_KEY,
-                f"The server refuses the secret ({status}). Set the connection's password to the one "
-                "the server was started with.",
-            )
-        if status >= 500:
-            if response.headers.get("x-should-retry") == "false":
-                return PageOutput(
-                    key=key,
-                    error=UnavailableError(error_code(code, ErrorCode.SERVER_ERROR), message),
-                )
-            if status == httpx.codes.SERVICE_UNAVAILABLE:
-                await session.renew(endpoint)
-            raise TryAgainError(
-                UnavailableError(ErrorCode.SERVER_ERROR, f"The server failed on this page: {said}"),
-                retry_after(response),
-            )
-        if status == httpx.codes.NOT_FOUND:
-            raise ConfigurationError(
-                ErrorCode.SERVER_MODEL, f"The server has no such model or address: {said}"
-            )
-        if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-            return PageOutput(
-                key=key,
-                error=DocumentError(
-                    ErrorCode.PAGE_TOO_LARGE,
-                    "The page is larger than the server takes. Render it with fewer dpi, or raise the "
-                    "server's limit.",
-                ),
-            )
-        refused = UnavailableError(
-            ErrorCode.SERVER_REFUSED, f"The server refused this page: {said}"
-        )
-        if code == NO_PAGE_FILE:
-            raise NoFileError(refused)
-        return PageOutput(key=key, error=refused)
-
-
-async def _and_then(parts: Iterable[bytes], call: Callable[[], None]) -> AsyncIterator[bytes]:
-    for part in parts:
-        yield part
-    call()
-
-
-@contextmanager
-def _cancelled_at_the_end(futures: Iterable[Future[PageOutput]]) -> Generator[None, None, None]:
-    try:
-        yield
-    finally:
-        for future in list(futures):
-            future.cancel()
-
-
-def _result(future: Future[PageOutput], request: PageRequest) -> PageOutput:
-    try:
-        return future.result()
-    except CancelledError:
-        error: DeepSeekOCRError = UnavailableError(
-            ErrorCode.CANCELLED, "Nobody waits for this page any more."
-        )
-        return PageOutput(key=request.key, error=error)

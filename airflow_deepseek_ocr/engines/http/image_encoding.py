@@ -1,47 +1,71 @@
-"""Images as data URLs, without loss."""
+"""Lossless encoding of page images, for files and for requests."""
 
 from __future__ import annotations
 
 import base64
+import io
 from typing import TYPE_CHECKING
-
-from airflow_deepseek_ocr.engines.http.page_images import saved, without_colour
 
 if TYPE_CHECKING:
     from PIL import Image
 
-#: Base64 takes four bytes for three; some more for what is around it.
+#: Bytes of a request per byte of the image: base64 takes 4/3, the rest is for the JSON around it.
 _BASE64 = 1.4
-#: What is compressed to find out how small all of it would become: one part of so many.
+#: The share of a page's lines that is compressed to estimate the size of the whole, as its inverse.
 _SAMPLE = 16
-#: Compressed to less than this share, a page is cheaper to send than as it is.
-_WORTH_IT = 0.25
+#: Compress a page if the result is smaller than this share of its bytes; otherwise sending it raw is faster.
+_WORTH_COMPRESSING = 0.25
 
 
 def data_url(image: Image.Image, *, local: bool, limit: int | None = None) -> str:
-    """The image for a request.
+    """Return the image as a data URL.
 
-    What takes both sides' time is copying its bytes, the server's in the lock of the interpreter that
-    keeps the device at work; compressing happens outside of it. A page as a program drew it shrinks to a
-    tenth in 7 ms a megapixel. Compressing a scan costs 40 to 150, which is more than a GPU needs for the
-    page, and saves little: on the same host it is sent as it is, unless the server takes less. Of a page
-    without colour one channel is sent.
+    Copying bytes holds the interpreter lock on both sides and stalls decoding on the server; compressing does
+    not hold it. A page rendered from text shrinks to a tenth in 7 ms per megapixel. A scan takes 40 to 150 ms
+    per megapixel, longer than a GPU needs for the page, and shrinks little: for a server on this host it is
+    encoded raw, unless the server accepts only less. A page without color is sent as one channel.
 
     :param image: RGB.
-    :param local: the server is on this host.
-    :param limit: largest request it takes, in bytes; None for any.
+    :param local: the server runs on this host.
+    :param limit: largest request that the server accepts, in bytes; None for any size.
     """
-    image = without_colour(image)
+    image = drop_color(image)
     size = image.width * image.height * len(image.getbands())
-    raw = local and (limit is None or size * _BASE64 < limit) and not _shrinks(image)
-    content = saved(image, raw=raw)
+    raw = local and (limit is None or size * _BASE64 < limit) and not _compresses_well(image)
+    content = image_bytes(image, raw=raw)
     kind = "bmp" if raw else "png"
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _shrinks(image: Image.Image) -> bool:
-    """Whether compressing is worth it, by some lines of its middle."""
+def image_bytes(image: Image.Image, *, raw: bool) -> memoryview:
+    """Return the image in a file format.
+
+    :param image: RGB, or one channel.
+    :param raw: BMP, which takes some ms and as many bytes as the image has; otherwise PNG at the fastest
+        level of compression.
+    """
+    buffer = io.BytesIO()
+    if raw:
+        image.save(buffer, "BMP")
+    else:
+        image.save(buffer, "PNG", compress_level=1)
+    return buffer.getbuffer()
+
+
+def drop_color(image: Image.Image) -> Image.Image:
+    """Return one channel if the three channels are equal; otherwise the image."""
+    from PIL import ImageChops
+
+    if image.mode != "RGB":
+        return image
+    red, green, blue = image.split()
+    equal = all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
+    return red if equal else image
+
+
+def _compresses_well(image: Image.Image) -> bool:
+    """Return whether compression is worth its time, by a sample from the middle of the page."""
     lines = max(1, image.height // _SAMPLE)
     top = (image.height - lines) // 2
     sample = image.crop((0, top, image.width, top + lines))
-    return len(saved(sample, raw=False)) < _WORTH_IT * len(sample.tobytes())
+    return len(image_bytes(sample, raw=False)) < _WORTH_COMPRESSING * len(sample.tobytes())

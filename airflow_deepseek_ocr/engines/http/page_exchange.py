@@ -1,155 +1,142 @@
-"""One page over HTTP: what is sent for it, and the reading in the answer."""
+"""A page's trip over HTTP: deliver the image, send the request, read the output."""
 
 from __future__ import annotations
 
 import json
-import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable
 
 import httpx
 
-from airflow_deepseek_ocr.concurrency.event_loop_thread import run_in_daemon_thread
-from airflow_deepseek_ocr.engines.http.image_encoding import data_url
-from airflow_deepseek_ocr.engines.http.page_file_writer import PageTooLargeError, page_file
+from airflow_deepseek_ocr.engines.http.image_delivery import EncodedPage, ImageDelivery, Server
+from airflow_deepseek_ocr.engines.http.responses import (
+    Refusal,
+    read_body,
+    refusal_error,
+    transport_error,
+)
+from airflow_deepseek_ocr.engines.http.retries import (
+    FailedAttempts,
+    PageFailedError,
+    RetryableError,
+    RetryPolicy,
+)
+from airflow_deepseek_ocr.engines.http.session import Session
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
+    CHAT_PATH,
+    CLIENT_HEADER,
     END_OF_TEXT,
     OWN,
+    PUBLISHED_TABLE_CELLS,
     Capabilities,
     chat_request,
 )
-from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.protocol.page_files import page_directory
-from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
+from airflow_deepseek_ocr.exceptions import ErrorCode, ServerUnreachableError, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
-from airflow_deepseek_ocr.ocr.prompts import prompt_line
+from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
 
-log = logging.getLogger(__name__)
-
-#: Seconds for which no file is tried after one could not be written.
-_NO_FILES_S = 60.0
-#: Where the image belongs in a request that was written without one. Quotes inside of texts are escaped.
+#: The image's position in a request that was built without image. Quotes inside of texts are escaped.
 _NO_IMAGE = '"url":""'
 #: Tokens of a prompt besides the image and its line: the first one, and a line end.
 _PROMPT_EXTRA = 8
 
 
-@dataclass(frozen=True)
-class EncodedPage:
-    """A page that is ready to be sent.
+class PageExchange:
+    """Sends pages to the session's server and returns their outputs.
 
-    :param request: what is to be read, and how.
-    :param image_url: the image as a data URL, in ASCII; None if it goes as a file.
-    :param line: the prompt's line.
-    :param size: width and height of the image in pixels.
+    :param session: connections to the server.
+    :param delivery: delivers images.
+    :param decoding: settings for pages whose request has none.
+    :param client_id: name of this client, for the server's fair shares.
+    :param table_cells: ids of tokens that may repeat in spite of n-gram blocking.
+    :param retry_policy: time-outs and numbers of attempts.
     """
 
-    request: PageRequest
-    image_url: bytes | None
-    line: str
-    size: tuple[int, int]
-
-
-def encode(request: PageRequest, capabilities: Capabilities, endpoint: Endpoint) -> EncodedPage:
-    """Make a page ready to be sent: its image, unless it goes as a file, which is written when it goes.
-
-    :raises ConfigurationError: ``server_mode``, ``server_prompt``: the server cannot read so.
-    """
-    capabilities.require(request.prompt, request.resolution)
-    as_file = capabilities.page_directory is not None and endpoint.socket_path is not None
-    url = None if as_file else _data_url(request, capabilities, endpoint)
-    return EncodedPage(request, url, prompt_line(request.prompt), request.image.size)
-
-
-def _data_url(request: PageRequest, capabilities: Capabilities, endpoint: Endpoint) -> bytes:
-    url = data_url(request.image, local=endpoint.local, limit=capabilities.max_body_bytes)
-    return url.encode()
-
-
-@dataclass(frozen=True)
-class SentImage:
-    """How an image goes to a server.
-
-    :param url: of the image, in ASCII.
-    :param on_sent: to be called when the request is sent.
-    """
-
-    url: bytes
-    on_sent: Callable[[], None]
-
-
-class Images:
-    """How pages' images go to servers: as files where that is possible, else within the requests."""
-
-    def __init__(self) -> None:
-        self._no_files_until = 0.0
-
-    @asynccontextmanager
-    async def sent(
+    def __init__(
         self,
-        page: EncodedPage,
-        capabilities: Capabilities,
-        endpoint: Endpoint,
-        on_sent: Callable[[], None],
+        session: Session,
         *,
-        files: bool = True,
-    ) -> AsyncIterator[SentImage]:
-        """What to send for the image; a file is there as long as the context is open.
+        delivery: ImageDelivery,
+        decoding: Decoding,
+        client_id: str = "",
+        table_cells: tuple[int, ...] = PUBLISHED_TABLE_CELLS,
+        retry_policy: RetryPolicy,
+    ) -> None:
+        self._session, self._delivery = session, delivery
+        self._decoding, self._table_cells = decoding, table_cells
+        self._client_id, self._retry_policy = client_id, retry_policy
 
-        :param page: the page.
-        :param capabilities: what the server can do.
-        :param endpoint: where it is; it need not be the one that the page was made ready for.
-        :param on_sent: called when the server has what it needs of the page.
-        :param files: whether it may go as a file.
+    async def read(self, page: EncodedPage) -> PageOutput:
+        """Return the page's output, which has an error if this page alone failed.
+
+        :raises DeepSeekOCRError: an error that concerns all pages: no server, or a wrong API key.
         """
-        async with AsyncExitStack() as stack:
-            url = page.image_url
-            if url is None and files:
-                file = await self._file(stack, page, capabilities, endpoint, on_sent)
-                if file is not None:
-                    yield SentImage(file, lambda: None)
-                    return
-            if url is None:
-                url = await run_in_daemon_thread(
-                    lambda: _data_url(page.request, capabilities, endpoint)
-                )
-            yield SentImage(url, on_sent)
+        failed = FailedAttempts(self._retry_policy)
 
-    async def _file(
-        self,
-        stack: AsyncExitStack,
-        page: EncodedPage,
-        capabilities: Capabilities,
-        endpoint: Endpoint,
-        on_taken: Callable[[], None],
-    ) -> bytes | None:
-        socket, theirs = endpoint.socket_path, capabilities.page_directory
-        if socket is None or theirs is None or time.monotonic() < self._no_files_until:
-            return None
-        directory, limit = page_directory(socket), capabilities.max_body_bytes
-        file = page_file(page.request.image, directory, limit=limit, on_taken=on_taken)
+        async def attempt() -> PageOutput:
+            async with self._session.exclusive(failed.broken > 0):
+                return await self._attempt(page, as_file=failed.as_file)
+
         try:
-            name = await stack.enter_async_context(file)
-        except PageTooLargeError:
-            return None  # which the server will say, as to everybody
-        except OSError as error:
-            # With a server that is gone its directory is; the request will find that out.
-            there = not isinstance(error, FileNotFoundError) or socket.exists()
-            # Others were being written at the same time.
-            if there and time.monotonic() >= self._no_files_until:
-                self._no_files_until = time.monotonic() + _NO_FILES_S
-                log.warning(
-                    "For the next %.0f s pages go to the server within requests, which is slower: nothing "
-                    "can be written to %s (%s).",
-                    _NO_FILES_S,
-                    directory,
-                    error.strerror or error,
+            return await failed.retrying()(attempt)
+        except PageFailedError as failure:
+            if isinstance(failure.error, ServerUnreachableError):
+                raise failure.error from None
+            return PageOutput(key=page.request.key, error=failure.error)
+
+    async def _attempt(self, page: EncodedPage, *, as_file: bool) -> PageOutput:
+        async with self._session.upload_turn() as uploaded:
+            # The server may be replaced while a file is being written for it.
+            server, client = self._session.server, self._session.client
+            async with self._delivery.deliver(page, server, uploaded, as_file=as_file) as image:
+                parts = request_body(
+                    page, image.url, server.capabilities, self._decoding, self._table_cells
                 )
-            return None
-        return f"{theirs}/{name}".encode()
+                request = client.build_request(
+                    "POST",
+                    CHAT_PATH,
+                    content=_then(parts, image.on_sent),
+                    headers={
+                        CLIENT_HEADER: self._client_id,
+                        "Content-Type": "application/json",
+                        "Content-Length": str(sum(map(len, parts))),
+                    },
+                )
+                started = time.monotonic()
+                body = await self._send(server, client, request)
+                return read_output(page, body, time.monotonic() - started, server.capabilities)
+
+    async def _send(
+        self, server: Server, client: httpx.AsyncClient, request: httpx.Request
+    ) -> bytes:
+        """Return the body of a response with status 200."""
+        try:
+            response = await client.send(request, stream=True)
+            try:
+                body = await read_body(response)
+            finally:
+                await response.aclose()
+        except httpx.TransportError as error:
+            if not isinstance(error, httpx.TimeoutException):
+                await self._session.renew(server.endpoint)
+            page_s = self._retry_policy.page_s
+            raise transport_error(server.endpoint, error, page_s) from None
+        if response.status_code != httpx.codes.OK:
+            await self._refuse(Refusal.of(response, body, server.endpoint))
+        return body
+
+    async def _refuse(self, refusal: Refusal) -> None:
+        error = refusal_error(refusal)
+        if refusal.suggests_new_server and await self._session.renew(refusal.endpoint):
+            reason = UnavailableError(ErrorCode.SERVER_ERROR, f"The server was replaced: {refusal}")
+            raise RetryableError(reason, refusal.retry_after_s)
+        raise error
+
+
+async def _then(parts: Iterable[bytes], call: Callable[[], None]) -> AsyncIterator[bytes]:
+    for part in parts:
+        yield part
+    call()
 
 
 def request_body(
@@ -159,21 +146,21 @@ def request_body(
     decoding: Decoding,
     table_cells: tuple[int, ...],
 ) -> tuple[bytes, ...]:
-    """The chat completion to ask for, in pieces to be sent one after the other.
+    """Return the chat completion request, in parts that are sent one after the other.
 
-    The image is not copied: it has megabytes, and all pages' requests are written in one thread.
+    The image, which has megabytes, is not copied: all pages' requests are built in one thread.
 
-    :param page: the page.
-    :param image_url: of its image.
-    :param capabilities: what the server can do.
-    :param decoding: how text is generated where the page's request says nothing of it.
-    :param table_cells: ids of tokens that the guard lets repeat.
+    :param page: page to send.
+    :param image_url: URL of its image.
+    :param capabilities: the server's.
+    :param decoding: settings for a page whose request has none.
+    :param table_cells: ids of tokens that may repeat in spite of n-gram blocking.
     """
     request = page.request
     most = min(decoding.max_output_length, request.max_output_length or decoding.max_output_length)
     no_repeat_ngram = request.no_repeat_ngram or decoding
     if capabilities.context_length is not None and capabilities.version is None:
-        # vLLM refuses what exceeds its context; a line has at most a token for each byte.
+        # vLLM refuses a request that may exceed its context. A line has at most a token per byte.
         prompt = capabilities.vision_tokens(request.resolution, *page.size)
         prompt += len(page.line.encode()) + _PROMPT_EXTRA
         most = max(1, min(most, capabilities.context_length - prompt))
@@ -191,19 +178,20 @@ def request_body(
     return (before + _NO_IMAGE[:-1]).encode(), image_url, ('"' + after).encode()
 
 
-def reading_of(
-    page: EncodedPage, content: bytes, seconds: float, capabilities: Capabilities
+def read_output(
+    page: EncodedPage, body: bytes, seconds: float, capabilities: Capabilities
 ) -> PageOutput:
-    """The reading in a server's answer; one with the error ``server_answer`` where there is none.
+    """Return the page's output from the body of a chat completion.
 
-    :param page: the page that was sent.
-    :param content: the answer's body.
-    :param seconds: time it took, for a server that does not tell.
-    :param capabilities: what the server can do.
+    :param page: page that was sent.
+    :param body: the response's body.
+    :param seconds: duration of the request, for a server that does not report its own.
+    :param capabilities: the server's.
+    :return: an output with the error ``server_response`` if the body is no chat completion.
     """
     request = page.request
     try:
-        answer = httpx.Response(200, content=content).json()
+        answer = httpx.Response(200, content=body).json()
         choice, usage = answer["choices"][0], answer.get("usage") or {}
         details, own = usage.get("prompt_tokens_details") or {}, answer.get(OWN) or {}
         vision = details.get("image_tokens")
@@ -223,7 +211,7 @@ def reading_of(
             key=request.key,
             error=UnavailableError(
                 ErrorCode.SERVER_RESPONSE,
-                f"The server's answer is no chat completion ({type(error).__name__}). Is it an "
+                f"The response is no chat completion ({type(error).__name__}). Is the server an "
                 "OpenAI-compatible server with DeepSeek-OCR?",
             ),
         )

@@ -1,9 +1,8 @@
-"""Writes page images as files into the directory of a server on the same host."""
+"""Page files, written into the directory of a server on the same host."""
 
 from __future__ import annotations
 
 import asyncio
-import secrets
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -11,18 +10,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.concurrency.event_loop_thread import run_in_daemon_thread
-from airflow_deepseek_ocr.engines.http.page_images import saved, without_colour
+from airflow_deepseek_ocr.engines.http.image_encoding import drop_color, image_bytes
+from airflow_deepseek_ocr.engines.protocol.page_files import (
+    PageFileTooLargeError,
+    new_page_file_name,
+)
 
 if TYPE_CHECKING:
     from PIL import Image
-from airflow_deepseek_ocr.engines.protocol.page_files import NAME_BYTES
 
-#: Seconds between two looks at whether the server has taken a file.
+#: Seconds between two checks whether the server has taken a file.
 _POLL_S = 0.02
 
+#: Writes an image to a new file. With a limit in bytes it raises :class:`PageFileTooLargeError` beyond it.
+WriteImage = Callable[["Image.Image", Path, "int | None"], None]
 
-class PageTooLargeError(Exception):
-    """A page's file is larger than the server takes."""
+
+def write_image(image: Image.Image, path: Path, limit: int | None) -> None:
+    """Write the image to a new file: as BMP, or as PNG if the BMP exceeds the limit.
+
+    :param image: RGB.
+    :param path: must not exist.
+    :param limit: largest file in bytes; None for any size.
+    :raises PageFileTooLargeError: the PNG exceeds the limit as well.
+    :raises OSError: the directory is missing, or the disk is full.
+    """
+    image = drop_color(image)
+    content = image_bytes(image, raw=True)
+    if limit is not None and len(content) > limit:
+        content = image_bytes(image, raw=False)
+        if len(content) > limit:
+            raise PageFileTooLargeError
+    with path.open("xb") as file:
+        file.write(content)
 
 
 @asynccontextmanager
@@ -32,53 +52,48 @@ async def page_file(
     *,
     limit: int | None,
     on_taken: Callable[[], None],
+    write: WriteImage = write_image,
 ) -> AsyncIterator[str]:
-    """The image in a file, for as long as the context is open, or until the server has taken it.
+    """Keep the image in a file while the context is open, or until the server has taken it.
 
     :param image: RGB.
-    :param directory: the server's, as this process sees it.
-    :param limit: largest file it takes, in bytes; None for any.
-    :param on_taken: called when the server has taken it, while the context is open.
+    :param directory: the server's page directory, as this process sees it.
+    :param limit: largest file that the server accepts, in bytes; None for any size.
+    :param on_taken: called when the server has taken the file while the context is open.
+    :param write: writes the file; called in a thread.
     :return: the file's name.
-    :raises PageTooLargeError: the file would be larger than ``limit``.
-    :raises OSError: there is no such directory for this process, or no space in it.
+    :raises PageFileTooLargeError: the file would be larger than ``limit``.
+    :raises OSError: the directory is missing, or the disk is full.
     """
-    path, given_up = directory / secrets.token_hex(NAME_BYTES), threading.Event()
+    path, abandoned = directory / new_page_file_name(), threading.Event()
     watch: asyncio.Task[None] | None = None
+
+    def write_unless_abandoned() -> None:
+        try:
+            write(image, path, limit)
+        finally:
+            if abandoned.is_set():
+                _remove(path)
+
     try:
-        await run_in_daemon_thread(lambda: _write(image, path, limit, given_up))
-        watch = asyncio.create_task(_tell_when_gone(path, on_taken))
+        await run_in_daemon_thread(write_unless_abandoned)
+        watch = asyncio.create_task(_call_when_gone(path, on_taken))
         yield path.name
     finally:
-        # In this order: the thread may not have begun yet, and looks when it has written.
-        given_up.set()
+        # In this order: a thread that starts or ends late checks the event after it has written.
+        abandoned.set()
         _remove(path)
         if watch is not None:
             watch.cancel()
 
 
-def _write(image: Image.Image, path: Path, limit: int | None, given_up: threading.Event) -> None:
-    image = without_colour(image)
-    content = saved(image, raw=True)
-    if limit is not None and len(content) > limit:
-        content = saved(image, raw=False)
-        if len(content) > limit:
-            raise PageTooLargeError
-    try:
-        with path.open("xb") as file:
-            file.write(content)
-    finally:
-        if given_up.is_set():
-            _remove(path)
-
-
-async def _tell_when_gone(path: Path, call: Callable[[], None]) -> None:
+async def _call_when_gone(path: Path, call: Callable[[], None]) -> None:
     while path.exists():
         await asyncio.sleep(_POLL_S)
     call()
 
 
 def _remove(path: Path) -> None:
-    # The page is read, or is not wanted any more; what stays is swept by the server.
+    # The server sweeps files that cannot be removed here.
     with suppress(OSError):
         path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a server can do, found by asking it."""
+"""Questions to a server about its capabilities, and checks of the answers."""
 
 from __future__ import annotations
 
@@ -8,42 +8,52 @@ from typing import Any
 import httpx
 
 from airflow_deepseek_ocr.engines.http.image_encoding import data_url
-from airflow_deepseek_ocr.engines.http.responses import unreachable
-from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities, chat_request
+from airflow_deepseek_ocr.engines.http.responses import UNAUTHORIZED, api_key_refused, unreachable
+from airflow_deepseek_ocr.engines.protocol.chat_completions import (
+    CHAT_PATH,
+    Capabilities,
+    chat_request,
+)
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.exceptions import (
+    ConfigurationError,
+    ErrorCode,
+    ServerUnreachableError,
+    UnavailableError,
+)
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS
 from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, RESOLUTIONS
 
-_CHAT = "/v1/chat/completions"
+#: Statuses of a server that refuses a field of the request.
 _REFUSALS = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
-#: A token that the probe forces on the model, and how strongly (the most that vLLM takes); any token
-#: that means nothing special would do, and small ids are in small vocabularies too.
+#: Token that the probe forces on the model, and how strongly (the most that vLLM accepts). Any token without
+#: a special meaning would do; small ids exist in small vocabularies too.
 _FORCED_TOKEN, _BIAS = 200, 100
 _PROBE_TOKENS = 6
-#: With bigrams that must not repeat, a token cannot be written three times in a row.
+#: If bigrams must not repeat, a token cannot occur three times in a row.
 _PROBE_NGRAM = (2, 20)
-#: A mode that a server without our plugin for vLLM does not read in, and the one that it does.
+#: A mode that vLLM supports only with the plugin, and the mode that it supports without.
 _PROBE_MODE, _ONLY_MODE = RESOLUTIONS["tiny"], RESOLUTIONS["gundam"]
 
 
 def ask_capabilities(
     client: httpx.Client, endpoint: Endpoint, model: str, revision: str
 ) -> Capabilities:
-    """What the server says it can do with that model.
+    """Return the capabilities that the server reports for that model.
 
     :param client: for the endpoint.
-    :param model: the name the server must serve it by.
-    :param revision: what it must serve, as far as it says; empty for any.
-    :raises UnavailableError: ``server_unreachable``, ``server_answer``.
-    :raises ConfigurationError: ``api_key``, ``server_model``, ``server_revision``.
+    :param endpoint: the server.
+    :param model: name by which the server must serve the model.
+    :param revision: revision that it must serve, if it reports one; empty for any.
+    :raises UnavailableError: ``server_unreachable``, ``server_response``.
+    :raises ConfigurationError: ``server_api_key``, ``server_model``, ``server_revision``.
     """
-    cards = _get_json(client, endpoint, "/v1/models").get("data")
+    cards = _json(client, endpoint, "GET", "/v1/models").get("data")
     try:
         served = [Capabilities.of_card(card) for card in cards or []]
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
-        raise _no_answer(endpoint, type(error).__name__) from None
+        raise _bad_response(endpoint, type(error).__name__) from None
     for each in served:
         if each.model == model:
             if each.revision and revision and each.revision != revision:
@@ -62,15 +72,16 @@ def ask_capabilities(
 
 
 def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabilities) -> Capabilities:
-    """What the server can do, with the modes that it does not tell by itself.
+    """Return the capabilities with the modes that the server does not report.
 
-    vLLM cannot say that it has this package's plugin. It is asked to read in another mode than its
-    own: without the plugin it refuses, or counts as many tokens for the image as ever.
+    vLLM does not report this package's plugin. A probe request names a mode that vLLM supports only with the
+    plugin: without it, vLLM refuses the request, or counts the image's tokens as in gundam.
 
     :param client: for the endpoint.
-    :param capabilities: what the server says; see :func:`ask_capabilities`.
-    :raises UnavailableError: ``server_unreachable``, ``server_answer``.
-    :raises ConfigurationError: ``api_key``.
+    :param endpoint: the server.
+    :param capabilities: as reported; see :func:`ask_capabilities`.
+    :raises UnavailableError: ``server_unreachable``, ``server_response``.
+    :raises ConfigurationError: ``server_api_key``.
     """
     if capabilities.version is not None:
         return capabilities
@@ -83,10 +94,10 @@ def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabiliti
         no_repeat_ngram=(0, 0),
         table_cells=(),
     )
-    answer = _json(client, endpoint, "POST", _CHAT, refusal={}, json=body)
+    answer = _json(client, endpoint, "POST", CHAT_PATH, refusal={}, json=body)
     usage = answer.get("usage")
     tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    # Fewer than its mode takes are those of a server that does not count an image's.
+    # A server that does not count image tokens reports fewer than the mode has.
     expected = range(_PROBE_MODE.vision_tokens(), _ONLY_MODE.vision_tokens())
     if not isinstance(tokens, int) or tokens not in expected:
         return capabilities
@@ -94,14 +105,14 @@ def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabiliti
 
 
 def require_device(capabilities: Capabilities, device: str, dtype: str) -> None:
-    """Raise if a server that tasks share computes elsewhere, or in another format, than this one asks for.
+    """Raise unless the model server uses the device and the dtype that the connection asks for.
 
-    Where ``auto`` leads depends on the server's torch: on a host with a GPU, a torch that was built without
-    CUDA computes on the CPU.
+    The meaning of ``auto`` depends on the server's torch: a torch that was built without CUDA uses the CPU of
+    a host with a GPU.
 
-    :param capabilities: what the server says.
-    :param device: as the connection has it.
-    :param dtype: likewise.
+    :param capabilities: as the server reports them.
+    :param device: the connection's device.
+    :param dtype: the connection's dtype.
     :raises ConfigurationError: ``server_device``.
     """
     asked = {device.partition(":")[0], dtype} - {"auto"}
@@ -110,22 +121,22 @@ def require_device(capabilities: Capabilities, device: str, dtype: str) -> None:
         return
     raise ConfigurationError(
         ErrorCode.SERVER_DEVICE,
-        f"The server of this host computes on {capabilities.device} in {capabilities.dtype}, the connection "
-        f"asks for {device} and {dtype}. Does the server's torch find the GPU? Then stop the server "
-        "(airflow-deepseek-ocr stop --all), or let the connection say auto.",
+        f"The server of this host uses {capabilities.device} with {capabilities.dtype}, the connection asks "
+        f"for {device} and {dtype}. If the server's torch finds the GPU, stop the server "
+        "(airflow-deepseek-ocr stop --all) and the next task starts another one; otherwise set both to auto.",
     )
 
 
 def require_forced(capabilities: Capabilities) -> None:
-    """Raise unless texts can be as long as they are asked for, whatever the model writes.
+    """Raise unless the server can ignore the model's end token.
 
-    :param capabilities: what the server says; vLLM takes it from each request.
+    :param capabilities: as the server reports them; vLLM accepts this per request.
     :raises ConfigurationError: ``server_end``.
     """
     if capabilities.version is not None and not capabilities.ignores_end:
         raise ConfigurationError(
             ErrorCode.SERVER_END,
-            "The server ends texts where the model does. Start it with --ignore-end.",
+            "The server ends texts at the model's end token. Start it with --ignore-end.",
         )
 
 
@@ -134,24 +145,36 @@ def prove_no_repeat_ngram(
 ) -> None:
     """Raise unless the server applies the no-repeat-n-gram constraint.
 
-    A server that does not say so is asked to write a token that it is forced to repeat, with bigrams
-    that must not repeat: the guard, where it is active, is stronger.
+    A server that does not report the constraint receives a probe: one token is forced at every position, and
+    bigrams must not repeat. The constraint outweighs the force, if it is active.
 
     :param client: for the endpoint.
-    :param decoding: the guard that requests will ask for.
-    :raises ConfigurationError: ``server_guard``, saying how the server is to be started.
-    :raises UnavailableError: ``server_unreachable``, ``server_answer``.
+    :param endpoint: the server.
+    :param capabilities: as the server reports them.
+    :param decoding: the constraint that requests will ask for.
+    :raises ConfigurationError: ``server_no_repeat_ngram``, naming the option to start the server with.
+    :raises UnavailableError: ``server_unreachable``, ``server_response``.
     """
-    wanted = (decoding.ngram_size, decoding.ngram_window)
     if capabilities.no_repeat_ngram is not None:
-        if capabilities.no_repeat_ngram != wanted:
-            raise ConfigurationError(
-                ErrorCode.SERVER_NO_REPEAT_NGRAM,
-                f"The server's no-repeat-n-gram constraint is {capabilities.no_repeat_ngram}, not {wanted} "
-                "(n-gram and window): use a server of the same version of this package.",
-            )
+        _require_equal(capabilities.no_repeat_ngram, (decoding.ngram_size, decoding.ngram_window))
         return
-    body = chat_request(
+    answer = _json(client, endpoint, "POST", CHAT_PATH, json=forced_repetition(capabilities))
+    try:
+        blocked = blocks_repetition(answer)
+    except (TypeError, KeyError, IndexError) as error:
+        raise _bad_response(endpoint, type(error).__name__) from None
+    if not blocked:
+        raise ConfigurationError(
+            ErrorCode.SERVER_NO_REPEAT_NGRAM,
+            "The server applies no no-repeat-n-gram constraint, without which the model falls into "
+            "loops. Start vLLM with: --logits-processors "
+            "vllm.model_executor.models.deepseek_ocr:NGramPerReqLogitsProcessor",
+        )
+
+
+def forced_repetition(capabilities: Capabilities) -> dict[str, Any]:
+    """Return the body of a request that forces one token at every position and forbids its repetition."""
+    return chat_request(
         model=capabilities.model,
         image_url=_blank_image(),
         line=PROMPTS["free"].template,
@@ -163,20 +186,26 @@ def prove_no_repeat_ngram(
         "logit_bias": {str(_FORCED_TOKEN): _BIAS},
         "ignore_eos": True,
         "logprobs": True,
-        # Several tokens may look the same as text.
+        # Different tokens may have the same text.
         "return_tokens_as_token_ids": True,
     }
-    answer = _json(client, endpoint, "POST", _CHAT, json=body)
-    try:
-        written = [each["token"] for each in answer["choices"][0]["logprobs"]["content"]]
-    except (TypeError, KeyError, IndexError) as error:
-        raise _no_answer(endpoint, type(error).__name__) from None
-    if len(written) > 2 and len(set(written[:3])) == 1:
+
+
+def blocks_repetition(answer: dict[str, Any]) -> bool:
+    """Return whether the response to :func:`forced_repetition` shows that repetition is blocked.
+
+    :raises TypeError, KeyError, IndexError: the response does not list tokens.
+    """
+    tokens = [each["token"] for each in answer["choices"][0]["logprobs"]["content"]]
+    return len(tokens) < 3 or len(set(tokens[:3])) > 1
+
+
+def _require_equal(reported: tuple[int, int], wanted: tuple[int, int]) -> None:
+    if reported != wanted:
         raise ConfigurationError(
             ErrorCode.SERVER_NO_REPEAT_NGRAM,
-            "The server applies no no-repeat-n-gram constraint, without which the model falls into "
-            "loops. Start vLLM with: --logits-processors "
-            "vllm.model_executor.models.deepseek_ocr:NGramPerReqLogitsProcessor",
+            f"The server's no-repeat-n-gram constraint is {reported}, not {wanted} (n-gram and window): use "
+            "a server of the same version of this package.",
         )
 
 
@@ -184,10 +213,6 @@ def _blank_image() -> str:
     from PIL import Image
 
     return data_url(Image.new("RGB", (64, 64), "white"), local=False)
-
-
-def _get_json(client: httpx.Client, endpoint: Endpoint, path: str) -> dict[str, Any]:
-    return _json(client, endpoint, "GET", path)
 
 
 def _json(
@@ -199,24 +224,19 @@ def _json(
     refusal: dict[str, Any] | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    """The answer to a request.
+    """Return the JSON object in a response.
 
-    :param refusal: the answer if the server takes the request for a wrong one; an error if None.
+    :param refusal: returned if the server refuses a field of the request; None to raise.
     """
     try:
         response = client.request(method, path, **options)
     except httpx.TransportError as error:
         raise unreachable(endpoint, error) from None
-    if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise ConfigurationError(
-            ErrorCode.SERVER_API_KEY,
-            f"The server at {endpoint.url} refuses the secret ({response.status_code}). Set the "
-            "connection's password to the one the server was started with.",
-        )
+    if response.status_code in UNAUTHORIZED:
+        raise api_key_refused(endpoint, response.status_code)
     if response.status_code >= 500:
-        raise UnavailableError(
-            ErrorCode.SERVER_UNREACHABLE,
-            f"The server at {endpoint.url} answers {response.status_code}.",
+        raise ServerUnreachableError(
+            f"The server at {endpoint.url} responds with status {response.status_code}; see its log."
         )
     if refusal is not None and response.status_code in _REFUSALS:
         return refusal
@@ -225,13 +245,13 @@ def _json(
     except ValueError:
         answer = None
     if response.status_code != httpx.codes.OK or not isinstance(answer, dict):
-        raise _no_answer(endpoint, f"{path} answers {response.status_code}")
+        raise _bad_response(endpoint, f"{path} responds with status {response.status_code}")
     return answer
 
 
-def _no_answer(endpoint: Endpoint, reason: str) -> UnavailableError:
+def _bad_response(endpoint: Endpoint, reason: str) -> UnavailableError:
     return UnavailableError(
         ErrorCode.SERVER_RESPONSE,
-        f"{endpoint.url} does not answer as an OpenAI-compatible server ({reason}). Check host and "
-        "port of the connection.",
+        f"{endpoint.url} does not respond like an OpenAI-compatible server ({reason}). Check host and port "
+        "of the connection.",
     )

@@ -1,9 +1,8 @@
-"""What the HTTP engine and a server say to each other: OpenAI's chat completions, and the few fields
-that the format lacks.
+"""Requests and model cards of OpenAI's chat completions API, with the few fields that the API lacks.
 
-Where a field of vLLM's says it already, it is used: ``mm_processor_kwargs.resolution`` names the
-resolution mode, ``vllm_xargs`` the no-repeat-n-gram constraint (as vLLM's own logits processor for
-DeepSeek-OCR takes it), ``skip_special_tokens`` must be false.
+Fields that vLLM defines are used as vLLM defines them: ``mm_processor_kwargs.resolution`` names the
+resolution mode, ``vllm_xargs`` the no-repeat-n-gram constraint (read by vLLM's logits processor for
+DeepSeek-OCR), and ``skip_special_tokens`` must be false.
 """
 
 from __future__ import annotations
@@ -17,44 +16,44 @@ from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
 from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, RESOLUTIONS
 
-#: Key of this package's own fields, in a model's card and in an answer.
+#: Path of the route that pages are sent to.
+CHAT_PATH = "/v1/chat/completions"
+#: Key of this package's fields, in a model's card and in a response.
 OWN = "deepseek_ocr"
-#: Names who sends a page, such as a task: a server of ours serves all callers alike.
-CLIENT_HEADER = "X-DeepSeek-OCR-Caller"
-#: Code of the answer to a page whose file is not there.
-NO_PAGE_FILE = "page_file"
-#: Tiles that vLLM cuts a page into at most (``MAX_CROPS`` in its processor for DeepSeek-OCR).
+#: Header that names the client, such as a task. The model server shares its capacity among clients.
+CLIENT_HEADER = "X-DeepSeek-OCR-Client"
+#: Most tiles that vLLM cuts a page into (``MAX_CROPS`` in its processor for DeepSeek-OCR).
 VLLM_MAX_TILES = 6
-#: The distribution with our plugin for vLLM, and the option without which vLLM (0.32) takes no
-#: ``mm_processor_kwargs`` from a request.
+#: The distribution with the plugin for vLLM, and the option without which vLLM (0.32) ignores
+#: ``mm_processor_kwargs`` in a request.
 VLLM_PLUGIN, TRUST_REQUESTS = "airflow-deepseek-ocr-vllm", "--trust-request-mm-kwargs"
-#: The model's end token; some servers leave it in the text where special tokens are kept.
+#: The model's end token. Some servers leave it in the text if special tokens are kept.
 END_OF_TEXT = "<｜end▁of▁sentence｜>"
 #: Ids of ``<td>`` and ``</td>`` in the published tokenizer, which may repeat.
 PUBLISHED_TABLE_CELLS = (128821, 128822)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Capabilities:
-    """What a server can do.
+    """Abilities and settings of a server, as its model card reports them.
 
-    :param model: the name it serves the model by.
-    :param modes: resolution modes a request may name.
-    :param prompts: prompts it knows; empty if it takes any line.
-    :param revision: the model's; None if the server does not say.
-    :param guard: (n, window) of the no-repeat-n-gram constraint that it is known to apply; None if a
-        request has to ask for it and the server may ignore that.
-    :param max_tiles: tiles that gundam cuts a page into at most.
-    :param context_length: tokens a page may take, its prompt included; None if it does not say.
-    :param pages: pages it reads at once; None if it does not say.
-    :param max_body_bytes: largest request, and largest file of a page; None if it does not say.
-    :param version: of this package, on a server of ours; None on others.
-    :param device: where a server of ours reads, such as ``cuda:0``; None on others.
-    :param dtype: its number format, likewise.
-    :param ignores_end: it was started so that its texts have their greatest length; see
+    :param model: name that requests must use.
+    :param modes: resolution modes that a request may name.
+    :param prompts: names of accepted prompts; empty if the server accepts any line.
+    :param revision: revision of the model; None if not reported.
+    :param no_repeat_ngram: (n, window) of the no-repeat-n-gram constraint that is known to apply; None if
+        each request has to ask for it and the server may ignore that.
+    :param max_tiles: most tiles of a page in gundam mode.
+    :param context_length: most tokens of a page, prompt included; None if not reported.
+    :param pages: number of pages decoded at once; None if not reported.
+    :param max_body_bytes: largest request, and largest page file; None if not reported.
+    :param version: version of this package, on its model server; None on other servers.
+    :param device: device of the model server, such as ``cuda:0``; None on other servers.
+    :param dtype: dtype of the model server, such as ``bfloat16``; None on other servers.
+    :param ignores_end: the server was started so that texts reach their greatest length; see
         :class:`~airflow_deepseek_ocr.ocr.decoding.Decoding`.
-    :param page_directory: URL of the directory where a server of ours on this host takes pages as
-        files; None on others.
+    :param page_directory: URL of the directory in which a model server on this host accepts page files;
+        None on other servers.
     """
 
     model: str
@@ -74,9 +73,9 @@ class Capabilities:
 
     @classmethod
     def of_card(cls, card: Mapping[str, Any]) -> Capabilities:
-        """What a model's card in ``/v1/models`` says; a server that does not say can do gundam only.
+        """Read a model's card of ``/v1/models``. A card that names no modes means gundam only.
 
-        :raises ValueError, TypeError, KeyError: if the card is not one.
+        :raises ValueError, TypeError, KeyError, AttributeError, IndexError: the card is malformed.
         """
         length = card.get("max_model_len")
         own = card.get(OWN) or {}
@@ -98,7 +97,7 @@ class Capabilities:
         )
 
     def card(self) -> dict[str, Any]:
-        """The model's card for ``/v1/models``."""
+        """Return the model's card for ``/v1/models``."""
         own = asdict(self)
         return {
             "id": own.pop("model"),
@@ -109,39 +108,45 @@ class Capabilities:
         }
 
     def require(self, prompt: str, resolution: str) -> None:
-        """Raise if the server cannot read so.
+        """Raise unless the server supports the prompt and the resolution mode.
 
         :raises ConfigurationError: ``server_mode`` or ``server_prompt``, naming the alternative;
-            ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
+            ``unknown_prompt``, ``prompt_text``.
         """
         prompt_line(prompt)
         if resolution not in self.modes:
             plugin = (
                 ""
                 if self.version
-                else f" vLLM reads in all modes with the plugin {VLLM_PLUGIN} in its environment, "
+                else f" vLLM supports all modes if {VLLM_PLUGIN} is installed in its environment and it is "
                 f"started with {TRUST_REQUESTS}."
             )
             raise ConfigurationError(
                 ErrorCode.SERVER_MODE,
-                f"The server reads in {', '.join(self.modes)} only, not in {resolution!r}. Choose one "
-                f"of these, or engine resident or in_process, which read in all modes.{plugin}",
+                f"The server supports {', '.join(self.modes)} only, not {resolution!r}. Choose one of these, "
+                f"or engine resident or in_process, which support all modes.{plugin}",
             )
         if self.prompts and prompt.partition(":")[0] not in self.prompts:
             raise ConfigurationError(
                 ErrorCode.SERVER_PROMPT,
-                f"The server knows the prompts {', '.join(self.prompts)}, not {prompt!r}. Choose one of "
+                f"The server supports the prompts {', '.join(self.prompts)}, not {prompt!r}. Choose one of "
                 "these, or engine resident or in_process.",
             )
 
     def vision_tokens(self, resolution: str, width: int, height: int) -> int:
-        """Tokens that stand for an image of ``width`` x ``height`` pixels."""
+        """Return the number of vision tokens of an image of ``width`` x ``height`` pixels."""
         mode = RESOLUTIONS[resolution]
         return mode.vision_tokens(mode.grid(width, height, self.max_tiles))
 
 
 def own_capabilities(model: str, revision: str, decoding: Decoding, **others: Any) -> Capabilities:
-    """What the in-process engine can do, for a server in front of it."""
+    """Return the capabilities of a model server with the in-process engine.
+
+    :param model: name that requests must use.
+    :param revision: revision of the model.
+    :param decoding: settings of the engine.
+    :param others: further fields of :class:`Capabilities`.
+    """
     return Capabilities(
         model=model,
         modes=tuple(RESOLUTIONS),
@@ -165,14 +170,14 @@ def chat_request(
     table_cells: tuple[int, ...],
     ignore_eos: bool = False,
 ) -> dict[str, Any]:
-    """The body of a request for one page.
+    """Return the body of a request for one page.
 
-    :param model: the name the server serves the model by.
-    :param image_url: the page as a data URL, or of its file.
-    :param line: the line behind the image.
-    :param resolution: resolution mode; None for servers that know one only.
-    :param max_tokens: most tokens to write.
-    :param guard: n-grams that must not repeat, and the window; n of 0 for no guard.
+    :param model: name by which the server serves the model.
+    :param image_url: image as data URL, or URL of its file.
+    :param line: text line after the image.
+    :param resolution: resolution mode; None for servers that support one only.
+    :param max_tokens: most tokens to generate.
+    :param no_repeat_ngram: (n, window) of the no-repeat-n-gram constraint; n of 0 switches it off.
     :param table_cells: ids of tokens that may repeat.
     :param ignore_eos: the end token does not end the text.
     """
@@ -205,9 +210,9 @@ def chat_request(
 
 
 def prompt_of_line(line: str) -> str | None:
-    """The prompt's name for a line such as a client of vLLM sends, or for the name itself.
+    """Return the prompt's name for a text line as vLLM's clients send it, or for the name.
 
-    :return: such as ``markdown`` or ``locate:Total``; None if the model was not trained with it.
+    :return: such as ``markdown`` or ``locate:Total``; None if the model was not trained with the line.
     """
     line = line.strip()
     for name, prompt in PROMPTS.items():

@@ -1,4 +1,4 @@
-"""Where a server is and what it wants to hear."""
+"""Address and credentials of a server that runs the model."""
 
 from __future__ import annotations
 
@@ -9,65 +9,71 @@ from urllib.parse import urlsplit
 
 import httpx
 
-#: Seconds that a connection is kept without a request: fewer than servers keep it (uvicorn's, vLLM's too: 5).
-#: A page that is sent when the server is about to close it seems to break the server.
-_KEPT_S = 2.0
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+#: Address that servers of this host listen on.
+LOOPBACK = "127.0.0.1"
+_LOOPBACK_NAMES = frozenset({"localhost", LOOPBACK, "::1"})
+#: Seconds for which an idle connection is kept: fewer than servers keep it (5 in uvicorn, and so in vLLM).
+#: A page sent on a connection that the server is closing fails as if the server had crashed.
+KEEPALIVE_S = 2.0
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server's address.
+    """Address of a server, and the credentials that it expects.
 
     :param url: without ``/v1``, such as ``https://ocr.example.com:8443``.
-    :param secret: sent as a bearer token, if there is one.
-    :param login: user name; with one, it and the secret are sent as basic authentication.
-    :param socket_path: Unix socket that the server listens on, if it does.
+    :param api_key: sent as bearer token; None if the server requires none.
+    :param socket_path: Unix socket that the server listens on; None for TCP.
+    :param login: user name. If given, login and API key are sent as basic authentication.
     """
 
     url: str
-    secret: str | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
     socket_path: Path | None = None
     login: str = ""
 
     @property
     def local(self) -> bool:
-        """Whether the server is on this host, so that bytes cost nothing on the way."""
-        return self.socket_path is not None or urlsplit(self.url).hostname in _LOOPBACK
+        """Whether the server runs on this host, so that sending bytes costs no network time."""
+        return self.socket_path is not None or urlsplit(self.url).hostname in _LOOPBACK_NAMES
 
     def client(self, timeout: httpx.Timeout) -> httpx.Client:
-        """A client for a few requests."""
+        """Return a client for a few requests."""
         uds = str(self.socket_path) if self.socket_path else None
         transport = httpx.HTTPTransport(uds=uds, verify=False) if uds else None
         return httpx.Client(transport=transport, **self._options(timeout))
 
-    def async_client(self, timeout: httpx.Timeout, connections: int) -> httpx.AsyncClient:
-        """A client for many requests.
+    def async_client(
+        self, timeout: httpx.Timeout, connections: int, keepalive_s: float = KEEPALIVE_S
+    ) -> httpx.AsyncClient:
+        """Return a client for many requests.
 
-        :param connections: kept open, and most that are open at once.
+        :param timeout: of each request.
+        :param connections: most connections, open or idle.
+        :param keepalive_s: seconds for which an idle connection is kept.
         """
         limits = httpx.Limits(
             max_connections=connections,
             max_keepalive_connections=connections,
-            keepalive_expiry=_KEPT_S,
+            keepalive_expiry=keepalive_s,
         )
         uds = str(self.socket_path) if self.socket_path else None
         transport = httpx.AsyncHTTPTransport(uds=uds, limits=limits, verify=False) if uds else None
         return httpx.AsyncClient(transport=transport, limits=limits, **self._options(timeout))
 
     def redact(self, text: str) -> str:
-        """The text without the secret, should it hold it."""
-        return text.replace(self.secret, "***") if self.secret else text
+        """Return the text with the API key replaced by ``***``."""
+        return text.replace(self.api_key, "***") if self.api_key else text
 
     def _options(self, timeout: httpx.Timeout) -> dict[str, Any]:
-        bearer = self.secret and not self.login
-        headers = {"Authorization": f"Bearer {self.secret}"} if bearer else {}
+        bearer = self.api_key and not self.login
+        headers = {"Authorization": f"Bearer {self.api_key}"} if bearer else {}
         return {
-            # Without TLS there is nothing to verify, and reading the certificates takes 0.3 s.
+            # Without TLS there is nothing to verify, and loading the certificates takes 0.3 s.
             "verify": self.url.startswith("https:"),
             "base_url": self.url,
             "headers": headers,
-            "auth": httpx.BasicAuth(self.login, self.secret or "") if self.login else None,
+            "auth": httpx.BasicAuth(self.login, self.api_key or "") if self.login else None,
             "timeout": timeout,
             # A proxy from the environment cannot reach this host's loopback.
             "trust_env": not self.local,

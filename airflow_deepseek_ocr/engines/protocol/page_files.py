@@ -1,30 +1,44 @@
-"""Pages handed over to a server on the same host as files, in a directory beside its Unix socket.
+"""Names of page files, which tasks write for a server on the same host, in a directory beside its socket.
 
-The bytes of a page in a request are encoded, split, joined and decoded again, most of it in the lock of
-the interpreter that keeps the device at work: an H200 behind a port read half as many scans
-(``benchmarks/``).
+``docs/design/page-transfer.md`` explains why pages go as files.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from contextlib import suppress
 from pathlib import Path
 
-#: Bytes of a file's random name, which is twice as many digits.
-NAME_BYTES = 16
+#: Random bytes of a file's name: enough that no two tasks choose the same one.
+_NAME_BYTES = 16
+_NAME = re.compile(f"[0-9a-f]{{{2 * _NAME_BYTES}}}")
+
+
+class PageFileTooLargeError(Exception):
+    """A page's file is larger than the server accepts."""
+
+
+def new_page_file_name() -> str:
+    """Return a random name of 32 hexadecimal digits for a page's file."""
+    return secrets.token_hex(_NAME_BYTES)
+
+
+def is_page_file_name(name: str) -> bool:
+    """Return whether ``name`` has the form of :func:`new_page_file_name`."""
+    return _NAME.fullmatch(name) is not None
 
 
 def page_directory(socket: Path) -> Path:
-    """The directory of a server that listens at that Unix socket."""
+    """Return the directory for pages of the server that listens at that Unix socket."""
     return socket.with_name(f"{socket.name}.pages")
 
 
 def remove_page_directory(socket: Path) -> None:
-    """Remove what a server that has ended left of its directory, whoever still writes to it."""
+    """Remove the page directory of a server that has ended, even while tasks still write to it."""
     directory = page_directory(socket)
-    gone = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}")
+    renamed = directory.with_name(f"{directory.name}.{secrets.token_hex(4)}")
     with suppress(OSError):
-        directory.rename(gone)
-        shutil.rmtree(gone, ignore_errors=True)
+        directory.rename(renamed)
+        shutil.rmtree(renamed, ignore_errors=True)

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_deepseek_ocr.engines.protocol.chat_completions import PUBLISHED_TABLE_CELLS
+from airflow_deepseek_ocr.engines.protocol.endpoint import LOOPBACK
 from airflow_deepseek_ocr.engines.supervisor.server_identity import ServerIdentity
 from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand, ServerPaths
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hardware.gpu import host_device
 from airflow_deepseek_ocr.model.weights.files import TOKENIZER
 
-_LOOPBACK = "127.0.0.1"
 #: Options that vLLM's documentation gives for DeepSeek-OCR: its no-repeat-n-gram logits processor for this
 #: model, and no caches for prefixes and images, because each page is processed once.
 _FLAGS = (
@@ -60,7 +60,7 @@ class VllmServerSpec(ServerIdentity):
         :raises ConfigurationError: ``connection`` if command or options have an open quotation.
         """
         port = _free_port()
-        url = f"http://{_LOOPBACK}:{port}"
+        url = f"http://{LOOPBACK}:{port}"
         try:
             program, options = shlex.split(self.command), shlex.split(self.options)
         except ValueError as error:
@@ -79,7 +79,7 @@ class VllmServerSpec(ServerIdentity):
             *program,
             *("serve", str(self.model_directory.resolve())),
             *("--served-model-name", self.model),
-            *("--host", _LOOPBACK),
+            *("--host", LOOPBACK),
             *("--port", str(port)),
             *("--dtype", self.dtype),
             *_FLAGS,
@@ -106,5 +106,5 @@ def table_cells(model_directory: Path) -> tuple[int, ...]:
 
 
 def _free_port() -> int:
-    with socket.create_server((_LOOPBACK, 0)) as server:
+    with socket.create_server((LOOPBACK, 0)) as server:
         return int(server.getsockname()[1])

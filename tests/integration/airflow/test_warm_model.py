@@ -136,7 +136,7 @@ def test_a_server_outlives_the_tasks_that_use_it(tmp_path: Path) -> None:
             assert warm.server().pid == first.pid
             logs = warm.task_logs()
             assert logs.count("Started a server") == 1
-            assert str(first.endpoint.secret) not in logs
+            assert str(first.endpoint.api_key) not in logs
 
             warm.instance.command("dags", "trigger", "killed_task")
             victim = int(wait_for(lambda: pid_file.exists() and pid_file.read_text(), "the task"))
@@ -169,7 +169,7 @@ def test_a_server_outlives_a_task_that_is_marked_failed(tmp_path: Path) -> None:
         assert warm.server().pid == first.pid
         logs = warm.task_logs()
         assert logs.count("Started a server") == 1
-        assert str(first.endpoint.secret) not in logs
+        assert str(first.endpoint.api_key) not in logs
 
 
 def mark_failed(instance: Airflow, dag_id: str, run_id: str, task_id: str) -> None:
@@ -220,5 +220,5 @@ def test_a_server_outlives_the_celery_worker_that_started_it(
                 assert warm.server().pid == first.pid
                 logs = warm.task_logs()
                 assert logs.count("Started a server") == 1
-                assert str(first.endpoint.secret) not in logs
+                assert str(first.endpoint.api_key) not in logs
             warm.await_idle_end(first, IDLE_S["CeleryExecutor"])

@@ -18,7 +18,7 @@ from PIL import Image
 from airflow_deepseek_ocr.engines.http import engine as http_engine
 from airflow_deepseek_ocr.engines.http import session as http_session
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
-from airflow_deepseek_ocr.engines.http.session import Patience
+from airflow_deepseek_ocr.engines.http.retries import RetryPolicy
 from airflow_deepseek_ocr.engines.protocol import endpoint as endpoint_module
 from airflow_deepseek_ocr.engines.protocol.chat_completions import OWN, own_capabilities
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
@@ -28,7 +28,7 @@ from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Pr
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from tests.support.fakes.fault_server import TEXT, Faults, fault_server
 
-PATIENCE = Patience(connect_s=2, page_s=5, full_s=5, longest_wait_s=0.1)
+RETRY_POLICY = RetryPolicy(connect_s=2, page_s=5, full_s=5, max_pause_s=0.1)
 PROMPTS = ("free", "markdown", "ocr", "figure", "describe")
 
 
@@ -39,8 +39,8 @@ def faults() -> Iterator[Faults]:
 
 
 def engine_for(faults: Faults, **options: Any) -> HttpEngine:
-    endpoint = Endpoint(faults.url, options.pop("secret", None))
-    options = {"model": "m", "patience": PATIENCE} | options
+    endpoint = Endpoint(faults.url, options.pop("api_key", None))
+    options = {"model": "m", "retry_policy": RETRY_POLICY} | options
     return HttpEngine(lambda: endpoint, **options)
 
 
@@ -102,7 +102,7 @@ def test_a_page_that_fails_every_time_fails_alone(
 def test_a_page_that_is_never_answered_fails_alone(faults: Faults) -> None:
     faults.script = {prompt_line("ocr"): ["hang"]}
     started = time.monotonic()
-    readings = read(engine_for(faults, patience=Patience(page_s=1)), *PROMPTS)
+    readings = read(engine_for(faults, retry_policy=RetryPolicy(page_s=1)), *PROMPTS)
     assert readings["ocr"].error is not None
     assert readings["ocr"].error.code == "server_timeout"
     assert time.monotonic() - started < 4
@@ -110,7 +110,9 @@ def test_a_page_that_is_never_answered_fails_alone(faults: Faults) -> None:
 
 
 def test_no_server() -> None:
-    engine = HttpEngine(lambda: Endpoint("http://127.0.0.1:9"), model="m", patience=PATIENCE)
+    engine = HttpEngine(
+        lambda: Endpoint("http://127.0.0.1:9"), model="m", retry_policy=RETRY_POLICY
+    )
     with pytest.raises(UnavailableError) as caught:
         read(engine, "free")
     assert caught.value.code == "server_unreachable"
@@ -128,13 +130,13 @@ def test_a_server_that_goes_away_for_good_ends_the_reading() -> None:
 
 def test_a_server_that_was_replaced_is_found_again() -> None:
     """At another address, with another secret."""
-    with fault_server(Faults(secret="old")) as old, fault_server(Faults(secret="new")) as new:
+    with fault_server(Faults(api_key="old")) as old, fault_server(Faults(api_key="new")) as new:
         endpoints = [Endpoint(old.url, "old")]
-        engine = HttpEngine(lambda: endpoints[-1], model="m", pages=1, patience=PATIENCE)
+        engine = HttpEngine(lambda: endpoints[-1], model="m", pages=1, retry_policy=RETRY_POLICY)
         readings = engine.read(page(prompt) for prompt in PROMPTS)
         texts = [next(readings).text]
         endpoints.append(Endpoint(new.url, "new"))
-        old.secret = "changed"
+        old.api_key = "changed"
         texts += [reading.text for reading in readings]
         assert texts == [TEXT] * 5
         assert len(new.pages) >= 3
@@ -142,14 +144,14 @@ def test_a_server_that_was_replaced_is_found_again() -> None:
 
 def test_the_secret_is_nowhere(faults: Faults, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    faults.secret = "hunter22-right"
-    engine = engine_for(faults, secret="hunter22-wrong")
+    faults.api_key = "hunter22-right"
+    engine = engine_for(faults, api_key="hunter22-wrong")
     with pytest.raises(ConfigurationError) as caught:
         read(engine, "free")
     assert caught.value.code == "server_api_key"
     assert "password" in str(caught.value)
     faults.script = {prompt_line("free"): ["400"], prompt_line("ocr"): ["500"] * 9}
-    readings = read(engine_for(faults, secret="hunter22-right"), "free", "ocr")
+    readings = read(engine_for(faults, api_key="hunter22-right"), "free", "ocr")
     told = [str(reading.error) for reading in readings.values()]
     assert all("refused" in text for text in told)
     everything = " ".join(

@@ -23,7 +23,7 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
-from airflow_deepseek_ocr.engines.http.session import Patience
+from airflow_deepseek_ocr.engines.http.retries import RetryPolicy
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     PUBLISHED_TABLE_CELLS,
     chat_request,
@@ -210,7 +210,7 @@ def test_nothing_without_the_secret(server: Server, given: str | None, table: Im
         for answer in answers:
             assert answer.status_code == 401
             assert answer.json()["error"]["code"] == "server_api_key"
-            assert str(server.endpoint.secret) not in answer.text
+            assert str(server.endpoint.api_key) not in answer.text
         assert client.get("/health/live").json() == {"status": "live"}
         assert client.get("/health/ready").json() == {"status": "ready"}
 
@@ -218,8 +218,8 @@ def test_nothing_without_the_secret(server: Server, given: str | None, table: Im
 def test_the_secret_is_readable_by_its_user_alone(server: Server, tmp_path: Path) -> None:
     path = server.process.cwd / "secret"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert str(server.endpoint.secret) not in server.process.log_tail()
-    assert str(server.endpoint.secret) not in repr(server.endpoint)
+    assert str(server.endpoint.api_key) not in server.process.log_tail()
+    assert str(server.endpoint.api_key) not in repr(server.endpoint)
     (tmp_path / "open").write_text("secret")
     (tmp_path / "open").chmod(0o644)
     with pytest.raises(ConfigurationError, match="600"):
@@ -372,7 +372,7 @@ def test_another_user_is_not_let_in(server: Server, tmp_path: Path) -> None:
     for name in ("nothing", "guessed"):
         assert said[name].startswith("HTTP/1.1 401"), said
     assert "serve" in said["command"]
-    assert str(server.endpoint.secret) not in str(said)
+    assert str(server.endpoint.api_key) not in str(said)
 
 
 def process_of(server: Server) -> psutil.Process:
@@ -389,7 +389,7 @@ def test_a_gibibyte_is_not_kept(server: Server) -> None:
     """With the secret and without, announced and in chunks: refused at once, the rest thrown away."""
     process = process_of(server)
     before, block = process.memory_info().rss, b"x" * (1 << 20)
-    secret = f"Authorization: Bearer {server.endpoint.secret}\r\n"
+    secret = f"Authorization: Bearer {server.endpoint.api_key}\r\n"
     post = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\n"
     for who, status in ((secret, b"413"), ("", b"401")):
         for length in (f"Content-Length: {1 << 30}", "Transfer-Encoding: chunked"):
@@ -447,7 +447,7 @@ def test_a_client_that_vanishes_leaves_nothing_behind(server: Server, invoice: I
     assert server.metric('deepseek_ocr_responses_total{status="499"}') == gone + 1
     # And in the middle of sending.
     port = int(server.endpoint.url.rpartition(":")[2])
-    head = f"Authorization: Bearer {server.endpoint.secret}\r\nContent-Length: 5000\r\nHost: x\r\n"
+    head = f"Authorization: Bearer {server.endpoint.api_key}\r\nContent-Length: 5000\r\nHost: x\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(f"POST {CHAT} HTTP/1.1\r\n{head}\r\n{{".encode())
         wait_for(lambda: server.metric("deepseek_ocr_pages_pending") == 1)
@@ -457,7 +457,7 @@ def test_a_client_that_vanishes_leaves_nothing_behind(server: Server, invoice: I
 def test_a_full_server_says_when_to_come_again(server: Server, invoice: Image.Image) -> None:
     request = body(invoice, max_tokens=400)
     port = int(server.endpoint.url.rpartition(":")[2])
-    head = f"Authorization: Bearer {server.endpoint.secret}\r\nContent-Length: 5000\r\nHost: x\r\n"
+    head = f"Authorization: Bearer {server.endpoint.api_key}\r\nContent-Length: 5000\r\nHost: x\r\n"
     waiting = []
     try:
         for _ in range(MAX_PENDING):
@@ -472,7 +472,7 @@ def test_a_full_server_says_when_to_come_again(server: Server, invoice: Image.Im
         page = [
             PageRequest(key=1, image=invoice, prompt="free", resolution="tiny", max_output_length=3)
         ]
-        engine = engine_for(server, patience=Patience(full_s=0.1))
+        engine = engine_for(server, retry_policy=RetryPolicy(full_s=0.1))
         (reading,) = engine.read(page)
         assert reading.error is None  # another caller, who has less than a share
         engine._caller = ""

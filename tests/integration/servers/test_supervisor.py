@@ -194,7 +194,7 @@ def test_another_user_reaches_neither_server_nor_api_key(
     started: ServerRecord, servers: Path
 ) -> None:
     """Nor is another user's task made to use it; also not if the directory were open."""
-    api_key = started.endpoint.secret
+    api_key = started.endpoint.api_key
 
     def connect() -> str:
         with socket.socket(socket.AF_UNIX) as connection:

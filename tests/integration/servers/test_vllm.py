@@ -17,7 +17,7 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
-from airflow_deepseek_ocr.engines.http.session import Patience
+from airflow_deepseek_ocr.engines.http.retries import RetryPolicy
 from airflow_deepseek_ocr.engines.supervisor.process import stop_server
 from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord, load_record
 from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
@@ -58,7 +58,7 @@ def engine_for(servers: Path, server: VllmServerSpec) -> HttpEngine:
     return HttpEngine(
         Supervisor(server, servers, 30).find,
         model=server.model,
-        patience=Patience(longest_wait_s=0.2),
+        retry_policy=RetryPolicy(max_pause_s=0.2),
     )
 
 

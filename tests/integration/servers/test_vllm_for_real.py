@@ -19,7 +19,7 @@ from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.engines.factory import START_TIMEOUT_S, make_engine, server_spec
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
 from airflow_deepseek_ocr.engines.http.image_encoding import data_url
-from airflow_deepseek_ocr.engines.http.session import Patience
+from airflow_deepseek_ocr.engines.http.retries import RetryPolicy
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.engines.protocol.chat_completions import TRUST_REQUESTS, chat_request
 from airflow_deepseek_ocr.engines.supervisor.process import stop_server
@@ -39,7 +39,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
 COMMAND = ROOT / ".venv-vllm" / "bin" / "vllm"
 #: Length and n-gram size of the recorded outputs.
 GOLDEN_LENGTH, GOLDEN_NGRAM = 64, 3
-PATIENCE = Patience(page_s=900)
+RETRY_POLICY = RetryPolicy(page_s=900)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -66,7 +66,7 @@ class Vllm:
     def engine(self, decoding: Decoding) -> HttpEngine:
         name = self.settings.model
         return HttpEngine(
-            self.supervisor.find, model=name, decoding=decoding, pages=8, patience=PATIENCE
+            self.supervisor.find, model=name, decoding=decoding, pages=8, retry_policy=RETRY_POLICY
         )
 
 

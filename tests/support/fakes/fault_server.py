@@ -21,7 +21,7 @@ class Faults:
 
     :param script: for each page's line, what its requests meet one after the other; ``ok`` afterwards.
     :param card: the model's card.
-    :param secret: what requests must know, if anything.
+    :param api_key: bearer token that requests must have; None for none.
     :param guard: whether forced tokens are kept from repeating.
     :param modes: what becomes of a mode that a request names: as in vLLM ``ignored``, ``refused``
         (without its option), ``read`` (with this package's plugin), a ``500``; or ``uncounted``, by a
@@ -30,7 +30,7 @@ class Faults:
 
     script: dict[str, list[str]] = field(default_factory=dict)
     card: dict[str, Any] = field(default_factory=lambda: {"id": "m", "max_model_len": 8192})
-    secret: str | None = None
+    api_key: str | None = None
     no_repeat_ngram: bool = True
     modes: str = "ignored"
     url: str = ""
@@ -149,7 +149,7 @@ def fault_server(faults: Faults, port: int = 0) -> Iterator[Faults]:
             self._send(200, {"choices": [choice], "usage": usage})
 
         def _known(self) -> bool:
-            expected = f"Bearer {faults.secret}" if faults.secret else None
+            expected = f"Bearer {faults.api_key}" if faults.api_key else None
             if expected in (None, self.headers.get("Authorization")):
                 return True
             self._send(401, {"error": {"message": f"not {self.headers.get('Authorization')}"}})

@@ -24,7 +24,7 @@ def main() -> None:
         sys.exit(3)
     faults = Faults(
         card={"id": options["--served-model-name"], "max_model_len": 8192},
-        secret=os.environ["VLLM_API_KEY"],
+        api_key=os.environ["VLLM_API_KEY"],
         no_repeat_ngram="NGramPerReqLogitsProcessor" in options["--logits-processors"],
     )
 

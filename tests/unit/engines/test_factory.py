@@ -66,7 +66,7 @@ def test_a_host_and_an_engine_of_the_worker_contradict_each_other() -> None:
 )
 def test_the_address_of_a_remote_server(host: str, port: int | None, url: str) -> None:
     endpoint = remote_endpoint(Settings.of({}, "s3cret", host=host, port=port, login="me"))
-    assert (endpoint.url, endpoint.secret, endpoint.login) == (url, "s3cret", "me")
+    assert (endpoint.url, endpoint.api_key, endpoint.login) == (url, "s3cret", "me")
     assert "s3cret" not in repr(endpoint)
 
 

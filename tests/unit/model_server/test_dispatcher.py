@@ -1,4 +1,4 @@
-"""Pages of many callers, and an engine that ends."""
+"""Pages of many clients, and an engine that ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.model_server.dispatcher import Pages
+from airflow_deepseek_ocr.exceptions import ErrorCode
+from airflow_deepseek_ocr.model_server.dispatcher import Dispatcher
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 
 
@@ -40,31 +41,30 @@ def page(key: int, cancelled: Callable[[], bool]) -> PageRequest:
     )
 
 
-def started(engine: Any) -> tuple[Pages, threading.Event]:
+def started(engine: Any) -> tuple[Dispatcher, threading.Event]:
     broken = threading.Event()
-    pages = Pages(engine, broken.set, at_once=4)
+    pages = Dispatcher(engine, broken.set, slots=4)
     pages.start()
     return pages, broken
 
 
-def answers(pages: Pages, count: int) -> list[str]:
+def answers(pages: Dispatcher, count: int) -> list[str]:
     """Text or error of each, in order; none may wait for ever."""
 
     async def all_of_them() -> list[PageOutput]:
-        readings = [asyncio.create_task(pages.read(page)) for _ in range(count)]
-        return await asyncio.wait_for(asyncio.gather(*readings), 10)
+        outputs = [asyncio.create_task(pages.read(page)) for _ in range(count)]
+        return await asyncio.wait_for(asyncio.gather(*outputs), 10)
 
     return [
-        reading.error.code if reading.error else reading.text
-        for reading in asyncio.run(all_of_them())
+        output.error.code if output.error else output.text for output in asyncio.run(all_of_them())
     ]
 
 
 def test_pages_that_come_when_the_engine_has_failed_are_refused() -> None:
     pages, broken = started(Engine(1))
-    assert answers(pages, 2) == ["read", "server_broken"]
+    assert answers(pages, 2) == ["read", ErrorCode.SERVER_BROKEN]
     assert broken.wait(10)
-    assert answers(pages, 2) == ["server_broken", "server_broken"]
+    assert answers(pages, 2) == [ErrorCode.SERVER_BROKEN, ErrorCode.SERVER_BROKEN]
 
 
 @pytest.mark.parametrize("read_before", [0, 2])
@@ -72,5 +72,5 @@ def test_pages_that_come_when_the_engine_has_ended_are_refused(read_before: int)
     pages, broken = started(Engine(None))
     assert answers(pages, read_before) == ["read"] * read_before
     pages.stop()
-    assert answers(pages, 1) == ["server_broken"]
+    assert answers(pages, 1) == [ErrorCode.SERVER_BROKEN]
     assert not broken.is_set()

@@ -1,26 +1,19 @@
-"""Pages that callers on the same host hand over as files."""
+"""Page images in files that the server takes."""
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import os
-import time
-from collections.abc import Callable
-from contextlib import suppress
+import threading
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops
 
-from airflow_deepseek_ocr.engines.http.page_file_writer import PageTooLargeError, page_file
-from airflow_deepseek_ocr.engines.protocol import page_files as callers
-from airflow_deepseek_ocr.engines.protocol.page_files import page_directory, remove_page_directory
-from airflow_deepseek_ocr.exceptions import UnavailableError
-from airflow_deepseek_ocr.model_server import received_page_files as page_files
-from airflow_deepseek_ocr.model_server.received_page_files import PageFiles
-
-NAME = "0123456789abcdef" * 2
+from airflow_deepseek_ocr.engines.http.page_file_writer import page_file, write_image
+from airflow_deepseek_ocr.engines.protocol.page_files import PageFileTooLargeError, page_directory
+from airflow_deepseek_ocr.model_server.received_page_files import ReceivedPageFiles
+from tests.support.eventually import eventually
 
 
 @pytest.fixture
@@ -29,158 +22,14 @@ def directory(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def files(directory: Path) -> PageFiles:
-    files = PageFiles(directory, 1000)
+def files(directory: Path) -> ReceivedPageFiles:
+    files = ReceivedPageFiles(directory, 1000)
     files.open()
     return files
 
 
 def names(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir()}
-
-
-def test_each_server_has_a_directory_of_its_own() -> None:
-    sockets = ("s", "s.sock", "s.v1", "s.v2", "s.pages")
-    assert len({page_directory(Path("/run") / name) for name in sockets}) == len(sockets)
-
-
-def test_a_file_is_taken_once(files: PageFiles, directory: Path) -> None:
-    (directory / NAME).write_bytes(b"page")
-    assert directory.stat().st_mode & 0o077 == 0
-    assert files.take(f"{files.url}/{NAME}") == b"page"
-    assert files.take(f"{files.url}/{NAME}") is None
-    assert not names(directory)
-
-
-def test_nothing_else_is_read(files: PageFiles, directory: Path, tmp_path: Path) -> None:
-    secret = tmp_path / NAME
-    secret.write_text("secret")
-    link, pipe, inner = (directory / f"{number:032x}" for number in range(3))
-    link.symlink_to(secret)
-    os.mkfifo(pipe)
-    inner.mkdir()
-    (directory / "other").write_text("secret")
-    before, opened = names(directory), len(names(Path("/proc/self/fd")))
-    for wrong in (
-        *(path.as_uri() for path in (secret, link, pipe, inner)),
-        f"{files.url}/other",
-        f"{files.url}/../{NAME}",
-        f"{files.url}/%2e%2e/{NAME}",
-        f"{files.url}//{NAME}",
-        f"{files.url}/{NAME}",
-        f"{files.url}/",
-        str(link),
-        "file:",
-    ):
-        assert files.take(wrong) is None, wrong
-    assert names(directory) == before
-    assert secret.exists()
-    assert len(names(Path("/proc/self/fd"))) == opened
-
-
-def test_a_file_that_is_too_large_is_not_kept(files: PageFiles, directory: Path) -> None:
-    (directory / NAME).write_bytes(b"x" * 1001)
-    with pytest.raises(PageTooLargeError):
-        files.take(f"{files.url}/{NAME}")
-    assert not names(directory)
-
-
-def test_what_cannot_be_read_is_told(
-    files: PageFiles, directory: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    assert files.take(f"{files.url}/{NAME}") is None
-    assert not caplog.messages
-    (directory / NAME).symlink_to("nowhere")
-    assert files.take(f"{files.url}/{NAME}") is None
-    assert f"The page in {directory / NAME} cannot be read" in caplog.text
-
-
-def test_what_killed_callers_left_goes_in_time(
-    files: PageFiles, directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    old, new, other = directory / NAME, directory / NAME[::-1], directory / "other"
-    for path in (old, new, other):
-        path.touch()
-    past = time.time() - 700
-    os.utime(old, (past, past))
-    os.utime(other, (past, past))
-    files.sweep()
-    assert old.exists(), "it does not look each time"
-    monkeypatch.setattr(page_files, "_SWEEP_EVERY_S", 0.0)
-    files.sweep()
-    assert names(directory) == {new.name, "other"}
-
-
-def test_what_a_crashed_server_left_is_removed(files: PageFiles, directory: Path) -> None:
-    (directory / NAME).touch()
-    again = PageFiles(directory, 1000)
-    again.open()
-    assert not names(directory)
-    (directory / NAME).touch()
-    again.close()
-    assert not directory.exists()
-
-
-def test_whoever_starts_the_next_server_removes_the_directory(
-    files: PageFiles, directory: Path
-) -> None:
-    (directory / NAME).touch()
-    for _ in range(2):
-        remove_page_directory(directory.with_name("s.sock"))
-        assert not list(directory.parent.iterdir())
-
-
-def test_a_directory_with_other_files_stays(files: PageFiles, directory: Path) -> None:
-    (directory / "other").touch()
-    files.close()
-    assert names(directory) == {"other"}
-
-
-def for_others(path: Path) -> None:
-    path.mkdir(mode=0o755)
-
-
-def a_link(path: Path) -> None:
-    path.with_name("mine").mkdir(mode=0o700)
-    path.symlink_to(path.with_name("mine"))
-
-
-def another_users(path: Path) -> None:
-    if os.geteuid():
-        pytest.skip("only root can give a directory away")
-    path.mkdir(mode=0o700)
-    os.chown(path, 65534, 65534)
-
-
-@pytest.mark.parametrize("make", [for_others, a_link, another_users])
-def test_a_directory_that_is_not_the_users_alone_is_refused(
-    make: Callable[[Path], None], directory: Path
-) -> None:
-    make(directory)
-    (directory / NAME).touch()
-    files = PageFiles(directory, 1000)
-    with pytest.raises(UnavailableError, match="closed to others") as caught:
-        files.open()
-    assert caught.value.code == "server_address"
-    assert files.take(f"{files.url}/{NAME}") is None
-    files.close()
-    assert names(directory) == {NAME}, "it is not ours to empty"
-
-
-def test_a_directory_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").touch()
-    for path in (tmp_path / "file", tmp_path / "nowhere" / "s.pages"):
-        with pytest.raises(UnavailableError, match="cannot be created") as caught:
-            PageFiles(path, 1000).open()
-        assert caught.value.code == "server_address"
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "mkdir", full)
-    with pytest.raises(UnavailableError, match="Free disk space") as caught:
-        PageFiles(tmp_path / "new", 1000).open()
-    assert caught.value.code == "local_disk"
 
 
 def gradient(*, colour: bool) -> Image.Image:
@@ -193,9 +42,9 @@ def gradient(*, colour: bool) -> Image.Image:
 @pytest.mark.parametrize("limit", [None, 2400])
 @pytest.mark.parametrize("colour", [True, False])
 def test_the_image_arrives_as_it_is(
-    files: PageFiles, directory: Path, tmp_path: Path, limit: int | None, colour: bool
+    files: ReceivedPageFiles, directory: Path, tmp_path: Path, limit: int | None, colour: bool
 ) -> None:
-    image, theirs = gradient(colour=colour), PageFiles(directory, 10_000)
+    image, theirs = gradient(colour=colour), ReceivedPageFiles(directory, 10_000)
     theirs.open()
 
     async def hand_over() -> bytes | None:
@@ -217,18 +66,18 @@ def test_the_image_arrives_as_it_is(
         assert not ImageChops.difference(got.convert("RGB"), image).getbbox()
 
 
-def test_a_page_that_is_too_large_is_not_written(files: PageFiles, directory: Path) -> None:
+def test_a_page_that_is_too_large_is_not_written(files: ReceivedPageFiles, directory: Path) -> None:
     async def hand_over() -> None:
         noise = Image.effect_noise((60, 60), 90)
         async with page_file(noise, directory, limit=1000, on_taken=lambda: None):
             pass
 
-    with pytest.raises(PageTooLargeError):
+    with pytest.raises(PageFileTooLargeError):
         asyncio.run(hand_over())
     assert not names(directory)
 
 
-def test_a_file_that_was_not_taken_does_not_stay(files: PageFiles, directory: Path) -> None:
+def test_a_file_that_was_not_taken_does_not_stay(files: ReceivedPageFiles, directory: Path) -> None:
     async def hand_over() -> None:
         image = gradient(colour=True)
         async with page_file(image, directory, limit=None, on_taken=lambda: None) as name:
@@ -239,43 +88,42 @@ def test_a_file_that_was_not_taken_does_not_stay(files: PageFiles, directory: Pa
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_a_page_that_is_given_up_while_it_is_written_does_not_stay(
-    files: PageFiles, directory: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+def test_a_page_cancelled_while_it_is_written_leaves_no_file(
+    files: ReceivedPageFiles, directory: Path, moment: str
 ) -> None:
-    """The thread that writes it cannot be stopped."""
-    write, ended = callers._write, []
+    """The thread that writes the file cannot be stopped."""
+    begun, proceed, ended = threading.Event(), threading.Event(), threading.Event()
 
-    def slow(*arguments: object) -> None:
-        if moment == "before":
-            time.sleep(0.3)
-        write(*arguments)  # type: ignore[arg-type]
-        ended.append(names(directory))
+    def write(image: Image.Image, path: Path, limit: int | None) -> None:
+        begun.set()
+        assert proceed.wait(20)
+        write_image(image, path, limit)
+        ended.set()
 
-    monkeypatch.setattr(callers, "_write", slow)
-
-    async def give_up() -> None:
-        image = gradient(colour=True)
-        context = page_file(image, directory, limit=None, on_taken=lambda: None)
+    async def cancel() -> None:
+        context = page_file(
+            gradient(colour=True), directory, limit=None, on_taken=lambda: None, write=write
+        )
         entering = asyncio.ensure_future(context.__aenter__())
-        await asyncio.sleep(0.05)
+        while not begun.is_set():
+            await asyncio.sleep(0.01)
         if moment == "before":
             entering.cancel()
-            with suppress(asyncio.CancelledError):
+            with pytest.raises(asyncio.CancelledError):
                 await entering
+            proceed.set()
         else:
+            proceed.set()
             await entering
             await context.__aexit__(None, None, None)
 
-    asyncio.run(give_up())
-    deadline = time.monotonic() + 10
-    while not ended and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert ended
-    assert not names(directory)
+    asyncio.run(cancel())
+    assert ended.wait(20)
+    eventually(lambda: not names(directory))
 
 
 def test_a_file_that_cannot_be_removed_costs_no_page(
-    files: PageFiles, directory: Path, monkeypatch: pytest.MonkeyPatch
+    files: ReceivedPageFiles, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refused(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
@@ -287,6 +135,6 @@ def test_a_file_that_cannot_be_removed_costs_no_page(
         return name
 
     name = asyncio.run(hand_over())
-    files = PageFiles(directory, 10_000)
+    files = ReceivedPageFiles(directory, 10_000)
     files.open()
     assert files.take(f"{files.url}/{name}"), "the server has read it"
