@@ -101,7 +101,7 @@ def start_server(directory: Path, *options: object) -> Server:
     port = free_port()
     argv = [
         sys.executable, "-m", "airflow_deepseek_ocr.cli", "serve", TINY_MODEL, "--name", MODEL,
-        "--port", port, "--api-key-file", directory / "secret", "--device", "cpu", *options,
+        "--port", port, "--api-key-file", directory / "api_key", "--device", "cpu", *options,
     ]  # fmt: skip
     process = Process(list(map(str, argv)), directory, directory / "log")
     process.start()
@@ -113,8 +113,8 @@ def start_server(directory: Path, *options: object) -> Server:
             return False
 
     wait_until(ready, START_TIMEOUT_S, "the server is ready", process)
-    secret = read_api_key(directory / "secret")
-    return Server(process, Endpoint(f"http://{LOOPBACK}:{port}", secret))
+    api_key = read_api_key(directory / "api_key")
+    return Server(process, Endpoint(f"http://{LOOPBACK}:{port}", api_key))
 
 
 @pytest.fixture(scope="module")
@@ -176,15 +176,15 @@ def expected(mixed: list[PageRequest]) -> dict[str, tuple[str, str, int, int]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     engine = InProcessEngine(TINY_MODEL, device="cpu")
-    readings = {
-        str(reading.key): (
-            reading.text,
-            str(reading.finish_reason),
-            reading.vision_tokens,
-            reading.text_tokens,
+    outputs = {
+        str(output.key): (
+            output.text,
+            str(output.finish_reason),
+            output.vision_tokens,
+            output.text_tokens,
         )
-        for reading in engine.read(mixed)
+        for output in engine.read(mixed)
     }
     engine.close()
     torch.set_num_threads(threads)
-    return readings
+    return outputs

@@ -15,11 +15,9 @@ import httpx
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.engines.http import engine as http_engine
-from airflow_deepseek_ocr.engines.http import session as http_session
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
 from airflow_deepseek_ocr.engines.http.retries import RetryPolicy
-from airflow_deepseek_ocr.engines.protocol import endpoint as endpoint_module
+from airflow_deepseek_ocr.engines.http.session import UploadLimits
 from airflow_deepseek_ocr.engines.protocol.chat_completions import OWN, own_capabilities
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
@@ -55,9 +53,9 @@ def page(prompt: str, resolution: str = "gundam", **others: Any) -> PageRequest:
 
 
 def read(engine: HttpEngine, *prompts: str) -> dict[Any, PageOutput]:
-    readings = list(engine.read([page(prompt) for prompt in prompts]))
-    assert sorted(str(reading.key) for reading in readings) == sorted(prompts)
-    return {reading.key: reading for reading in readings}
+    outputs = list(engine.read([page(prompt) for prompt in prompts]))
+    assert sorted(str(output.key) for output in outputs) == sorted(prompts)
+    return {output.key: output for output in outputs}
 
 
 @pytest.mark.parametrize(
@@ -65,13 +63,13 @@ def read(engine: HttpEngine, *prompts: str) -> dict[Any, PageOutput]:
     [["429"] * 8, ["500"] * 4, ["503", "502"], ["reset"] * 2, ["half"], ["500", "reset", "429"]],
     ids=" ".join,
 )
-def test_what_passes_is_waited_for(faults: Faults, script: list[str]) -> None:
+def test_temporary_failures_are_retried(faults: Faults, script: list[str]) -> None:
     """On one page, and on all at once."""
     faults.script = {prompt_line("free"): list(script)}
-    assert all(reading.text == TEXT for reading in read(engine_for(faults), *PROMPTS).values())
+    assert all(output.text == TEXT for output in read(engine_for(faults), *PROMPTS).values())
     assert len(faults.pages) == len(PROMPTS) + len(script)
     faults.script = {prompt_line(prompt): list(script) for prompt in PROMPTS}
-    assert all(reading.text == TEXT for reading in read(engine_for(faults), *PROMPTS).values())
+    assert all(output.text == TEXT for output in read(engine_for(faults), *PROMPTS).values())
 
 
 @pytest.mark.parametrize(
@@ -91,9 +89,9 @@ def test_a_page_that_fails_every_time_fails_alone(
     faults: Faults, script: list[str], tries: int, code: str
 ) -> None:
     faults.script = {prompt_line("ocr"): script}
-    readings = read(engine_for(faults), *PROMPTS)
-    assert {key for key, reading in readings.items() if reading.error} == {"ocr"}
-    error = readings["ocr"].error
+    outputs = read(engine_for(faults), *PROMPTS)
+    assert {key for key, output in outputs.items() if output.error} == {"ocr"}
+    error = outputs["ocr"].error
     assert error is not None
     assert error.code == code
     assert len(faults.pages) == len(PROMPTS) - 1 + tries
@@ -102,11 +100,11 @@ def test_a_page_that_fails_every_time_fails_alone(
 def test_a_page_that_is_never_answered_fails_alone(faults: Faults) -> None:
     faults.script = {prompt_line("ocr"): ["hang"]}
     started = time.monotonic()
-    readings = read(engine_for(faults, retry_policy=RetryPolicy(page_s=1)), *PROMPTS)
-    assert readings["ocr"].error is not None
-    assert readings["ocr"].error.code == "server_timeout"
+    outputs = read(engine_for(faults, retry_policy=RetryPolicy(page_s=1)), *PROMPTS)
+    assert outputs["ocr"].error is not None
+    assert outputs["ocr"].error.code == "server_timeout"
     assert time.monotonic() - started < 4
-    assert sum(reading.error is None for reading in readings.values()) == 4
+    assert sum(output.error is None for output in outputs.values()) == 4
 
 
 def test_no_server() -> None:
@@ -118,31 +116,31 @@ def test_no_server() -> None:
     assert caught.value.code == "server_unreachable"
 
 
-def test_a_server_that_goes_away_for_good_ends_the_reading() -> None:
+def test_a_server_that_goes_away_for_good_ends_the_call() -> None:
     with fault_server(Faults()) as faults:
         engine = engine_for(faults, pages=1)
-        readings = engine.read(page(prompt) for prompt in PROMPTS)
-        assert next(readings).text == TEXT
+        outputs = engine.read(page(prompt) for prompt in PROMPTS)
+        assert next(outputs).text == TEXT
     with pytest.raises(UnavailableError) as caught:
-        list(readings)
+        list(outputs)
     assert caught.value.code == "server_unreachable"
 
 
 def test_a_server_that_was_replaced_is_found_again() -> None:
-    """At another address, with another secret."""
+    """At another address, with another API key."""
     with fault_server(Faults(api_key="old")) as old, fault_server(Faults(api_key="new")) as new:
         endpoints = [Endpoint(old.url, "old")]
         engine = HttpEngine(lambda: endpoints[-1], model="m", pages=1, retry_policy=RETRY_POLICY)
-        readings = engine.read(page(prompt) for prompt in PROMPTS)
-        texts = [next(readings).text]
+        outputs = engine.read(page(prompt) for prompt in PROMPTS)
+        texts = [next(outputs).text]
         endpoints.append(Endpoint(new.url, "new"))
         old.api_key = "changed"
-        texts += [reading.text for reading in readings]
+        texts += [output.text for output in outputs]
         assert texts == [TEXT] * 5
         assert len(new.pages) >= 3
 
 
-def test_the_secret_is_nowhere(faults: Faults, caplog: pytest.LogCaptureFixture) -> None:
+def test_the_api_key_is_nowhere(faults: Faults, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     faults.api_key = "hunter22-right"
     engine = engine_for(faults, api_key="hunter22-wrong")
@@ -151,11 +149,11 @@ def test_the_secret_is_nowhere(faults: Faults, caplog: pytest.LogCaptureFixture)
     assert caught.value.code == "server_api_key"
     assert "password" in str(caught.value)
     faults.script = {prompt_line("free"): ["400"], prompt_line("ocr"): ["500"] * 9}
-    readings = read(engine_for(faults, api_key="hunter22-right"), "free", "ocr")
-    told = [str(reading.error) for reading in readings.values()]
+    outputs = read(engine_for(faults, api_key="hunter22-right"), "free", "ocr")
+    told = [str(output.error) for output in outputs.values()]
     assert all("refused" in text for text in told)
     everything = " ".join(
-        [str(caught.value), repr(engine), caplog.text, *map(repr, readings.values())]
+        [str(caught.value), repr(engine), caplog.text, *map(repr, outputs.values())]
     )
     assert "hunter22" not in everything
     assert b"hunter22" not in pickle.dumps(caught.value)
@@ -172,9 +170,9 @@ def test_a_server_without_the_plugin_reads_in_gundam_only(faults: Faults, modes:
             list(engine.read([page("free", mode)]))
         assert caught.value.code == "server_mode"
     assert not faults.pages
-    (reading,) = engine.read([page("free")])
+    (output,) = engine.read([page("free")])
     # 2 x 1 tiles and the view: 20 lines of 10 tokens and a newline, 16 of 16 and a newline, an end.
-    assert reading.vision_tokens == 10 * 21 + 16 * 17 + 1
+    assert output.vision_tokens == 10 * 21 + 16 * 17 + 1
     (sent,) = faults.pages
     assert "mm_processor_kwargs" not in sent
     assert sent["skip_special_tokens"] is False
@@ -182,7 +180,7 @@ def test_a_server_without_the_plugin_reads_in_gundam_only(faults: Faults, modes:
         "ngram_size": 30, "window_size": 90, "whitelist_token_ids": [128821, 128822]
     }  # fmt: skip
     # vLLM refuses a request whose text might not fit.
-    assert 8192 - 600 < sent["max_tokens"] + reading.vision_tokens < 8192
+    assert 8192 - 600 < sent["max_tokens"] + output.vision_tokens < 8192
 
 
 def test_vllm_with_the_plugin_reads_in_all_modes(faults: Faults) -> None:
@@ -193,7 +191,7 @@ def test_vllm_with_the_plugin_reads_in_all_modes(faults: Faults) -> None:
     requests = [
         PageRequest(key=mode, image=tall, prompt="free", resolution=mode) for mode in engine.modes()
     ]
-    tokens = {reading.key: reading.vision_tokens for reading in engine.read(requests)}
+    tokens = {output.key: output.vision_tokens for output in engine.read(requests)}
     # In gundam nine tiles, as in-process.
     nine = 90 * 11 + 16 * 17 + 1
     assert tokens == {"tiny": 73, "small": 111, "base": 273, "large": 421, "gundam": nine}
@@ -207,19 +205,19 @@ def test_a_server_that_fails_at_the_probe_is_not_taken_for_one_without_the_plugi
     faults: Faults,
 ) -> None:
     faults.modes = "500"
-    with pytest.raises(UnavailableError, match="answers 500"):
+    with pytest.raises(UnavailableError, match="status 500"):
         engine_for(faults).capabilities()
 
 
 def test_at_most_six_tiles_where_vllm_cuts(faults: Faults) -> None:
     tall = Image.new("RGB", (400, 3600))
-    (reading,) = engine_for(faults).read(
+    (output,) = engine_for(faults).read(
         [PageRequest(key=1, image=tall, prompt="free", resolution="gundam")]
     )
-    assert reading.vision_tokens == 60 * 11 + 16 * 17 + 1
+    assert output.vision_tokens == 60 * 11 + 16 * 17 + 1
 
 
-def test_the_guard_is_proven_before_the_first_page(faults: Faults) -> None:
+def test_the_no_repeat_ngram_is_proven_before_the_first_page(faults: Faults) -> None:
     faults.no_repeat_ngram = False
     with pytest.raises(ConfigurationError, match="NGramPerReqLogitsProcessor") as caught:
         read(engine_for(faults), "free")
@@ -234,16 +232,16 @@ def test_the_guard_is_proven_before_the_first_page(faults: Faults) -> None:
     assert len([each for each in faults.probes if "logit_bias" in each]) == 2, "it is asked once"
 
 
-def test_another_model_or_revision_or_guard_is_refused(faults: Faults) -> None:
+def test_another_model_or_revision_or_no_repeat_ngram_is_refused(faults: Faults) -> None:
     faults.card = own_capabilities("m", "abc", Decoding()).card()
     with pytest.raises(ConfigurationError, match="abc"):
         engine_for(faults, revision="def").capabilities()
     with pytest.raises(ConfigurationError, match="Models there: m"):
         engine_for(faults, model="n").capabilities()
-    with pytest.raises(ConfigurationError, match="no_repeat_ngram"):
+    with pytest.raises(ConfigurationError, match="no-repeat-n-gram constraint is"):
         engine_for(faults, decoding=Decoding(ngram_size=20)).capabilities()
     faults.card = {**faults.card, OWN: {**faults.card[OWN], "prompts": ["free"]}}
-    with pytest.raises(ConfigurationError, match="knows the prompts free"):
+    with pytest.raises(ConfigurationError, match="supports the prompts free"):
         read(engine_for(faults), "markdown")
     assert engine_for(faults, revision="abc").capabilities().revision == "abc"
 
@@ -256,15 +254,15 @@ def test_a_server_of_another_kind(faults: Faults, card: dict[str, Any]) -> None:
     assert caught.value.code == "server_response"
 
 
-def test_pages_in_flight_are_bounded_and_drawn_as_they_are_sent(faults: Faults) -> None:
+def test_pages_in_flight_are_bounded_and_taken_as_they_are_sent(faults: Faults) -> None:
     faults.script = {prompt_line("free"): ["slow"] * 99}
-    drawn = done = 0
+    taken = done = 0
 
     def requests() -> Iterator[PageRequest]:
-        nonlocal drawn
+        nonlocal taken
         for _ in range(12):
-            drawn += 1
-            assert drawn - done <= 3 + 3 + 2, "drawn too far ahead"
+            taken += 1
+            assert taken - done <= 3 + 3 + 2, "taken too far ahead"
             yield page("free")
 
     for _ in engine_for(faults, pages=3).read(requests()):
@@ -272,11 +270,8 @@ def test_pages_in_flight_are_bounded_and_drawn_as_they_are_sent(faults: Faults) 
     assert (done, faults.most_in_flight) == (12, 3)
 
 
-def test_a_page_is_sent_as_soon_as_it_is_ready(
-    faults: Faults, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whether or not there is news of those that were sent."""
-    monkeypatch.setattr(http_engine, "_POLL_S", 30.0)
+def test_a_page_is_sent_as_soon_as_it_is_ready(faults: Faults) -> None:
+    """Even if no page in flight has ended."""
     faults.script = {prompt_line("ocr"): ["hang"] * 5}
 
     def requests() -> Iterator[PageRequest]:
@@ -288,14 +283,14 @@ def test_a_page_is_sent_as_soon_as_it_is_ready(
                 time.sleep(0.01)
         faults.over.set()
 
-    assert len(list(engine_for(faults, pages=8).read(requests()))) == 5
+    assert len(list(engine_for(faults, pages=8, poll_s=30.0).read(requests()))) == 5
 
 
-class Way(httpx.AsyncBaseTransport):
-    """To a server that answers when all pages have come, one of which breaks off at first.
+class GatheringTransport(httpx.AsyncBaseTransport):
+    """A server that responds when it has all pages; the connection of one breaks at first.
 
-    :param pages: all.
-    :param stuck: it takes the first ones only when it has the others.
+    :param pages: number of pages.
+    :param stuck: number of first pages that it receives only after the others.
     """
 
     def __init__(self, pages: int, stuck: int = 0) -> None:
@@ -325,78 +320,68 @@ class Way(httpx.AsyncBaseTransport):
         choice = {"message": {"content": TEXT}, "finish_reason": "stop"}
         return httpx.Response(200, json={"choices": [choice]})
 
-    def lead_there(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(
-            Endpoint,
-            "async_client",
-            lambda endpoint, *_: httpx.AsyncClient(transport=self, base_url=endpoint.url),
-        )
+    def connect(self, endpoint: Endpoint, _: int) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=self, base_url=endpoint.url)
 
 
-def test_few_pages_are_on_their_way_at_once_and_many_in_flight(
-    faults: Faults, monkeypatch: pytest.MonkeyPatch
+def test_few_pages_are_uploaded_at_once_and_many_in_flight(faults: Faults) -> None:
+    """Also after one upload has broken: its turn is over."""
+    transport = GatheringTransport(20)
+    engine = engine_for(
+        faults, pages=20, uploads=UploadLimits(concurrent=2), connect=transport.connect
+    )
+    assert [output.text for output in engine.read([page("free")] * 20)] == [TEXT] * 20
+    assert (transport.most_sending, transport.sent) == (2, 20)
+
+
+def test_uploads_that_the_server_does_not_receive_delay_others_only_for_a_turn(
+    faults: Faults,
 ) -> None:
-    """Also after one has broken off: its turn is over."""
-    monkeypatch.setattr(http_session, "_SENT_AT_ONCE", 2)
-    way = Way(20)
-    way.lead_there(monkeypatch)
-    readings = list(engine_for(faults, pages=20).read([page("free")] * 20))
-    assert [reading.text for reading in readings] == [TEXT] * 20
-    assert (way.most_sending, way.sent) == (2, 20)
+    transport = GatheringTransport(9, stuck=2)
+    uploads = UploadLimits(concurrent=2, turn_s=0.1)
+    engine = engine_for(faults, pages=9, uploads=uploads, connect=transport.connect)
+    assert [output.text for output in engine.read([page("free")] * 9)] == [TEXT] * 9
 
 
-def test_pages_that_the_server_does_not_take_hold_no_others_up_for_long(
-    faults: Faults, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http_session, "_SENT_AT_ONCE", 2)
-    monkeypatch.setattr(http_session, "_LONGEST_TURN_S", 0.1)
-    way = Way(9, stuck=2)
-    way.lead_there(monkeypatch)
-    readings = list(engine_for(faults, pages=9).read([page("free")] * 9))
-    assert [reading.text for reading in readings] == [TEXT] * 9
-
-
+@pytest.mark.parametrize(("keepalive_s", "new_connections"), [(0.0, 1), (60.0, 0)])
 def test_a_connection_that_the_server_may_be_about_to_close_is_not_used(
-    faults: Faults, monkeypatch: pytest.MonkeyPatch
+    faults: Faults, keepalive_s: float, new_connections: int
 ) -> None:
-    monkeypatch.setattr(endpoint_module, "_KEPT_S", 0.5)
-    before = 0
+    def connect(endpoint: Endpoint, connections: int) -> httpx.AsyncClient:
+        return endpoint.async_client(RETRY_POLICY.timeout, connections, keepalive_s)
 
-    def requests() -> Iterator[PageRequest]:
-        nonlocal before
-        yield page("free")
-        time.sleep(0.2)
-        before = faults.connections
-        yield page("free")
-        time.sleep(1.5)
-        assert faults.connections == before
-        yield page("free")
-
-    assert len(list(engine_for(faults, pages=1).read(requests()))) == 3
-    assert faults.connections == before + 1
+    engine = engine_for(faults, pages=1, connect=connect)
+    outputs = engine.read(page("free") for _ in range(2))
+    next(outputs)
+    before = faults.connections
+    assert len(list(outputs)) == 1
+    assert faults.connections == before + new_connections
 
 
 def test_closing_early_cancels(faults: Faults) -> None:
     faults.script = {prompt_line("ocr"): ["hang"] * 99}
-    readings = engine_for(faults, pages=4).read(page(prompt) for prompt in ("free", *["ocr"] * 50))
-    assert next(readings).key == "free"
+    outputs = engine_for(faults, pages=4).read(page(prompt) for prompt in ("free", *["ocr"] * 50))
+    assert next(outputs).key == "free"
     started = time.monotonic()
-    readings.close()
+    outputs.close()
     assert time.monotonic() - started < 2
     assert len(faults.pages) < 10
 
 
-def test_a_generator_that_was_never_closed_keeps_no_process_from_ending(faults: Faults) -> None:
+def test_a_generator_that_was_never_closed_keeps_no_process_alive(faults: Faults) -> None:
     faults.script = {prompt_line("ocr"): ["hang"] * 9}
     script = f"""
 from PIL import Image
-from airflow_deepseek_ocr.engines.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.http_engine import HttpEngine
-from airflow_deepseek_ocr.ocr.engine import PageRequest
+from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
+from airflow_deepseek_ocr.engines.http.engine import HttpEngine
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 image = Image.new("RGB", (50, 50))
-requests = [PageRequest(prompt, image, prompt, "gundam") for prompt in ("free", *["ocr"] * 99)]
-readings = HttpEngine(lambda: Endpoint({faults.url!r}), model="m", pages=2).read(requests)
-print(next(readings).text)
+requests = [
+    PageRequest(key=prompt, image=image, prompt=prompt, resolution="gundam")
+    for prompt in ("free", *["ocr"] * 99)
+]
+outputs = HttpEngine(lambda: Endpoint({faults.url!r}), model="m", pages=2).read(requests)
+print(next(outputs).text)
 """
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=15, check=True
@@ -408,13 +393,13 @@ def test_one_page_is_cancelled(faults: Faults) -> None:
     faults.script = {prompt_line("ocr"): ["hang"]}
     started = time.monotonic()
     requests = [page("ocr", cancelled=lambda: time.monotonic() > started + 0.3), page("free")]
-    readings = {reading.key: reading for reading in engine_for(faults).read(requests)}
-    assert readings["free"].text == TEXT
-    assert readings["ocr"].error is not None
-    assert readings["ocr"].error.code == "cancelled"
+    outputs = {output.key: output for output in engine_for(faults).read(requests)}
+    assert outputs["free"].text == TEXT
+    assert outputs["ocr"].error is not None
+    assert outputs["ocr"].error.code == "cancelled"
 
 
-def test_what_the_source_raises_reaches_the_caller(faults: Faults) -> None:
+def test_an_error_of_the_source_reaches_the_consumer(faults: Faults) -> None:
     def requests() -> Iterator[PageRequest]:
         yield page("free")
         raise RuntimeError("the source")
@@ -423,10 +408,13 @@ def test_what_the_source_raises_reaches_the_caller(faults: Faults) -> None:
         list(engine_for(faults).read(requests()))
 
 
-def test_progress_is_told(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_engine, "_PROGRESS_EVERY_S", 0.0)
+def test_progress_is_reported(faults: Faults) -> None:
     faults.script = {prompt_line("free"): ["slow"] * 4}
-    told: list[Progress] = []
-    list(engine_for(faults, pages=2).read([page("free")] * 4, told.append))
-    assert max(each.pages_in_flight for each in told) == 2
-    assert told[-1].pages_done == 4
+    reports: list[Progress] = []
+    list(
+        engine_for(faults, pages=2, progress_interval_s=0.0).read(
+            [page("free")] * 4, reports.append
+        )
+    )
+    assert max(each.pages_in_flight for each in reports) == 2
+    assert reports[-1].pages_done == 4

@@ -36,6 +36,7 @@ from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
 from tests.integration.servers.conftest import MAX_BODY_MB, MAX_PENDING, MODEL, Server, start_server
+from tests.support.eventually import eventually
 from tests.support.fakes.another_user import as_another_user
 
 CHAT = "/v1/chat/completions"
@@ -60,34 +61,27 @@ def engine_for(server: Server, **options: Any) -> HttpEngine:
     return HttpEngine(lambda: server.endpoint, model=MODEL, **options)
 
 
-def wait_for(condition: Any, timeout_s: float = 20) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
-
-
 def test_texts_are_those_of_the_in_process_engine(
     server: Server, mixed: list[PageRequest], expected: dict[str, Any]
 ) -> None:
-    readings = list(engine_for(server).read(iter(mixed[::-1])))
+    outputs = list(engine_for(server).read(iter(mixed[::-1])))
     assert {
-        reading.key: (
-            reading.text,
-            str(reading.finish_reason),
-            reading.vision_tokens,
-            reading.text_tokens,
+        output.key: (
+            output.text,
+            str(output.finish_reason),
+            output.vision_tokens,
+            output.text_tokens,
         )
-        for reading in readings
+        for output in outputs
     } == expected
-    assert all(reading.seconds > 0 for reading in readings)
+    assert all(output.seconds > 0 for output in outputs)
     assert len({text for text, *_ in expected.values()}) == len(expected)
 
 
-def test_many_callers_share_the_model_and_wait_for_places(
+def test_many_clients_share_the_model_and_wait_for_admission(
     server: Server, table: Image.Image
 ) -> None:
-    """Four callers with more pages in flight than the server takes, each of 475 tokens as far as it knows:
+    """Four clients with more pages in flight than the server takes, each of 475 tokens as far as it knows:
     all are read, none twice."""
     texts: dict[int, list[str]] = {}
 
@@ -99,25 +93,25 @@ def test_many_callers_share_the_model_and_wait_for_places(
             )
             for key in range(8)
         ]
-        readings = list(engine.read(requests))
-        assert sorted(reading.key for reading in readings) == list(range(8))  # type: ignore[type-var]
-        texts[number] = [reading.text for reading in readings]
+        outputs = list(engine.read(requests))
+        assert sorted(output.key for output in outputs) == list(range(8))  # type: ignore[type-var]
+        texts[number] = [output.text for output in outputs]
 
-    before = server.metric('deepseek_ocr_responses_total{status="429"}')
-    callers = [threading.Thread(target=call, args=(number,)) for number in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join(60)
+    before = server.metric('deepseek_ocr_http_responses_total{status="429"}')
+    clients = [threading.Thread(target=call, args=(number,)) for number in range(4)]
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join(60)
     assert len(texts) == 4
     assert len({text for each in texts.values() for text in each}) == 1
-    assert server.metric('deepseek_ocr_responses_total{status="429"}') > before
+    assert server.metric('deepseek_ocr_http_responses_total{status="429"}') > before
 
 
-def test_one_page_does_not_wait_for_those_of_another_caller(
+def test_one_page_does_not_wait_for_those_of_another_client(
     server: Server, table: Image.Image
 ) -> None:
-    """Of forty pages of another's only those that the engine has drawn already are read before it."""
+    """Of forty pages of another's only those that the engine has taken already are read before it."""
     ended: list[float] = []
 
     def many() -> None:
@@ -127,23 +121,23 @@ def test_one_page_does_not_wait_for_those_of_another_caller(
             )
             for key in range(40)
         ]
-        for reading in engine_for(server, pages=30).read(requests):
-            assert reading.error is None
+        for output in engine_for(server, pages=30).read(requests):
+            assert output.error is None
             ended.append(time.monotonic())
 
-    caller = threading.Thread(target=many)
-    caller.start()
-    wait_for(lambda: len(ended) >= 4)
+    client = threading.Thread(target=many)
+    client.start()
+    eventually(lambda: len(ended) >= 4)
     began = time.monotonic()
-    (reading,) = engine_for(server).read(
+    (output,) = engine_for(server).read(
         [PageRequest(key=1, image=table, prompt="free", resolution="tiny", max_output_length=30)]
     )
     read = time.monotonic()
-    caller.join(60)
-    assert reading.error is None
+    client.join(60)
+    assert output.error is None
     assert len(ended) == 40
     between = sum(began <= each <= read for each in ended)
-    # Four are being read and four are drawn when it comes; four run beside it.
+    # Four are being read and four are taken when it comes; four run beside it.
     assert between <= 16, ended
 
 
@@ -159,7 +153,7 @@ def test_the_metrics_say_what_the_time_goes_into(server: Server, table: Image.Im
         )
     )
     assert all(server.metric(name) > old for name, old in zip(names, before, strict=True))
-    assert server.metric("deepseek_ocr_pages_begun_anew_total") == 0
+    assert server.metric("deepseek_ocr_pages_preempted_total") == 0
 
 
 def test_what_the_server_says_of_itself(server: Server) -> None:
@@ -190,14 +184,14 @@ def test_lengths_as_asked_are_a_setting_of_the_server(
     assert usual.text_tokens < 33
     forced = start_server(tmp_path, "--ignore-end")
     try:
-        (reading,) = engine_for(forced, decoding=decoding).read(request)
+        (output,) = engine_for(forced, decoding=decoding).read(request)
     finally:
         forced.process.stop()
-    assert (reading.error, reading.text_tokens, reading.finish_reason) == (None, 33, "length")
+    assert (output.error, output.text_tokens, output.finish_reason) == (None, 33, "length")
 
 
 @pytest.mark.parametrize("given", [None, "Bearer wrong", "Bearer x y", "Basic eDp5", "Bearer \xe9"])
-def test_nothing_without_the_secret(server: Server, given: str | None, table: Image.Image) -> None:
+def test_nothing_without_the_api_key(server: Server, given: str | None, table: Image.Image) -> None:
     headers = {} if given is None else {"Authorization": given.encode("latin-1")}
     with httpx.Client(base_url=server.endpoint.url, headers=headers, trust_env=False) as client:
         answers = [
@@ -215,18 +209,18 @@ def test_nothing_without_the_secret(server: Server, given: str | None, table: Im
         assert client.get("/health/ready").json() == {"status": "ready"}
 
 
-def test_the_secret_is_readable_by_its_user_alone(server: Server, tmp_path: Path) -> None:
-    path = server.process.cwd / "secret"
+def test_the_api_key_is_readable_by_its_user_alone(server: Server, tmp_path: Path) -> None:
+    path = server.process.cwd / "api_key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert str(server.endpoint.api_key) not in server.process.log_tail()
     assert str(server.endpoint.api_key) not in repr(server.endpoint)
-    (tmp_path / "open").write_text("secret")
+    (tmp_path / "open").write_text("api_key")
     (tmp_path / "open").chmod(0o644)
     with pytest.raises(ConfigurationError, match="600"):
         read_api_key(tmp_path / "open")
 
 
-def test_nobody_else_is_listened_to(server: Server) -> None:
+def test_it_listens_on_the_loopback_only(server: Server) -> None:
     """Not on the host's other addresses."""
     port = int(server.endpoint.url.rpartition(":")[2])
     with socket.socket() as probe, pytest.raises(OSError):
@@ -264,10 +258,10 @@ def test_a_page_that_is_too_large_fails_alone(server: Server, table: Image.Image
         PageRequest(key=1, image=noise, prompt="free", resolution="tiny", max_output_length=5),
         PageRequest(key=2, image=table, prompt="free", resolution="tiny", max_output_length=5),
     ]
-    readings = {reading.key: reading for reading in engine_for(server).read(requests)}
-    assert readings[1].error is not None
-    assert readings[1].error.code == "page_too_large"
-    assert readings[2].error is None
+    outputs = {output.key: output for output in engine_for(server).read(requests)}
+    assert outputs[1].error is not None
+    assert outputs[1].error.code == "page_too_large"
+    assert outputs[2].error is None
 
 
 BAD: dict[str, tuple[Any, int]] = {
@@ -330,7 +324,7 @@ def test_bytes_that_are_no_http(server: Server) -> None:
                 connection.sendall(garbage)
                 connection.shutdown(socket.SHUT_WR)
                 answer = connection.recv(1000)
-            assert b"secret" not in answer
+            assert b"api_key" not in answer
     with server.client() as client:
         assert client.get("/health/ready").status_code == 200
 
@@ -342,10 +336,10 @@ def connect(server: Server) -> socket.socket:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 def test_another_user_is_not_let_in(server: Server, tmp_path: Path) -> None:
-    """On the loopback everybody may connect; the secret's file is not theirs to read."""
-    secret = tmp_path / "secret"
-    shutil.copy(server.process.cwd / "secret", secret)
-    shutil.copymode(server.process.cwd / "secret", secret)
+    """On the loopback everybody may connect; the api_key's file is not theirs to read."""
+    api_key = tmp_path / "api_key"
+    shutil.copy(server.process.cwd / "api_key", api_key)
+    shutil.copymode(server.process.cwd / "api_key", api_key)
     port = int(server.endpoint.url.rpartition(":")[2])
     for directory in (tmp_path, *tmp_path.parents[:2]):
         directory.chmod(0o755)  # only the file's own mode is left
@@ -359,7 +353,7 @@ def test_another_user_is_not_let_in(server: Server, tmp_path: Path) -> None:
     pid = process_of(server).pid
     said = as_another_user(
         {
-            "read": lambda: secret.read_text(),
+            "read": lambda: api_key.read_text(),
             "environment": lambda: Path(f"/proc/{pid}/environ").read_text(),
             "memory": lambda: Path(f"/proc/{pid}/mem").read_bytes().hex(),
             "nothing": lambda: get(""),
@@ -386,12 +380,12 @@ def process_of(server: Server) -> psutil.Process:
 
 
 def test_a_gibibyte_is_not_kept(server: Server) -> None:
-    """With the secret and without, announced and in chunks: refused at once, the rest thrown away."""
+    """With the api_key and without, announced and in chunks: refused at once, the rest thrown away."""
     process = process_of(server)
     before, block = process.memory_info().rss, b"x" * (1 << 20)
-    secret = f"Authorization: Bearer {server.endpoint.api_key}\r\n"
+    api_key = f"Authorization: Bearer {server.endpoint.api_key}\r\n"
     post = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\n"
-    for who, status in ((secret, b"413"), ("", b"401")):
+    for who, status in ((api_key, b"413"), ("", b"401")):
         for length in (f"Content-Length: {1 << 30}", "Transfer-Encoding: chunked"):
             with connect(server) as connection:
                 connection.sendall(f"{post}{who}{length}\r\n\r\n".encode())
@@ -417,8 +411,8 @@ def test_connections_that_say_nothing_are_closed(server: Server, table: Image.Im
             PageRequest(key=key, image=table, prompt="free", resolution="tiny", max_output_length=5)
             for key in range(4)
         ]
-        readings = list(engine_for(server).read(requests))
-        assert [reading.error for reading in readings] == [None] * 4
+        outputs = list(engine_for(server).read(requests))
+        assert [output.error for output in outputs] == [None] * 4
         kept = stack.enter_context(connect(server))
         kept.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\nGET /health/live HTT")
         for _ in range(5):  # one that says a little now and then has no more time
@@ -433,25 +427,25 @@ def test_connections_that_say_nothing_are_closed(server: Server, table: Image.Im
 
 def test_a_client_that_vanishes_leaves_nothing_behind(server: Server, invoice: Image.Image) -> None:
     request = body(invoice, max_tokens=2000)
-    gone = server.metric('deepseek_ocr_responses_total{status="499"}')
+    gone = server.metric('deepseek_ocr_http_responses_total{status="499"}')
 
     def call() -> None:
         with server.client(0.7) as client, pytest.raises(httpx.ReadTimeout):
             client.post(CHAT, json=request | {"messages": _with_prompt(request, "markdown")})
 
-    caller = threading.Thread(target=call)
-    caller.start()
-    wait_for(lambda: server.metric("deepseek_ocr_pages_pending") == 1)
-    caller.join()
-    wait_for(lambda: server.metric("deepseek_ocr_pages_pending") == 0)
-    assert server.metric('deepseek_ocr_responses_total{status="499"}') == gone + 1
+    client = threading.Thread(target=call)
+    client.start()
+    eventually(lambda: server.metric("deepseek_ocr_pending_pages") == 1)
+    client.join()
+    eventually(lambda: server.metric("deepseek_ocr_pending_pages") == 0)
+    assert server.metric('deepseek_ocr_http_responses_total{status="499"}') == gone + 1
     # And in the middle of sending.
     port = int(server.endpoint.url.rpartition(":")[2])
     head = f"Authorization: Bearer {server.endpoint.api_key}\r\nContent-Length: 5000\r\nHost: x\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
         connection.sendall(f"POST {CHAT} HTTP/1.1\r\n{head}\r\n{{".encode())
-        wait_for(lambda: server.metric("deepseek_ocr_pages_pending") == 1)
-    wait_for(lambda: server.metric("deepseek_ocr_pages_pending") == 0)
+        eventually(lambda: server.metric("deepseek_ocr_pending_pages") == 1)
+    eventually(lambda: server.metric("deepseek_ocr_pending_pages") == 0)
 
 
 def test_a_full_server_says_when_to_come_again(server: Server, invoice: Image.Image) -> None:
@@ -464,7 +458,7 @@ def test_a_full_server_says_when_to_come_again(server: Server, invoice: Image.Im
             connection = socket.create_connection(("127.0.0.1", port), timeout=10)
             connection.sendall(f"POST {CHAT} HTTP/1.1\r\n{head}\r\n{{".encode())
             waiting.append(connection)
-        wait_for(lambda: server.metric("deepseek_ocr_pages_pending") == MAX_PENDING)
+        eventually(lambda: server.metric("deepseek_ocr_pending_pages") == MAX_PENDING)
         with server.client() as client:
             answer = client.post(CHAT, json=request)
             assert answer.status_code == 429
@@ -473,16 +467,16 @@ def test_a_full_server_says_when_to_come_again(server: Server, invoice: Image.Im
             PageRequest(key=1, image=invoice, prompt="free", resolution="tiny", max_output_length=3)
         ]
         engine = engine_for(server, retry_policy=RetryPolicy(full_s=0.1))
-        (reading,) = engine.read(page)
-        assert reading.error is None  # another caller, who has less than a share
-        engine._caller = ""
-        (reading,) = engine.read(page)
-        assert reading.error is not None
-        assert reading.error.code == "server_full"
+        (output,) = engine.read(page)
+        assert output.error is None  # another client, with less than a share
+        engine = engine_for(server, retry_policy=RetryPolicy(full_s=0.1), client_id="")
+        (output,) = engine.read(page)
+        assert output.error is not None
+        assert output.error.code == "server_full"
     finally:
         for connection in waiting:
             connection.close()
-    wait_for(lambda: server.metric("deepseek_ocr_pages_pending") == 0)
+    eventually(lambda: server.metric("deepseek_ocr_pending_pages") == 0)
 
 
 def test_plain_lines_and_names_are_the_same_prompts(server: Server, table: Image.Image) -> None:
@@ -505,15 +499,15 @@ def test_plain_lines_and_names_are_the_same_prompts(server: Server, table: Image
 def test_closing_the_generator_cancels_what_is_in_flight(
     server: Server, table: Image.Image, invoice: Image.Image
 ) -> None:
-    drawn = 0
+    taken = 0
 
     def requests() -> Iterator[PageRequest]:
-        nonlocal drawn
+        nonlocal taken
         yield PageRequest(
             key=-1, image=table, prompt="free", resolution="tiny", max_output_length=3
         )
         for key in range(100):
-            drawn += 1
+            taken += 1
             yield PageRequest(
                 key=key,
                 image=invoice,
@@ -522,11 +516,11 @@ def test_closing_the_generator_cancels_what_is_in_flight(
                 max_output_length=2000,
             )
 
-    readings = engine_for(server, pages=3).read(requests())
-    assert next(readings).key == -1
-    readings.close()
-    wait_for(lambda: server.metric("deepseek_ocr_pages_pending") == 0, 5)
-    assert drawn < 10
+    outputs = engine_for(server, pages=3).read(requests())
+    assert next(outputs).key == -1
+    outputs.close()
+    eventually(lambda: server.metric("deepseek_ocr_pending_pages") == 0, 5)
+    assert taken < 10
 
 
 def test_it_ends_its_pages_when_told_to_leave(server: Server, invoice: Image.Image) -> None:
@@ -537,11 +531,11 @@ def test_it_ends_its_pages_when_told_to_leave(server: Server, invoice: Image.Ima
         with server.client() as client:
             answers.append(client.post(CHAT, json=body(invoice, max_tokens=60)))
 
-    caller = threading.Thread(target=call)
-    caller.start()
-    wait_for(lambda: server.metric("deepseek_ocr_pages_pending") == 1)
+    client = threading.Thread(target=call)
+    client.start()
+    eventually(lambda: server.metric("deepseek_ocr_pending_pages") == 1)
     server.process.stop(timeout_s=60)
-    caller.join(10)
+    client.join(10)
     assert [answer.status_code for answer in answers] == [200]
     assert answers[0].json()["usage"]["completion_tokens"] > 10
     assert server.process.exit_status == 0
