@@ -20,7 +20,7 @@ class ProcessingConfig:
     :param prompt: a prompt's name.
     :param resolution: a resolution mode's name, or ``auto``.
     :param pages: the selected pages, such as ``1-3,5``; empty for all.
-    :param dpi: resolution at which PDF pages are rendered, in dots per inch.
+    :param dpi: resolution of rendered PDF pages in dpi.
     :param max_output_length: largest number of tokens of a page.
     :param ngram_size: n of the no-repeat-n-gram constraint, in tokens; 0 for none.
     :param ngram_window: window of the constraint, in tokens.

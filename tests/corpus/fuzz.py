@@ -1,8 +1,8 @@
-"""Generated texts through parser, judge, exporters and the comparison with a text layer.
+"""Generated texts through parser, quality checks, exporters and the comparison with a text layer.
 
     python -m tests.corpus.fuzz --texts 1000000
 
-prints how many went through, and the text of the first that did not.
+prints the number of texts without an exception, and the text of the first with one.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from tests.corpus.model_outputs.measure import load
 
 #: Texts in the default tests, and seconds that a text of a page's length may take at most.
 SMALL, SLOWEST_S = 150, 2.0
-#: What boxes are drawn on, and for how many regions, since it takes longer than all the rest.
+#: The image for the overlay, and the regions on it at most: drawing takes longer than all the rest.
 _UPPER_HALF = EdgeDensity(
     text_edges=90_000,
     edges=99_000,
@@ -52,7 +52,7 @@ _UPPER_HALF = EdgeDensity(
 _PAPER, _MOST_DRAWN = Image.new("RGB", (640, 480)), 20
 
 PROMPTS = ("free", "markdown", "ocr", "locate:Total", "figure", "describe")
-#: What the format is made of, and what breaks it.
+#: Pieces of the output format, and pieces that break it.
 PIECES = (
     "<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<|grounding|>", "<|", "|>", "<", ">", "[[", "]]",
     "[[1, 2, 3, 4]]", "[[-1, 0, 1000, 99999]]", "[[9, 9, 1, 1], [0, 0, 0, 0]]", "[[1e9, 2, 3, 4]]",
@@ -70,7 +70,7 @@ _texts = st.lists(st.one_of(_pieces, _loops), max_size=40).map("".join)
 
 
 def outputs() -> st.SearchStrategy[dict[str, Any]]:
-    """Texts with what the judge is told about them."""
+    """Texts with the facts that the quality checks use."""
     return st.fixed_dictionaries(
         {
             "text": _texts,
@@ -90,10 +90,10 @@ def outputs() -> st.SearchStrategy[dict[str, Any]]:
 
 
 def check(output: dict[str, Any]) -> frozenset[Flag]:
-    """What a page goes through once it is read; the promises that hold for any text.
+    """Process an output as a page's, and check the invariants that hold for any text.
 
     :return: the flags.
-    :raises AssertionError: a promise is broken.
+    :raises AssertionError: an invariant does not hold.
     """
     text, layer_text = output["text"], output["layer"]
     in_ref = get_prompt(output["prompt"]).text_in_ref
@@ -107,13 +107,13 @@ def check(output: dict[str, Any]) -> frozenset[Flag]:
         for share in vars(agreement).values():
             assert share >= 0
         assert agreement.ordered <= agreement.unordered + 1e-9 <= 1 + 2e-9
-    fields = {key: value for key, value in output.items() if key != "layer"}
+    facts = {key: value for key, value in output.items() if key != "layer"}
     scripts = page_scripts(layer) if layer else None
     found = check_quality(
-        QualityInput(**fields, agreement=agreement, scripts=scripts, regions=regions)
+        QualityInput(**facts, agreement=agreement, scripts=scripts, regions=regions)
     )
-    again = check_quality(QualityInput(**fields, agreement=agreement, scripts=scripts))
-    assert found == again, "boxes in pixels or parsed again, the report is the same"
+    again = check_quality(QualityInput(**facts, agreement=agreement, scripts=scripts))
+    assert found == again, "the report is the same for parsed regions"
     assert 0 <= found.score <= 1
     assert found == report_of(set(found.flags))
     assert found.score >= DEFAULT_MIN_SCORE or found.worst_flag is not None
@@ -141,7 +141,7 @@ def check(output: dict[str, Any]) -> frozenset[Flag]:
 
 
 def _random_output(rng: random.Random, recorded: list[dict[str, Any]]) -> dict[str, Any]:
-    """Much faster than hypothesis: pieces, characters and recorded texts, cut and mixed."""
+    """Return pieces, characters and recorded texts, cut and mixed; much faster than hypothesis."""
     parts = []
     for _ in range(rng.randint(0, 20)):
         kind = rng.random()

@@ -1,10 +1,10 @@
-"""The same texts and promises as in :mod:`tests.corpus.fuzz`, led by which code each text reaches (atheris).
+"""The texts and invariants of :mod:`tests.corpus.fuzz`, steered by the code that each text reaches (atheris).
 
     python -m tests.corpus.fuzz_coverage CORPUS [libFuzzer's options]
 
-Hypothesis turns the fuzzer's bytes into texts. What reached new code is kept in the directory CORPUS; at the
-first broken promise the traceback is printed and the bytes are written to a file, which can be given instead
-of CORPUS.
+Hypothesis turns the fuzzer's bytes into texts. Texts that reach new code are kept in the directory
+CORPUS. At the first broken invariant, the traceback is printed and the bytes are written to a file, which
+can be given instead of CORPUS.
 """
 
 from __future__ import annotations

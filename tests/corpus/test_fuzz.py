@@ -1,4 +1,4 @@
-"""Texts that no model writes, and some that it does: parser, judge and exporters bear all of them."""
+"""Parser, quality checks and exporters raise for no text, whether a model writes it or not."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """LeasedByAnother to the original code: pixels, features, logits and greedy tokens recorded from it.
 
 The vectors were made with the published modeling code (transformers 4.46.3, float32) on a checkpoint
-of toy width whose weights follow from a recipe. ``--golden DIR`` checks another directory of that form.
+of toy width whose weights a script generates. ``--golden DIR`` checks another directory of that form.
 """
 
 from __future__ import annotations
@@ -145,28 +145,28 @@ def test_logits_are_close_and_greedy_tokens_equal(
     assert np.abs(logits[::every, ::stride] - case.arrays["logits_steps"]).max() < TOLERANCE
 
 
-@pytest.mark.parametrize("guarded", [False, True], ids=["free", "guarded"])
+@pytest.mark.parametrize("constrained", [False, True], ids=["free", "constrained"])
 @pytest.mark.parametrize("seed", range(5))
 def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
     cases: dict[str, Case],
     model: UnlimitedOcrForConditionalGeneration,
-    guarded: bool,
+    constrained: bool,
     seed: int,
 ) -> None:
     """Mixed modes in random order through three slots, each page of another length.
 
-    The last seeds take the way of a GPU: layers traced for the compiler, attention by blocks, looks that
+    The last seeds take the path of a GPU: layers traced for the compiler, attention by blocks, polls that
     are answered a round later. With the odd ones the cache is too small for the pages, so that some begin
     anew.
     """
     chance = random.Random(seed)
     recorded = {
-        name: case.recorded["tokens_no_repeat_3gram" if guarded else "tokens"]
+        name: case.recorded["tokens_no_repeat_3gram" if constrained else "tokens"]
         for name, case in cases.items()
     }
     lengths = {name: chance.randrange(20, len(recorded[name]) + 1) for name in cases}
-    # The recorded ban looks at all 64 tokens.
-    decoding = Decoding(64, ngram_size=3 if guarded else 0, ngram_window=64)
+    # The recorded constraint covers all 64 tokens.
+    decoding = Decoding(64, ngram_size=3 if constrained else 0, ngram_window=64)
     tokens = SpecialTokens(bos=0, eos=1, pad=2, image=IMAGE_TOKEN, table_cells=TABLE_CELLS)
     compiler = LayerCompiler("eager") if seed >= 3 else None
     slots = DecodeSlots(model, tokens, 3, 1400, 11 if seed % 2 else None, decoding, compiler)
@@ -198,12 +198,12 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
         for name in order
     ]
     with Prefetcher(pages, lambda page: page, bound=2) as ahead:
-        readings = {str(reading.key): reading for reading in batch.read(ahead)}
+        outputs = {str(output.key): output for output in batch.read(ahead)}
     assert slots.is_fast == (compiler is not None)
-    assert readings.keys() == cases.keys()
-    for name, reading in readings.items():
-        assert reading.error is None
-        assert reading.text == " ".join(map(str, recorded[name][: lengths[name]])), name
+    assert outputs.keys() == cases.keys()
+    for name, output in outputs.items():
+        assert output.error is None
+        assert output.text == " ".join(map(str, recorded[name][: lengths[name]])), name
 
 
 def _vision_inputs(case: Case) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airflow_deepseek_ocr.ocr.quality.flags import WEIGHTS, Flag
 
-#: The lowest score of output; 0 stands for pages without output.
+#: The lowest score of output; 0 is for pages without output.
 _MIN_SCORE = 0.0001
 
 

@@ -64,7 +64,7 @@ def parse_retry_with(value: str | Sequence[str] | None) -> tuple[RetryStep, ...]
     """Return the retry steps of ``value``, a list of names or a string of names separated by commas.
 
     The names are ``no_repeat_ngram`` (or ``no_repeat_ngram:N/W``: no N-gram twice in W tokens),
-    ``slices_2``, ``slices_4``, ``text_layer`` and those of the resolution modes; ``none`` stands for no step.
+    ``slices_2``, ``slices_4``, ``text_layer`` and those of the resolution modes; ``none`` means no step.
 
     :raises ConfigurationError: ``retry_with`` for a step that does not exist, with the valid names;
         ``no_repeat_ngram`` for a constraint beyond the limits.

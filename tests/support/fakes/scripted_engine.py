@@ -1,4 +1,4 @@
-"""An engine that writes what a test tells it to."""
+"""An engine whose output a test scripts."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ Script = Callable[[PageRequest], str | DeepSeekOCRError | PageOutput]
 
 
 class ScriptedEngine:
-    """Answers as its script says; draws requests in a thread of its own, as real engines do.
+    """Answers as its script returns; takes requests in a separate thread, as real engines do.
 
-    :param script: the text for a request, or an error, or a whole reading.
-    :param bound: pages drawn ahead, and pages in flight.
+    :param script: returns the text for a request, an error, or a whole output.
+    :param bound: pages taken ahead, and pages in flight.
+    :param modes: the resolution modes that it supports.
     """
 
     def __init__(
@@ -63,15 +64,15 @@ class ScriptedEngine:
         in_flight: list[PageRequest] = []
         with Prefetcher(
             requests, lambda each: each, bound=self._bound, stop=stop_of(requests)
-        ) as drawn:
+        ) as ahead:
             while True:
                 while len(in_flight) < self._bound:
-                    request = drawn.take(wait=not in_flight)
+                    request = ahead.take(wait=not in_flight)
                     if request is None:
                         break
                     in_flight.append(request)
                 if not in_flight:
-                    if drawn.over:
+                    if ahead.over:
                         return
                     continue
                 if self.fail_after is not None and len(self.order) >= self.fail_after:

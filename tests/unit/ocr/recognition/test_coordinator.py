@@ -1,25 +1,24 @@
-"""Pages in one stream: drawn lazily, let go, and ended whatever happens."""
+"""The hand-over between engine and reader: pages are taken lazily, freed, and the threads end in any case."""
 
 from __future__ import annotations
 
-import time
+import threading
 import weakref
 from collections.abc import Iterator
 
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
-from airflow_deepseek_ocr.ocr.recognition.compressed_image import CompressedImage
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import parse_retry_with
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from tests.support.fakes.scripted_engine import GOOD, LOOP, ScriptedEngine, in_time, read, sheet
 
 
-def test_pages_are_drawn_lazily_and_read_again_at_once() -> None:
+def test_pages_are_taken_lazily_and_retried_at_once() -> None:
     drawn = done = most = 0
     first_again: int | None = None
 
@@ -50,8 +49,8 @@ def test_pages_are_drawn_lazily_and_read_again_at_once() -> None:
     assert first_again < 20
 
 
-def test_images_are_let_go() -> None:
-    """What is kept of a page for another reading is its compressed image."""
+def test_images_are_freed() -> None:
+    """Only the compressed image of a page is kept for a retry."""
     images: list[weakref.ref[Image.Image]] = []
     most = 0
 
@@ -72,28 +71,25 @@ def test_images_are_let_go() -> None:
     assert most <= 10
 
 
-@pytest.mark.parametrize("colour", ["white", "red"])
-def test_packed_images_lose_no_pixel(colour: str) -> None:
-    image = Image.new("RGB", (200, 300), colour)
-    image.paste(Image.effect_noise((150, 250), 90), (20, 30))
-    packed = CompressedImage.compress(image)
-    assert packed.decompress().tobytes() == image.tobytes()
-    assert packed.mode == ("L" if colour == "white" else "RGB")
-
-
-def test_closing_while_the_requests_wait_for_a_reading() -> None:
+def test_closing_while_the_requests_wait_for_an_output() -> None:
     def work() -> None:
         engine = ScriptedEngine(lambda _: GOOD)
         reader = Reader(lambda: engine, "free", "small", steps=parse_retry_with("no_repeat_ngram"))
-        results = reader.read((n, Page(n, sheet())) for n in range(1, 4))
+        exhausted = threading.Event()
+
+        def pages() -> Iterator[tuple[int, Page]]:
+            yield from ((number, Page(number, sheet())) for number in range(1, 4))
+            exhausted.set()
+
+        results = reader.read(pages())
         next(results)
-        time.sleep(0.3)  # the drawing thread has drawn all and waits
+        assert exhausted.wait(10), "the request thread takes no pages"
         results.close()
 
     in_time(work)
 
 
-def test_an_engine_that_dies_while_the_requests_wait_for_a_reading() -> None:
+def test_an_engine_that_dies_while_the_requests_wait_for_an_output() -> None:
     caught: list[str] = []
 
     def work() -> None:
@@ -111,7 +107,7 @@ def test_an_engine_that_dies_while_the_requests_wait_for_a_reading() -> None:
 def test_an_error_of_the_pages_reaches_the_caller() -> None:
     def pages() -> Iterator[tuple[int, Page]]:
         yield 1, Page(1, sheet())
-        raise UnavailableError("database_unavailable", "gone")
+        raise UnavailableError(ErrorCode.DATABASE_UNAVAILABLE, "gone")
 
     reader = Reader(lambda: ScriptedEngine(lambda _: GOOD), "free", "small")
     with pytest.raises(UnavailableError):
