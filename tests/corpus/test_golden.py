@@ -156,8 +156,8 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
     """Mixed modes in random order through three slots, each page of another length.
 
     The last seeds take the path of a GPU: layers traced for the compiler, attention by blocks, polls that
-    are answered a round later. With the odd ones the cache is too small for the pages, so that some begin
-    anew.
+    are answered a round later. With the odd ones the cache is too small for the pages, so that some restart.
+
     """
     chance = random.Random(seed)
     recorded = {
