@@ -62,7 +62,7 @@ def test_the_name_shows_the_revision() -> None:
 def test_a_gpu_has_one_server_however_it_is_named(
     monkeypatch: pytest.MonkeyPatch, one: tuple[str, str | None], other: tuple[str, str | None]
 ) -> None:
-    monkeypatch.setattr(gpu, "has_gpu", lambda: True)
+    monkeypatch.setattr(gpu, "has_gpu", lambda *_: True)
 
     def key(device: str, visible: str | None, dtype: str = "auto") -> str:
         if visible is None:
