@@ -275,7 +275,7 @@ def test_storage_that_cannot_be_read_is_not_this_hosts_fault(
             return super().read(10)
 
     class Files(FileSource):
-        def _open(self, uri: str) -> Any:
+        def open(self, uri: str) -> Any:
             return Torn(bytes(20))
 
     class NoCredentials:

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.training.conftest import DEJAVU
 from training.assets import Typeface
 from training.charset import CHARSET
-from training.degrade import degrade, edge_density, skew, stretch
+from training.degrade import degrade, ink, skew, stretch
 from training.layouts import KINDS, PageAssets, draw_page
 from training.page import Page, PixelBox
 from training.text import MARKUP, Writer
@@ -195,8 +195,7 @@ def test_stretching_moves_everything_sideways(assets: PageAssets) -> None:
 def test_strokes_bleed_and_fade(assets: PageAssets) -> None:
     image = draw(assets, "card", 3).image
     light, usual, heavy = (
-        np.asarray(each).mean()
-        for each in (edge_density(image, -0.4), image, edge_density(image, 0.4))
+        np.asarray(each).mean() for each in (ink(image, -0.4), image, ink(image, 0.4))
     )
     assert light > usual > heavy
 
