@@ -1,4 +1,4 @@
-"""The way of a document with a real S3 server and database; the engine is a fake where it must fail."""
+"""The pipeline with a real S3 server and database; the engine is a fake that can fail."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.support.fakes.batch_engine import (
 from tests.support.fixtures.made_documents import blank_pdf, png_of_size
 
 
-def test_wrong_documents_get_a_reason_and_the_others_go_on(
+def test_failed_documents_get_a_reason_and_do_not_affect_others(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store, tmp_path: Path
 ) -> None:
     locked = tmp_path / "locked.pdf"
@@ -87,7 +87,7 @@ def test_wrong_documents_get_a_reason_and_the_others_go_on(
         assert session.scalars(select(PageRow.markdown)).all() == [MARKDOWN] * 4
 
 
-def test_what_is_stored_is_skipped_without_loading_the_model(
+def test_stored_documents_are_skipped_without_loading_the_model(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], engine: FakeEngine
 ) -> None:
     client.upload_file(str(DOCUMENTS / "letter.tiff"), bucket, "a.tiff")
@@ -104,7 +104,7 @@ def test_what_is_stored_is_skipped_without_loading_the_model(
     assert engine.pages == 6
 
 
-def test_a_key_overwritten_before_reading_is_read_as_a_new_document(
+def test_an_overwritten_key_is_processed_as_a_new_document(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
 ) -> None:
     client.upload_file(str(DOCUMENTS / "table.png"), bucket, "a.png")
@@ -120,7 +120,7 @@ def test_a_key_overwritten_before_reading_is_read_as_a_new_document(
         assert new.version != old.version
 
 
-def test_a_version_id_reads_exactly_that_version(
+def test_a_version_id_selects_exactly_that_version(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
 ) -> None:
     client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
@@ -290,7 +290,7 @@ def test_storage_that_cannot_be_read_is_not_this_hosts_fault(
     assert rows(store) == dict.fromkeys(("a.png", "b.png"), ("failed", "storage_unavailable", True))
 
 
-def test_a_file_that_is_written_to_while_it_is_read_is_no_version(tmp_path: Path) -> None:
+def test_a_file_modified_while_it_is_copied_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "growing.png"
     path.write_bytes((DOCUMENTS / "table.png").read_bytes())
 
@@ -302,7 +302,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_no_version(tmp_path: Path
             return super().read(size)
 
     class Source(FileSource):
-        def _open(self, uri: str) -> Any:
+        def open(self, uri: str) -> Any:
             return OneMoreWrite(path)
 
     for source, expected in ((FileSource(LIMITS), None), (Source(LIMITS), "two versions")):
@@ -313,7 +313,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_no_version(tmp_path: Path
 def test_results_of_the_quality_checks_are_stored(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store, engine: FakeEngine
 ) -> None:
-    """A page that is read again, one whose own text is taken, and what that cost and saved."""
+    """One page is retried, one takes its embedded text; tokens and attempts are counted."""
     client.upload_file(str(DOCUMENTS / "table.png"), bucket, "table.png")
     client.upload_file(str(DOCUMENTS / "invoice.pdf"), bucket, "invoice.pdf")
     engine.endless_width = 640

@@ -1,4 +1,4 @@
-"""What was begun goes on: retries, other tasks, versions that come back."""
+"""Unfinished documents are resumed: retries, other tasks, versions that come back."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from tests.support.fakes.batch_engine import (
 )
 
 
-def test_a_retry_reads_only_the_missing_pages(
+def test_a_retry_processes_only_the_missing_pages(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store, engine: FakeEngine
 ) -> None:
     refs = refs_of(client, bucket, "a.tiff", "b.tiff")
@@ -75,8 +75,8 @@ def test_all_pages_read_but_not_completed(
     assert engine.pages == 0
 
 
-@pytest.mark.parametrize("ends", ["finishes", "dies", "goes on"])
-def test_what_another_task_is_reading_is_waited_for(
+@pytest.mark.parametrize("ends", ["finishes", "dies", "continues"])
+def test_documents_leased_by_another_task_are_waited_for(
     client: Any,
     bucket: str,
     pipeline: Callable[..., Pipeline],
@@ -110,10 +110,10 @@ def test_what_another_task_is_reading_is_waited_for(
     assert engine.pages == (3 if ends == "dies" else 2)
 
 
-def test_what_another_task_has_read_is_noticed_soon(
+def test_the_end_of_another_tasks_document_is_noticed_soon(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
 ) -> None:
-    """Four tasks that read one document, one after the other, do not wait five seconds for each."""
+    """Polls begin a quarter of a second apart, so that short documents cost no long waits."""
     (ref,) = refs_of(client, bucket, "a.tiff")
     other = Ledger(store.database, CONFIG, A)
     lease = other.claim(ref)
@@ -136,7 +136,7 @@ def test_what_another_task_has_read_is_noticed_soon(
     assert time.monotonic() - ended[0] < 2
 
 
-def test_what_another_task_is_reading_may_be_left_to_it(
+def test_documents_leased_by_another_task_may_be_left_to_it(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
 ) -> None:
     (ref,) = refs_of(client, bucket, "a.tiff")
@@ -144,25 +144,25 @@ def test_what_another_task_is_reading_may_be_left_to_it(
     assert pipeline(task=B, wait_for_others=None).run([ref]).documents == {"leased_by_others": 1}
 
 
-def test_a_task_that_was_taken_over_writes_nothing_more(
+def test_a_task_whose_document_was_reclaimed_writes_nothing_more(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store, engine: FakeEngine
 ) -> None:
     (ref,) = refs_of(client, bucket, "a.tiff")
 
-    def take_over(request: PageRequest) -> None:
+    def reclaim(request: PageRequest) -> None:
         engine.before = lambda request: None
         with store.database.engine.begin() as connection:
             connection.execute(update(DocumentRow).values(lease_expires_at=None))
         assert pipeline(task=B).run([ref]).documents == {"done": 1}
 
-    engine.before = take_over
+    engine.before = reclaim
     assert pipeline(task=A, lease=SHORT).run([ref]).documents == {"skipped": 1}
     with Session(store.database.engine) as session:
         assert session.scalars(select(DocumentRow.run_id)).all() == ["b"]
         assert session.scalars(select(PageRow.page_number)).all() == [1, 2]
 
 
-def test_a_model_that_fails_in_the_middle_keeps_what_was_read(
+def test_pages_stored_before_the_model_failed_are_kept(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store, engine: FakeEngine
 ) -> None:
     (ref,) = refs_of(client, bucket, "a.tiff")
@@ -212,7 +212,7 @@ def test_an_older_version_that_comes_back_is_read(
     assert rows(store) == {"a.tiff": ("done", None, False)}
 
 
-def test_what_a_dead_task_left_is_found_even_if_it_is_not_listed_any_more(
+def test_documents_of_dead_tasks_are_found_even_if_they_are_not_listed(
     client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store
 ) -> None:
     old = refs_of(client, bucket, "a.tiff", "b.tiff")
@@ -225,7 +225,7 @@ def test_what_a_dead_task_left_is_found_even_if_it_is_not_listed_any_more(
     (batch,) = find(client, store)
     assert [ref.uri[-6:] for ref in batch] == ["a.tiff", "b.tiff", "a.tiff"]
     assert {ref.version for ref in batch[:2]} == {ref.version for ref in old}
-    # Handed on before its task died: handed on again. After: its turn will come.
+    # Emitted before its task died: emitted again. Emitted afterwards: left out.
     long_ago, now = (dict.fromkeys([ref.version_key for ref in batch], s) for s in (60.0, 0.0))
     assert [len(each) for each in find(client, store, long_ago)] == [2]
     assert find(client, store, now) == []
@@ -239,7 +239,7 @@ def test_what_a_dead_task_left_is_found_even_if_it_is_not_listed_any_more(
     assert dict(map(tuple, ends)) == {old[0].version: "failed", batch[2].version: "done"}
 
 
-def test_nothing_is_left_behind(
+def test_temporary_files_are_removed_after_a_failure(
     client: Any,
     bucket: str,
     pipeline: Callable[..., Pipeline],
@@ -252,7 +252,7 @@ def test_nothing_is_left_behind(
     pipeline().run([DocumentRef(f"s3://{bucket}/a.tiff")])
 
     def fail(request: PageRequest) -> None:
-        raise RuntimeError("the process is told to stop")
+        raise RuntimeError("the process is stopped")
 
     engine.before = fail
     with pytest.raises(RuntimeError):

@@ -1,4 +1,4 @@
-"""An engine that fails where it must, and what it reads."""
+"""A fake engine that fails on chosen pages, and the documents it processes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TEXT = f"<|ref|>title<|/ref|><|det|>[[0, 0, 999, 999]]<|/det|>\n{MARKDOWN}"
 
 
 class FakeEngine:
-    """Writes the same text for each page with print; pages of a marked width fail or do not end."""
+    """Returns the same text for each page that is not blank; pages of a chosen width fail or do not end."""
 
     def __init__(self) -> None:
         self.pages = 0
@@ -52,7 +52,7 @@ class FakeEngine:
                 continue
             ended = request.image.width != self.endless_width
             reason = FinishReason.STOP if ended else FinishReason.LENGTH
-            # Text that is read from an empty page is refused.
+            # Text on a blank page fails the quality checks.
             text = TEXT if request.image.convert("L").getextrema()[0] < 128 else ""
             yield PageOutput(
                 key=request.key,

@@ -1,4 +1,4 @@
-"""What a client needs to know of a database server."""
+"""Running database servers, as their clients see them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,16 @@ from dataclasses import dataclass, field
 import sqlalchemy
 from sqlalchemy.exc import OperationalError
 
-from .process import START_TIMEOUT_S, Process, wait_until
+from .process import LOOPBACK, START_TIMEOUT_S, Process, wait_until
+
+
+def mysql_start_script(user: str, password: str, name: str) -> str:
+    """Return statements that a MySQL or MariaDB server runs at each start, one a line."""
+    return (
+        f"CREATE DATABASE IF NOT EXISTS {name};\n"
+        f"CREATE USER IF NOT EXISTS {user}@'%' IDENTIFIED BY '{password}';\n"
+        f"GRANT ALL ON {name}.* TO {user}@'%';\n"
+    )
 
 
 @dataclass(frozen=True)
@@ -24,16 +33,32 @@ class Database:
     airflow_conn_type: str
     _process: Process = field(repr=False, compare=False)
 
+    @classmethod
+    def mysql(cls, process: Process, *, user: str, password: str, name: str, port: int) -> Database:
+        """Return the database of a MySQL or MariaDB server on this host."""
+        return cls(
+            host=LOOPBACK,
+            port=port,
+            user=user,
+            password=password,
+            name=name,
+            sqlalchemy_url=(
+                f"mysql+pymysql://{user}:{password}@{LOOPBACK}:{port}/{name}?charset=utf8mb4"
+            ),
+            airflow_conn_type="mysql",
+            _process=process,
+        )
+
     def stop(self) -> None:
-        """Take the server away: open connections break, new ones are refused, data stays."""
+        """Stop the server: open connections break, new ones are refused, data stays."""
         self._process.stop()
 
     def kill(self) -> None:
-        """Kill the server in the middle of whatever it does; committed data stays."""
+        """Kill the server at once; committed data stays."""
         self._process.kill()
 
     def log(self) -> str:
-        """What the server has written so far."""
+        """Return the server's log."""
         return self._process.log.read_text(errors="replace")
 
     def start(self, timeout_s: float = START_TIMEOUT_S) -> None:
@@ -48,7 +73,7 @@ class Database:
         )
 
     def recover(self, timeout_s: float = START_TIMEOUT_S) -> None:
-        """Wait until the user can query; a server that ended by itself is started.
+        """Wait until the user can query; a server that has ended is started.
 
         Raises TimeoutError after ``timeout_s`` seconds and RuntimeError where it ends again.
         """

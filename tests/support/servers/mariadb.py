@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .database import Database
+from .database import Database, mysql_start_script
 from .process import (
     LOOPBACK,
     Process,
@@ -26,7 +26,7 @@ PACKAGES = "mariadb-server"
 def mariadb(disk: Path | None = None) -> Iterator[Database]:
     """A MariaDB server with one utf8mb4 database, of the server's default collation.
 
-    :param disk: directory for its data, which everybody may write to; a temporary one if None.
+    :param disk: directory for its data, which every user may write to; a temporary one if None.
 
     Raises ServerUnavailable where MariaDB is not installed, and RuntimeError, TimeoutError or
     subprocess.TimeoutExpired where it does not start.
@@ -51,13 +51,9 @@ def mariadb(disk: Path | None = None) -> Iterator[Database]:
             directory,
             user,
         )
-        # Run at each start, before the first connection; one statement a line.
+        # Run before the first connection.
         at_start = directory / "at_start.sql"
-        at_start.write_text(
-            f"CREATE DATABASE IF NOT EXISTS {NAME};\n"
-            f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{password}';\n"
-            f"GRANT ALL ON {NAME}.* TO {USER}@'%';\n"
-        )
+        at_start.write_text(mysql_start_script(USER, password, NAME))
         at_start.chmod(0o644)  # for the server's user, whatever the umask; the directory is closed
         process = Process(
             [
@@ -78,18 +74,7 @@ def mariadb(disk: Path | None = None) -> Iterator[Database]:
             directory / "server.log",
             user,
         )
-        database = Database(
-            host=LOOPBACK,
-            port=port,
-            user=USER,
-            password=password,
-            name=NAME,
-            sqlalchemy_url=(
-                f"mysql+pymysql://{USER}:{password}@{LOOPBACK}:{port}/{NAME}?charset=utf8mb4"
-            ),
-            airflow_conn_type="mysql",
-            _process=process,
-        )
+        database = Database.mysql(process, user=USER, password=password, name=NAME, port=port)
         try:
             database.start()
             yield database

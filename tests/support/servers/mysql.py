@@ -11,48 +11,44 @@ from pathlib import Path
 
 from tests.conftest import ROOT
 
-from .database import Database
+from .database import Database, mysql_start_script
 from .process import LOOPBACK, Process, ServerUnavailable, data_directory, free_port, run_tool
 
 USER = NAME = "ocr"
-_PLACE = ROOT / ".mysql" / "root" / "usr"
+_ROOT = ROOT / ".mysql" / "root" / "usr"
 
 
 @contextmanager
 def mysql(disk: Path | None = None) -> Iterator[Database]:
     """A MySQL server with one utf8mb4 database.
 
-    :param disk: directory for its data; a temporary one if None. There it writes no log for replicas: for
-        that one it waits a minute, again and again, when the disk is full, and all clients with it.
+    :param disk: directory for its data; a temporary one if None. There it writes no
+        binary log: on a full disk, MySQL waits for space for that log, and blocks all clients.
 
     Raises ServerUnavailable where MySQL is not there, and RuntimeError, TimeoutError or
     subprocess.TimeoutExpired where it does not start.
     """
-    if not (_PLACE / "sbin" / "mysqld").exists():
+    if not (_ROOT / "sbin" / "mysqld").exists():
         raise ServerUnavailable("MySQL is missing: make .mysql/root")
-    libraries = _PLACE / "lib" / f"{platform.machine()}-linux-gnu"
+    libraries = _ROOT / "lib" / f"{platform.machine()}-linux-gnu"
     # Its C library is not this host's, and so its loader is not.
     server = [
         str(next(libraries.glob("ld-linux-*.so.*"))),
         "--library-path",
-        f"{libraries}:{_PLACE / 'lib' / 'mysql' / 'private'}",
-        str(_PLACE / "sbin" / "mysqld"),
+        f"{libraries}:{_ROOT / 'lib' / 'mysql' / 'private'}",
+        str(_ROOT / "sbin" / "mysqld"),
         "--no-defaults",
-        f"--basedir={_PLACE}",
-        f"--lc-messages-dir={_PLACE / 'share' / 'mysql'}",
+        f"--basedir={_ROOT}",
+        f"--lc-messages-dir={_ROOT / 'share' / 'mysql'}",
         *(["--user=root"] if os.geteuid() == 0 else []),
     ]
     with data_directory() as directory:
         password, port = secrets.token_hex(16), free_port()
         data = f"--datadir={(disk or directory) / 'data'}"
         run_tool([*server, "--initialize-insecure", data], directory)
-        # Run at each start, before the first connection; one statement a line.
+        # Run before the first connection.
         at_start = directory / "at_start.sql"
-        at_start.write_text(
-            f"CREATE DATABASE IF NOT EXISTS {NAME};\n"
-            f"CREATE USER IF NOT EXISTS {USER}@'%' IDENTIFIED BY '{password}';\n"
-            f"GRANT ALL ON {NAME}.* TO {USER}@'%';\n"
-        )
+        at_start.write_text(mysql_start_script(USER, password, NAME))
         process = Process(
             [
                 *server,
@@ -72,18 +68,7 @@ def mysql(disk: Path | None = None) -> Iterator[Database]:
             directory,
             directory / "server.log",
         )
-        database = Database(
-            host=LOOPBACK,
-            port=port,
-            user=USER,
-            password=password,
-            name=NAME,
-            sqlalchemy_url=(
-                f"mysql+pymysql://{USER}:{password}@{LOOPBACK}:{port}/{NAME}?charset=utf8mb4"
-            ),
-            airflow_conn_type="mysql",
-            _process=process,
-        )
+        database = Database.mysql(process, user=USER, password=password, name=NAME, port=port)
         try:
             database.start()
             yield database

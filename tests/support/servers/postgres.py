@@ -29,8 +29,8 @@ USER = NAME = "ocr"
 def postgres(disk: Path | None = None) -> Iterator[Database]:
     """A PostgreSQL server with one database.
 
-    :param disk: directory for its data, which everybody may write to; a temporary one if None. There its
-        log of transactions is in small pieces, so that it needs space as often as its tables do.
+    :param disk: directory for its data, which every user may write to; a temporary one if None. There the
+        write-ahead log has small segments, so that it needs space as often as the tables.
 
     Raises ServerUnavailable where PostgreSQL is not installed, and RuntimeError, TimeoutError or
     subprocess.TimeoutExpired where it does not start.
@@ -48,7 +48,7 @@ def postgres(disk: Path | None = None) -> Iterator[Database]:
         password_file.write_text(password)
         password_file.chmod(
             0o644
-        )  # for the server's user, whatever the umask; the directory is closed
+        )  # readable for the server's user regardless of the umask; the directory is private
         run_tool(
             [
                 initdb,
