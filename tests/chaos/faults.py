@@ -135,7 +135,7 @@ class Faults(TaskQueue):
                 figures = client.get("/metrics").raise_for_status().text
         except (httpx.TransportError, DeepSeekOCRError):
             return 0
-        found = re.search(r"^deepseek_ocr_pages_pending (\d+)", figures, re.MULTILINE)
+        found = re.search(r"^deepseek_ocr_pending_pages (\d+)", figures, re.MULTILINE)
         return int(found[1]) if found else 0
 
     def _add_full_disk(

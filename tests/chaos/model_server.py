@@ -33,7 +33,7 @@ class ScriptedModel(ScriptedEngine):
             float(os.environ["CHAOS_PAGE_S"]),
         )
         super().__init__(EventLog(event_log), seconds, "model", SLOTS)
-        self.clock, self.begun_anew = SimpleNamespace(seconds=dict), 0
+        self.clock, self.preempted_pages = SimpleNamespace(seconds=dict), 0
 
     def plan(self) -> Any:
         return SimpleNamespace(slots=SLOTS)
