@@ -1,7 +1,8 @@
-"""Against an S3 server that is not ours and checks signatures: Ceph's RADOS gateway."""
+"""Sensor and operator with an S3 server that checks signatures: Ceph's RADOS gateway."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -20,7 +21,11 @@ from tests.support.servers.airflow import aws_connection
 from tests.support.servers.ceph_rgw import CephRGW, ceph_rgw
 from tests.support.servers.process import ServerUnavailable
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("sqlite_results")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.usefixtures("sqlite_results"),
+]
 
 DOCUMENTS = ROOT / "demo" / "documents"
 KEYS = 1100
@@ -49,11 +54,9 @@ def client(ceph: CephRGW) -> Any:
         for number in range(KEYS):
             key = f"many/{number:05}.pdf"
             pool.submit(running.put_object, Bucket="documents", Key=key, Body=b"x")
-    # Incompressible bytes behind the trailer make the upload a multipart one.
+    # Zeros after the end of the image make it large enough for a multipart upload.
     content = (DOCUMENTS / "table.png").read_bytes() + bytes(6 << 20)
     parts = TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
-    import io
-
     running.upload_fileobj(io.BytesIO(content), "documents", "one/table.png", Config=parts)
     assert "-" in running.head_object(Bucket="documents", Key="one/table.png")["ETag"]
     return running

@@ -32,8 +32,8 @@ PROGRAMS = (
 )
 PACKAGES = "radosgw ceph-mon ceph-osd ceph-common"
 
-#: No manager daemon: it only reports. Without replicas, and with the monitor's changes committed at
-#: once instead of gathered for a second, the cluster is up in 3 seconds instead of 15.
+#: The cluster has no manager daemon, which only reports, and no replicas. The monitor commits changes at once
+#: instead of collecting them for a second. So the cluster starts in 3 seconds instead of 15.
 CONFIG = """\
 [global]
 fsid = {cluster}
@@ -74,7 +74,7 @@ KEYRING = {
 
 @dataclass(frozen=True)
 class CephRGW(S3Server):
-    """A gateway, and a second user, who has no rights to the buckets of the first."""
+    """A gateway, and a second user without permissions for the buckets of the first."""
 
     other_access_key: str
     other_secret_key: str = field(repr=False)
@@ -82,10 +82,12 @@ class CephRGW(S3Server):
 
 @contextmanager
 def ceph_rgw() -> Iterator[CephRGW]:
-    """A Ceph cluster with its S3 gateway; what it stores is kept in memory, 4 GiB at most.
+    """Run a Ceph cluster with its S3 gateway; its objects are in memory, up to 4 GiB.
 
-    Raises ServerUnavailable where Ceph is not installed, and RuntimeError, TimeoutError or
-    subprocess.TimeoutExpired where it does not start.
+    :raises ServerUnavailable: Ceph is not installed.
+    :raises RuntimeError: a process or a tool fails.
+    :raises TimeoutError: a process does not answer in time.
+    :raises subprocess.TimeoutExpired: a tool does not end in time.
     """
     programs = {name: find_program(name, PACKAGES) for name in PROGRAMS}
     monitor_port, port = free_port(), free_port()

@@ -1,4 +1,4 @@
-"""A disk that can be filled up."""
+"""A disk that tests can fill."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BLOCK = bytes(1 << 16)
 
 
 class Disk:
-    """A small file system of its own.
+    """A small, separate file system.
 
-    :ivar path: where it is mounted.
+    :ivar path: its mount point.
     """
 
     def __init__(self, path: Path) -> None:
@@ -28,9 +28,9 @@ class Disk:
         self._filler = path / ".filler"
 
     def fill(self, leave: int = 0) -> None:
-        """Take the space there is; files that are there keep theirs.
+        """Fill the free space.
 
-        :param leave: bytes to leave; space is given out in pieces of 4 KiB.
+        :param leave: bytes to leave free; the file system allocates pages of 4 KiB.
         """
         with self._filler.open("ab", buffering=0) as file:
             for size in (len(_BLOCK), 512):
@@ -39,7 +39,7 @@ class Disk:
                 os.ftruncate(file.fileno(), os.fstat(file.fileno()).st_size - leave)
 
     def free(self) -> None:
-        """Give the space back."""
+        """Remove the filling."""
         self._filler.unlink(missing_ok=True)
 
     @staticmethod
@@ -54,12 +54,13 @@ class Disk:
 
 @contextmanager
 def small_disk(mebibytes: int) -> Iterator[Disk]:
-    """A file system in memory of that size, for this host's users to write to.
+    """Mount a file system in memory, writable for all users of this host.
 
-    Raises ServerUnavailable where this process may not mount one.
+    :param mebibytes: its size.
+    :raises ServerUnavailable: this process may not mount file systems.
     """
     mount, umount = find_program("mount", "mount"), find_program("umount", "mount")
-    # Not below a directory that only root may enter: servers run as users of their own.
+    # Servers run as other users: they cannot enter a directory that only root may enter.
     with tempfile.TemporaryDirectory(prefix="disk-", dir="/tmp") as directory:
         Path(directory).chmod(0o711)
         path = Path(directory) / "mounted"
@@ -75,13 +76,13 @@ def small_disk(mebibytes: int) -> Iterator[Disk]:
         try:
             yield Disk(path)
         finally:
-            # Lazily: a process that dies may not be gone yet.
+            # A process that is ending may still use it.
             subprocess.run([umount, "--lazy", str(path)], check=True, timeout=60)
 
 
 @contextmanager
 def small_disk_or_skip(mebibytes: int) -> Iterator[Disk]:
-    """The same for a test, which is skipped where there can be none."""
+    """Mount a file system, or skip the test where that is not permitted."""
     with ExitStack() as stack:
         try:
             disk = stack.enter_context(small_disk(mebibytes))

@@ -1,4 +1,4 @@
-"""moto's S3 (and its other AWS services) on one endpoint, in a process of its own."""
+"""moto's S3, and its other AWS services, on one endpoint in a separate process."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ ACCESS_KEY, SECRET_KEY, REGION = "testing", "testing-secret", "us-east-1"
 
 
 def moto_process(directory: Path, port: int) -> Process:
-    """A moto server that is not started yet.
+    """Return a moto server that is not started yet.
 
-    Raises ServerUnavailable where moto is not installed.
+    :raises ServerUnavailable: moto is not installed.
     """
     if not (importlib.util.find_spec("moto") and importlib.util.find_spec("flask")):
         raise ServerUnavailable("moto's server is missing: pip install 'moto[server]'")
@@ -34,17 +34,22 @@ def moto_process(directory: Path, port: int) -> Process:
 
 
 def start_moto(process: Process, port: int) -> None:
-    """Start it and wait until it answers. Raises RuntimeError or TimeoutError where it does not."""
+    """Start moto and wait until it answers.
+
+    :raises RuntimeError: the process ends.
+    :raises TimeoutError: it does not answer in time.
+    """
     process.start()
     wait_until(lambda: http_answers(port), START_TIMEOUT_S, "moto answers", process)
 
 
 @contextmanager
 def moto_s3() -> Iterator[S3Server]:
-    """A moto server. It accepts any secret, and forgets everything when it stops.
+    """Run a moto server. It accepts any secret key, and keeps its objects in memory.
 
-    Raises ServerUnavailable where moto is not installed, and RuntimeError or TimeoutError where it
-    does not start.
+    :raises ServerUnavailable: moto is not installed.
+    :raises RuntimeError: the process ends.
+    :raises TimeoutError: it does not answer in time.
     """
     with data_directory() as directory:
         port = free_port()

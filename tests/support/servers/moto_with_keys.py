@@ -1,4 +1,4 @@
-"""moto's S3 server with a bucket of many small objects: stored in its process, which takes seconds.
+"""moto's S3 server with a bucket of many small objects, which are stored in its process within seconds.
 
 ``python -m tests.support.servers.moto_with_keys PORT BUCKET NUMBER``
 """
@@ -17,9 +17,12 @@ from .process import LOOPBACK
 
 
 def fill(bucket: str, number: int) -> None:
-    """Store ``number`` objects of one byte, and list them by an index as other S3 servers do.
+    """Store objects of one byte, and list them by an index as other S3 servers do.
 
-    moto itself sorts all keys of a bucket for each answer.
+    moto sorts all keys of a bucket for each answer.
+
+    :param bucket: name of the bucket to create.
+    :param number: number of objects.
     """
     backend = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
     backend.create_bucket(bucket, "us-east-1")

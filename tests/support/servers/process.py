@@ -1,4 +1,4 @@
-"""What starting a real server takes: programs, ports, directories, processes and waiting."""
+"""Starting real servers: programs, ports, directories, processes, and waiting for them."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ LOOPBACK = "127.0.0.1"
 START_TIMEOUT_S = 60.0
 TAIL_BYTES = 4000
 
-#: Below the ports that the kernel gives to outgoing connections: one of those could take a server's
-#: port while the server is away, and a client of the stopped server could even connect to itself.
+#: Below the kernel's ports for outgoing connections (net.ipv4.ip_local_port_range): such a connection could take
+#: the port of a stopped server, and a client of a stopped server could connect to itself.
 PORTS = range(20000, 32000)
 
-#: The kernel's "signal at the parent's death" means the death of the thread that started the child,
-#: so every child is started by this thread, which lives as long as the tests do.
+#: The kernel sends the signal of prctl(PR_SET_PDEATHSIG) when the thread ends that started the child. So this
+#: thread, which lives as long as the tests, starts all children.
 _STARTER = ThreadPoolExecutor(1, thread_name_prefix="server-starter")
 
 
@@ -38,12 +38,14 @@ class ServerUnavailable(RuntimeError):
 
 
 def find_program(name: str, packages: str, directories: Sequence[Path] = ()) -> str:
-    """The path of a program from ``directories``, PATH or the directories for system programs.
+    """Return the path of a program.
 
-    ``packages`` are the apt packages that bring it. Raises ServerUnavailable where it is missing.
+    :param packages: apt packages that contain it, for the error message.
+    :param directories: searched before PATH and the directories of system programs.
+    :raises ServerUnavailable: the program is missing.
     """
-    places = [*map(str, directories), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
-    found = shutil.which(name, path=os.pathsep.join(places))
+    searched = [*map(str, directories), os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"]
+    found = shutil.which(name, path=os.pathsep.join(searched))
     if found is None:
         raise ServerUnavailable(
             f"{name} is missing: apt-get install --no-install-recommends {packages}"
@@ -52,9 +54,9 @@ def find_program(name: str, packages: str, directories: Sequence[Path] = ()) -> 
 
 
 def unprivileged(user: str) -> str | None:
-    """``user`` where we are root, which some servers refuse to run as; else None.
+    """Return ``user`` if this process runs as root, which some servers refuse; otherwise None.
 
-    Raises ServerUnavailable where we are root and there is no such user.
+    :raises ServerUnavailable: this process runs as root, and the user does not exist.
     """
     if os.geteuid() != 0:
         return None
@@ -65,9 +67,12 @@ def unprivileged(user: str) -> str | None:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback that nothing listens on. Raises OSError where none is found."""
+    """Return a free TCP port of the loopback interface.
+
+    :raises OSError: no free port was found.
+    """
     for _ in range(200):
-        # Not ``random``: a plugin may seed it alike in parallel test processes.
+        # A plugin may seed ``random`` equally in parallel test processes.
         port = secrets.choice(PORTS)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,10 +86,13 @@ def free_port() -> int:
 
 @contextmanager
 def data_directory(owner: str | None = None) -> Iterator[Path]:
-    """A temporary directory, given to the user ``owner`` if named, removed with all its contents."""
+    """Create a temporary directory, and remove it with its content.
+
+    :param owner: user who owns it; None for the user of this process.
+    """
     base = Path(tempfile.gettempdir())
     if owner and not all(directory.stat().st_mode & 0o001 for directory in (base, *base.parents)):
-        base = Path("/tmp")  # a TMPDIR that only root may enter is of no use to another user
+        base = Path("/tmp")  # other users cannot enter the TMPDIR of root
     with tempfile.TemporaryDirectory(prefix="server-", dir=base) as name:
         if owner:
             shutil.chown(name, owner, owner)
@@ -94,12 +102,12 @@ def data_directory(owner: str | None = None) -> Iterator[Path]:
 def run_tool(
     argv: Sequence[str], cwd: Path, user: str | None = None, timeout_s: float = START_TIMEOUT_S
 ) -> None:
-    """Run a command to its end.
+    """Run a command and wait for its end.
 
-    Raises RuntimeError with the end of its output where it fails, and subprocess.TimeoutExpired
-    after ``timeout_s`` seconds.
+    :raises RuntimeError: it fails; the message has the end of its output.
+    :raises subprocess.TimeoutExpired: it takes more than ``timeout_s`` seconds.
     """
-    # A file, not a pipe: a child that outlives the command would keep a pipe open, and us waiting.
+    # With a pipe, this would wait for children that outlive the command.
     with tempfile.TemporaryFile() as output:
         status = subprocess.run(
             argv,
@@ -120,7 +128,7 @@ def run_tool(
 
 @dataclass
 class Process:
-    """A server's process, which can be started again after a stop; its output goes to ``log``."""
+    """The process of a server; it can be restarted, and its output is appended to ``log``."""
 
     argv: Sequence[str]
     cwd: Path
@@ -131,15 +139,15 @@ class Process:
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
 
     def start(self) -> None:
-        """Start the process, without waiting until the server answers.
+        """Start the process; do not wait until the server answers.
 
-        Raises RuntimeError where it is running already.
+        :raises RuntimeError: it is running already.
         """
         if self.exit_status is None and self._child is not None:
             raise RuntimeError(f"{self.argv[0]} is running already")
         argv = list(self.argv)
         if setpriv := shutil.which("setpriv"):
-            # No server outlives tests that were killed.
+            # The server ends with the tests even if they are killed.
             argv = [setpriv, "--pdeathsig", self.stop_signal.name.removeprefix("SIG"), *argv]
         with self.log.open("ab") as log:
             self._child = _STARTER.submit(
@@ -150,31 +158,41 @@ class Process:
                 stderr=subprocess.STDOUT,
                 cwd=self.cwd,
                 env=self.env,
-                start_new_session=True,  # Ctrl-C is for the tests, which then stop the server
+                start_new_session=True,  # Ctrl-C reaches only the tests, which stop the server
                 user=self.user,
                 group=self.user,
                 extra_groups=None if self.user is None else [],
             ).result()
 
     @property
+    def pid(self) -> int:
+        """The id of the process.
+
+        :raises RuntimeError: it was never started.
+        """
+        if self._child is None:
+            raise RuntimeError(f"{self.argv[0]} was never started")
+        return self._child.pid
+
+    @property
     def exit_status(self) -> int | None:
-        """The exit status of a process that ended, None of one that runs or was never started."""
+        """The exit status; None if the process runs or was never started."""
         return None if self._child is None else self._child.poll()
 
     def stop(self, timeout_s: float = 20) -> None:
-        """Ask the process to end and kill it after ``timeout_s`` seconds; nothing if it ended."""
+        """Ask the process to end, and kill it after ``timeout_s`` seconds."""
         if self._child is None or self._child.returncode is not None:
             return
         self._child.send_signal(self.stop_signal)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(timeout_s)
-        # Whatever is left of its session: a server may leave children behind.
+        # A server may leave children in its session.
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._child.pid, signal.SIGKILL)
         self._child.wait()
 
     def kill(self) -> None:
-        """Kill the process and all its children, without a chance to tidy up."""
+        """Kill the process and all its children."""
         if self._child is None or self._child.poll() is not None:
             return
         family = psutil.Process(self._child.pid)
@@ -184,12 +202,12 @@ class Process:
                 member.kill()
         self._child.wait()
         deadline = time.monotonic() + 10
-        # Nobody may be there to collect the children of a dead server: they stay as zombies.
+        # Without a parent that waits for them, children of a dead server stay zombies.
         while any(map(_lives, members)) and time.monotonic() < deadline:
             time.sleep(0.02)
 
     def log_tail(self) -> str:
-        """The end of what the process wrote."""
+        """Return the end of the output."""
         return self.log.read_bytes()[-TAIL_BYTES:].decode(errors="replace")
 
 
@@ -203,10 +221,11 @@ def _lives(process: psutil.Process) -> bool:
 def wait_until(
     predicate: Callable[[], bool], timeout_s: float, what: str, process: Process
 ) -> None:
-    """Wait until ``predicate`` holds and ``process`` runs; ``what`` names that state in errors.
+    """Wait until ``predicate`` holds while ``process`` runs.
 
-    Raises TimeoutError after ``timeout_s`` seconds and RuntimeError where the process ends first,
-    both with the end of its log.
+    :param what: names the state in error messages, which contain the end of the log.
+    :raises TimeoutError: it takes more than ``timeout_s`` seconds.
+    :raises RuntimeError: the process ends.
     """
     deadline = time.monotonic() + timeout_s
     while True:

@@ -1,4 +1,4 @@
-"""What a client needs to know of an S3 server."""
+"""Address and keys of an S3 server."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class S3Server:
 
 
 def http_answers(port: int) -> bool:
-    """Whether something answers HTTP requests on a port of the loopback, and not with an error."""
-    # Not urllib or boto3: they would obey proxy settings of the environment.
+    """Whether a server on a port of the loopback interface answers HTTP requests without an error."""
+    # urllib and boto3 would use the proxy settings of the environment.
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=5)
     try:
         connection.request("GET", "/")
