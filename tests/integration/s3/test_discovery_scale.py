@@ -27,7 +27,7 @@ from tests.support.servers.database import Database
 from tests.support.servers.moto_s3 import ACCESS_KEY, REGION, SECRET_KEY, start_moto
 from tests.support.servers.process import LOOPBACK, Process, data_directory, free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 BUCKET, KEYS, OLD = "many", 100_000, 1_000_000
 #: Prefixes of the whole bucket, and of a tenth of it.

@@ -127,9 +127,8 @@ class TestDatabases:
             connection.execute(sqlalchemy.text("INSERT INTO kept VALUES (7)"))
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text("SELECT 1"))
-            began = time.monotonic()
             database.stop()
-            assert time.monotonic() - began < 15, "an open connection held the server up"
+            assert database._process.exit_status != -signal.SIGKILL, "an open connection blocked it"
             with pytest.raises(OperationalError):
                 connection.execute(sqlalchemy.text("SELECT 1"))
         with pytest.raises(OperationalError):
@@ -281,7 +280,7 @@ from tests.support.servers.process import Process
 directory = Path(sys.argv[1])
 process = Process(["sleep", "60"], directory, directory / "log")
 process.start()
-print(process._child.pid, flush=True)
+print(process.pid, flush=True)
 time.sleep(60)
 """
         root = Path(__file__).parents[3]
@@ -290,8 +289,10 @@ time.sleep(60)
         )
         assert parent.stdout is not None
         server = Path("/proc", parent.stdout.readline().decode().strip(), "stat")
-        time.sleep(0.5)  # for setpriv to have become sleep
-        assert server.exists()
+        deadline = time.monotonic() + 10
+        while "(sleep)" not in server.read_text():  # until setpriv has become sleep
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         parent.kill()
         parent.communicate()
         deadline = time.monotonic() + 10

@@ -24,8 +24,8 @@ LOOPBACK = "127.0.0.1"
 START_TIMEOUT_S = 60.0
 TAIL_BYTES = 4000
 
-#: Below the kernel's ports for outgoing connections (net.ipv4.ip_local_port_range): such a connection could take
-#: the port of a stopped server, and a client of a stopped server could connect to itself.
+#: Below the kernel's ports for outgoing connections (net.ipv4.ip_local_port_range): such a connection could
+#: take the port of a stopped server, and a client of a stopped server could connect to itself.
 PORTS = range(20000, 32000)
 
 #: The kernel sends the signal of prctl(PR_SET_PDEATHSIG) when the thread ends that started the child. So this
