@@ -50,7 +50,7 @@ _NAME = "benchmark"
 #: Pages that are read first, and tokens of each: what is compiled is compiled then.
 _WARM_UP_PAGES, _WARM_UP_TOKENS = 24, 40
 #: In the table, in this order.
-_COLUMNS = ("way", "mode", "pages", "pages_per_s", "tokens_per_s", "waiting", "ready_s")
+_COLUMNS = ("way", "mode", "pages", "pages_per_s", "tokens_per_s", "idle", "ready_s")
 
 Tell = Callable[..., None]
 
@@ -350,7 +350,7 @@ def _read_all(
             vision_tokens_per_page=sum(each.vision_tokens for each in readings) / len(readings),
             seconds=seconds,
             first_page_s=first_s,
-            waiting=spent[IDLE] / sum(spent.values()) if spent.get(IDLE) else None,
+            idle=spent[IDLE] / sum(spent.values()) if spent.get(IDLE) else None,
             warm_up_s=warm_up_s,
             ready_s=ready_s,
         )

@@ -30,7 +30,8 @@ import psutil
 import torch
 import transformers
 
-from airflow_deepseek_ocr.engines.in_process.device_timing import IDLE, as_shares
+from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
+from airflow_deepseek_ocr.engines.in_process.device_timing import IDLE, format_shares
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
@@ -107,7 +108,7 @@ def vision(bench: Bench) -> None:
                 pages = prepared(engine, mode, chunk)
                 torch.cuda.reset_peak_memory_stats()
                 base = torch.cuda.memory_allocated()
-                seconds = median_seconds(functools.partial(engine._embed, pages), 5)
+                seconds = median_seconds(functools.partial(engine.embed, pages), 5)
                 bench.tell(
                     "vision",
                     mode=mode,
@@ -122,33 +123,34 @@ def step(bench: Bench) -> None:
     """A step of all slots, each in the middle of its text."""
     engine = bench.engine(compiled=True)
     started = time.perf_counter()
-    kept = engine._take_slots()
-    slots = kept.slots
-    torch.cuda.synchronize()
-    bench.tell(
-        "first steps",
-        slots=slots._levels,
-        fast=slots.is_fast,
-        seconds=time.perf_counter() - started,
-    )
-    for count in slots._levels:
-        for name, positions in _positions(count):
-            if not slots.provide(dict(enumerate(each + 128 for each in positions))):
-                raise RuntimeError("the cache is too small for this part")
-            slots._position[:count] = torch.tensor(positions, device="cuda")
-            slots._done.fill_(False)
-            slots._budget.fill_(LONGEST)
-            slots._written.fill_(1)
-            seconds = median_seconds(functools.partial(slots.step, slots.length, count), 20)
-            bench.tell(
-                "step",
-                slots=count,
-                columns=name,
-                milliseconds=1000 * seconds,
-                tokens_per_s=count / seconds,
-            )
-    slots.leave(range(slots.count))
-    engine._kept = kept
+    with engine.borrow_slots() as kept:
+        slots = kept.slots
+        torch.cuda.synchronize()
+        bench.tell(
+            "first steps",
+            slots=slots.step_sizes,
+            fast=slots.is_compiled,
+            seconds=time.perf_counter() - started,
+        )
+        for count in slots.step_sizes:
+            _time_steps(bench, slots, count)
+        slots.leave(range(slots.count))
+
+
+def _time_steps(bench: Bench, slots: DecodeSlots, count: int) -> None:
+    """Time steps of the first ``count`` slots at several positions."""
+    for name, positions in _positions(count):
+        if not slots.provide(dict(enumerate(each + 128 for each in positions))):
+            raise RuntimeError("the cache is too small for this part")
+        slots.set_mid_text(positions, LONGEST)
+        seconds = median_seconds(functools.partial(slots.step, slots.length, count), 20)
+        bench.tell(
+            "step",
+            slots=count,
+            columns=name,
+            milliseconds=1000 * seconds,
+            tokens_per_s=count / seconds,
+        )
 
 
 def _positions(count: int) -> Iterator[tuple[str, list[int]]]:
@@ -201,18 +203,18 @@ def _read_many(bench: Bench, engine: InProcessEngine, mode: str) -> None:
         phase: total - before.get(phase, 0.0) for phase, total in engine.clock.seconds().items()
     }
     tokens = sum(reading.text_tokens for reading in readings)
-    slots = engine._kept.slots if engine._kept else None
+    slots = engine.kept_slots
     bench.tell(
         "engine",
         mode=mode,
         pages=len(readings),
         slots=slots.count if slots else 0,
-        fast=bool(slots and slots.is_fast),
+        fast=bool(slots and slots.is_compiled),
         pages_per_s=len(readings) / seconds,
         tokens_per_s=tokens / seconds,
         tokens_per_page=tokens / len(readings),
-        shares=as_shares(spent),
-        waiting=spent.get(IDLE, 0.0) / sum(spent.values()),
+        shares=format_shares(spent),
+        idle=spent.get(IDLE, 0.0) / sum(spent.values()),
         gib_reserved=[each / 2**30 for each in (memory[1], torch.cuda.memory_reserved())],
         most_rss_gib=[memory[0], _rss()],
     )

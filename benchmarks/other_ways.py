@@ -20,11 +20,11 @@ def published(bench: Bench) -> None:
     """A page at a time through ``generate()``, each expert in a loop; as the published scripts do."""
     engine = bench.engine(compiled=False)
     for mode in ("gundam", "base"):
-        engine._model.set_experts_implementation("eager")
+        engine.model.set_experts_implementation("eager")
         try:
             once, rate = _generate(engine, mode, 1)
         finally:
-            engine._model.set_experts_implementation("grouped_mm")
+            engine.model.set_experts_implementation("grouped_mm")
         bench.tell(
             "published way",
             mode=mode,
@@ -53,23 +53,23 @@ def generate(bench: Bench) -> None:
 def _generate(engine: InProcessEngine, mode: str, count: int) -> tuple[float, float]:
     """Seconds to the first token, and tokens a second after it."""
     pages = prepared(engine, mode, count)
-    ids = torch.tensor([page.prompt_ids for page in pages], device=engine._model.device)
+    ids = torch.tensor([page.prompt_ids for page in pages], device=engine.model.device)
     inputs = {
         "input_ids": ids,
         "attention_mask": torch.ones_like(ids),
-        "pixel_values": engine._embed._to_input(np.stack([page.views.view for page in pages])),
+        "pixel_values": engine.embed.to_input(np.stack([page.views.view for page in pages])),
         "num_local_patches": [len(page.views.tiles) for page in pages],
         "patches_grid": [list(page.views.grid) for page in pages],
         "pixel_values_local": None,
     }
     tiles = [tile for page in pages for tile in page.views.tiles]
     if tiles:
-        inputs["pixel_values_local"] = engine._embed._to_input(np.stack(tiles))
+        inputs["pixel_values_local"] = engine.embed.to_input(np.stack(tiles))
 
     def write(tokens: int) -> float:
         torch.cuda.synchronize()
         started = time.perf_counter()
-        engine._model.generate(
+        engine.model.generate(
             **inputs, max_new_tokens=tokens, min_new_tokens=tokens, do_sample=False, pad_token_id=2
         )
         torch.cuda.synchronize()

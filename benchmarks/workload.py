@@ -89,5 +89,5 @@ def requests(
 
 def prepared(engine: InProcessEngine, mode: str, count: int) -> list[PreparedPage]:
     """Pages of one mode, ready for the vision tower."""
-    made = [engine._prepare(each) for each in requests(count, mode, [MEAN] * count)]
+    made = [engine.prepare(each) for each in requests(count, mode, [MEAN] * count)]
     return [page for page in made if isinstance(page, PreparedPage)]

@@ -139,7 +139,7 @@ class Service:
             self.page_files.open()
         engine = self._load_engine(model)
         slots = engine.plan().slots
-        self.metrics.watch_engine(engine.clock.seconds, lambda: engine.begun_anew)
+        self.metrics.watch_engine(engine.clock.seconds, lambda: engine.preempted_pages)
         self.dispatcher = Dispatcher(engine, self._broken, slots)
         self.dispatcher.start()
         usual = max(_ADMITTED_PER_SLOT * slots, _MIN_ADMITTED) * PAGE_TOKENS

@@ -169,17 +169,25 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
     decoding = Decoding(64, ngram_size=3 if constrained else 0, ngram_window=64)
     tokens = SpecialTokens(bos=0, eos=1, pad=2, image=IMAGE_TOKEN, table_cells=TABLE_CELLS)
     compiler = LayerCompiler("eager") if seed >= 3 else None
-    slots = DecodeSlots(model, tokens, 3, 1400, 11 if seed % 2 else None, decoding, compiler)
+    slots = DecodeSlots(
+        model=model,
+        tokens=tokens,
+        count=3,
+        length=1400,
+        blocks=11 if seed % 2 else None,
+        decoding=decoding,
+        compiler=compiler,
+    )
     batch = Scheduler(
         slots,
         vision_pages=2,
         embed=PromptEmbedder(model, tokens),
         decode=lambda ids: " ".join(map(str, ids)),
-        most_tokens=64,
-        steps=chance.choice([1, 4]),
-        ahead=seed % 2,
+        max_tokens=64,
+        steps_per_poll=chance.choice([1, 4]),
+        pending_snapshots=seed % 2,
         clock=PhaseClock(torch.device("cpu")),
-        on_begun_anew=lambda: None,
+        on_preempted=lambda: None,
     )
     order = chance.sample(sorted(cases), len(cases))
     pages = [
@@ -199,7 +207,7 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
     ]
     with Prefetcher(pages, lambda page: page, bound=2) as ahead:
         outputs = {str(output.key): output for output in batch.read(ahead)}
-    assert slots.is_fast == (compiler is not None)
+    assert slots.is_compiled == (compiler is not None)
     assert outputs.keys() == cases.keys()
     for name, output in outputs.items():
         assert output.error is None

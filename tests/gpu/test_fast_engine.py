@@ -62,8 +62,8 @@ def test_texts_are_those_of_layers_that_are_not_compiled(fast: InProcessEngine) 
     expected = {reading.key: reading.text for reading in plain.read(asked)}
     plain.close()
     readings = {reading.key: reading for reading in fast.read(asked)}
-    assert fast._kept is not None
-    assert fast._kept.slots.is_fast
+    assert fast.kept_slots is not None
+    assert fast.kept_slots.is_compiled
     assert not [reading.error for reading in readings.values() if reading.error]
     same = sum(readings[key].text == text for key, text in expected.items())
     assert same >= 0.8 * len(asked)

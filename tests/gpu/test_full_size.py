@@ -41,7 +41,7 @@ def page(width: int, height: int, text: str) -> Image.Image:
 
 def test_loads_in_bfloat16_at_its_published_size(engine: InProcessEngine) -> None:
     assert engine.dtype == torch.bfloat16
-    parameters = sum(each.numel() for each in engine._model.parameters())
+    parameters = sum(each.numel() for each in engine.model.parameters())
     assert parameters == pytest.approx(PUBLISHED_PARAMETERS, rel=0.01)
     # In float32 on the way to the GPU it would have taken twice as much.
     assert torch.cuda.max_memory_allocated() < 2 * 4 * parameters

@@ -1,4 +1,4 @@
-"""Which blocks of the key-value cache belong to which slot."""
+"""Ownership of the blocks of the key-value cache."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass
 #: Columns of a block: keys and values that the fused kernel reads or skips together (flex attention's
 #: own default).
 BLOCK = 128
-#: The block that belongs to nobody: what slots that are done write goes there.
+#: The block that no slot owns: slots that are done write to it.
 NULL_BLOCK = 0
 
 
 @dataclass(frozen=True)
 class Grant:
-    """A block that a slot gets.
+    """A block allocated to a slot.
 
     :param slot: the slot.
-    :param place: the block's place in the slot's row: 0 holds the first columns.
+    :param index: the block's index in the slot's row: 0 holds the first columns.
     :param block: its number in the cache.
     """
 
     slot: int
-    place: int
+    index: int
     block: int
 
 
 class BlockPool:
-    """Hands out blocks as pages grow, so that a page takes what it has written and not what it might.
+    """Allocates blocks as pages grow, so memory is used per generated token, not per longest page.
 
-    :param blocks: in the cache, :data:`SCRAP` among them.
+    :param blocks: blocks of the cache, :data:`NULL_BLOCK` included.
     """
 
     def __init__(self, blocks: int) -> None:
@@ -38,13 +38,13 @@ class BlockPool:
 
     @property
     def free(self) -> int:
-        """Blocks that nobody holds."""
+        """Number of blocks that no slot holds."""
         return len(self._free)
 
     def grant(self, columns: Mapping[int, int]) -> list[Grant] | None:
-        """Blocks for so many columns of each slot, besides those it has; None if they are not there.
+        """Allocate the blocks that slots lack; return None, and change nothing, if too few are free.
 
-        :param columns: by slot.
+        :param columns: columns that each slot needs in all, by slot.
         """
         missing = {
             slot: count_blocks(wanted) - len(self._held.get(slot, ()))
@@ -62,10 +62,10 @@ class BlockPool:
         return grants
 
     def release(self, slot: int) -> None:
-        """Take back all that a slot holds."""
+        """Free all blocks of a slot."""
         self._free.extend(reversed(self._held.pop(slot, [])))
 
 
 def count_blocks(columns: int) -> int:
-    """Blocks that so many columns take."""
+    """Return the number of blocks for this many columns."""
     return -(-columns // BLOCK)

@@ -1,4 +1,4 @@
-"""How many pages fit: slots and chunks from the device's free memory."""
+"""How many pages fit into the device's free memory: slots, vision batches and cache blocks."""
 
 from __future__ import annotations
 
@@ -6,31 +6,31 @@ from dataclasses import dataclass
 
 from airflow_deepseek_ocr.engines.in_process.block_pool import BLOCK
 
-#: Pages at once on a CPU, where more only wait for each other.
+#: Pages at once on a CPU; more share the same cores and finish no sooner.
 CPU_SLOTS = 4
 #: Most slots: 384 instead of 256 took 2,500 pages of 795 tokens in base mode from 29.8 to 32.1 a second on an
 #: H200, at the published size; pages wait longer for each other the more there are.
-MOST_SLOTS = 384
+MAX_SLOTS = 384
 #: Most pages whose views go through the vision tower together; twice as many make it a tenth faster in gundam
 #: mode, and those that are being written wait for them.
-MOST_PAGES_IN_VISION = 8
+MAX_VISION_PAGES = 8
 #: What a page's views take in the vision tower at the published size, in bytes: 9 tiles and a view of 1024
 #: pixels. 8 pages of 6 tiles took 1.7 GiB, and 1.4 GiB compiled, on an H100 in bfloat16.
 _VISION_BYTES_PER_PAGE = 320_000_000
 #: Share of the free memory that is left to the vision tower, the prompts and the allocator; and the least
 #: that they need for a page.
-_RESERVE, _LEAST_RESERVE = 0.25, 400_000_000
+_RESERVE, _MIN_RESERVE = 0.25, 400_000_000
 #: Columns of the cache that a page holds at a time: a gundam prompt of 930 tokens and half of a text of
 #: 800, and a third more, since pages do not end evenly.
 _COLUMNS_PER_PAGE = 1792
 #: Numbers in the keys of one layer that 32 bits can count. With more of them, as a card of 141 GB has room
 #: for, torch 2.11 writes a kernel of flex attention that triton refuses to compile (64 bits here, 32 there).
-_MOST_NUMBERS = 2**31 - 1
+_MAX_NUMBERS = 2**31 - 1
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """What is worked on at once.
+    """Numbers of pages and blocks that are in progress at once.
 
     :param slots: pages whose text is being written.
     :param vision_pages: pages that go through the vision tower together.
@@ -43,24 +43,29 @@ class Capacity:
 
 
 def capacity(
-    free_bytes: int | None, column_bytes: int, key_size: int, row_blocks: int, limit: int | None
+    *,
+    free_bytes: int | None,
+    column_bytes: int,
+    key_size: int,
+    row_blocks: int,
+    limit: int | None,
 ) -> Capacity:
-    """What fits.
+    """Return how many pages fit.
 
     :param free_bytes: the GPU's free memory with the model loaded; None on a CPU, which gives memory
         when it is written to.
-    :param column_bytes: what a token takes in the key-value cache.
+    :param column_bytes: size of a token's keys and values in all layers.
     :param key_size: numbers in a token's keys of one layer.
-    :param row_blocks: blocks of the longest page: there are never fewer.
-    :param limit: most pages at once, as the user set it; None leaves it open.
+    :param row_blocks: blocks of the longest page; the cache never has fewer.
+    :param limit: most pages at once, set by the user; None for no limit.
     """
     if free_bytes is None:
         slots = limit or CPU_SLOTS
         return Capacity(slots, min(slots, CPU_SLOTS))
-    reserve = max(_LEAST_RESERVE, int(free_bytes * _RESERVE))
-    # The cache has one block more, which belongs to nobody.
-    countable = _MOST_NUMBERS // (BLOCK * key_size) - 1
+    reserve = max(_MIN_RESERVE, int(free_bytes * _RESERVE))
+    # The cache has one more block, the null block.
+    countable = _MAX_NUMBERS // (BLOCK * key_size) - 1
     blocks = max(row_blocks, min((free_bytes - reserve) // (BLOCK * column_bytes), countable))
-    slots = max(1, min(blocks // (_COLUMNS_PER_PAGE // BLOCK), limit or MOST_SLOTS))
-    pages = max(1, min(reserve // _VISION_BYTES_PER_PAGE, MOST_PAGES_IN_VISION, slots))
+    slots = max(1, min(blocks // (_COLUMNS_PER_PAGE // BLOCK), limit or MAX_SLOTS))
+    pages = max(1, min(reserve // _VISION_BYTES_PER_PAGE, MAX_VISION_PAGES, slots))
     return Capacity(slots, pages, min(blocks, slots * row_blocks))

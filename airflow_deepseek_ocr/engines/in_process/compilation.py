@@ -1,4 +1,4 @@
-"""Compiled layers: each kind of layer is compiled once, for all layers of its kind."""
+"""Compilation of layers: each kind of layer is compiled once, for all layers of its kind."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from airflow_deepseek_ocr.model.weights.source import default_cache_dir
 
 log = logging.getLogger(__name__)
 
-#: Kinds of layers and sizes of images, each compiled by itself: two of SAM's layers and one of CLIP's
+#: Most variants, each compiled separately: two of SAM's layers and one of CLIP's
 #: for each of the views of 512, 640, 1024 and 1280 pixels, and two of the decoder's for each number of
-#: slots; torch's own limit of 8 is for one function's accidents.
+#: slots; torch's default limit of 8 is meant for accidental recompilations.
 _VARIANTS = 64
 
 
 def use_compiler_cache() -> None:
-    """Keep what is compiled in our cache directory, for processes to come.
+    """Keep compiled layers in this package's cache directory, for later processes.
 
-    Where the environment names a directory, that stays; where ours cannot be written to, torch's own does.
+    A directory named in the environment takes precedence; if ours is not writable, torch's default is used.
     """
     if "TORCHINDUCTOR_CACHE_DIR" in os.environ:
         return
     try:
         directory = default_cache_dir() / "compiled"
         directory.mkdir(parents=True, exist_ok=True)
-    except (OSError, RuntimeError):  # a user may have no home at all
+    except (OSError, RuntimeError):  # the user may have no home directory
         return
     if os.access(directory, os.W_OK):
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(directory)
@@ -38,31 +38,34 @@ def use_compiler_cache() -> None:
 
 
 class LayerCompiler:
-    """Calls layers, compiled.
+    """Calls layers through ``torch.compile``.
 
-    :param backend: of ``torch.compile``.
+    :param backend: backend of ``torch.compile``.
     """
 
-    def __init__(self, backend: str = "inductor") -> None:
+    def __init__(self, backend: Any = "inductor") -> None:
         torch._dynamo.config.recompile_limit = max(_VARIANTS, torch._dynamo.config.recompile_limit)
-        # Sizes that vary are named below; any other is a variant of its own.
+        # Dimensions that vary are marked below; any other size compiles a separate variant.
         torch._dynamo.config.automatic_dynamic_shapes = False
         self._compiled = torch.compile(_apply, backend=backend, fullgraph=True)
         self.works = True
 
     def __call__(self, layer: nn.Module, states: torch.Tensor, *others: Any, **named: Any) -> Any:
-        """The layer's output; what compiling raises is raised."""
+        """Return the layer's output; exceptions of the compiler are raised."""
         return self._compiled(layer, states, *others, **named)
 
     def give_up(self, error: Exception) -> None:
-        """Tell why nothing will be compiled any more; once."""
+        """Stop compiling, and log the reason once.
+
+        :param error: what the compiler raised.
+        """
         if self.works:
-            # torch wraps what a backend raised, and says so on the first line.
+            # torch wraps the backend's exception; the cause is inside.
             error = getattr(error, "inner_exception", error)
             log.warning(
-                "The model's layers cannot be compiled on this host (%s: %s); reading goes on without, "
-                "several times slower. torch.compile needs a C compiler (such as the package gcc) and, "
-                "on a GPU, triton.",
+                "The model's layers cannot be compiled on this host (%s: %s); pages are read "
+                "uncompiled, several times slower. torch.compile needs a C compiler (such as the package "
+                "gcc) and, on a GPU, triton.",
                 type(error).__name__,
                 (str(error).splitlines() or [""])[0],
             )
@@ -75,13 +78,13 @@ def compile_vision(tower: Any, compiler: LayerCompiler) -> None:
     :param tower: transformers' ``vision_tower``; its layers' ``forward`` is replaced.
     """
     for layer in (*tower.sam_encoder.layers, *tower.vision_encoder.encoder.layers):
-        layer.forward = functools.partial(_see, compiler, layer)
+        layer.forward = functools.partial(_call_vision_layer, compiler, layer)
 
 
-def _see(
+def _call_vision_layer(
     compiler: LayerCompiler, layer: nn.Module, states: torch.Tensor, *others: Any, **named: Any
 ) -> Any:
-    # A single view would be a variant of its own.
+    # A single view would compile a separate variant.
     if compiler.works and len(states) > 1:
         torch._dynamo.maybe_mark_dynamic(states, 0)
         try:
@@ -94,5 +97,5 @@ def _see(
 
 
 def _apply(layer: nn.Module, states: torch.Tensor, *others: Any, **named: Any) -> Any:
-    # Not layer(...): its own forward may have been replaced.
+    # Not layer(...): compile_vision may have replaced the instance's forward.
     return type(layer).forward(layer, states, *others, **named)

@@ -1,47 +1,48 @@
-"""What the device does when, and for how long it waits for the host."""
+"""Device time by phase, and how long the device idles between phases."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-#: Name of the time between two phases.
-IDLE = "waiting"
-#: Phases whose marks are kept before they are looked at: a mark is known when the device has passed it.
+#: Name of the time between two phases: the host had enqueued no work (a host stall).
+IDLE = "idle"
+#: Most phases whose marks are kept until the device has passed them.
 _MOST_MARKS = 4096
 
 
 class PhaseClock:
-    """Adds up the device's time by what it does.
+    """Adds up device time by phase.
 
-    On a GPU times are the GPU's own, from events in its queue, and waiting is what passes between the end
-    of a phase and the beginning of the next: the host had not asked for it yet.
+    On a GPU the times come from CUDA events. The time between the end of a phase and the beginning of the
+    next counts as idle.
 
-    One thread works, any other may ask.
+    One thread records phases; any thread may read the sums.
 
-    :param device: where the work is done.
+    :param device: the device that does the work.
+    :param now: the host's clock in seconds; used on a CPU.
     """
 
-    def __init__(self, device: torch.device) -> None:
-        self._device, self._lock = device, threading.Lock()
+    def __init__(self, device: torch.device, now: Callable[[], float] = time.perf_counter) -> None:
+        self._device, self._now, self._lock = device, now, threading.Lock()
         self._spans: deque[tuple[str, _Mark, _Mark]] = deque()
         self._last: _Mark | None = None
         self._seconds: dict[str, float] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        """All that is asked of the device in here counts as ``name``."""
-        begin = _Mark(self._device)
+        """Count the device work enqueued in the body as ``name``."""
+        begin = _Mark(self._device, self._now)
         try:
             yield
         finally:
-            end = _Mark(self._device)
+            end = _Mark(self._device, self._now)
             with self._lock:
                 if self._last is not None:
                     self._spans.append((IDLE, self._last, begin))
@@ -50,13 +51,13 @@ class PhaseClock:
                 self._add_up()
 
     def seconds(self) -> dict[str, float]:
-        """Seconds by phase so far, ``waiting`` among them; what the device has not done is left out."""
+        """Return seconds by phase so far, :data:`IDLE` included; work in the queue is not counted."""
         with self._lock:
             self._add_up()
             return dict(self._seconds)
 
-    def rest(self) -> None:
-        """Nothing is to be done for now: the time until the next phase is nobody's."""
+    def pause(self) -> None:
+        """Stop counting until the next phase: there are no pages, so the time is not idle time."""
         self._last = None
 
     def _add_up(self) -> None:
@@ -68,28 +69,28 @@ class PhaseClock:
 
 
 class _Mark:
-    """A moment in the order of the device's work; on a CPU simply now."""
+    """A point in the device's queue; on a CPU the current time."""
 
-    def __init__(self, device: torch.device) -> None:
-        self._time = time.perf_counter()
+    def __init__(self, device: torch.device, now: Callable[[], float]) -> None:
+        self._time = now()
         self._event: Any = None
         if device.type == "cuda":
             self._event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
             self._event.record(torch.cuda.current_stream(device))
 
     def passed(self) -> bool:
-        """Whether the device has come here."""
+        """Return whether the device has reached this point."""
         return self._event is None or bool(self._event.query())
 
     def seconds_until(self, later: _Mark) -> float:
-        """Time between two marks that the device has passed."""
+        """Return the seconds between two marks that the device has passed."""
         if self._event is None:
             return later._time - self._time
         return float(self._event.elapsed_time(later._event)) / 1000
 
 
-def as_shares(seconds: dict[str, float]) -> str:
-    """Such as ``decode 61 %, vision 33 %, waiting 6 %``."""
+def format_shares(seconds: dict[str, float]) -> str:
+    """Return shares of the total, such as ``decode 61%, vision 33%, idle 6%``."""
     total = sum(seconds.values())
     if not total:
         return "nothing"

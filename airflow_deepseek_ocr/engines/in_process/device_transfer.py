@@ -1,4 +1,4 @@
-"""Between host and device without waiting for what the device has to do first."""
+"""Transfers between host and device that do not wait for the device's queue."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import torch
 
 
 def to_device(numbers: Any, device: torch.device) -> torch.Tensor:
-    """Numbers as a tensor on the device, behind the work that is queued there.
+    """Return numbers as a tensor on the device; the copy is enqueued and does not block.
 
     :param numbers: nested lists of whole numbers, or an array.
     """
     tensor = torch.as_tensor(numbers)
-    # From memory that may be paged out a copy waits until the device has done all else.
+    # A copy from pageable memory blocks until the device's queue is empty.
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
-class BesideStream:
-    """Copies from the device while its main stream goes on; on a CPU there is nothing to do.
+class SideStream:
+    """Copies from the device while its main stream keeps running; does nothing on a CPU.
 
     :param device: of the tensors.
     """
@@ -29,8 +29,8 @@ class BesideStream:
         self._device = device
         self._stream: Any = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
 
-    def moment(self) -> Any:
-        """Now, in the order of the device's work."""
+    def record(self) -> Any:
+        """Record an event behind the work enqueued so far; None on a CPU."""
         if self._stream is None:
             return None
         event: Any = torch.cuda.Event()  # type: ignore[no-untyped-call]
@@ -38,11 +38,11 @@ class BesideStream:
         return event
 
     @contextmanager
-    def after(self, moment: Any) -> Iterator[None]:
-        """What is copied here waits for that moment, and for nothing later."""
+    def after(self, event: Any) -> Iterator[None]:
+        """Let copies made in the body wait for that event, and for no later work."""
         if self._stream is None:
             yield
             return
         with torch.cuda.stream(self._stream):
-            self._stream.wait_event(moment)
+            self._stream.wait_event(event)
             yield

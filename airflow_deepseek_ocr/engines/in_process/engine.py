@@ -1,4 +1,4 @@
-"""The model in this process: pages enter and leave a running batch, each when it is ready."""
+"""The model in this process, with continuous batching of pages."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import gc
 import logging
 import os
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -22,7 +24,7 @@ from airflow_deepseek_ocr.engines.in_process.compilation import (
     use_compiler_cache,
 )
 from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
-from airflow_deepseek_ocr.engines.in_process.device_timing import PhaseClock, as_shares
+from airflow_deepseek_ocr.engines.in_process.device_timing import PhaseClock, format_shares
 from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage, PromptEmbedder
 from airflow_deepseek_ocr.engines.in_process.scheduler import (
     Scheduler,
@@ -31,7 +33,7 @@ from airflow_deepseek_ocr.engines.in_process.scheduler import (
 )
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens, load_checkpoint
-from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare
+from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare as prepare_views
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
@@ -43,19 +45,24 @@ from airflow_deepseek_ocr.ocr.resolution import (
 
 log = logging.getLogger(__name__)
 
-#: Tokens written between two looks at which pages have ended: a look waits for the GPU.
-_STEPS_GPU, _STEPS_CPU = 8, 1
-#: Threads that prepare pages beside a GPU; on a CPU the model needs the cores itself. One prepares about
-#: 20 gundam pages a second, and Pillow works outside Python's lock.
-_MOST_PREPARING = 4
-#: Room in a slot for a prompt besides its vision tokens, in tokens; a text to locate may be long.
+#: Steps between two polls for finished pages: reading a poll's result blocks on the GPU.
+_STEPS_PER_POLL_GPU, _STEPS_PER_POLL_CPU = 8, 1
+#: Threads that prepare pages beside a GPU; on a CPU the model needs the cores. One thread prepares about
+#: 20 gundam pages per second, and Pillow releases the GIL.
+_MAX_PREPARING = 4
+#: Columns of a slot for the prompt besides its vision tokens, in tokens; a text to locate may be long.
 _PROMPT_TOKENS = 256
 _NO_IMAGE = Image.new("RGB", (1, 1))
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """Slots for the next call, if it decodes alike, and the pages that see the vision tower together."""
+class KeptSlots:
+    """Slots that are kept for the next call with the same decoding.
+
+    :param decoding: what the slots were made for.
+    :param slots: the slots.
+    :param vision_pages: most pages that go through the vision tower together.
+    """
 
     decoding: Decoding
     slots: DecodeSlots
@@ -69,10 +76,11 @@ class InProcessEngine:
     :param device: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     :param dtype: ``auto`` (bfloat16 on a GPU, float32 on a CPU), ``bfloat16``, ``float16``,
         ``float32``.
-    :param batch_size: most pages read at once; None lets the free memory decide.
+    :param batch_size: most pages read at once; None derives it from the free memory.
     :param decoding: how text is generated.
-    :param compiled: whether the layers are compiled; None for a GPU alone. The first process on a host
-        takes a minute for it, later ones find it in the cache directory.
+    :param compiled: whether the layers are compiled; None compiles on a GPU only. The first process on a
+        host takes about a minute; later ones load the result from the cache directory.
+    :param compile_backend: backend of ``torch.compile``.
     :raises UnavailableError: ``model_missing``, ``model_incomplete``.
     :raises ConfigurationError: ``device``, ``dtype``, ``model_config``, ``model_tokenizer``.
     """
@@ -86,6 +94,7 @@ class InProcessEngine:
         batch_size: int | None = None,
         decoding: Decoding | None = None,
         compiled: bool | None = None,
+        compile_backend: Any = "inductor",
     ) -> None:
         self.device = resolve_device(device)
         self._on_gpu = self.device.startswith("cuda")
@@ -93,18 +102,19 @@ class InProcessEngine:
         self.batch_size = batch_size
         self.decoding = decoding or Decoding()
         started = time.monotonic()
-        self._model, self._tokenizer = load_checkpoint(directory, self.device, self.dtype)
-        self._tokens = SpecialTokens.of(self._tokenizer)
-        self._embed = PromptEmbedder(self._model, self._tokens)
-        self.clock = PhaseClock(self._model.device)
-        #: Pages that made room in the key-value cache for others and were begun anew.
-        self.begun_anew = 0
+        self.model, self.tokenizer = load_checkpoint(directory, self.device, self.dtype)
+        self.tokens = SpecialTokens.of(self.tokenizer)
+        #: Embeds the prompts of prepared pages, images included.
+        self.embed = PromptEmbedder(self.model, self.tokens)
+        self.clock = PhaseClock(self.model.device)
+        #: Number of times a page was preempted and restarted for lack of cache blocks.
+        self.preempted_pages = 0
         self._compiler: LayerCompiler | None = None
         if self._on_gpu if compiled is None else compiled:
             use_compiler_cache()
-            self._compiler = LayerCompiler()
-            compile_vision(self._model.model.vision_tower, self._compiler)
-        self._kept: _Kept | None = None
+            self._compiler = LayerCompiler(compile_backend)
+            compile_vision(self.model.model.vision_tower, self._compiler)
+        self._kept: KeptSlots | None = None
         seconds = time.monotonic() - started
         log.info("Loaded %s on %s in %.1f s", directory.name, self.device, seconds)
 
@@ -115,51 +125,51 @@ class InProcessEngine:
 
         :raises UnavailableError: ``out_of_memory`` if the GPU cannot hold even one slot.
         """
-        kept = self._take_slots()
-        batch = Scheduler(
-            kept.slots,
-            vision_pages=kept.vision_pages,
-            embed=self._embed,
-            decode=self._decode,
-            most_tokens=self.decoding.max_output_length,
-            steps=_STEPS_GPU if self._on_gpu else _STEPS_CPU,
-            ahead=1 if self._on_gpu else 0,
-            clock=self.clock,
-            on_begun_anew=self._count_begun_anew,
-        )
-        before, anew = self.clock.seconds(), self.begun_anew
-        workers = min(_MOST_PREPARING, os.cpu_count() or 1) if self._on_gpu else 1
-        with Prefetcher(
-            requests,
-            self._prepare,
-            bound=2 * kept.vision_pages,
-            workers=workers,
-            stop=stop_of(requests),
-        ) as pages:
+        before, preempted_before = self.clock.seconds(), self.preempted_pages
+        workers = min(_MAX_PREPARING, os.cpu_count() or 1) if self._on_gpu else 1
+        with (
+            self.borrow_slots() as kept,
+            Prefetcher(
+                requests,
+                self.prepare,
+                bound=2 * kept.vision_pages,
+                workers=workers,
+                stop=stop_of(requests),
+            ) as pages,
+        ):
+            scheduler = Scheduler(
+                kept.slots,
+                vision_pages=kept.vision_pages,
+                embed=self.embed,
+                decode=self.decode,
+                max_tokens=self.decoding.max_output_length,
+                steps_per_poll=_STEPS_PER_POLL_GPU if self._on_gpu else _STEPS_PER_POLL_CPU,
+                pending_snapshots=1 if self._on_gpu else 0,
+                clock=self.clock,
+                on_preempted=self._count_preempted,
+            )
             try:
-                yield from batch.read(pages, progress)
+                yield from scheduler.read(pages, progress)
             finally:
-                self.clock.rest()
-        # Slots that a failure or the caller's haste left in disorder are not kept.
-        self._kept = kept
+                self.clock.pause()
         spent = {
             phase: seconds - before.get(phase, 0.0)
             for phase, seconds in self.clock.seconds().items()
         }
         log.info(
-            "The %s's time: %s; %d pages were begun anew for want of memory",
+            "%s time: %s; %d pages preempted for lack of cache blocks",
             "GPU" if self._on_gpu else "CPU",
-            as_shares(spent),
-            self.begun_anew - anew,
+            format_shares(spent),
+            self.preempted_pages - preempted_before,
         )
 
-    def _count_begun_anew(self) -> None:
-        self.begun_anew += 1
+    def _count_preempted(self) -> None:
+        self.preempted_pages += 1
 
     def close(self) -> None:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.close`."""
         self._kept = None
-        del self._model, self._embed
+        del self.model, self.embed
         self._collect()
 
     def _collect(self) -> None:
@@ -173,53 +183,72 @@ class InProcessEngine:
 
     @property
     def page_length(self) -> int:
-        """Tokens that a page may take, its prompt with the image included."""
-        context: int = self._model.config.text_config.max_position_embeddings
+        """Most tokens of a page: image, prompt and text."""
+        context: int = self.model.config.text_config.max_position_embeddings
         return min(
             context,
             MOST_VISION_TOKENS + _PROMPT_TOKENS + self.decoding.max_output_length,
         )
 
     def plan(self) -> Capacity:
-        """How many pages :meth:`read` would work on at once, by the memory that is free now."""
-        text = self._model.config.text_config
+        """Return how many pages :meth:`read` would process at once with the memory that is free now."""
+        text = self.model.config.text_config
         key_size = text.num_key_value_heads * text.head_dim
         column_bytes = 2 * text.num_hidden_layers * key_size * self.dtype.itemsize
         free = torch.cuda.mem_get_info(self.device)[0] if self._on_gpu else None
         return capacity(
-            free, column_bytes, key_size, count_blocks(self.page_length), self.batch_size
+            free_bytes=free,
+            column_bytes=column_bytes,
+            key_size=key_size,
+            row_blocks=count_blocks(self.page_length),
+            limit=self.batch_size,
         )
 
     def works(self) -> bool:
-        """Whether the device still computes; after some faults a GPU refuses its process for good."""
+        """Return whether the device still computes; some faults disable a GPU for its process."""
         try:
             torch.zeros(1, device=self.device).add_(1).item()
         except RuntimeError:
             return False
         return True
 
-    def _take_slots(self) -> _Kept:
-        """As many slots as the free memory holds, halved while it turns out not to; or the last call's."""
+    @property
+    def kept_slots(self) -> DecodeSlots | None:
+        """Slots of the last call, kept for the next; None if it failed or is still running."""
+        return self._kept.slots if self._kept else None
+
+    @contextmanager
+    def borrow_slots(self) -> Iterator[KeptSlots]:
+        """Lend the slots to one call; they are kept for the next call unless the body raises.
+
+        :raises UnavailableError: ``out_of_memory`` if the GPU cannot hold even one slot.
+        """
         kept, self._kept = self._kept, None
-        if kept and kept.decoding == self.decoding:
-            return kept
-        # Its memory counts as free; compiled steps refer to each other in a circle.
-        del kept
+        if kept is None or kept.decoding != self.decoding:
+            del kept  # its memory counts as free below
+            kept = self._new_slots()
+        yield kept
+        # A call that failed or was closed early leaves slots in disorder; they are not kept.
+        self._kept = kept
+
+    def _new_slots(self) -> KeptSlots:
+        """Make as many slots as the free memory holds; halve the number as long as they do not fit."""
+        # Compiled steps may be part of reference cycles.
         self._collect()
         fits = self.plan()
         count, blocks = fits.slots, fits.blocks
         while True:
             try:
                 slots = DecodeSlots(
-                    self._model,
-                    self._tokens,
-                    count,
-                    self.page_length,
-                    blocks,
-                    self.decoding,
-                    self._compiler,
+                    model=self.model,
+                    tokens=self.tokens,
+                    count=count,
+                    length=self.page_length,
+                    blocks=blocks,
+                    decoding=self.decoding,
+                    compiler=self._compiler,
                 )
-                return _Kept(self.decoding, slots, min(fits.vision_pages, count))
+                return KeptSlots(self.decoding, slots, min(fits.vision_pages, count))
             except torch.OutOfMemoryError as error:
                 clear_after(error)
                 if count == 1:
@@ -230,39 +259,47 @@ class InProcessEngine:
                     ) from None
                 count, blocks = count // 2, blocks and blocks // 2
 
-    def _prepare(self, request: PageRequest) -> PreparedPage | PageOutput:
+    def prepare(self, request: PageRequest) -> PreparedPage | PageOutput:
+        """Return the page's views and prompt, or its failed output.
+
+        :param request: the page.
+        """
         try:
-            views = prepare(request.image, get_resolution(request.resolution))
-            line = self._tokenizer.encode(
+            views = prepare_views(request.image, get_resolution(request.resolution))
+            line = self.tokenizer.encode(
                 "\n" + prompt_line(request.prompt), add_special_tokens=False
             )
         except Exception as error:
             return PageOutput(key=request.key, error=page_error(error))
-        image = [self._tokens.image] * views.vision_tokens
-        ids = [self._tokens.bos, *image, *line]
+        image = [self.tokens.image] * views.vision_tokens
+        ids = [self.tokens.bos, *image, *line]
         if len(ids) >= self.page_length:
             return PageOutput(key=request.key, error=self._too_long(len(ids)))
-        # The views are all that is needed of the image, which may be ten times as large.
+        # Only the views are needed; the image may be ten times as large.
         request = replace(request, image=_NO_IMAGE)
         return PreparedPage(request, views, ids)
 
     def _too_long(self, tokens: int) -> ConfigurationError:
         return ConfigurationError(
             ErrorCode.PROMPT_TEXT,
-            f"The prompt takes {tokens:,} tokens with the image, and a page may take {self.page_length:,} in "
-            "all; ask for a shorter text, or raise the maximum output length.",
+            f"The prompt has {tokens:,} tokens with the image, but a page may have {self.page_length:,} in "
+            "all. Shorten the prompt's text, or raise the maximum output length.",
         )
 
-    def _decode(self, ids: list[int]) -> str:
-        # Boxes and tables are special tokens: skipping those would delete them.
-        text: str = self._tokenizer.decode(ids, skip_special_tokens=False)
+    def decode(self, ids: list[int]) -> str:
+        """Return the text of token ids.
+
+        :param ids: without the end token.
+        """
+        # Boxes and tables are special tokens; skipping special tokens would delete them.
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=False)
         return text
 
 
 def resolve_device(name: str) -> str:
-    """The torch device of that name; ``auto`` is the first GPU, or the CPU where there is none.
+    """Return the torch device of that name; ``auto`` is the first GPU, or the CPU if there is none.
 
-    :raises ConfigurationError: ``device`` if it is unknown or not there.
+    :raises ConfigurationError: ``device`` if it is unknown or missing.
     """
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
@@ -284,9 +321,9 @@ def resolve_device(name: str) -> str:
 
 
 def resolve_dtype(name: str, on_gpu: bool) -> torch.dtype:
-    """The torch type of that name; ``auto`` is bfloat16 on a GPU and float32 on a CPU.
+    """Return the torch dtype of that name; ``auto`` is bfloat16 on a GPU and float32 on a CPU.
 
-    :raises ConfigurationError: ``dtype`` if it is none of the supported ones.
+    :raises ConfigurationError: ``dtype`` if it is not supported.
     """
     types = {
         "auto": torch.bfloat16 if on_gpu else torch.float32,

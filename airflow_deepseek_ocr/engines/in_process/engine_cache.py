@@ -1,4 +1,4 @@
-"""The engine of this process: loaded at the first use, kept for the next, one at a time."""
+"""A cache of one engine per process: loaded at the first use and kept for the next."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class EngineKey:
-    """What tells one engine from another; see :class:`InProcessEngine`."""
+    """Settings that identify an engine; see :class:`InProcessEngine`."""
 
     directory: Path
     device: str
@@ -26,52 +26,70 @@ class EngineKey:
     decoding: Decoding
 
 
-_lock = threading.Lock()
-_current: tuple[EngineKey, InProcessEngine] | None = None
+class EngineCache:
+    """Holds at most one engine: two models rarely fit one GPU.
+
+    :param load: makes an engine; see :class:`InProcessEngine`.
+    """
+
+    def __init__(self, load: Callable[[EngineKey], InProcessEngine]) -> None:
+        self._load, self._lock = load, threading.Lock()
+        self._current: tuple[EngineKey, InProcessEngine] | None = None
+
+    def get(self, key: EngineKey) -> InProcessEngine:
+        """Return the engine of these settings; close one with other settings, and load it, if need be.
+
+        Raises what ``load`` raises.
+        """
+        with self._lock:
+            if self._current is not None:
+                if self._current[0] == key:
+                    return self._current[1]
+                self._close()
+            engine = self._load(key)
+            self._current = (key, engine)
+            return engine
+
+    def release(self) -> None:
+        """Close the engine, if there is one, and free its memory."""
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
+        if self._current is not None:
+            self._current[1].close()
+            self._current = None
 
 
 def cached_engine(key: EngineKey) -> InProcessEngine:
-    """The engine for ``key``, loaded if it is not the one at hand.
+    """Return this process's engine of these settings, loaded if need be.
 
-    An engine with other settings is closed first: two models rarely fit one GPU.
+    An engine with other settings is closed first.
 
     :raises MissingExtraError: if torch or transformers are not installed.
     :raises UnavailableError: ``model_missing``, ``model_incomplete``.
     :raises ConfigurationError: ``device``, ``dtype``, ``model_config``, ``model_tokenizer``.
     """
-    global _current
-    with _lock:
-        if _current is not None:
-            if _current[0] == key:
-                return _current[1]
-            _release()
-        engine = _engine_class()(
-            key.directory,
-            device=key.device,
-            dtype=key.dtype,
-            batch_size=key.batch_size,
-            decoding=key.decoding,
-        )
-        _current = (key, engine)
-        return engine
+    return _cache.get(key)
 
 
 def release_cached_engine() -> None:
-    """Close the engine at hand, if there is one, and free its memory."""
-    with _lock:
-        _release()
+    """Close this process's engine, if there is one, and free its memory."""
+    _cache.release()
 
 
-def _release() -> None:
-    global _current
-    if _current is not None:
-        _current[1].close()
-        _current = None
-
-
-def _engine_class() -> Callable[..., InProcessEngine]:
+def _load(key: EngineKey) -> InProcessEngine:
     try:
         from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "transformers") from error
-    return InProcessEngine
+    return InProcessEngine(
+        key.directory,
+        device=key.device,
+        dtype=key.dtype,
+        batch_size=key.batch_size,
+        decoding=key.decoding,
+    )
+
+
+_cache = EngineCache(_load)

@@ -1,7 +1,7 @@
-"""Keys and values of the slots, in blocks, and who may look at which.
+"""The paged key-value cache: keys and values of all slots, in blocks, and attention over them.
 
-A layer's cache is a row of blocks; a slot's columns lie in those that its table names, wherever they are.
-So a page takes as much memory as it has columns, not as the longest page might have.
+A layer's cache is a row of blocks. A slot's block table names the blocks that hold its columns, in any
+order, so a page uses memory for the columns it has.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from airflow_deepseek_ocr.engines.in_process.device_transfer import to_device
 
 #: Name of :func:`_attend` among transformers' attention functions.
 _ATTENTION = "deepseek_ocr_slots"
-#: Place of a block in the row of a slot that does not hold it: behind all columns.
-_NOWHERE = 2**20
+#: Index of a block in the row of a slot that does not own it: behind all columns.
+_NOT_OWNED = 2**20
 
 
 @dataclass(frozen=True)
 class PrefillCache:
-    """A layer's cache while whole prompts come in; as transformers' layers call it.
+    """A layer's cache during prefill, with the interface that transformers' layers use.
 
     :param keys: of all blocks, (heads, columns, head size).
     :param values: the same.
-    :param columns: (pages x places,) where each place of each prompt is kept.
+    :param columns: (pages x prompt length,) cache column of each prompt token.
     """
 
     keys: torch.Tensor
@@ -41,7 +41,7 @@ class PrefillCache:
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, **_: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Store the prompts' keys and values, which are all there is to attend to."""
+        """Store the prompts' keys and values and return them: nothing else is attended to."""
         self.keys[:, self.columns] = keys.transpose(0, 1).flatten(1, 2)
         self.values[:, self.columns] = values.transpose(0, 1).flatten(1, 2)
         return keys, values
@@ -49,13 +49,13 @@ class PrefillCache:
 
 @dataclass(frozen=True)
 class StepCache:
-    """A layer's cache while each slot writes one token; as transformers' layers call it.
+    """A layer's cache during a step of one token per slot, with the interface of transformers' layers.
 
     :param keys: of all blocks, (heads, columns, head size).
     :param values: the same.
-    :param column: (slots,) where each slot's token is kept.
-    :param seen: (slots, columns) where the columns are that are attended to; None for all blocks, from
-        which the mask chooses.
+    :param column: (slots,) cache column of each slot's token.
+    :param seen: (slots, columns) cache columns that are attended to; None for all blocks, from which the
+        mask chooses.
     """
 
     keys: torch.Tensor
@@ -78,8 +78,8 @@ class KeyValueCache:
     """The caches of all layers.
 
     :param config: of the decoder.
-    :param blocks: in each layer, the scrap block among them.
-    :param position: (slots,) the column of its own that each slot writes next; it stays where it is.
+    :param blocks: in each layer, the null block included.
+    :param position: (slots,) the column that each slot writes next; its address never changes.
     :param like: a tensor of the model, for type and device.
     """
 
@@ -101,46 +101,46 @@ class KeyValueCache:
         def numbers(*shape: int) -> torch.Tensor:
             return torch.full(shape, NULL_BLOCK, dtype=torch.int32, device=like.device)
 
-        #: (slots, blocks): the block at each place of a slot's row. Rows are shorter; flex attention
-        #: wants a place for each block that there is.
+        #: (slots, blocks): the block table. Rows are shorter, but flex attention expects one entry for
+        #: each block of the cache.
         self.table = numbers(slots, blocks)
-        #: (slots, blocks): the place of each block in a slot's row.
-        self.place = numbers(slots, blocks)
+        #: (slots, blocks): the index of each block in a slot's row.
+        self.index = numbers(slots, blocks)
         self._column = torch.zeros(slots, dtype=torch.long, device=like.device)
         self.release(list(range(slots)))
 
     def grant(self, grants: Sequence[Grant]) -> None:
-        """Put blocks into the rows of slots."""
+        """Enter allocated blocks into the block table."""
         if not grants:
             return
-        numbers = [(grant.slot, grant.place, grant.block) for grant in grants]
-        slots, places, blocks = to_device(numbers, self.table.device).unbind(1)
-        self.table[slots, places] = blocks.int()
-        self.place[slots, blocks] = places.int()
-        self.place[slots, NULL_BLOCK] = _NOWHERE
+        numbers = [(grant.slot, grant.index, grant.block) for grant in grants]
+        slots, indices, blocks = to_device(numbers, self.table.device).unbind(1)
+        self.table[slots, indices] = blocks.int()
+        self.index[slots, blocks] = indices.int()
+        self.index[slots, NULL_BLOCK] = _NOT_OWNED
 
     def release(self, slots: Sequence[int]) -> None:
-        """Take all blocks from slots, which write to nowhere from now on."""
+        """Remove all blocks of slots, which write to the null block from now on."""
         rows = to_device(list(slots), self.table.device)
         self.table[rows] = NULL_BLOCK
-        self.place[rows] = _NOWHERE
-        # A softmax over nothing would be no number, and spread from the scrap block.
-        self.place[rows, NULL_BLOCK] = 0
+        self.index[rows] = _NOT_OWNED
+        # A softmax over nothing is NaN, which would spread through the null block.
+        self.index[rows, NULL_BLOCK] = 0
 
-    def prefill(self, rows: torch.Tensor, places: torch.Tensor) -> list[PrefillCache]:
-        """Each layer's, for prompts that come in.
+    def prefill(self, rows: torch.Tensor, columns: torch.Tensor) -> list[PrefillCache]:
+        """Return each layer's cache for the prefill of prompts.
 
         :param rows: (pages,) their slots.
-        :param places: (longest prompt,) 0, 1, 2 and so on.
+        :param columns: (longest prompt,) 0, 1, 2 and so on.
         """
-        columns = self._find(rows[:, None], places[None]).flatten()
-        return [PrefillCache(keys, values, columns) for keys, values in self._layers]
+        found = self._find(rows[:, None], columns[None]).flatten()
+        return [PrefillCache(keys, values, found) for keys, values in self._layers]
 
     def step(self, slots: int, seen: torch.Tensor | None) -> list[StepCache]:
-        """Each layer's, for a token of each of the first slots at its position.
+        """Return each layer's cache for a token of each of the first slots at its position.
 
-        :param slots: how many.
-        :param seen: (columns,) those of its own that each slot looks at; None leaves it to the mask.
+        :param slots: number of slots.
+        :param seen: (columns,) the slot's columns that are attended to; None leaves it to the mask.
         """
         rows = torch.arange(slots, device=self.table.device)
         where = None if seen is None else self._find(rows[:, None], seen[None])
@@ -148,44 +148,44 @@ class KeyValueCache:
         return [StepCache(keys, values, column, where) for keys, values in self._layers]
 
     def follow(self, rows: torch.Tensor) -> None:
-        """Let the steps write where the position is now.
+        """Set the cache columns that the next step writes from the current positions.
 
-        :param rows: (slots,) the slots whose tokens come in, in the order of the tokens.
+        :param rows: (slots,) the slots of the tokens, in the order of the tokens.
         """
         position = self._position[rows]
         block = self.table[rows, position // BLOCK]
         self._column[: len(rows)].copy_(block * BLOCK + position % BLOCK)
 
     def _find(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-        """Where columns of slots are kept."""
+        """Return the cache columns of slots' columns."""
         return self.table[rows, columns // BLOCK].long() * BLOCK + columns % BLOCK
 
 
 class VisibleBlocks:
-    """Which columns each slot's token sees, for the fused kernel: it reads no other blocks.
+    """Block mask of the columns that each slot's token attends to; the kernel reads no other blocks.
 
-    The kernel begins with the first rows, so the longest stand first: one that comes last would keep the
-    others' places on the GPU empty until it is done.
+    Rows are sorted by length, longest first: the kernel starts with the first rows, and a long row at the
+    end would leave most of the GPU idle until it is done.
 
-    :param cache: knows which blocks are whose.
-    :param position: (slots,) the column that each of the first slots writes; it stays where it is.
+    :param cache: has the block table.
+    :param position: (slots,) the column that each of the first slots writes; its address never changes.
     """
 
     def __init__(self, cache: KeyValueCache, position: torch.Tensor) -> None:
         self._table, self._position = cache.table[: len(position)], position
-        #: (slots,) which slot stands in which row.
+        #: (slots,) the slot of each row.
         self.rows = torch.arange(len(position), device=position.device)
-        rows, sorted_position, place = self.rows, torch.zeros_like(position), cache.place
+        rows, sorted_position, index = self.rows, torch.zeros_like(position), cache.index
         self._sorted = sorted_position
         self._seen = torch.zeros_like(self._table)[:, None, None]
-        # The last block is the only one that is seen in part.
+        # The last block is the only one that is attended to in part.
         self._last = torch.zeros_like(self._seen)
         self._full = torch.zeros_like(self._seen[..., 0])
 
         def sees(
             row: torch.Tensor, head: torch.Tensor, query: torch.Tensor, column: torch.Tensor
         ) -> torch.Tensor:
-            own_column = place[rows[row], column // BLOCK] * BLOCK + column % BLOCK
+            own_column = index[rows[row], column // BLOCK] * BLOCK + column % BLOCK
             return own_column <= sorted_position[row]
 
         self.mask = BlockMask.from_kv_blocks(
@@ -195,23 +195,23 @@ class VisibleBlocks:
             self._seen,
             BLOCK_SIZE=BLOCK,
             mask_mod=sees,
-            seq_lengths=(1, place.shape[1] * BLOCK),
+            seq_lengths=(1, index.shape[1] * BLOCK),
         )
 
     def follow(self) -> None:
-        """Show what is seen from where the position is now."""
+        """Update the mask from the current positions."""
         self.rows.copy_(self._position.argsort(descending=True))
         self._sorted.copy_(self._position[self.rows])
-        place = self._sorted // BLOCK
-        self._full.copy_(place[:, None, None])
+        index = self._sorted // BLOCK
+        self._full.copy_(index[:, None, None])
         self._seen[:, 0, 0] = self._table[self.rows]
-        self._last[:, 0, 0, 0] = self._table[self.rows, place]
+        self._last[:, 0, 0, 0] = self._table[self.rows, index]
 
 
 def use_fused_attention(config: Any) -> None:
-    """Let a decoder take a :class:`VisibleBlocks`' mask as well as the usual ones.
+    """Make a decoder accept the mask of :class:`VisibleBlocks` besides the usual ones.
 
-    :param config: of transformers' decoder, which is changed.
+    :param config: transformers' configuration of the decoder, which is changed.
     """
     ALL_ATTENTION_FUNCTIONS.register(_ATTENTION, _attend)
     # For the model's own forward, which makes its masks itself.

@@ -1,4 +1,4 @@
-"""Prompts and images of pages to what the decoder takes."""
+"""Embeddings of pages' prompts, vision tokens included."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 
 @dataclass
 class PreparedPage:
-    """A page on its way through the engine.
+    """A page inside the engine.
 
-    :param request: what was asked for; only pages of one mode go through the vision tower together.
-    :param views: its pixels.
-    :param prompt_ids: its prompt with a place for each vision token.
-    :param steps: steps since it entered, which is what it wrote unless it has ended.
-    :param seconds: its share of the time worked so far.
+    :param request: the request; only pages of one mode go through the vision tower together.
+    :param views: pixels of the page.
+    :param prompt_ids: token ids of the prompt, with one image token for each vision token.
+    :param steps: steps since it entered: the number of its tokens, unless it has ended.
+    :param seconds: its share of the working time so far.
     """
 
     request: PageRequest
@@ -35,7 +35,7 @@ class PreparedPage:
 
     @property
     def key(self) -> Hashable:
-        """The request's."""
+        """The request's key."""
         return self.request.key
 
 
@@ -52,7 +52,7 @@ class PromptEmbedder:
 
     @torch.inference_mode()
     def __call__(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
-        """Embeddings (pages, longest prompt, hidden) of the prompts, padded on the right."""
+        """Return embeddings (pages, longest prompt, hidden) of the prompts, padded on the right."""
         length = max(len(page.prompt_ids) for page in pages)
         padded = np.full((len(pages), length), self._tokens.pad)
         for row, page in enumerate(pages):
@@ -63,16 +63,16 @@ class PromptEmbedder:
         return embeddings.masked_scatter((ids == self._tokens.image)[..., None], features)
 
     def _vision_features(self, pages: Sequence[PreparedPage]) -> list[torch.Tensor]:
-        """Features (vision tokens, hidden) of each page."""
+        """Return features (vision tokens, hidden) of each page."""
         tiles = np.concatenate([page.views.tiles for page in pages])
         output = self._model.get_image_features(
-            pixel_values=self._to_input(np.stack([page.views.view for page in pages])),
-            pixel_values_local=self._to_input(tiles) if len(tiles) else None,
+            pixel_values=self.to_input(np.stack([page.views.view for page in pages])),
+            pixel_values_local=self.to_input(tiles) if len(tiles) else None,
             num_local_patches=[len(page.views.tiles) for page in pages],
             patches_grid=[list(page.views.grid) for page in pages],
         )
         return list(output.pooler_output)
 
-    def _to_input(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
-        """(n, height, width, 3) in 8 bits to (n, 3, height, width) in the model's type."""
+    def to_input(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
+        """Map uint8 pixels (n, height, width, 3) to (n, 3, height, width) in the model's dtype."""
         return self._pixel_values[to_device(pixels, self._model.device).int()].permute(0, 3, 1, 2)

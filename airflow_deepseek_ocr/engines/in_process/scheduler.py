@@ -1,4 +1,4 @@
-"""Continuous batching: pages enter a running batch when a slot is free and leave it when they end."""
+"""Continuous batching: pages enter the running batch when a slot is free and leave it when they end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import torch
 
 from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
 from airflow_deepseek_ocr.engines.in_process.block_pool import count_blocks
-from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots, Look, Text
+from airflow_deepseek_ocr.engines.in_process.decode_buffers import SlotText, Snapshot
+from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
 from airflow_deepseek_ocr.engines.in_process.device_timing import PhaseClock
 from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
@@ -22,44 +23,50 @@ from airflow_deepseek_ocr.ocr.engine_protocol import (
     PageOutput,
     PageRequest,
     Progress,
+    cancelled_error,
 )
 
 log = logging.getLogger(__name__)
 
-_PROGRESS_EVERY_S = 5.0
-#: Columns of the cache that are looked at are a multiple of this.
-_COLUMNS = 64
-#: Blocks that stay free for each page that is being written when another enters: one that has to make
-#: room for the others begins anew.
+#: Seconds between two calls of ``progress``.
+PROGRESS_INTERVAL_S = 5.0
+#: Columns that an uncompiled step attends to are a multiple of this.
+_COLUMN_MULTIPLE = 64
+#: Blocks that stay free for each running page when another enters: with fewer, pages would soon be
+#: preempted and restarted.
 _HEADROOM = 2
-#: Pages that must end well before twice as many are tried again after memory ran out.
-_CALM = 256
+#: Pages that must succeed after an out-of-memory error before the batch is doubled again.
+RECOVERY_PAGES = 256
 
 
 @dataclass
-class _Shared:
-    """What is where; pages that run stand in the order in which they entered."""
+class _Queues:
+    """Where each page is; running pages are in the order in which they entered."""
 
     waiting: deque[PreparedPage] = field(default_factory=deque)
     alone: deque[PreparedPage] = field(default_factory=deque)
     running: dict[int, PreparedPage] = field(default_factory=dict)
-    looks: deque[tuple[Look, dict[int, PreparedPage]]] = field(default_factory=deque)
+    snapshots: deque[tuple[Snapshot, dict[int, PreparedPage]]] = field(default_factory=deque)
     done: int = 0
 
 
 class Scheduler:
     """Reads pages through a fixed number of slots.
 
-    :param slots: the decoder's state.
+    :param slots: the decoder's slots.
     :param vision_pages: most pages that go through the vision tower together.
-    :param embed: embeddings of pages' prompts (pages, longest prompt, hidden), padded on the right.
+    :param embed: returns the embeddings of pages' prompts, (pages, longest prompt, hidden), padded on
+        the right.
     :param decode: token ids to text.
-    :param most_tokens: a page may write; its request may ask for fewer.
-    :param steps: tokens written between two looks at which pages have ended.
-    :param ahead: how often ``steps`` tokens more are asked for before the device must have answered a
-        look: 1 keeps a GPU at work meanwhile, and costs each page so many steps in vain.
-    :param clock: told what the device does when.
-    :param on_begun_anew: called when a page makes room for the others and will begin anew.
+    :param max_tokens: most tokens of a page's text; its request may ask for fewer.
+    :param steps_per_poll: steps between two polls for finished pages.
+    :param pending_snapshots: polls that are enqueued before the oldest snapshot is read. 1 keeps a GPU
+        busy while the host waits, and costs each page ``steps_per_poll`` surplus steps.
+    :param clock: measures device time by phase.
+    :param on_preempted: called for each page that is preempted and will be restarted.
+    :param recovery_pages: pages that must succeed after an out-of-memory error before the batch is
+        doubled again.
+    :param progress_interval_s: seconds between two calls of ``progress``.
     """
 
     def __init__(
@@ -69,43 +76,47 @@ class Scheduler:
         vision_pages: int,
         embed: Callable[[Sequence[PreparedPage]], torch.Tensor],
         decode: Callable[[list[int]], str],
-        most_tokens: int,
-        steps: int,
-        ahead: int,
+        max_tokens: int,
+        steps_per_poll: int,
+        pending_snapshots: int,
         clock: PhaseClock,
-        on_begun_anew: Callable[[], None],
+        on_preempted: Callable[[], None],
+        recovery_pages: int = RECOVERY_PAGES,
+        progress_interval_s: float = PROGRESS_INTERVAL_S,
     ) -> None:
         self._slots, self._embed, self._decode = slots, embed, decode
-        self._most_tokens, self._steps, self._ahead = most_tokens, steps, ahead
-        self._clock, self._on_begun_anew = clock, on_begun_anew
-        self.vision_pages, self._most_vision_pages = vision_pages, vision_pages
+        self._max_tokens, self._steps_per_poll = max_tokens, steps_per_poll
+        self._pending_snapshots = pending_snapshots
+        self._clock, self._on_preempted = clock, on_preempted
+        self._recovery_pages, self._progress_interval_s = recovery_pages, progress_interval_s
+        self.vision_pages, self._max_vision_pages = vision_pages, vision_pages
         self._usable = slots.count
-        self._calm = 0
-        self._pages = _Shared()
+        self._succeeded = 0  # since the last out-of-memory error
+        self._pages = _Queues()
 
     def read(
         self,
         pages: Prefetcher[PageRequest, PreparedPage | PageOutput],
         progress: Callable[[Progress], None] | None = None,
     ) -> Iterator[PageOutput]:
-        """Readings of all pages, in the order in which they end.
+        """Yield the output of each page, in the order in which they end.
 
         :param pages: prepared, or already failed.
         :param progress: called every few seconds.
         """
-        self._pages = _Shared()
-        told = time.monotonic()
+        self._pages = _Queues()
+        reported = time.monotonic()
         try:
             while True:
-                for reading in self._round(pages):
+                for output in self._round(pages):
                     self._pages.done += 1
-                    if reading.error is None:
+                    if output.error is None:
                         self._recover()
-                    yield reading
+                    yield output
                 if pages.over and not self._unfinished():
                     return
-                if progress and time.monotonic() - told >= _PROGRESS_EVERY_S:
-                    told = time.monotonic()
+                if progress and time.monotonic() - reported >= self._progress_interval_s:
+                    reported = time.monotonic()
                     running = self._pages.running.values()
                     tokens = sum(page.steps for page in running)
                     progress(Progress(self._pages.done, len(running), tokens))
@@ -118,46 +129,46 @@ class Scheduler:
     def _round(
         self, pages: Prefetcher[PageRequest, PreparedPage | PageOutput]
     ) -> Iterator[PageOutput]:
-        """Take what is ready, let one group enter, write a few tokens."""
+        """Take prepared pages, let one group enter, run a few steps."""
         while not pages.over and len(self._pages.waiting) < 2 * self.vision_pages:
-            taken = pages.take(wait=not self._unfinished())
-            if taken is None:
+            prepared = pages.take(wait=not self._unfinished())
+            if prepared is None:
                 break
-            if isinstance(taken, PageOutput):
-                yield taken
+            if isinstance(prepared, PageOutput):
+                yield prepared
             else:
-                self._pages.waiting.append(taken)
-        yield from self._give_up_cancelled()
+                self._pages.waiting.append(prepared)
+        yield from self._drop_cancelled()
         group = self._next_group(pages.over)
         if group:
             yield from self._enter(group)
         if self._pages.running:
-            yield from self._write()
+            yield from self._decode_round()
 
     def _next_group(self, no_more: bool) -> list[PreparedPage]:
-        """Pages of one mode that enter now.
+        """Return the pages of one mode that enter now.
 
-        Where there are many slots, a few stay free until a whole group can enter: the vision tower
-        takes little longer for it than for a single page.
+        With many slots, a few stay free until a whole group can enter: the vision tower takes little
+        longer for a group than for a single page.
         """
-        shared = self._pages
-        if shared.alone:
-            return [] if shared.running else [shared.alone.popleft()]
-        free = self._usable - len(shared.running)
+        queues = self._pages
+        if queues.alone:
+            return [] if queues.running else [queues.alone.popleft()]
+        free = self._usable - len(queues.running)
         wanted = min(self.vision_pages, max(1, self._usable // 4))
         if no_more:
-            wanted = min(wanted, len(shared.waiting))
-        if not shared.waiting or free < max(1, wanted):
+            wanted = min(wanted, len(queues.waiting))
+        if not queues.waiting or free < max(1, wanted):
             return []
-        mode = shared.waiting[0].request.resolution
-        group = [page for page in shared.waiting if page.request.resolution == mode]
-        group = self._that_fit(group[: min(free, self.vision_pages)])
+        mode = queues.waiting[0].request.resolution
+        group = [page for page in queues.waiting if page.request.resolution == mode]
+        group = self._fitting(group[: min(free, self.vision_pages)])
         for page in group:
-            shared.waiting.remove(page)
+            queues.waiting.remove(page)
         return group
 
-    def _that_fit(self, group: list[PreparedPage]) -> list[PreparedPage]:
-        """The first of the group: those whose prompts find room in the cache; always one if none runs."""
+    def _fitting(self, group: list[PreparedPage]) -> list[PreparedPage]:
+        """Return the first pages whose prompts fit into the cache; at least one if no page runs."""
         running = len(self._pages.running)
         free = self._slots.free_blocks
         for number, page in enumerate(group):
@@ -168,67 +179,74 @@ class Scheduler:
         return group
 
     def _budget(self, page: PreparedPage) -> int:
-        asked = page.request.max_output_length or self._most_tokens
+        requested = page.request.max_output_length or self._max_tokens
         room = self._slots.length - len(page.prompt_ids)
-        return max(1, min(asked, self._most_tokens, room))
+        return max(1, min(requested, self._max_tokens, room))
 
-    def _give_up_cancelled(self) -> Iterator[PageOutput]:
+    def _drop_cancelled(self) -> Iterator[PageOutput]:
         pages = self._pages
         for queue in (pages.waiting, pages.alone):
             for page in [page for page in queue if page.request.cancelled()]:
                 queue.remove(page)
-                yield PageOutput(key=page.key, error=_cancelled())
+                yield PageOutput(key=page.key, error=cancelled_error())
         for slot, page in list(pages.running.items()):
             if page.request.cancelled():
                 self._slots.leave([slot])
                 del pages.running[slot]
-                yield PageOutput(key=page.key, error=_cancelled())
+                yield PageOutput(key=page.key, error=cancelled_error())
 
     def _enter(self, group: list[PreparedPage]) -> Iterator[PageOutput]:
         started = time.monotonic()
         free = [slot for slot in range(self._slots.count) if slot not in self._pages.running]
-        taken = dict(zip(free, group, strict=False))
+        entering = dict(zip(free, group, strict=False))
         lengths = [len(page.prompt_ids) for page in group]
         budgets = [self._budget(page) for page in group]
         try:
-            if not self._slots.provide(dict(zip(taken, lengths, strict=True))):
-                raise RuntimeError("the key-value cache has no room for pages that were let in")
-            no_repeat_ngrams = [page.request.no_repeat_ngram for page in group]
+            if not self._slots.provide(dict(zip(entering, lengths, strict=True))):
+                raise RuntimeError("the key-value cache has no room for admitted pages")
             with self._clock.phase("vision"):
                 embeddings = self._embed(group)
             with self._clock.phase("prefill"):
-                self._slots.enter(list(taken), embeddings, lengths, budgets, no_repeat_ngrams)
+                self._slots.enter(
+                    list(entering),
+                    embeddings,
+                    lengths=lengths,
+                    budgets=budgets,
+                    constraints=[page.request.no_repeat_ngram for page in group],
+                )
         except Exception as error:
-            self._slots.leave(list(taken))
+            self._slots.leave(list(entering))
             clear_after(error)
             if len(group) == 1:
                 yield PageOutput(key=group[0].key, error=page_error(error))
                 return
             half = (len(group) + 1) // 2
             if isinstance(error, torch.OutOfMemoryError):
-                self.vision_pages, self._calm = half, 0
-            log.warning("%d pages failed together (%s); trying halves.", len(group), error)
+                self.vision_pages, self._succeeded = half, 0
+            log.warning(
+                "A group of %d pages failed (%s); retrying it in two halves.", len(group), error
+            )
             yield from self._enter(group[:half])
             yield from self._enter(group[half:])
             return
         for page in group:
             page.steps = 1
             page.seconds += (time.monotonic() - started) / len(group)
-        self._pages.running.update(taken)
+        self._pages.running.update(entering)
 
-    def _write(self) -> Iterator[PageOutput]:
+    def _decode_round(self) -> Iterator[PageOutput]:
         running, started = self._pages.running, time.monotonic()
         try:
-            self._make_room()
+            self._allocate()
             with self._clock.phase("decode"):
-                for _ in range(self._steps):
+                for _ in range(self._steps_per_poll):
                     longest = max(len(page.prompt_ids) + page.steps for page in running.values())
-                    columns = longest + -longest % _COLUMNS
+                    columns = longest + -longest % _COLUMN_MULTIPLE
                     self._slots.step(min(columns, self._slots.length), 1 + max(running))
                     for page in running.values():
                         page.steps += 1
             finished = [
-                (slot, written, self._decode(written.ids)) for slot, written in self._look()
+                (slot, written, self._decode(written.ids)) for slot, written in self._poll()
             ]
         except Exception as error:
             yield from self._after_failure(error)
@@ -249,82 +267,86 @@ class Scheduler:
                 seconds=page.seconds,
             )
 
-    def _make_room(self) -> None:
-        """Blocks for what is written next; the pages that entered last begin anew if there are too few."""
+    def _allocate(self) -> None:
+        """Allocate blocks for the next steps; preempt the pages that entered last if too few are free."""
         running = self._pages.running
         while not self._slots.provide(
             {
-                slot: len(page.prompt_ids) + min(page.steps + self._steps, self._budget(page))
+                slot: len(page.prompt_ids)
+                + min(page.steps + self._steps_per_poll, self._budget(page))
                 for slot, page in running.items()
             }
         ):
             slot, page = running.popitem()
-            self._on_begun_anew()
+            self._on_preempted()
             self._slots.leave([slot])
-            for _, then in self._pages.looks:
-                then.pop(slot, None)
+            for _, running_then in self._pages.snapshots:
+                running_then.pop(slot, None)
             page.steps = 0
             self._pages.waiting.appendleft(page)
 
-    def _look(self) -> list[tuple[int, Text]]:
-        """Look at what is done now; give what an earlier look has found."""
-        looks, running = self._pages.looks, self._pages.running
-        looks.append((self._slots.look(), dict(running)))
-        if len(looks) <= self._ahead:
+    def _poll(self) -> list[tuple[int, SlotText]]:
+        """Enqueue a snapshot; return the finished texts of the oldest one that is due."""
+        snapshots, running = self._pages.snapshots, self._pages.running
+        snapshots.append((self._slots.poll(), dict(running)))
+        if len(snapshots) <= self._pending_snapshots:
             return []
-        look, then = looks.popleft()
-        # Another page may have taken a slot since then.
-        same = [slot for slot, page in then.items() if running.get(slot) is page]
-        return list(look.finished(same).items())
+        snapshot, running_then = snapshots.popleft()
+        # Another page may have entered the slot since the snapshot.
+        same = [slot for slot, page in running_then.items() if running.get(slot) is page]
+        return list(snapshot.finished(same).items())
 
     def _after_failure(self, error: Exception) -> Iterator[PageOutput]:
-        """Begin the running pages anew: fewer at once if memory ran out, else each by itself."""
+        """Restart the running pages: fewer at once after an out-of-memory error, else one at a time."""
         pages = list(self._pages.running.values())
         self._slots.leave(list(self._pages.running))
         self._pages.running.clear()
-        self._pages.looks.clear()
+        self._pages.snapshots.clear()
         clear_after(error)
         if len(pages) == 1:
             yield PageOutput(key=pages[0].key, error=page_error(error))
         elif isinstance(error, torch.OutOfMemoryError):
-            self._usable, self._calm = max(1, len(pages) // 2), 0
-            log.warning("Out of memory; for now %d pages at once.", self._usable)
+            self._usable, self._succeeded = max(1, len(pages) // 2), 0
+            log.warning(
+                "Out of GPU memory; reading at most %d pages at once for now.", self._usable
+            )
             self._pages.waiting.extendleft(reversed(pages))
         else:
-            log.warning("%d pages failed together (%s); reading each alone.", len(pages), error)
+            log.warning(
+                "%d pages failed together (%s); retrying them one at a time.", len(pages), error
+            )
             self._pages.alone.extend(pages)
 
     def _recover(self) -> None:
-        """After enough pages without a failure try more at once again: others may have left the GPU."""
-        self._calm += 1
-        if self._calm >= _CALM:
-            self._calm = 0
+        """Double the batch again after the recovery period: other processes may have left the GPU."""
+        self._succeeded += 1
+        if self._succeeded >= self._recovery_pages:
+            self._succeeded = 0
             self._usable = min(2 * self._usable, self._slots.count)
-            self.vision_pages = min(2 * self.vision_pages, self._most_vision_pages)
+            self.vision_pages = min(2 * self.vision_pages, self._max_vision_pages)
 
 
 def clear_after(error: Exception) -> None:
-    """Let go of what a failed attempt holds."""
+    """Release the memory that a failed attempt holds."""
     # The traceback's frames hold its tensors.
     traceback.clear_frames(error.__traceback__)
     if isinstance(error, torch.OutOfMemoryError):
         torch.cuda.empty_cache()
 
 
-def _cancelled() -> DeepSeekOCRError:
-    return UnavailableError(ErrorCode.CANCELLED, "Nobody waits for this page any more.")
-
-
 def page_error(error: Exception) -> DeepSeekOCRError:
-    """What to tell about a page that failed even by itself."""
+    """Return the error of a page that failed alone.
+
+    :param error: what the attempt raised.
+    """
     if isinstance(error, DeepSeekOCRError):
         return error
     if isinstance(error, torch.OutOfMemoryError):
         return UnavailableError(
             ErrorCode.OUT_OF_MEMORY,
-            "The GPU's memory does not hold even one page; free it, or choose a smaller resolution.",
+            "GPU memory does not hold even one page; free some, or choose a smaller resolution.",
         )
-    log.exception("A page could not be read.", exc_info=error)
+    log.exception("The model failed on a page.", exc_info=error)
     return UnavailableError(
         ErrorCode.ENGINE_ERROR, f"The model failed on this page: {type(error).__name__}: {error}"
     )

@@ -20,7 +20,7 @@ from tests.support.eventually import eventually
 class Engine:
     """An engine without a model."""
 
-    device, dtype, decoding, begun_anew, preempted_pages = "cpu", torch.float32, Decoding(), 0, 0
+    device, dtype, decoding, preempted_pages = "cpu", torch.float32, Decoding(), 0
     clock = type("Clock", (), {"seconds": staticmethod(dict)})()
 
     def __init__(self, fault: str = "") -> None:

@@ -1,4 +1,4 @@
-"""Blocks of the key-value cache change hands, and none is held twice."""
+"""Blocks of the key-value cache have at most one owner."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_too_few_blocks_change_nothing() -> None:
     assert pool.free == 3
 
 
-def test_no_block_is_held_twice_and_the_scrap_block_never() -> None:
+def test_no_block_is_held_twice_and_the_null_block_never() -> None:
     chance, pool = Random(0), BlockPool(40)
     rows: dict[int, list[int]] = {}
     for _ in range(2000):
@@ -43,7 +43,7 @@ def test_no_block_is_held_twice_and_the_scrap_block_never() -> None:
         else:
             for grant in pool.grant({slot: chance.randrange(1, 10 * BLOCK)}) or ():
                 row = rows.setdefault(grant.slot, [])
-                assert grant.place == len(row)
+                assert grant.index == len(row)
                 row.append(grant.block)
         held = [block for row in rows.values() for block in row]
         assert len(set(held)) == len(held) == 39 - pool.free

@@ -7,7 +7,7 @@ import pytest
 from airflow_deepseek_ocr.engines.in_process.block_pool import BLOCK
 from airflow_deepseek_ocr.engines.in_process.capacity import (
     CPU_SLOTS,
-    MOST_SLOTS,
+    MAX_SLOTS,
     Capacity,
     capacity,
 )
@@ -20,10 +20,16 @@ ROW = 64
 GIB = 2**30
 
 
+def fitting(free_bytes: int | None, limit: int | None) -> Capacity:
+    return capacity(
+        free_bytes=free_bytes, column_bytes=COLUMN, key_size=KEY, row_blocks=ROW, limit=limit
+    )
+
+
 def test_a_cpu_takes_few_pages_or_as_many_as_told() -> None:
-    assert capacity(None, COLUMN, KEY, ROW, None) == Capacity(CPU_SLOTS, CPU_SLOTS)
-    assert capacity(None, COLUMN, KEY, ROW, 12) == Capacity(12, CPU_SLOTS)
-    assert capacity(None, COLUMN, KEY, ROW, 1) == Capacity(1, 1)
+    assert fitting(None, limit=None) == Capacity(CPU_SLOTS, CPU_SLOTS)
+    assert fitting(None, limit=12) == Capacity(12, CPU_SLOTS)
+    assert fitting(None, limit=1) == Capacity(1, 1)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +37,7 @@ def test_a_cpu_takes_few_pages_or_as_many_as_told() -> None:
     [(1, 6, 1), (4, 29, 3), (16, 117, 8), (40, 292, 8), (130, 384, 8)],
 )
 def test_a_gpu_takes_what_its_memory_holds(free: int, slots: int, vision_pages: int) -> None:
-    fits = capacity(free * GIB, COLUMN, KEY, ROW, None)
+    fits = fitting(free * GIB, limit=None)
     assert (fits.slots, fits.vision_pages) == (slots, vision_pages)
     assert fits.blocks is not None
     assert fits.blocks * BLOCK * COLUMN <= free * GIB
@@ -39,17 +45,17 @@ def test_a_gpu_takes_what_its_memory_holds(free: int, slots: int, vision_pages: 
 
 
 def test_the_longest_page_fits_in_any_case() -> None:
-    assert capacity(GIB // 8, COLUMN, KEY, ROW, None) == Capacity(4, 1, ROW)
+    assert fitting(GIB // 8, limit=None) == Capacity(4, 1, ROW)
 
 
 def test_a_limit_holds_and_takes_no_memory_that_it_cannot_use() -> None:
-    assert capacity(1000 * GIB, COLUMN, KEY, ROW, None).slots == MOST_SLOTS
-    assert capacity(70 * GIB, COLUMN, KEY, ROW, 5) == Capacity(5, 5, 5 * ROW)
+    assert fitting(1000 * GIB, limit=None).slots == MAX_SLOTS
+    assert fitting(70 * GIB, limit=5) == Capacity(5, 5, 5 * ROW)
 
 
 def test_the_keys_of_a_layer_can_be_counted_with_32_bits() -> None:
     """Flex attention cannot be compiled for more, which a card of 141 GB would have room for."""
-    blocks = capacity(133 * GIB, COLUMN, KEY, ROW, None).blocks
+    blocks = fitting(133 * GIB, limit=None).blocks
     assert blocks is not None
-    scrap = 1
-    assert (blocks + scrap) * BLOCK * KEY < 2**31 < (blocks + scrap + 1) * BLOCK * KEY
+    null_block = 1
+    assert (blocks + null_block) * BLOCK * KEY < 2**31 < (blocks + null_block + 1) * BLOCK * KEY

@@ -17,6 +17,12 @@ EXEMPT = 2
 WIDEST = 25
 
 
+def constraint(rows: int) -> NoRepeatNgramConstraint:
+    return NoRepeatNgramConstraint(
+        rows=rows, widest=WIDEST, exempt=(EXEMPT,), device=torch.device("cpu")
+    )
+
+
 def reference(generated: list[int], size: int, window: int) -> set[int]:
     """Tokens that would complete an n-gram that the window holds already."""
     generated = generated[-window:]
@@ -34,16 +40,14 @@ def latest_first(texts: list[list[int]]) -> torch.Tensor:
 
 @pytest.mark.parametrize("letters", [1, 2, 3, VOCABULARY])
 def test_bans_what_the_definition_bans(letters: int) -> None:
-    """Rows with guards of their own; few letters repeat even long n-grams."""
+    """Each row has a different constraint; few letters repeat even long n-grams."""
     chance = random.Random(letters)
     no_repeat_ngrams = [(0, 25), (1, 5), (2, 5), (3, 12), (5, 5), (5, 25), (12, 20)]
-    no_repeat_ngram = NoRepeatNgramConstraint(
-        len(no_repeat_ngrams), WIDEST, (EXEMPT,), torch.device("cpu")
-    )
+    no_repeat_ngram = constraint(len(no_repeat_ngrams))
     bans = 0
     for _ in range(3):  # texts follow one another in a row
         sizes, windows = (torch.tensor(column) for column in zip(*no_repeat_ngrams, strict=True))
-        no_repeat_ngram.begin(torch.arange(len(no_repeat_ngrams)), sizes, windows)
+        no_repeat_ngram.reset(torch.arange(len(no_repeat_ngrams)), sizes, windows)
         texts: list[list[int]] = [[] for _ in no_repeat_ngrams]
         for _ in range(60):
             banned = no_repeat_ngram.banned(latest_first(texts), VOCABULARY)
@@ -52,22 +56,22 @@ def test_bans_what_the_definition_bans(letters: int) -> None:
                 assert {token for token in range(VOCABULARY) if row[token]} == expected
                 bans += len(expected)
             tokens = [chance.randrange(letters) for _ in no_repeat_ngrams]
-            no_repeat_ngram.wrote(latest_first(texts), torch.tensor(tokens))
+            no_repeat_ngram.record(latest_first(texts), torch.tensor(tokens))
             for text, token in zip(texts, tokens, strict=True):
                 text.append(token)
         chance.shuffle(no_repeat_ngrams)
     assert bans
 
 
-def test_a_row_begins_anew_while_others_go_on() -> None:
-    no_repeat_ngram = NoRepeatNgramConstraint(2, WIDEST, (EXEMPT,), torch.device("cpu"))
-    no_repeat_ngram.begin(torch.tensor([0, 1]), torch.tensor([3, 3]), torch.tensor([9, 9]))
+def test_a_row_is_reset_while_others_keep_their_counts() -> None:
+    no_repeat_ngram = constraint(2)
+    no_repeat_ngram.reset(torch.tensor([0, 1]), torch.tensor([3, 3]), torch.tensor([9, 9]))
     texts: list[list[int]] = [[], []]
     for token in (0, 1, 3, 0, 1):
-        no_repeat_ngram.wrote(latest_first(texts), torch.tensor([token, token]))
+        no_repeat_ngram.record(latest_first(texts), torch.tensor([token, token]))
         for text in texts:
             text.append(token)
     assert no_repeat_ngram.banned(latest_first(texts), VOCABULARY)[:, 3].tolist() == [True, True]
-    no_repeat_ngram.begin(torch.tensor([1]), torch.tensor([3]), torch.tensor([9]))
+    no_repeat_ngram.reset(torch.tensor([1]), torch.tensor([3]), torch.tensor([9]))
     texts[1] = []
     assert no_repeat_ngram.banned(latest_first(texts), VOCABULARY)[:, 3].tolist() == [True, False]

@@ -1,0 +1,67 @@
+"""Slots of the small checkpoint: blocks, steps and texts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from airflow_deepseek_ocr.engines.in_process.block_pool import BLOCK
+from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
+from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from tests.support.fixtures.small_pages import tiny_pages
+
+
+def make_slots(engine: InProcessEngine, count: int = 2, blocks: int | None = None) -> DecodeSlots:
+    return DecodeSlots(
+        model=engine.model,
+        tokens=engine.tokens,
+        count=count,
+        length=2 * BLOCK,
+        blocks=blocks,
+        decoding=Decoding(forced=True),
+    )
+
+
+@pytest.fixture
+def page(engine: InProcessEngine) -> PreparedPage:
+    prepared = engine.prepare(tiny_pages(1)[0])
+    assert isinstance(prepared, PreparedPage)
+    return prepared
+
+
+def test_steps_have_the_sizes_that_there_are_slots_for(engine: InProcessEngine) -> None:
+    assert make_slots(engine, 2).step_sizes == [2]
+    assert make_slots(engine, 20).step_sizes == [8, 20]
+
+
+def test_blocks_are_given_and_taken_back(engine: InProcessEngine) -> None:
+    slots = make_slots(engine, blocks=3)
+    assert slots.provide({0: BLOCK + 1})
+    assert slots.free_blocks == 1
+    assert not slots.provide({1: BLOCK + 1})
+    assert slots.free_blocks == 1
+    # Columns beyond the slot's length take no block.
+    assert slots.provide({0: 100 * BLOCK})
+    slots.leave([0])
+    assert slots.free_blocks == 3
+
+
+@torch.inference_mode()
+def test_a_slot_is_finished_after_as_many_tokens_as_its_budget(
+    engine: InProcessEngine, page: PreparedPage
+) -> None:
+    slots = make_slots(engine)
+    length = len(page.prompt_ids)
+    assert slots.provide({1: length + 3})
+    slots.enter([1], engine.embed([page]), lengths=[length], budgets=[3])
+    finished = []
+    for _ in range(3):
+        finished.append(slots.poll().finished([1]))
+        slots.step(slots.length, 2)
+    assert finished[:2] == [{}, {}]
+    assert len(finished[2][1].ids) == 3
+    assert not finished[2][1].ended
+    # Surplus steps change nothing.
+    assert slots.poll().finished([1]) == finished[2]
