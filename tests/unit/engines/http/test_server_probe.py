@@ -1,0 +1,121 @@
+"""Questions to a server, without and with the constraint and the plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from airflow_deepseek_ocr.engines.http.server_probe import (
+    ask_capabilities,
+    ask_modes,
+    blocks_repetition,
+    forced_repetition,
+    prove_no_repeat_ngram,
+    require_device,
+    require_forced,
+)
+from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities
+from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.ocr.decoding import Decoding
+from tests.support.fakes.fault_server import Faults, fault_server
+
+VLLM = Capabilities(model="m")
+OURS = Capabilities(model="m", version="1", device="cuda:0", dtype="bfloat16")
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    with fault_server(Faults()) as running:
+        yield running
+
+
+def ask(faults: Faults) -> tuple[httpx.Client, Endpoint]:
+    endpoint = Endpoint(faults.url)
+    return endpoint.client(httpx.Timeout(20)), endpoint
+
+
+def test_a_server_lists_its_models(faults: Faults) -> None:
+    client, endpoint = ask(faults)
+    assert ask_capabilities(client, endpoint, "m", "").context_length == 8192
+    with pytest.raises(ConfigurationError, match="Models there: m") as caught:
+        ask_capabilities(client, endpoint, "other", "")
+    assert caught.value.code == ErrorCode.SERVER_MODEL
+
+
+def test_the_probe_shows_whether_the_plugin_is_installed(faults: Faults) -> None:
+    client, endpoint = ask(faults)
+    assert ask_modes(client, endpoint, VLLM).modes == ("gundam",)
+    faults.modes = "read"
+    assert "tiny" in ask_modes(client, endpoint, VLLM).modes
+    assert ask_modes(client, endpoint, OURS) == OURS
+    assert len(faults.probes) == 2
+
+
+def test_the_probe_shows_whether_repetition_is_blocked(faults: Faults) -> None:
+    client, endpoint = ask(faults)
+    prove_no_repeat_ngram(client, endpoint, VLLM, Decoding())
+    faults.no_repeat_ngram = False
+    with pytest.raises(ConfigurationError, match="--logits-processors") as caught:
+        prove_no_repeat_ngram(client, endpoint, VLLM, Decoding())
+    assert caught.value.code == ErrorCode.SERVER_NO_REPEAT_NGRAM
+
+
+def test_a_reported_constraint_is_compared_without_a_probe(faults: Faults) -> None:
+    client, endpoint = ask(faults)
+    reported = replace(OURS, no_repeat_ngram=(30, 90))
+    prove_no_repeat_ngram(client, endpoint, reported, Decoding())
+    with pytest.raises(ConfigurationError, match="not"):
+        prove_no_repeat_ngram(client, endpoint, reported, Decoding(ngram_size=20))
+    assert not faults.requests
+
+
+def test_a_forced_token_may_not_repeat_three_times() -> None:
+    def answer(*tokens: str) -> dict[str, object]:
+        return {"choices": [{"logprobs": {"content": [{"token": token} for token in tokens]}}]}
+
+    assert not blocks_repetition(answer("a", "a", "a", "b"))
+    assert blocks_repetition(answer("a", "a", "b", "a"))
+    assert blocks_repetition(answer("a", "a"))
+    with pytest.raises(KeyError):
+        blocks_repetition({})
+    body = forced_repetition(VLLM)
+    assert "mm_processor_kwargs" not in body
+    assert body["vllm_xargs"]["ngram_size"] == 2
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "fits"),
+    [("auto", "auto", True), ("cuda", "bfloat16", True), ("cpu", "auto", False), ("cuda", "float16", False)],
+)  # fmt: skip
+def test_device_and_dtype_must_be_those_of_the_connection(
+    device: str, dtype: str, fits: bool
+) -> None:
+    require_device(VLLM, device, dtype)
+    if fits:
+        require_device(OURS, device, dtype)
+    else:
+        with pytest.raises(ConfigurationError) as caught:
+            require_device(OURS, device, dtype)
+        assert caught.value.code == ErrorCode.SERVER_DEVICE
+
+
+def test_forced_lengths_need_a_server_that_ignores_the_end() -> None:
+    require_forced(VLLM)
+    require_forced(replace(OURS, ignores_end=True))
+    with pytest.raises(ConfigurationError, match="--ignore-end"):
+        require_forced(OURS)
+
+
+def test_no_server_and_no_json_are_told_apart(faults: Faults) -> None:
+    endpoint = Endpoint("http://127.0.0.1:9")
+    with pytest.raises(UnavailableError) as caught:
+        ask_capabilities(endpoint.client(httpx.Timeout(5)), endpoint, "m", "")
+    assert caught.value.code == ErrorCode.SERVER_UNREACHABLE
+    faults.card = {}
+    with pytest.raises(UnavailableError) as caught:
+        ask_capabilities(*ask(faults), "m", "")
+    assert caught.value.code == ErrorCode.SERVER_RESPONSE
