@@ -92,7 +92,7 @@ def test_a_remote_engine_uses_the_connections_server() -> None:
     def fetch() -> Path:
         pytest.fail("the weights were fetched")
 
-    with fault_server(Faults(card={"id": "m", "max_model_len": 8192}, secret="key")) as server:
+    with fault_server(Faults(card={"id": "m", "max_model_len": 8192}, api_key="key")) as server:
         settings = Settings.of(
             {"model": "m", "max_output_length": 77, "batch_size": 1},
             "key",
@@ -111,7 +111,7 @@ def test_a_remote_engine_uses_the_connections_server() -> None:
 
 
 def test_a_remote_engine_reports_a_wrong_api_key() -> None:
-    with fault_server(Faults(card={"id": "m"}, secret="key")) as server:
+    with fault_server(Faults(card={"id": "m"}, api_key="key")) as server:
         settings = Settings.of({"model": "m"}, "other", host=server.url)
         with pytest.raises(ConfigurationError) as caught:
             make_engine(settings, lambda: TINY_MODEL).modes()
