@@ -33,7 +33,8 @@ class ScriptedModel(ScriptedEngine):
             float(os.environ["CHAOS_PAGE_S"]),
         )
         super().__init__(EventLog(event_log), seconds, "model", SLOTS)
-        self.clock, self.preempted_pages = SimpleNamespace(seconds=dict), 0
+        self.clock = SimpleNamespace(seconds=dict)
+        self.preempted_pages = self.begun_anew = 0
 
     def plan(self) -> Any:
         return SimpleNamespace(slots=SLOTS)
