@@ -34,7 +34,7 @@ class ScriptedModel(ScriptedEngine):
         )
         super().__init__(EventLog(event_log), seconds, "model", SLOTS)
         self.clock = SimpleNamespace(seconds=dict)
-        self.preempted_pages = self.begun_anew = 0
+        self.preempted_pages = 0
 
     def plan(self) -> Any:
         return SimpleNamespace(slots=SLOTS)

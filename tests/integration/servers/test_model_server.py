@@ -523,7 +523,7 @@ def test_closing_the_generator_cancels_what_is_in_flight(
     assert taken < 10
 
 
-def test_it_ends_its_pages_when_told_to_leave(server: Server, invoice: Image.Image) -> None:
+def test_it_ends_its_pages_when_it_is_asked_to_leave(server: Server, invoice: Image.Image) -> None:
     """The last test of this module: afterwards the server is gone."""
     answers: list[httpx.Response] = []
 

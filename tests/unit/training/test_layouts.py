@@ -192,7 +192,7 @@ def test_stretching_moves_everything_sideways(assets: PageAssets) -> None:
         assert [line.text for line in other.lines] == [line.text for line in block.lines]
 
 
-def test_strokes_bleed_and_fade(assets: PageAssets) -> None:
+def test_print_bleeds_and_fades(assets: PageAssets) -> None:
     image = draw(assets, "card", 3).image
     light, usual, heavy = (
         np.asarray(each).mean() for each in (ink(image, -0.4), image, ink(image, 0.4))

@@ -110,7 +110,7 @@ def test_forced_lengths_need_a_server_that_ignores_the_end() -> None:
         require_forced(OURS)
 
 
-def test_no_server_and_no_json_are_told_apart(faults: Faults) -> None:
+def test_no_server_and_no_json_are_distinguished(faults: Faults) -> None:
     endpoint = Endpoint("http://127.0.0.1:9")
     with pytest.raises(UnavailableError) as caught:
         ask_capabilities(endpoint.client(httpx.Timeout(5)), endpoint, "m", "")

@@ -26,7 +26,7 @@ def fitting(free_bytes: int | None, limit: int | None) -> Capacity:
     )
 
 
-def test_a_cpu_takes_few_pages_or_as_many_as_told() -> None:
+def test_a_cpu_takes_few_pages_or_as_many_as_set() -> None:
     assert fitting(None, limit=None) == Capacity(CPU_SLOTS, CPU_SLOTS)
     assert fitting(None, limit=12) == Capacity(12, CPU_SLOTS)
     assert fitting(None, limit=1) == Capacity(1, 1)

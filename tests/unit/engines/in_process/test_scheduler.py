@@ -121,7 +121,7 @@ def test_only_the_page_that_fails_is_lost(engine: InProcessEngine, read: Read) -
     assert written[0]
 
 
-def test_too_little_memory_for_a_group_halves_it(engine: InProcessEngine, read: Read) -> None:
+def test_too_little_memory_for_a_group_splits_it(engine: InProcessEngine, read: Read) -> None:
     groups: list[int] = []
 
     def fail(keys: list[Any]) -> None:

@@ -48,7 +48,7 @@ def test_boxes_are_converted_to_the_page() -> None:
 
 
 def test_text_outside_of_boxes_is_unchanged() -> None:
-    halves = slices_without_image(0, 0.5, 1)
-    assert join_slices(["a [1, 2, 3, 4]", "b"], halves) == "a [1, 2, 3, 4]\nb"
+    two_slices = slices_without_image(0, 0.5, 1)
+    assert join_slices(["a [1, 2, 3, 4]", "b"], two_slices) == "a [1, 2, 3, 4]\nb"
     broken = "<|det|>[[1, 2, 3"
-    assert join_slices([broken], halves[1:]) == broken
+    assert join_slices([broken], two_slices[1:]) == broken
