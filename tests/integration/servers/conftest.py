@@ -27,6 +27,7 @@ from airflow_deepseek_ocr.model_server.admission import PAGE_TOKENS
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from tests.conftest import ROOT, TINY_MODEL
+from tests.support.fakes.fault_server import Faults, fault_server
 from tests.support.servers.process import LOOPBACK, Process, free_port, wait_until
 
 START_TIMEOUT_S = 120
@@ -125,6 +126,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     )
     yield running
     running.process.stop()
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    """A server that fails as a test says."""
+    with fault_server(Faults()) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

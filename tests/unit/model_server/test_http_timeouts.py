@@ -1,0 +1,135 @@
+"""Connections to a real uvicorn server with a short time-out for request heads."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import uvicorn
+
+from airflow_deepseek_ocr.model_server.http_timeouts import (
+    HeadTimeoutProtocol,
+    raise_open_files_limit,
+)
+from tests.support.eventually import eventually
+
+HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+SHORT_S = 0.3
+#: Longer than any test takes.
+LONG_S = 60.0
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Respond to ``/slow`` after twice the short time-out, to all others at once; read no body."""
+    if scope["path"] == "/slow":
+        await asyncio.sleep(2 * SHORT_S)
+    headers = [(b"content-length", b"2")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+
+@contextmanager
+def serving(timeout_s: float) -> Iterator[Callable[[], socket.socket]]:
+    """A server with this time-out; yields a function that connects to it."""
+
+    class Protocol(HeadTimeoutProtocol):
+        head_timeout_s = timeout_s
+
+    config = uvicorn.Config(
+        app, http=Protocol, lifespan="off", log_level="error", timeout_keep_alive=int(LONG_S)
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        eventually(lambda: server.started)
+        try:
+            yield lambda: socket.create_connection(listener.getsockname(), timeout=20)
+        finally:
+            server.force_exit = server.should_exit = True
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def connect() -> Iterator[Callable[[], socket.socket]]:
+    with serving(SHORT_S) as connect:
+        yield connect
+
+
+def received(connection: socket.socket) -> bytes:
+    """Return all bytes until the server closes the connection."""
+    return b"".join(iter(lambda: connection.recv(1000), b""))
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET", HEAD[:-2]], ids=["nothing", "a word", "no end"])
+def test_a_connection_without_a_complete_head_is_closed(
+    connect: Callable[[], socket.socket], sent: bytes
+) -> None:
+    with connect() as connection:
+        connection.sendall(sent)
+        assert received(connection) == b""
+
+
+def test_a_part_now_and_then_does_not_extend_the_timeout(
+    connect: Callable[[], socket.socket],
+) -> None:
+    with connect() as connection:
+
+        def closed() -> bool:
+            if select.select([connection], [], [], 0)[0]:
+                return True
+            connection.sendall(b"G")
+            return False
+
+        eventually(closed)
+
+
+def test_a_response_may_take_longer_than_the_head(connect: Callable[[], socket.socket]) -> None:
+    with connect() as connection:
+        connection.sendall(HEAD.replace(b"/ ", b"/slow ", 1))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_kept_connection_serves_until_a_head_is_late(
+    connect: Callable[[], socket.socket],
+) -> None:
+    with connect() as connection:
+        for _ in range(2):
+            connection.sendall(HEAD)
+            assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+        connection.sendall(HEAD[:-2])
+        assert b"200" not in received(connection)
+
+
+def test_a_body_that_never_comes_after_the_response_ends_the_connection(
+    connect: Callable[[], socket.socket],
+) -> None:
+    with connect() as connection:
+        connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        assert received(connection).startswith(b"HTTP/1.1 200")
+
+
+def test_a_head_in_many_parts_is_served_within_the_timeout() -> None:
+    with serving(LONG_S) as connect, connect() as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in HEAD:
+            assert not select.select([connection], [], [], 0.005)[0], "closed or answered early"
+            connection.sendall(bytes([byte]))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_the_limit_of_open_files_becomes_the_maximum() -> None:
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(before, 512), most))
+        raise_open_files_limit()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
