@@ -228,7 +228,7 @@ def test_another_user_reaches_neither_server_nor_api_key(
 
 
 def test_the_server_takes_the_threads_that_the_environment_names(started: ServerRecord) -> None:
-    assert "2 pages at once, 1 threads of the CPU" in Path(started.log_file).read_text()
+    assert "2 slots, 1 CPU threads" in Path(started.log_file).read_text()
 
 
 def test_a_shared_server_that_computes_elsewhere_is_refused(servers: Path) -> None:
@@ -236,6 +236,6 @@ def test_a_shared_server_that_computes_elsewhere_is_refused(servers: Path) -> No
     engine = HttpEngine(lambda: find(servers), model="tiny", device="cpu", dtype="float32")
     assert (engine.capabilities().device, engine.capabilities().dtype) == ("cpu", "float32")
     for wrong in ({"device": "cuda:0"}, {"dtype": "bfloat16"}):
-        with pytest.raises(ConfigurationError, match="computes on cpu in float32") as caught:
+        with pytest.raises(ConfigurationError, match="uses cpu with float32") as caught:
             HttpEngine(lambda: find(servers), model="tiny", **wrong).capabilities()
         assert caught.value.code is ErrorCode.SERVER_DEVICE
