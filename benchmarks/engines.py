@@ -324,30 +324,30 @@ def _read_all(
         # What the device waits for is known when it has something to do again.
         list(engine.read(requests(1, mode, [1])))
         before = clock() if clock else {}
-        started, first_s, readings = time.perf_counter(), 0.0, []
-        for reading in engine.read(pages):
-            if reading.error:
-                raise reading.error
+        started, first_s, outputs = time.perf_counter(), 0.0, []
+        for output in engine.read(pages):
+            if output.error:
+                raise output.error
             first_s = first_s or time.perf_counter() - started
-            readings.append(reading)
+            outputs.append(output)
         seconds = time.perf_counter() - started
         after = clock() if clock else {}
         spent = {phase: total - before.get(phase, 0.0) for phase, total in after.items()}
-        tokens = sum(reading.text_tokens for reading in readings)
+        tokens = sum(output.text_tokens for output in outputs)
         tell(
             "engines",
             way=way,
             mode=mode,
-            pages=len(readings),
-            pages_per_s=len(readings) / seconds,
+            pages=len(outputs),
+            pages_per_s=len(outputs) / seconds,
             tokens_per_s=tokens / seconds,
-            tokens_per_page=tokens / len(readings),
+            tokens_per_page=tokens / len(outputs),
             # A way that wrote other lengths did other work.
             lengths_as_asked=sum(
-                reading.text_tokens == texts[reading.key]  # type: ignore[call-overload]
-                for reading in readings
+                output.text_tokens == texts[output.key]  # type: ignore[call-overload]
+                for output in outputs
             ),
-            vision_tokens_per_page=sum(each.vision_tokens for each in readings) / len(readings),
+            vision_tokens_per_page=sum(each.vision_tokens for each in outputs) / len(outputs),
             seconds=seconds,
             first_page_s=first_s,
             idle=spent[IDLE] / sum(spent.values()) if spent.get(IDLE) else None,

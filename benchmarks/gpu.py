@@ -195,24 +195,24 @@ def _read_many(bench: Bench, engine: InProcessEngine, mode: str) -> None:
     texts = lengths(bench.pages)
     before, memory = engine.clock.seconds(), (_rss(), torch.cuda.memory_reserved())
     started = time.perf_counter()
-    readings = list(engine.read(requests(bench.pages, mode, texts)))
+    outputs = list(engine.read(requests(bench.pages, mode, texts)))
     seconds = time.perf_counter() - started
-    if errors := [reading.error for reading in readings if reading.error]:
+    if errors := [output.error for output in outputs if output.error]:
         raise errors[0]
     spent = {
         phase: total - before.get(phase, 0.0) for phase, total in engine.clock.seconds().items()
     }
-    tokens = sum(reading.text_tokens for reading in readings)
+    tokens = sum(output.text_tokens for output in outputs)
     slots = engine.kept_slots
     bench.tell(
         "engine",
         mode=mode,
-        pages=len(readings),
+        pages=len(outputs),
         slots=slots.count if slots else 0,
         fast=bool(slots and slots.is_compiled),
-        pages_per_s=len(readings) / seconds,
+        pages_per_s=len(outputs) / seconds,
         tokens_per_s=tokens / seconds,
-        tokens_per_page=tokens / len(readings),
+        tokens_per_page=tokens / len(outputs),
         shares=format_shares(spent),
         idle=spent.get(IDLE, 0.0) / sum(spent.values()),
         gib_reserved=[each / 2**30 for each in (memory[1], torch.cuda.memory_reserved())],
@@ -249,16 +249,16 @@ def texts(bench: Bench) -> None:
             for number, page in enumerate(draw_pages(count, words=5))
         ]
         single = {each.key: next(iter(engine.read([each]))).text for each in asked}
-        together = {reading.key: reading for reading in engine.read(asked)}
-        readings = together.values()
+        together = {output.key: output for output in engine.read(asked)}
+        outputs = together.values()
         bench.tell(
             "texts",
             dtype=dtype,
             compiled=compiled,
             pages=count,
             equal=sum(together[key].text == text for key, text in single.items()),
-            tokens=sum(reading.text_tokens for reading in readings),
-            errors=[str(reading.error) for reading in readings if reading.error][:1],
+            tokens=sum(output.text_tokens for output in outputs),
+            errors=[str(output.error) for output in outputs if output.error][:1],
         )
         engine.close()
 
@@ -271,7 +271,7 @@ def flat(bench: Bench) -> None:
         started = time.perf_counter()
         texts = [chance.randrange(8, 64) for _ in range(pages)]
         errors = sum(
-            reading.error is not None for reading in engine.read(requests(pages, "base", texts))
+            output.error is not None for output in engine.read(requests(pages, "base", texts))
         )
         bench.tell(
             "memory",

@@ -123,6 +123,7 @@ class DeepSeekOCROperator(BaseOperator):
         max_page_memory: int = Limits.max_page_memory,
         **kwargs: Any,
     ) -> None:
+        """Keep each argument as the attribute of its name, where Airflow renders templates."""
         super().__init__(**kwargs)
         self.documents = documents
         self.s3_prefix = s3_prefix

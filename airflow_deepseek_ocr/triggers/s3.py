@@ -108,6 +108,7 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
         poke_interval: float = 60.0,
         redeliver_after: timedelta | float = timedelta(hours=6),
     ) -> None:
+        """Check the arguments; Airflow passes those that :meth:`serialize` returned."""
         super().__init__()
         self.poke_interval = poke_interval
         self.redeliver_after_s = seconds("redeliver_after", redeliver_after)

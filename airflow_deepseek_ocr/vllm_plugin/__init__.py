@@ -1,7 +1,7 @@
 """A plugin for vLLM: each request chooses its resolution mode.
 
-vLLM finds it by its entry point ``vllm.general_plugins``. It is installed into vLLM's environment, by
-itself as the distribution ``airflow-deepseek-ocr-vllm``, and needs nothing of Airflow.
+vLLM finds it by its entry point ``vllm.general_plugins``. It is installed into vLLM's environment
+as the distribution ``airflow-deepseek-ocr-vllm``, without Airflow.
 """
 
 from __future__ import annotations

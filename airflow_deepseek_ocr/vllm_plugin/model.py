@@ -126,9 +126,9 @@ class DeepseekOCRForCausalLM(deepseek_ocr.DeepseekOCRForCausalLM):
     """vLLM's own model, with the modes of this package."""
 
     def get_encoder_cudagraph_config(self) -> NoReturn:
-        """CUDA graphs of the encoder, which vLLM has for gundam's sizes only.
+        """Refuse CUDA graphs of the encoder, which vLLM has for gundam's sizes only.
 
-        :raises ValueError: always; vLLM asks only where somebody turned them on.
+        :raises ValueError: always; vLLM calls this only with ``cudagraph_mm_encoder``.
         """
         raise ValueError(
             "Start vLLM without cudagraph_mm_encoder: its graphs are for one resolution mode only, and "

@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION, Resolution, 
 
 #: Of ``mm_processor_kwargs``: the mode's name.
 _FIELD = "resolution"
-#: vLLM adds it by itself.
+#: vLLM adds it automatically.
 _IGNORED = frozenset({"truncation"})
 
 

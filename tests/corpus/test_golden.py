@@ -1,4 +1,4 @@
-"""LeasedByAnother to the original code: pixels, features, logits and greedy tokens recorded from it.
+"""Fidelity to the original code: pixels, features, logits and greedy tokens recorded from it.
 
 The vectors were made with the published modeling code (transformers 4.46.3, float32) on a checkpoint
 of toy width whose weights a script generates. ``--golden DIR`` checks another directory of that form.
@@ -34,6 +34,9 @@ from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import (
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
+
+#: Ten times a quiet run.
+pytestmark = pytest.mark.timeout(1800)
 
 IMAGE_TOKEN = 128815
 TABLE_CELLS = (128821, 128822)

@@ -59,22 +59,22 @@ def test_texts_are_those_of_layers_that_are_not_compiled(fast: InProcessEngine) 
     """In bfloat16 a near tie may fall the other way; nothing else may differ."""
     asked = requests(48)
     plain = engine(compiled=False)
-    expected = {reading.key: reading.text for reading in plain.read(asked)}
+    expected = {output.key: output.text for output in plain.read(asked)}
     plain.close()
-    readings = {reading.key: reading for reading in fast.read(asked)}
+    outputs = {output.key: output for output in fast.read(asked)}
     assert fast.kept_slots is not None
     assert fast.kept_slots.is_compiled
-    assert not [reading.error for reading in readings.values() if reading.error]
-    same = sum(readings[key].text == text for key, text in expected.items())
+    assert not [output.error for output in outputs.values() if output.error]
+    same = sum(outputs[key].text == text for key, text in expected.items())
     assert same >= 0.8 * len(asked)
 
 
 def test_the_captured_step_outlives_what_made_it(fast: InProcessEngine) -> None:
     """A graph knows addresses alone: what it reads must not be given to somebody else."""
     asked = requests(24)
-    first = {reading.key: reading.text for reading in fast.read(asked)}
+    first = {output.key: output.text for output in fast.read(asked)}
     others = [torch.full((2**20,), 2**30, dtype=torch.int32, device="cuda") for _ in range(64)]
-    second = {reading.key: reading.text for reading in fast.read(asked)}
+    second = {output.key: output.text for output in fast.read(asked)}
     del others
     assert second == first
 

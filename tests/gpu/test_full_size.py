@@ -54,11 +54,11 @@ def test_reads_pages_in_every_mode(engine: InProcessEngine, resolution: str) -> 
         PageRequest(key=number, image=image, prompt="markdown", resolution=resolution)
         for number, image in enumerate(pages)
     ]
-    readings = {reading.key: reading for reading in engine.read(requests)}
-    assert sorted(readings) == [0, 1, 2]
-    for key, reading in readings.items():
+    outputs = {output.key: output for output in engine.read(requests)}
+    assert sorted(outputs) == [0, 1, 2]
+    for key, output in outputs.items():
         grid = RESOLUTIONS[resolution].grid(*pages[int(str(key))].size)
-        assert reading.error is None
-        assert reading.vision_tokens == RESOLUTIONS[resolution].vision_tokens(grid)
-        assert reading.finish_reason in set(FinishReason)
-        assert 0 < reading.text_tokens <= OUTPUT_LENGTH
+        assert output.error is None
+        assert output.vision_tokens == RESOLUTIONS[resolution].vision_tokens(grid)
+        assert output.finish_reason in set(FinishReason)
+        assert 0 < output.text_tokens <= OUTPUT_LENGTH

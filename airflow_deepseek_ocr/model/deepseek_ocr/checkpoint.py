@@ -25,7 +25,7 @@ _UNUSED_TENSOR = "patch_embedding"
 
 @dataclass(frozen=True)
 class SpecialTokens:
-    """Ids of the tokens with a meaning of their own, looked up by their published names."""
+    """Ids of the special tokens, found by their published names."""
 
     bos: int
     eos: int
@@ -35,7 +35,7 @@ class SpecialTokens:
 
     @classmethod
     def of(cls, tokenizer: PreTrainedTokenizerFast) -> SpecialTokens:
-        """The ids in that tokenizer.
+        """Return the ids in that tokenizer.
 
         :raises ConfigurationError: ``model_tokenizer`` if one of them is missing.
         """
@@ -56,7 +56,7 @@ class SpecialTokens:
 
 
 def load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:
-    """The checkpoint's tokenizer.
+    """Return the checkpoint's tokenizer.
 
     ``AutoTokenizer`` would ask on the terminal whether remote code may run.
     """
@@ -70,7 +70,7 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:
 def load_model(
     directory: Path, image_token_id: int, device: str, dtype: torch.dtype
 ) -> UnlimitedOcrForConditionalGeneration:
-    """The model of that directory, ready to generate.
+    """Return the model of that directory, ready to generate.
 
     :param directory: a complete directory in the published layout.
     :param image_token_id: id of ``<image>``.
@@ -119,7 +119,7 @@ def _require_complete(directory: Path, report: dict[str, object]) -> None:
 def load_checkpoint(
     directory: Path, device: str, dtype: torch.dtype
 ) -> tuple[UnlimitedOcrForConditionalGeneration, PreTrainedTokenizerFast]:
-    """Model and tokenizer of a directory, after checking that its files are whole.
+    """Return model and tokenizer of a directory, after checking that its files are whole.
 
     :raises UnavailableError: ``model_missing``, ``model_incomplete``.
     :raises ConfigurationError: ``model_config``, ``model_tokenizer``.

@@ -44,7 +44,7 @@ _UNUSED_SLIDING_WINDOW = 128
 
 
 def translate_config(published: dict[str, Any], image_token_id: int) -> UnlimitedOcrConfig:
-    """The native configuration for a published ``config.json``.
+    """Return the native configuration for a published ``config.json``.
 
     :param published: the parsed file.
     :param image_token_id: id of ``<image>`` in the checkpoint's tokenizer.

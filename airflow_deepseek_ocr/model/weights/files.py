@@ -13,7 +13,7 @@ TOKENIZER = "tokenizer.json"
 INDEX = "model.safetensors.index.json"
 SINGLE_FILE = "model.safetensors"
 
-#: What is fetched from a hub or a mirror; the repository's Python files are never needed.
+#: Files fetched from a hub or a mirror; the repository's Python files are never needed.
 PATTERNS = ("*.json", "*.safetensors")
 
 #: A safetensors header is never larger (limit of the format's reference implementation), in bytes.

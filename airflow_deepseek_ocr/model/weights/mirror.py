@@ -26,13 +26,13 @@ _LOCK_TIMEOUT_S = 3600
 
 
 def mirror_directory(uri: str, revision: str, cache_dir: Path) -> Path:
-    """The directory in the cache that holds the mirror at ``uri``."""
+    """Return the directory in the cache that holds the mirror at ``uri``."""
     name = hashlib.sha256(f"{uri.rstrip('/')}\0{revision}".encode()).hexdigest()[:16]
     return cache_dir / "s3" / f"{PurePosixPath(uri).name}-{name}"
 
 
 def is_fetched(directory: Path) -> bool:
-    """Whether the mirror in that directory is complete; files of other sizes make it incomplete."""
+    """Return whether the mirror in that directory is complete: all files have their sizes."""
     try:
         sizes = json.loads((directory / _MANIFEST).read_text())
         return all(
@@ -45,7 +45,7 @@ def is_fetched(directory: Path) -> bool:
 def fetch_mirror(
     uri: str, revision: str, cache_dir: Path, s3_client: Callable[[], Any] | None
 ) -> Path:
-    """The local directory of the mirror at ``s3://bucket/prefix``, fetched under a lock.
+    """Return the local directory of the mirror at ``s3://bucket/prefix``, fetched under a lock.
 
     A mirror that is complete in the cache is used without asking S3: to fetch a changed one, give
     it another prefix or revision.
@@ -66,7 +66,7 @@ def fetch_mirror(
     except Timeout:
         raise UnavailableError(
             ErrorCode.MODEL_UNAVAILABLE,
-            f"Another process has been fetching {uri} for an hour; look for it.",
+            f"Another process has been fetching {uri} for an hour; end it if it hangs, and try again.",
         ) from None
     except OSError as error:
         raise local_disk(f"{uri} cannot be copied to {directory}", error) from error
@@ -74,7 +74,7 @@ def fetch_mirror(
 
 
 def default_client() -> Any:
-    """A boto3 S3 client with the host's own credentials."""
+    """Return a boto3 S3 client with the host's own credentials."""
     import boto3
 
     return boto3.client("s3")

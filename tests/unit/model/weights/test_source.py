@@ -12,13 +12,10 @@ from typing import Any
 
 import boto3
 import pytest
-import torch
 from boto3.s3.transfer import TransferConfig
-from safetensors.torch import load_file, save_file
 
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import ConfigurationError, DeepSeekOCRError, UnavailableError
-from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import load_checkpoint
 from airflow_deepseek_ocr.model.weights.files import check_model_directory
 from airflow_deepseek_ocr.model.weights.source import DEFAULT_MODEL, DEFAULT_REVISION, fetch_model
 from airflow_deepseek_ocr.preflight.weights import describe_weights
@@ -92,21 +89,6 @@ def test_an_incomplete_directory_names_what_is_missing(
     with pytest.raises(UnavailableError, match=message) as caught:
         fetch_model(str(directory))
     assert caught.value.code == "model_incomplete"
-
-
-def test_a_missing_tensor_is_noticed(directory: Path) -> None:
-    shard = shards(directory)[0]
-    tensors = load_file(shard)
-    tensors.pop(next(name for name in tensors if "mlp" in name))
-    save_file(tensors, shard, metadata={"format": "pt"})
-    with pytest.raises(UnavailableError, match="do not fit the architecture"):
-        load_checkpoint(directory, "cpu", torch.float32)
-
-
-def test_another_model_is_refused(directory: Path) -> None:
-    (directory / "config.json").write_text(json.dumps({"model_type": "llama"}))
-    with pytest.raises(ConfigurationError, match="not of the DeepSeek-OCR layout"):
-        load_checkpoint(directory, "cpu", torch.float32)
 
 
 def test_names_that_are_no_models() -> None:

@@ -1,0 +1,101 @@
+"""The copy of an S3 mirror in the cache: complete, resumed, fetched by one process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
+from airflow_deepseek_ocr.model.weights.mirror import fetch_mirror, is_fetched, mirror_directory
+from tests.support.servers.moto_s3 import moto_s3
+
+URI = "s3://models/ocr"
+FILES = {"config.json": b"{}", "tokenizer.json": b"[1, 2]", "model.safetensors": bytes(5000)}
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[Any]:
+    with moto_s3() as server:
+        made = boto3.client(
+            "s3",
+            endpoint_url=server.endpoint_url,
+            region_name=server.region,
+            aws_access_key_id=server.access_key,
+            aws_secret_access_key=server.secret_key,
+        )
+        made.create_bucket(Bucket="models")
+        for name, content in (FILES | {"modeling.py": b"x", "old/config.json": b"{}"}).items():
+            made.put_object(Bucket="models", Key=f"ocr/{name}", Body=content)
+        yield made
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_only_model_files_of_the_prefix_are_copied(client: Any, tmp_path: Path) -> None:
+    directory = fetch_mirror(URI, "main", tmp_path, lambda: client)
+    copied = contents(directory)
+    assert copied.pop("mirror.json")
+    assert copied == FILES
+
+
+def test_revisions_and_prefixes_have_separate_directories(tmp_path: Path) -> None:
+    directory = mirror_directory(URI, "main", tmp_path)
+    assert directory == mirror_directory(f"{URI}/", "main", tmp_path)
+    assert directory != mirror_directory(URI, "v2", tmp_path)
+    assert directory != mirror_directory("s3://other/ocr", "main", tmp_path)
+
+
+@pytest.mark.parametrize("manifest", [None, "", "[]", '{"config.json": {}}', "3"])
+def test_a_directory_without_a_whole_manifest_is_incomplete(
+    tmp_path: Path, manifest: str | None
+) -> None:
+    (tmp_path / "config.json").write_bytes(b"{}")
+    if manifest is not None:
+        (tmp_path / "mirror.json").write_text(manifest)
+    assert not is_fetched(tmp_path)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_cut_short_is_fetched_again(client: Any, tmp_path: Path, name: str) -> None:
+    directory = fetch_mirror(URI, "main", tmp_path, lambda: client)
+    (directory / name).write_bytes(b"x")
+    assert not is_fetched(directory)
+    fetch_mirror(URI, "main", tmp_path, lambda: client)
+    assert (directory / name).read_bytes() == FILES[name]
+
+
+def test_the_rest_of_a_killed_fetch_is_replaced(client: Any, tmp_path: Path) -> None:
+    directory = mirror_directory(URI, "main", tmp_path)
+    directory.mkdir(parents=True)
+    (directory / "model.safetensors.part").write_bytes(b"half")
+    assert fetch_mirror(URI, "main", tmp_path, lambda: client) == directory
+    assert not list(directory.glob("*.part"))
+    assert (directory / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+
+
+def test_one_fetches_while_the_others_wait(client: Any, tmp_path: Path) -> None:
+    clients = []
+
+    def s3_client() -> Any:
+        clients.append(client)
+        return client
+
+    with ThreadPoolExecutor(4) as pool:
+        fetches = [pool.submit(fetch_mirror, URI, "main", tmp_path, s3_client) for _ in range(4)]
+        directories = {fetch.result() for fetch in fetches}
+    assert directories == {mirror_directory(URI, "main", tmp_path)}
+    assert len(clients) == 1
+
+
+def test_an_empty_prefix_holds_no_model(client: Any, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="holds no model") as caught:
+        fetch_mirror("s3://models/none", "main", tmp_path, lambda: client)
+    assert caught.value.code == ErrorCode.MODEL_INCOMPLETE
+    assert not is_fetched(mirror_directory("s3://models/none", "main", tmp_path))
