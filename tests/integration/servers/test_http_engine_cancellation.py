@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -16,12 +15,11 @@ from tests.support.fixtures.fault_engine import engine_for, page
 
 
 def test_closing_early_cancels(faults: Faults) -> None:
+    # The stand-in answers when the test is over: without cancellation, closing would never end.
     faults.script = {prompt_line("ocr"): ["hang"] * 99}
     outputs = engine_for(faults, pages=4).read(page(prompt) for prompt in ("free", *["ocr"] * 50))
     assert next(outputs).key == "free"
-    started = time.monotonic()
     outputs.close()
-    assert time.monotonic() - started < 2
     assert len(faults.pages) < 10
 
 
@@ -48,9 +46,8 @@ print(next(outputs).text)
 
 def test_one_page_is_cancelled(faults: Faults) -> None:
     faults.script = {prompt_line("ocr"): ["hang"]}
-    started = time.monotonic()
-    requests = [page("ocr", cancelled=lambda: time.monotonic() > started + 0.3), page("free")]
-    outputs = {output.key: output for output in engine_for(faults).read(requests)}
+    sent = [page("ocr", cancelled=lambda: len(faults.pages) == 2), page("free")]
+    outputs = {output.key: output for output in engine_for(faults).read(sent)}
     assert outputs["free"].text == TEXT
     assert outputs["ocr"].error is not None
     assert outputs["ocr"].error.code == "cancelled"

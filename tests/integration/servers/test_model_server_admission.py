@@ -16,7 +16,7 @@ from tests.integration.servers.model_requests import (
     body,
     engine_for,
 )
-from tests.support.eventually import eventually
+from tests.support.waiting import eventually
 
 
 def test_many_clients_share_the_model_and_wait_for_admission(

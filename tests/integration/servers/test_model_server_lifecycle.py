@@ -23,7 +23,7 @@ from tests.integration.servers.model_requests import (
     engine_for,
     with_prompt,
 )
-from tests.support.eventually import eventually
+from tests.support.waiting import eventually
 
 
 @pytest.mark.timeout(120)

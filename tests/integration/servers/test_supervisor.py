@@ -35,7 +35,7 @@ from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from tests.conftest import TINY_MODEL
 from tests.integration.servers.conftest import SPEC, record_of
 from tests.support.fakes.another_user import as_another_user
-from tests.support.fixtures.waiting import poll
+from tests.support.waiting import eventually
 
 #: Part of a task, for a process that is killed: it prints the socket of the ready server, and sleeps.
 STARTER = f"""
@@ -149,7 +149,7 @@ def test_a_server_of_an_older_version_is_replaced_and_exits_when_idle(
     find(servers)
     assert record_of(servers).pid == record.pid, "a newer one serves older tasks"
     # A record that stayed would look like a crash.
-    poll(lambda: record.process() is None and load_record(servers, SPEC.key) is None)
+    eventually(lambda: record.process() is None and load_record(servers, SPEC.key) is None)
     left = [path.name for path in servers.iterdir() if path.name.startswith(f"{SPEC.key}-")]
     assert left == []
 

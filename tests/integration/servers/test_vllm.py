@@ -26,7 +26,7 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, Unava
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from tests.conftest import ROOT, TINY_MODEL
 from tests.support.fakes.fault_server import TEXT
-from tests.support.fixtures.waiting import poll
+from tests.support.waiting import eventually
 
 COMMAND = f"{sys.executable} -m tests.support.fakes.vllm_stand_in"
 PAGE = PageRequest(key=1, image=Image.new("RGB", (50, 50)), prompt="free", resolution="gundam")
@@ -102,7 +102,7 @@ def test_vllm_is_started_as_the_model_needs_it_and_stopped(
     for process in (child, psutil.Process(record.pid)):
         assert api_key not in " ".join(process.cmdline())
     stop_server(record, servers)
-    poll(lambda: ended(child.pid) and ended(record.pid))
+    eventually(lambda: ended(child.pid) and ended(record.pid))
 
 
 def test_an_idle_vllm_is_stopped(servers: Path, started_with: Callable[[], dict[str, Any]]) -> None:
@@ -110,7 +110,7 @@ def test_an_idle_vllm_is_stopped(servers: Path, started_with: Callable[[], dict[
     (output,) = engine_for(servers, server).read([PAGE])
     assert output.text == TEXT
     record = record_of(servers, server)
-    poll(lambda: ended(started_with()["pid"]) and ended(record.pid))
+    eventually(lambda: ended(started_with()["pid"]) and ended(record.pid))
     assert load_record(servers, server.key) is None
 
 
@@ -124,7 +124,7 @@ def test_a_vllm_that_is_killed_is_started_again(
         list(engine.read([PAGE]))
         before = started_with()["pid"]
         os.kill(kill(), signal.SIGKILL)
-        poll(lambda before=before: ended(before))  # else it would occupy its GPU for ever
+        eventually(lambda before=before: ended(before))  # else it would occupy its GPU for ever
         (output,) = engine.read([PAGE])
         assert output.text == TEXT
         assert started_with()["pid"] != before

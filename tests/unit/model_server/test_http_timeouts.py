@@ -18,7 +18,7 @@ from airflow_deepseek_ocr.model_server.http_timeouts import (
     HeadTimeoutProtocol,
     raise_open_files_limit,
 )
-from tests.support.eventually import eventually
+from tests.support.waiting import eventually
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 SHORT_S = 0.3

@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model_server.service import Model, Service, State
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
-from tests.support.eventually import eventually
+from tests.support.waiting import eventually
 
 
 class Engine:

@@ -13,7 +13,7 @@ from PIL import Image, ImageChops
 from airflow_deepseek_ocr.engines.http.page_file_writer import page_file, write_image
 from airflow_deepseek_ocr.engines.protocol.page_files import PageFileTooLargeError, page_directory
 from airflow_deepseek_ocr.model_server.received_page_files import ReceivedPageFiles
-from tests.support.eventually import eventually
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from airflow_deepseek_ocr.engines.supervisor.registry import load_record
 from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from tests.support.fixtures.server_records import own_record
-from tests.support.fixtures.waiting import poll
+from tests.support.waiting import eventually
 
 
 def command(*arguments: str, **environment: str | None) -> LaunchCommand:
@@ -90,7 +90,7 @@ def test_a_server_is_asked_to_stop_first(tmp_path: Path) -> None:
     process = start_detached(command("sh", "-c", script), tmp_path / "k.log")
     record = own_record(tmp_path, pid=process.pid, created=process.create_time())
     record.save(tmp_path)
-    poll(lambda: (tmp_path / "k.log").read_text())
+    eventually(lambda: (tmp_path / "k.log").read_text())
     stop_server(record, tmp_path, timeout_s=60)
     assert (tmp_path / "k.log").read_text() == "ready\nfinished\n"
     assert process.wait(10) == 0
@@ -100,7 +100,7 @@ def test_a_server_is_asked_to_stop_first(tmp_path: Path) -> None:
 def test_a_server_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     deaf = "trap '' TERM; echo deaf; while true; do sleep 1; done"
     process = start_detached(command("sh", "-c", deaf), tmp_path / "k.log")
-    poll(lambda: (tmp_path / "k.log").read_text())
+    eventually(lambda: (tmp_path / "k.log").read_text())
     record = own_record(tmp_path, pid=process.pid, created=process.create_time())
     stop_server(record, tmp_path, timeout_s=0.2)
     assert process.wait(10) == -signal.SIGKILL

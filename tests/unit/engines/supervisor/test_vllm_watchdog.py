@@ -16,7 +16,7 @@ from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord, load_
 from airflow_deepseek_ocr.engines.supervisor.vllm_watchdog import sum_metrics
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from tests.support.fixtures.server_records import own_record
-from tests.support.fixtures.waiting import poll
+from tests.support.waiting import eventually
 
 #: The first line of each program: what follows waits for a line that the test writes when the watchdog is
 #: registered, as it may end before.
@@ -77,7 +77,7 @@ def test_a_vllm_that_ends_is_registered(tmp_path: Path, script: str, code: Error
 def test_a_signal_stops_both_and_is_no_failure(tmp_path: Path) -> None:
     script = f"{GATE} echo $$ $VLLM_API_KEY > started; exec sleep 100"
     process = watch(tmp_path, "sh", "-c", script)
-    poll(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text())
+    eventually(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text())
     pid, api_key = (tmp_path / "started").read_text().split()
     assert api_key == (tmp_path / "k.api_key").read_text().strip()
     process.send_signal(signal.SIGTERM)
@@ -90,11 +90,11 @@ def test_a_signal_stops_both_and_is_no_failure(tmp_path: Path) -> None:
 @pytest.mark.timeout(100)
 def test_vllm_ends_when_the_watchdog_is_killed(tmp_path: Path) -> None:
     process = watch(tmp_path, "sh", "-c", f"{GATE} echo $$ > started; exec sleep 100")
-    poll(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text())
+    eventually(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text())
     vllm = psutil.Process(int((tmp_path / "started").read_text()))
     process.kill()
     process.communicate(timeout=60)
-    poll(lambda: not vllm.is_running() or vllm.status() == psutil.STATUS_ZOMBIE)
+    eventually(lambda: not vllm.is_running() or vllm.status() == psutil.STATUS_ZOMBIE)
 
 
 @pytest.mark.timeout(100)
