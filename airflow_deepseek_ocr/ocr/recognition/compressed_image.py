@@ -5,8 +5,7 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass, field
 
-import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 #: zlib's fastest level: twice as fast as PNG at its fastest, and no larger. Time matters more than memory.
 _LEVEL = 1
@@ -28,11 +27,18 @@ class CompressedImage:
     @classmethod
     def compress(cls, image: Image.Image) -> CompressedImage:
         """Compress an RGB image; a grey image keeps one channel only."""
-        red, green, blue = np.moveaxis(np.asarray(image), -1, 0)
-        is_grey = (red == green).all() and (green == blue).all()
-        channels = image.getchannel(0) if is_grey else image
+        channels = drop_color(image)
         return cls(channels.mode, channels.size, zlib.compress(channels.tobytes(), _LEVEL))
 
     def decompress(self) -> Image.Image:
         """Return the image as RGB, equal in every pixel."""
         return Image.frombytes(self.mode, self.size, zlib.decompress(self.data)).convert("RGB")
+
+
+def drop_color(image: Image.Image) -> Image.Image:
+    """Return one channel if the three channels are equal; otherwise the image."""
+    if image.mode != "RGB":
+        return image
+    red, green, blue = image.split()
+    equal = all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
+    return red if equal else image
