@@ -68,8 +68,9 @@ FIELDS = (
     ConnectionField(
         name="engine",
         label="Engine",
-        description="Runs the model. auto: the server at Host if there is one; else vLLM if its command and "
-        "a GPU are found; else a resident server that the tasks of a worker share",
+        description="Runs the model. auto: the server at Host if there is one; else a resident server that "
+        "the tasks of a worker share; vLLM only if its command and a GPU are found, and this Python has no "
+        "torch with CUDA",
         default="auto",
         enum=ENGINES,
     ),

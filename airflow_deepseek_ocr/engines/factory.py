@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hardware.gpu import has_gpu
+from airflow_deepseek_ocr.hardware.torch_build import has_cuda_torch
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
@@ -23,22 +25,38 @@ log = logging.getLogger(__name__)
 #: Seconds within which a server must be ready. Loading the published weights takes half a minute from a
 #: warm disk; vLLM compiles for minutes.
 START_TIMEOUT_S = 900.0
+#: Package whose modules the model consists of, beside torch.
+_MODEL_PACKAGE = "transformers"
 
 
-def choose_engine(settings: Settings, *, gpu_present: Callable[[], bool] = has_gpu) -> str:
+def _has_model_packages() -> bool:
+    return has_cuda_torch() and importlib.util.find_spec(_MODEL_PACKAGE) is not None
+
+
+def choose_engine(
+    settings: Settings,
+    *,
+    gpu_present: Callable[[], bool] = has_gpu,
+    torch_for_gpu: Callable[[], bool] = _has_model_packages,
+) -> str:
     """Return the engine of a connection: ``in_process``, ``resident``, ``vllm`` or ``remote``.
+
+    ``auto`` prefers the resident server to vLLM, which is slower and has fewer modes, if a Python can run
+    the model on the GPU.
 
     :param settings: settings of the connection; its engine may be ``auto``.
     :param gpu_present: return whether this host has a GPU.
+    :param torch_for_gpu: return whether this Python can run the model on a GPU.
     """
     if settings.engine != "auto":
         return settings.engine
     if settings.host:
         return "remote"
     on_gpu = settings.device != "cpu" and gpu_present()
-    if on_gpu and shutil.which(settings.vllm_command.split()[0]):
-        return "vllm"
-    return "resident"
+    # A Python named for the resident server was made for it.
+    if not on_gpu or settings.server_python or torch_for_gpu():
+        return "resident"
+    return "vllm" if shutil.which(settings.vllm_command.split()[0]) else "resident"
 
 
 def make_engine(settings: Settings, fetch_model: Callable[[], Path]) -> Engine:

@@ -187,11 +187,12 @@ def _instances(nvml: Any, handle: Any, gpu: Gpu) -> Iterator[Gpu]:
 
 def _memory(nvml: Any, handle: Any) -> tuple[int | None, int | None]:
     """Return the total and the free memory in bytes; None for GPUs that share the host's memory."""
+    # NVIDIA GB10 (DGX Spark) raises NVMLError_NotSupported; some drivers report 0 bytes instead.
     try:
         memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-    except nvml.NVMLError:  # such as NVIDIA GB10 (DGX Spark)
+    except nvml.NVMLError:
         return None, None
-    return int(memory.total), int(memory.free)
+    return (int(memory.total), int(memory.free)) if memory.total else (None, None)
 
 
 @contextmanager

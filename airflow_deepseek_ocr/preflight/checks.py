@@ -9,7 +9,7 @@ from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.engines.factory import choose_engine
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.preflight.check import Check, Level
-from airflow_deepseek_ocr.preflight.gpu import check_gpu
+from airflow_deepseek_ocr.preflight.gpu import check_gpu, check_vllm_gpu
 from airflow_deepseek_ocr.preflight.host import THIS_HOST, Host
 from airflow_deepseek_ocr.preflight.memory import check_host_memory
 from airflow_deepseek_ocr.preflight.server import (
@@ -71,12 +71,13 @@ def all_checks(
     yield from quick_checks(settings, s3_client, host)
     if engine == "vllm":
         yield check_vllm_command(settings)
+        yield from check_vllm_gpu(settings, host)
     else:
         yield from check_torch(settings, host)
     if settings.device != "cpu" and (host.has_gpu() or settings.device != "auto"):
         yield from check_gpu(settings, host)
     else:
-        yield check_host_memory(settings)
+        yield check_host_memory(settings, host)
 
 
 def _check(name: str, describe: Callable[[], str]) -> Check:

@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-import psutil
-
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, MissingExtraError
-from airflow_deepseek_ocr.hardware.gpu import VISIBLE_VARIABLE, visible_gpus
+from airflow_deepseek_ocr.hardware.gpu import VISIBLE_VARIABLE, Gpu, visible_gpus
 from airflow_deepseek_ocr.preflight.check import Check, Level
 from airflow_deepseek_ocr.preflight.host import THIS_HOST, Host
 from airflow_deepseek_ocr.preflight.memory import check_memory
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
+
+
+#: Compute capability that vLLM's published wheels and images are not built for (NVIDIA GB10):
+#: https://github.com/vllm-project/vllm/pull/38484, https://github.com/vllm-project/vllm/issues/36835.
+_NOT_IN_VLLM = (12, 1)
+
+
+def check_vllm_gpu(settings: Settings, host: Host = THIS_HOST) -> Iterator[Check]:
+    """Warn of a GPU that vLLM's published builds have no kernels for.
+
+    :param settings: settings of the connection.
+    :param host: host to ask.
+    """
+    try:
+        gpu = _selected(settings, host.driver_and_gpus()[1])
+    except DeepSeekOCRError:
+        return  # check_gpu reports it
+    if gpu is None or gpu.capability != _NOT_IN_VLLM:
+        return
+    memory = (
+        " It shares its memory with the host: add --gpu-memory-utilization 0.4 to the vLLM options."
+        if gpu.free_bytes is None
+        else ""
+    )
+    yield Check(
+        "vllm",
+        Level.WARNING,
+        f"vLLM's published wheels and images are not built for the compute capability 12.1 of {gpu.name}; "
+        "some run with kernels for 12.0, some end at the start. Recommended: set the connection's engine to "
+        f"resident, or use a vLLM that was built for 12.1.{memory}",
+    )
 
 
 def check_gpu(settings: Settings, host: Host = THIS_HOST) -> Iterator[Check]:
@@ -36,22 +65,34 @@ def check_gpu(settings: Settings, host: Host = THIS_HOST) -> Iterator[Check]:
             f"{error} Install the driver, or set the connection's device to cpu.",
         )
         return
-    index = int(settings.device.partition(":")[2] or 0)
-    visible = visible_gpus(gpus, os.environ.get(VISIBLE_VARIABLE))
-    if index >= len(visible):
+    gpu = _selected(settings, gpus)
+    if gpu is None:
         yield Check(
             "gpu",
             Level.FAILURE,
-            f"Driver {driver} shows {len(visible)} GPUs to this process, {settings.device!r} is none of "
-            f"them. Change the connection's device, or the variable {VISIBLE_VARIABLE}.",
+            f"Driver {driver} shows {len(_visible(gpus))} GPUs to this process, {settings.device!r} is none "
+            f"of them. Change the connection's device, or the variable {VISIBLE_VARIABLE}.",
         )
         return
-    gpu = visible[index]
     yield Check(
         "gpu",
         Level.OK,
         f"{gpu.name}, compute capability {'.'.join(map(str, gpu.capability))}, driver {driver}.",
     )
-    # A GPU that shares the host's memory reports none.
-    free = psutil.virtual_memory().available if gpu.free_bytes is None else gpu.free_bytes
-    yield check_memory(settings, free, "GPU memory", float32=settings.dtype == "float32")
+    float32 = settings.dtype == "float32"
+    if gpu.free_bytes is None:
+        kind = "memory that CPU and GPU share (unified; the driver does not report it)"
+        yield check_memory(settings, host.available_bytes(), kind, float32=float32)
+    else:
+        yield check_memory(settings, gpu.free_bytes, "GPU memory", float32=float32)
+
+
+def _visible(gpus: Sequence[Gpu]) -> list[Gpu]:
+    return visible_gpus(gpus, os.environ.get(VISIBLE_VARIABLE))
+
+
+def _selected(settings: Settings, gpus: Sequence[Gpu]) -> Gpu | None:
+    """Return the GPU that the connection's device means; None if this process does not see it."""
+    visible = _visible(gpus)
+    index = int(settings.device.partition(":")[2] or 0)
+    return visible[index] if index < len(visible) else None

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import psutil
-
 from airflow_deepseek_ocr.model.weights.files import check_model_directory
 from airflow_deepseek_ocr.preflight.check import Check, Level
+from airflow_deepseek_ocr.preflight.host import THIS_HOST, Host
 from airflow_deepseek_ocr.preflight.weights import find_model_directory
 
 if TYPE_CHECKING:
@@ -20,12 +19,13 @@ _PAGE_BYTES = 2_500_000_000
 _STORED_BYTES, _FLOAT32_BYTES = 2, 4
 
 
-def check_host_memory(settings: Settings) -> Check:
+def check_host_memory(settings: Settings, host: Host = THIS_HOST) -> Check:
     """Check the memory of the host, for a model on the CPU.
 
     :param settings: settings of the connection.
+    :param host: host to ask.
     """
-    free = psutil.virtual_memory().available
+    free = host.available_bytes()
     return check_memory(settings, free, "memory", float32=settings.dtype in ("auto", "float32"))
 
 
@@ -34,7 +34,7 @@ def check_memory(settings: Settings, free: int, kind: str, *, float32: bool) -> 
 
     :param settings: settings of the connection.
     :param free: free bytes.
-    :param kind: ``memory`` or ``GPU memory``, for the message.
+    :param kind: which memory, such as ``GPU memory``, for the message.
     :param float32: whether the weights are loaded as float32.
     """
     directory = find_model_directory(settings)

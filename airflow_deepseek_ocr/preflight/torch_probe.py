@@ -14,7 +14,8 @@ from airflow_deepseek_ocr.exceptions import MissingExtraError
 #: Seconds for importing torch and transformers from a cold disk.
 _TIMEOUT_S = 120.0
 _PROBE = """
-import json, torch, transformers, airflow_deepseek_ocr
+import importlib.metadata, json, os, platform, shutil, sysconfig
+import torch, transformers, airflow_deepseek_ocr
 gpu = torch.cuda.is_available()
 print(json.dumps({
     "torch": torch.__version__,
@@ -22,8 +23,16 @@ print(json.dumps({
     "package": airflow_deepseek_ocr.__version__,
     "cuda": torch.version.cuda,
     "kernels": torch.cuda.get_arch_list() if gpu else [],
-    "capabilities": [torch.cuda.get_device_capability(i) for i in range(torch.cuda.device_count())],
+    "capabilities": [
+        torch.cuda.get_device_capability(i) for i in range(torch.cuda.device_count() if gpu else 0)
+    ],
     "bfloat16": gpu and torch.cuda.is_bf16_supported(),
+    "machine": platform.machine(),
+    "triton": next(
+        (each.version for each in importlib.metadata.distributions(name="triton")), None
+    ),
+    "c_compiler": any(map(shutil.which, (os.environ.get("CC") or "cc", "gcc", "clang"))),
+    "python_headers": os.path.exists(os.path.join(sysconfig.get_path("include"), "Python.h")),
 }))
 """
 
@@ -39,6 +48,10 @@ class TorchInstallation:
     :param kernels: architectures that torch has kernels for, such as ``sm_90``.
     :param capabilities: compute capability of each visible GPU, such as (9, 0).
     :param bfloat16: whether the current GPU computes in bfloat16.
+    :param machine: architecture of the host, such as ``x86_64`` or ``aarch64``.
+    :param triton: version of triton, which compiles layers for GPUs; None without it.
+    :param c_compiler: whether a C compiler is found, which triton calls.
+    :param python_headers: whether Python's C headers are installed, which triton's launchers include.
     """
 
     torch: str
@@ -48,6 +61,10 @@ class TorchInstallation:
     kernels: tuple[str, ...]
     capabilities: tuple[tuple[int, ...], ...]
     bfloat16: bool
+    machine: str
+    triton: str | None
+    c_compiler: bool
+    python_headers: bool
 
 
 class TorchProbeError(Exception):
@@ -83,6 +100,10 @@ def probe_torch(python: Path) -> TorchInstallation:
             kernels=tuple(values["kernels"]),
             capabilities=tuple(tuple(each) for each in values["capabilities"]),
             bfloat16=values["bfloat16"],
+            machine=values["machine"],
+            triton=values["triton"],
+            c_compiler=values["c_compiler"],
+            python_headers=values["python_headers"],
         )
     except (OSError, subprocess.SubprocessError, ValueError, LookupError, TypeError) as error:
         raise TorchProbeError(_last_line(error)) from error

@@ -23,6 +23,10 @@ _RESERVE, _MIN_RESERVE = 0.25, 400_000_000
 #: Columns of the cache that a page holds at a time: a gundam prompt of 930 tokens and half of a text of
 #: 800, and a third more, since pages do not end evenly.
 _COLUMNS_PER_PAGE = 1792
+#: Share of the available memory that the engine uses where CPU and GPU share one memory. The other half is
+#: for the operating system, the tasks that render pages, databases and the page cache: without swap, a host
+#: that runs out of shared memory hangs instead of raising an error. Estimated, not measured on such a host.
+_UNIFIED_SHARE = 0.5
 #: Numbers in the keys of one layer that 32 bits can count. With more of them, as a card of 141 GB has room
 #: for, torch 2.11 writes a kernel of flex attention that triton refuses to compile (64 bits here, 32 there).
 _MAX_NUMBERS = 2**31 - 1
@@ -42,6 +46,17 @@ class Capacity:
     blocks: int | None = None
 
 
+def unified_budget(available_bytes: int) -> int:
+    """Return the bytes that the engine may use of a memory that CPU and GPU share.
+
+    On such hosts (NVIDIA GB10) CUDA reports the kernel's ``MemFree``, which counts cached files as used; the
+    weights that were just read are cached files.
+
+    :param available_bytes: ``MemAvailable`` of the host, which counts cached files as available.
+    """
+    return int(available_bytes * _UNIFIED_SHARE)
+
+
 def capacity(
     *,
     free_bytes: int | None,
@@ -52,8 +67,8 @@ def capacity(
 ) -> Capacity:
     """Return how many pages fit.
 
-    :param free_bytes: the GPU's free memory with the model loaded; None on a CPU, which gives memory
-        when it is written to.
+    :param free_bytes: the GPU's free memory with the model loaded, or :func:`unified_budget`; None on a CPU,
+        which gives memory when it is written to.
     :param column_bytes: size of a token's keys and values in all layers.
     :param key_size: numbers in a token's keys of one layer.
     :param row_blocks: blocks of the longest page; the cache never has fewer.

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from PIL import Image
 
 from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, stop_of
 from airflow_deepseek_ocr.engines.in_process.block_pool import count_blocks
-from airflow_deepseek_ocr.engines.in_process.capacity import Capacity, capacity
+from airflow_deepseek_ocr.engines.in_process.capacity import Capacity, capacity, unified_budget
 from airflow_deepseek_ocr.engines.in_process.compilation import (
     LayerCompiler,
     compile_vision,
@@ -195,9 +196,8 @@ class InProcessEngine:
         text = self.model.config.text_config
         key_size = text.num_key_value_heads * text.head_dim
         column_bytes = 2 * text.num_hidden_layers * key_size * self.dtype.itemsize
-        free = torch.cuda.mem_get_info(self.device)[0] if self._on_gpu else None
         return capacity(
-            free_bytes=free,
+            free_bytes=free_memory(self.device) if self._on_gpu else None,
             column_bytes=column_bytes,
             key_size=key_size,
             row_blocks=count_blocks(self.page_length),
@@ -294,6 +294,17 @@ class InProcessEngine:
         # Boxes and tables are special tokens; skipping special tokens would delete them.
         text: str = self.tokenizer.decode(ids, skip_special_tokens=False)
         return text
+
+
+def free_memory(device: str) -> int:
+    """Return the bytes of a GPU that the engine may use; half of the available ones if it has no own memory.
+
+    :param device: torch device of a GPU, such as ``cuda:0``.
+    """
+    # Older versions of torch lack the property; they do not support integrated GPUs either.
+    if getattr(torch.cuda.get_device_properties(device), "is_integrated", False):
+        return unified_budget(psutil.virtual_memory().available)
+    return int(torch.cuda.mem_get_info(device)[0])
 
 
 def resolve_device(name: str) -> str:

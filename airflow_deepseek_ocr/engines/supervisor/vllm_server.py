@@ -25,9 +25,10 @@ _FLAGS = (
     "--no-enable-prefix-caching",
     *("--mm-processor-cache-gb", "0"),
 )
-#: vLLM 0.30 and later use model runner V2 by default, which does not start with that logits processor
-#: (``vllm/v1/worker/gpu/sample/logits_processor/loader.py``).
-_MODEL_RUNNER = {"VLLM_USE_V2_MODEL_RUNNER": "0"}
+#: Variables without which vLLM 0.30 to 0.33 does not start: model runner V2, the default, has no such
+#: logits processors (``vllm/v1/worker/gpu/sample/logits_processor/loader.py``), and a Triton kernel of this
+#: model reads a plain float (``vllm/model_executor/models/deepencoder.py``).
+_ENVIRONMENT = {"VLLM_USE_V2_MODEL_RUNNER": "0", "TRITON_ALLOW_NON_CONSTEXPR_GLOBALS": "1"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +88,7 @@ class VllmServerSpec(ServerIdentity):
             *options,
         ]
         # A variable that the worker sets wins: its administrator may have tested another vLLM.
-        environment = {name: os.environ.get(name, value) for name, value in _MODEL_RUNNER.items()}
+        environment = {name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()}
         if self.device.startswith("cuda:"):
             environment["CUDA_VISIBLE_DEVICES"] = host_device(self.device).partition(":")[2]
         return LaunchCommand(arguments=arguments, url=url, socket=None, environment=environment)

@@ -25,25 +25,39 @@ from tests.support.fakes.fault_server import TEXT, Faults, fault_server
 
 
 @pytest.mark.parametrize(
-    ("extra", "gpu", "host", "chosen"),
+    ("extra", "gpu", "torch", "host", "chosen"),
     [
-        ({}, True, "server", "remote"),
-        ({}, True, None, "vllm"),
-        ({}, False, None, "resident"),
-        ({"device": "cpu"}, True, None, "resident"),
-        ({"vllm_command": "/no/vllm"}, True, None, "resident"),
-        ({"engine": "in_process"}, True, None, "in_process"),
-        ({"engine": "resident"}, True, None, "resident"),
-        ({"engine": "vllm"}, False, None, "vllm"),
-        ({"engine": "remote"}, False, "server", "remote"),
+        ({}, True, True, "server", "remote"),
+        ({}, True, True, None, "resident"),
+        ({}, True, False, None, "vllm"),
+        ({}, False, False, None, "resident"),
+        ({"device": "cpu"}, True, False, None, "resident"),
+        ({"server_python": "/opt/ocr/bin/python"}, True, False, None, "resident"),
+        ({"vllm_command": "/no/vllm"}, True, False, None, "resident"),
+        ({"engine": "in_process"}, True, True, None, "in_process"),
+        ({"engine": "resident"}, True, False, None, "resident"),
+        ({"engine": "vllm"}, False, True, None, "vllm"),
+        ({"engine": "remote"}, False, True, "server", "remote"),
     ],
 )
 def test_the_engine_of_a_connection(
-    extra: dict[str, Any], gpu: bool, host: str, chosen: str
+    extra: dict[str, Any], gpu: bool, torch: bool, host: str, chosen: str
 ) -> None:
     # Any program that exists stands for vLLM.
     settings = Settings.of({"vllm_command": "sh", **extra}, host=host)
-    assert choose_engine(settings, gpu_present=lambda: gpu) == chosen
+    engine = choose_engine(settings, gpu_present=lambda: gpu, torch_for_gpu=lambda: torch)
+    assert engine == chosen
+
+
+@pytest.mark.parametrize(("torch", "transformers"), [(True, True), (True, False), (False, True)])
+def test_a_python_that_can_run_the_model_on_a_gpu_makes_vllm_unnecessary(
+    torch: bool, transformers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_deepseek_ocr.engines.factory.has_cuda_torch", lambda: torch)
+    found = "json" if transformers else "no_such_module"
+    monkeypatch.setattr("airflow_deepseek_ocr.engines.factory._MODEL_PACKAGE", found)
+    chosen = choose_engine(Settings.of({"vllm_command": "sh"}), gpu_present=lambda: True)
+    assert chosen == ("resident" if torch and transformers else "vllm")
 
 
 def test_a_host_and_an_engine_of_the_worker_contradict_each_other() -> None:

@@ -15,6 +15,14 @@ from airflow_deepseek_ocr.preflight.host import Host
 from airflow_deepseek_ocr.preflight.torch_probe import TorchInstallation
 from tests.conftest import TINY_MODEL
 
+GB10 = Gpu(0, "NVIDIA GB10", (12, 1), None, None)
+#: torch of NVIDIA Spark, as torch 2.11 from PyPI reports it.
+GB10_TORCH: dict[str, Any] = {
+    "torch": "2.11.0+cu130",
+    "kernels": ("sm_80", "sm_90", "sm_100", "sm_110", "sm_120"),
+    "capabilities": ((12, 1),),
+    "machine": "aarch64",
+}
 H100 = Gpu(0, "NVIDIA H100", (9, 0), 80_000_000_000, 70_000_000_000)
 
 HostWithGpus = Callable[..., Host]
@@ -33,10 +41,18 @@ def failures(checks: Iterable[Check]) -> dict[str, str]:
     return {check.name: check.message for check in checks if check.level is Level.FAILURE}
 
 
-def host(gpus: list[Gpu] | Exception, **torch: Any) -> Host:
+def host(
+    gpus: list[Gpu] | Exception,
+    *,
+    driver: str = "580.1",
+    available_bytes: int = 32_000_000_000,
+    **torch: Any,
+) -> Host:
     """Return a host with these GPUs.
 
     :param gpus: all GPUs, or the error of asking for them.
+    :param driver: version of the driver.
+    :param available_bytes: available memory.
     :param torch: differences from a torch that has kernels for an H100.
     """
     values = {
@@ -47,16 +63,23 @@ def host(gpus: list[Gpu] | Exception, **torch: Any) -> Host:
         "kernels": ("sm_90",),
         "capabilities": ((9, 0),),
         "bfloat16": True,
+        "machine": "x86_64",
+        "triton": "3.6.0",
+        "c_compiler": True,
+        "python_headers": True,
     }
     installed = TorchInstallation(**values | torch)
 
     def driver_and_gpus() -> tuple[str, list[Gpu]]:
         if isinstance(gpus, Exception):
             raise gpus
-        return "580.1", gpus
+        return driver, gpus
 
     return Host(
-        has_gpu=lambda: True, driver_and_gpus=driver_and_gpus, probe_torch=lambda _: installed
+        has_gpu=lambda: True,
+        driver_and_gpus=driver_and_gpus,
+        probe_torch=lambda _: installed,
+        available_bytes=lambda: available_bytes,
     )
 
 

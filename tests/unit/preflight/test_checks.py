@@ -14,7 +14,15 @@ from airflow_deepseek_ocr.preflight.check import Level
 from airflow_deepseek_ocr.preflight.checks import all_checks, quick_checks
 from airflow_deepseek_ocr.preflight.host import Host
 from tests.support.fakes.fault_server import Faults, fault_server
-from tests.unit.preflight.conftest import H100, failures, host, levels, settings
+from tests.unit.preflight.conftest import (
+    GB10,
+    GB10_TORCH,
+    H100,
+    failures,
+    host,
+    levels,
+    settings,
+)
 
 
 def test_a_host_without_a_gpu_is_ready() -> None:
@@ -44,6 +52,31 @@ def test_a_host_with_a_gpu_is_ready() -> None:
 )
 def test_one_fault_is_one_failure(broken: Host, extra: dict[str, str], name: str) -> None:
     assert list(failures(all_checks(settings(**extra), host=broken))) == [name]
+
+
+def test_a_spark_is_ready_with_one_warning() -> None:
+    """The warning is that kernels for 12.0 run on a GPU of 12.1."""
+    spark = host([GB10], driver="580.95.05", available_bytes=118_500_000_000, **GB10_TORCH)
+    checks = {check.name: check for check in all_checks(settings(engine="auto"), host=spark)}
+    warned = {name for name, check in checks.items() if check.level is not Level.OK}
+    assert warned == {"kernels"}, checks
+    assert checks["kernels"].level is Level.WARNING
+    assert "unified" in checks["memory"].message
+
+
+def test_a_spark_with_an_older_torch_fails() -> None:
+    older = host(
+        [GB10], **GB10_TORCH | {"torch": "2.10.0", "cuda": None, "capabilities": (), "kernels": ()}
+    )
+    failed = failures(all_checks(settings(engine="resident"), host=older))
+    assert failed.keys() == {"kernels"}
+    assert "torch>=2.11" in failed["kernels"]
+
+
+def test_vllm_on_a_spark_is_a_warning() -> None:
+    spark = host([GB10], **GB10_TORCH)
+    checks = list(all_checks(settings(engine="vllm", vllm_command="sh"), host=spark))
+    assert [check.level for check in checks if check.name == "vllm"] == [Level.OK, Level.WARNING]
 
 
 def test_a_missing_gpu_fails_only_if_the_connection_asks_for_one() -> None:

@@ -7,8 +7,8 @@ import pytest
 from airflow_deepseek_ocr.exceptions import ErrorCode, MissingExtraError, UnavailableError
 from airflow_deepseek_ocr.hardware.gpu import Gpu
 from airflow_deepseek_ocr.preflight.check import Level
-from airflow_deepseek_ocr.preflight.gpu import check_gpu
-from tests.unit.preflight.conftest import H100, host, settings
+from airflow_deepseek_ocr.preflight.gpu import check_gpu, check_vllm_gpu
+from tests.unit.preflight.conftest import GB10, H100, host, settings
 
 SMALL = Gpu(0, "small", (9, 0), 1, 1000)
 LARGE = Gpu(1, "large", (8, 9), 1, 10**12)
@@ -57,11 +57,30 @@ def test_too_little_memory_fails() -> None:
     assert "End other processes" in memory.message
 
 
-def test_a_gpu_with_the_hosts_memory_is_compared_with_it() -> None:
-    spark = Gpu(0, "NVIDIA GB10", (12, 1), None, None)
-    gpu, memory = check_gpu(settings(), host([spark]))
+@pytest.mark.parametrize(
+    ("available", "level"), [(118_500_000_000, Level.OK), (1_000, Level.FAILURE)]
+)
+def test_a_gpu_with_the_hosts_memory_is_compared_with_it(available: int, level: Level) -> None:
+    gpu, memory = check_gpu(settings(), host([GB10], available_bytes=available))
     assert gpu.level is Level.OK
-    assert not memory.message.startswith("0.0 GB")
+    assert memory.level is level
+    assert f"{available / 1e9:.1f} GB of memory that CPU and GPU share (unified" in memory.message
+
+
+@pytest.mark.parametrize(("gpu", "warned"), [(GB10, True), (H100, False)])
+def test_vllm_on_a_gpu_that_it_was_not_built_for(gpu: Gpu, warned: bool) -> None:
+    checks = list(check_vllm_gpu(settings(engine="vllm"), host([gpu])))
+    assert [check.level for check in checks] == [Level.WARNING] * warned
+    for check in checks:
+        assert "engine to resident" in check.message
+        assert "--gpu-memory-utilization" in check.message
+
+
+def test_vllm_on_an_unknown_or_hidden_gpu_is_reported_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_driver = host(UnavailableError(ErrorCode.NO_DRIVER, "No driver."))
+    assert list(check_vllm_gpu(settings(), no_driver)) == []
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert list(check_vllm_gpu(settings(), host([GB10]))) == []
 
 
 def test_no_driver_fails_and_no_nvml_is_a_warning() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+import platform
+import shutil
 import sys
 from pathlib import Path
 
@@ -20,6 +23,10 @@ ANSWER = {
     "kernels": ["sm_90"],
     "capabilities": [[9, 0]],
     "bfloat16": True,
+    "machine": "aarch64",
+    "triton": "3.6.0",
+    "c_compiler": True,
+    "python_headers": False,
 }
 
 
@@ -42,6 +49,9 @@ def test_this_python() -> None:
     assert installed.package == __version__
     assert installed.cuda == torch.version.cuda
     assert len(installed.capabilities) == torch.cuda.device_count()
+    assert installed.machine == platform.machine()
+    assert (installed.triton is None) == (importlib.util.find_spec("triton") is None)
+    assert installed.c_compiler == bool(shutil.which("cc") or shutil.which("gcc"))
 
 
 def test_the_last_line_is_the_answer(tmp_path: Path) -> None:
@@ -49,6 +59,8 @@ def test_the_last_line_is_the_answer(tmp_path: Path) -> None:
     installed = probe_torch(python(tmp_path, f"echo hello\necho '{json.dumps(ANSWER)}'"))
     assert (installed.package, installed.cuda) == ("0.1", None)
     assert (installed.kernels, installed.capabilities) == (("sm_90",), ((9, 0),))
+    assert (installed.machine, installed.triton) == ("aarch64", "3.6.0")
+    assert (installed.c_compiler, installed.python_headers) == (True, False)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from airflow_deepseek_ocr.engines.in_process.capacity import (
     MAX_SLOTS,
     Capacity,
     capacity,
+    unified_budget,
 )
 
 #: A token at the published size: 12 layers of 10 heads of 128 in bfloat16, keys and values.
@@ -59,3 +60,13 @@ def test_the_keys_of_a_layer_can_be_counted_with_32_bits() -> None:
     assert blocks is not None
     null_block = 1
     assert (blocks + null_block) * BLOCK * KEY < 2**31 < (blocks + null_block + 1) * BLOCK * KEY
+
+
+def test_half_of_a_shared_memory_is_left_to_the_host() -> None:
+    """NVIDIA GB10: 121.7 GiB in all, 118 GiB available after the start."""
+    budget = unified_budget(118 * GIB)
+    assert budget == 59 * GIB
+    fits = fitting(budget, limit=None)
+    assert fits.slots > 256
+    assert fits.blocks is not None
+    assert fits.blocks * BLOCK * COLUMN < 45 * GIB

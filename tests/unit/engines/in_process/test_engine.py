@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from types import SimpleNamespace
 
+import psutil
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
-from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
+from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine, free_memory
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.decoding import Decoding, NoRepeatNgram
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageRequest
@@ -180,3 +183,16 @@ def test_slots_are_kept_for_the_next_call_that_decodes_alike() -> None:
     list(engine.read(tiny_pages(1)))
     assert engine.kept_slots not in (None, second)
     engine.close()
+
+
+@pytest.mark.parametrize(("integrated", "expected"), [(True, 26 * 2**30), (False, 3 * 2**30)])
+def test_cached_files_count_as_available_where_cpu_and_gpu_share_one_memory(
+    integrated: bool, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On NVIDIA GB10, CUDA reported 3 GiB as free when 52 GiB were available."""
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (3 * 2**30, 122 * 2**30))
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda _: SimpleNamespace(is_integrated=integrated)
+    )
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=52 * 2**30))
+    assert free_memory("cuda:0") == expected

@@ -71,11 +71,17 @@ def test_vllm_sees_the_gpu_of_a_numbered_device_alone(
     assert environment.get("CUDA_VISIBLE_DEVICES") == expected
 
 
-def test_the_model_runner_of_the_worker_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("VLLM_USE_V2_MODEL_RUNNER", raising=False)
-    assert SPEC.launch_command(PATHS).environment["VLLM_USE_V2_MODEL_RUNNER"] == "0"
-    monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", "1")
-    assert SPEC.launch_command(PATHS).environment["VLLM_USE_V2_MODEL_RUNNER"] == "1"
+@pytest.mark.parametrize(
+    ("variable", "ours", "other"),
+    [("VLLM_USE_V2_MODEL_RUNNER", "0", "1"), ("TRITON_ALLOW_NON_CONSTEXPR_GLOBALS", "1", "0")],
+)
+def test_a_variable_of_the_worker_wins(
+    variable: str, ours: str, other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(variable, raising=False)
+    assert SPEC.launch_command(PATHS).environment[variable] == ours
+    monkeypatch.setenv(variable, other)
+    assert SPEC.launch_command(PATHS).environment[variable] == other
 
 
 @pytest.mark.parametrize("wrong", [{"options": '--x "'}, {"command": "vllm '"}])
