@@ -54,9 +54,13 @@ class ErrorCode(StrEnum):
     STORAGE_UNAVAILABLE = "storage_unavailable"
 
     # The results database
+    DATABASE_CONNECTION = "database_connection"
     DATABASE_FULL = "database_full"
     DATABASE_LOCKED = "database_locked"
     DATABASE_NEWER = "database_newer"
+    DATABASE_OUTDATED = "database_outdated"
+    DATABASE_RIGHTS = "database_rights"
+    DATABASE_SQL = "database_sql"
     DATABASE_TYPE = "database_type"
     DATABASE_UNAVAILABLE = "database_unavailable"
     LEASE_LOST = "lease_lost"
@@ -106,6 +110,7 @@ class ErrorCode(StrEnum):
     DISCOVERY_OPTIONS = "discovery_options"
     DOCUMENT_REFERENCE = "document_reference"
     DPI = "dpi"
+    FORGET = "forget"
     LIMITS = "limits"
     MAX_FAILED_PAGES = "max_failed_pages"
     MIN_SCORE = "min_score"
@@ -147,7 +152,7 @@ class UnavailableError(DeepSeekOCRError):
 
 
 class DatabaseError(UnavailableError):
-    """The results database is out of reach, full, locked, or newer than this package."""
+    """The results database is out of reach, full, locked, lacks rights, or has tables of another version."""
 
 
 class OverwrittenError(DocumentError):

@@ -42,12 +42,32 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": conn_fields(),
             }
         ],
+        "config": _config(),
         "task-decorators": [
             {
                 "name": "deepseek_ocr",
                 "class-name": "airflow_deepseek_ocr.decorators.deepseek_ocr.deepseek_ocr_task",
             }
         ],
+    }
+
+
+def _config() -> dict[str, Any]:
+    return {
+        "deepseek_ocr": {
+            "description": "Results of DeepSeek-OCR.",
+            "options": {
+                "auto_migrate": {
+                    "description": "Whether tasks, sensors and triggers create and migrate the tables of "
+                    "the results database. If not, run airflow-deepseek-ocr db upgrade after each upgrade "
+                    "of the package.",
+                    "version_added": None,
+                    "type": "boolean",
+                    "example": None,
+                    "default": "True",
+                }
+            },
+        }
     }
 
 

@@ -4,24 +4,47 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
+from sqlalchemy import Engine
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.database import PATIENCE_S
+from airflow_deepseek_ocr.store.engine_options import SUPPORTED, engine_options
 from airflow_deepseek_ocr.store.results_store import Store
 
-_CONNECT_TIMEOUT_S = 10
-#: Read and write time-out of MySQL's drivers; longer than MySQL's own lock wait time-out of 50 s.
-_RESPONSE_TIMEOUT_S = 90
-#: libpq's TCP keep-alive options, which detect a dead host within a minute: seconds idle, seconds between
-#: probes, number of probes, milliseconds without acknowledgement.
-_KEEP_ALIVE = {
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
-}
-_SUPPORTED = ("postgresql", "mysql", "mariadb", "sqlite")
+#: Section and option of Airflow's configuration that keeps tasks from migrating the tables.
+CONFIG_SECTION, AUTO_MIGRATE = "deepseek_ocr", "auto_migrate"
+
+_DIALECTS = {"postgres": "postgresql", "mysql": "mysql", "sqlite": "sqlite"}
+
+
+def results_engine(conn_id: str) -> Engine:
+    """Return an SQLAlchemy engine of a connection's database; the caller disposes of it.
+
+    :param conn_id: a connection of type postgres, mysql or sqlite.
+    :raises ConfigurationError: ``database_connection`` if there is no such connection; ``database_type`` if
+        it is of another type.
+    """
+    try:
+        hook: Any = BaseHook.get_hook(conn_id)
+    except AirflowNotFoundException as error:
+        raise ConfigurationError(
+            ErrorCode.DATABASE_CONNECTION,
+            f"{error}. Create it in Airflow, or name another connection.",
+        ) from None
+    try:
+        engine: Engine | None = hook.get_sqlalchemy_engine(
+            engine_kwargs=engine_options(_DIALECTS.get(getattr(hook, "conn_type", "")))
+        )
+    except AttributeError:
+        engine = None
+    if engine is None or engine.dialect.name not in SUPPORTED:
+        raise ConfigurationError(
+            ErrorCode.DATABASE_TYPE,
+            f"Connection {conn_id!r} is not a database that results can be written to; "
+            "use one of type postgres, mysql or sqlite.",
+        )
+    return engine
 
 
 def open_store(conn_id: str, patience_s: float = PATIENCE_S) -> Store:
@@ -29,43 +52,14 @@ def open_store(conn_id: str, patience_s: float = PATIENCE_S) -> Store:
 
     :param conn_id: a connection of type postgres, mysql or sqlite.
     :param patience_s: seconds of outage after which a transaction fails.
-    :raises ConfigurationError: ``database_type`` if the connection is of another type.
-    :raises DatabaseError: ``database_unavailable``, ``database_newer``, ``database_locked``.
+    :raises ConfigurationError: ``database_connection``, ``database_type``.
+    :raises DatabaseError: ``database_unavailable``, ``database_newer``, ``database_locked``,
+        ``database_rights``; ``database_outdated`` if Airflow's configuration forbids the migration.
     """
-    hook: Any = BaseHook.get_hook(conn_id)
+    store = Store(results_engine(conn_id), patience_s)
     try:
-        # Statement parameters are texts of documents, which must not appear in error messages.
-        engine = hook.get_sqlalchemy_engine(
-            engine_kwargs={
-                "hide_parameters": True,
-                "pool_pre_ping": True,
-                "connect_args": _connect_args(hook),
-            }
-        )
-    except AttributeError:
-        engine = None
-    if engine is None or engine.dialect.name not in _SUPPORTED:
-        raise ConfigurationError(
-            ErrorCode.DATABASE_TYPE,
-            f"Connection {conn_id!r} is not a database that results can be written to; "
-            "use one of type postgres, mysql or sqlite.",
-        )
-    store = Store(engine, patience_s)
-    try:
-        store.ensure_schema()
+        store.ensure_schema(migrate=conf.getboolean(CONFIG_SECTION, AUTO_MIGRATE, fallback=True))
     except BaseException:
         store.close()
         raise
     return store
-
-
-def _connect_args(hook: Any) -> dict[str, Any]:
-    kind = getattr(hook, "conn_type", None)
-    if kind == "sqlite":
-        return {"timeout": _CONNECT_TIMEOUT_S}
-    options: dict[str, Any] = {"connect_timeout": _CONNECT_TIMEOUT_S}
-    if kind == "postgres":
-        return options | _KEEP_ALIVE
-    if kind == "mysql":
-        return options | {"read_timeout": _RESPONSE_TIMEOUT_S, "write_timeout": _RESPONSE_TIMEOUT_S}
-    return options

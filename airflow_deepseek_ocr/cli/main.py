@@ -1,4 +1,4 @@
-"""The command line: read files without Airflow, fill the model cache, run servers, check a host."""
+"""The command line: files, models, servers, checks of a host, and the results database."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 
 from airflow_deepseek_ocr import __version__
+from airflow_deepseek_ocr.cli.database import add_db
+from airflow_deepseek_ocr.cli.forget import add_forget
 from airflow_deepseek_ocr.cli.models import add_pull
 from airflow_deepseek_ocr.cli.preflight import add_preflight
 from airflow_deepseek_ocr.cli.read import add_read
@@ -45,6 +47,8 @@ def build_parser() -> argparse.ArgumentParser:
     add_servers(commands)
     add_stop(commands)
     add_preflight(commands)
+    add_db(commands)
+    add_forget(commands)
     return parser
 
 

@@ -31,6 +31,7 @@ class DocumentQueue:
         self._waiting = deque(dict.fromkeys(refs))
         self._ledger, self._overwrite = ledger, overwrite
         self._claimed: set[str] = set()
+        self._forgotten: set[str] = set()
         self._open: list[InFlightDocument] = []
         self._leased_by_others: dict[str, tuple[DocumentRef, str]] = {}
         self._logged_owners: dict[str, str] = {}
@@ -73,11 +74,20 @@ class DocumentQueue:
         self._open = [document for document in self._open if document.lease is not lease]
 
     def lose(self, ref: DocumentRef, lease: Lease | None) -> None:
-        """Leave a document to the task that has reclaimed it."""
-        log.warning("%s was reclaimed by another task.", ref.uri)
+        """Leave a document to the task that has reclaimed it, or for good if its row was deleted.
+
+        A deleted document is not claimed again: it was deleted on purpose.
+
+        :raises DatabaseError: ``database_unavailable``.
+        """
         for document in self._open:
             document.lost = document.lost or document.lease is lease
         self.close(lease)
+        if self._ledger.is_forgotten(ref):
+            log.warning("%s was deleted from the results database; it is left out.", ref.uri)
+            self._forgotten.add(ref.version_key)
+            return
+        log.warning("%s was reclaimed by another task.", ref.uri)
         self._claimed.discard(ref.version_key)
         self._leased_by_others[ref.version_key] = ref, RECLAIMED_BY
 
@@ -100,3 +110,8 @@ class DocumentQueue:
     def leased_by_others_count(self) -> int:
         """How many document versions other tasks have leased."""
         return len(self._leased_by_others)
+
+    @property
+    def forgotten_count(self) -> int:
+        """How many claimed document versions were deleted from the results database."""
+        return len(self._forgotten)

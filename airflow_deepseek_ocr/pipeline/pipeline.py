@@ -119,6 +119,8 @@ class Pipeline:
         self._summary.leased_by_others.update(self._queue.leased_by_others)
         if count := self._queue.leased_by_others_count:
             self._summary.documents["leased_by_others"] += count
+        if count := self._queue.forgotten_count:
+            self._summary.documents["forgotten"] += count
         return self._summary
 
     def release(self) -> None:

@@ -16,8 +16,9 @@ from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
 class Summary:
     """Counts and failures of a batch of documents.
 
-    :ivar documents: documents by status; besides, ``skipped`` counts those stored before, and
-        ``leased_by_others`` those that other tasks are processing.
+    :ivar documents: documents by status; besides, ``skipped`` counts those stored before,
+        ``leased_by_others`` those that other tasks are processing, and ``forgotten`` those that were
+        deleted from the results database while they were processed.
     :ivar pages: pages processed now, failed ones included.
     :ivar pages_resumed: pages of the same documents that an earlier try had stored.
     :ivar failed_pages: failed pages among ``pages``.

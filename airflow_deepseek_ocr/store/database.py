@@ -29,6 +29,9 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 _IDLE_TRANSACTION_S = 30
 #: PostgreSQL's SQLSTATE disk_full; MySQL's and MariaDB's ER_DISK_FULL and ER_RECORD_FILE_FULL.
 _DISK_FULL, _MYSQL_FULL = "53100", (1021, 1114)
+#: PostgreSQL's SQLSTATE insufficient_privilege; MySQL's and MariaDB's ER_DBACCESS_DENIED_ERROR,
+#: ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR.
+_NO_RIGHT, _MYSQL_NO_RIGHT = "42501", (1044, 1142, 1143)
 
 _T = TypeVar("_T")
 
@@ -89,7 +92,7 @@ class Database:
     def clear_errors(self) -> Iterator[None]:
         """Convert the database's errors to :class:`DatabaseError`, without values and passwords.
 
-        :raises DatabaseError: ``database_unavailable``, ``database_full``.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``, ``database_rights``.
         """
         try:
             yield
@@ -102,26 +105,49 @@ class Database:
                     f"The results database {url} has no space left ({type(cause).__name__}: {cause}). "
                     "Free disk space on its host, and try again; stored rows are kept.",
                 ) from None
+            if _is_refused(cause):
+                raise DatabaseError(
+                    ErrorCode.DATABASE_RIGHTS,
+                    f"The user of the results database {url} lacks a right "
+                    f"({type(cause).__name__}: {cause}). It needs SELECT, INSERT, UPDATE and DELETE on "
+                    "the ocr_ tables, and to migrate them CREATE, ALTER and INDEX or their ownership. "
+                    "Grant these, or run airflow-deepseek-ocr db upgrade as a user who has them.",
+                ) from None
             raise DatabaseError(
                 ErrorCode.DATABASE_UNAVAILABLE,
                 f"The results database {url} failed: "
-                f"{type(cause).__name__}: {cause}. Check the connection and that its user may create "
-                "and change tables.",
+                f"{type(cause).__name__}: {cause}. Check the connection and the server.",
             ) from None
 
 
 def _is_full(error: BaseException) -> bool:
     """Return whether any driver's error means that the database's disk is full."""
     return (
-        _DISK_FULL in (getattr(error, "sqlstate", None), getattr(error, "pgcode", None))
+        _DISK_FULL in _sqlstates(error)
         or getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
         or error.args[:1] in [(number,) for number in _MYSQL_FULL]
     )
 
 
+def _is_refused(error: BaseException) -> bool:
+    """Return whether any driver's error means that the database's user lacks a right."""
+    return (
+        _NO_RIGHT in _sqlstates(error)
+        # The low byte of an extended code, such as SQLITE_READONLY_DIRECTORY, is its primary code.
+        or getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_READONLY
+        or error.args[:1] in [(number,) for number in _MYSQL_NO_RIGHT]
+    )
+
+
+def _sqlstates(error: BaseException) -> tuple[str | None, str | None]:
+    return getattr(error, "sqlstate", None), getattr(error, "pgcode", None)
+
+
 def _may_pass(error: Exception) -> bool:
     if not isinstance(error, DBAPIError):
         return True
+    if error.orig is not None and _is_refused(error.orig):
+        return False
     return error.connection_invalidated or isinstance(
         error, (IntegrityError, OperationalError, InterfaceError)
     )

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode
 from airflow_deepseek_ocr.ocr.results import DocumentResult
+from airflow_deepseek_ocr.store.tables import PROCESSING
 
 #: Time until other tasks may reclaim the documents of a task that died. A lease is renewed four times in it,
 #: so it survives three renewals that fail.
 DEFAULT_LEASE = timedelta(minutes=2)
+
+
+#: Errors meaning that this version no longer exists; if it is listed again, it is processed again.
+GONE = (ErrorCode.MISSING_FILE, ErrorCode.MISSING_KEY, ErrorCode.OVERWRITTEN)
 
 
 class LeaseLostError(DeepSeekOCRError):
@@ -58,3 +64,24 @@ class AlreadyFinal:
     """
 
     by_us: DocumentResult | None = None
+
+
+def is_final(row: Any) -> bool:
+    """Return whether processing the row's document again would bring the same result."""
+    return not (row.status == PROCESSING or row.retryable or row.error_code in GONE)
+
+
+def is_leased(row: Any) -> bool:
+    """Return whether a task has the lease of a document's row.
+
+    :param row: with ``lease_expires_at``, and with ``now``, the time by the database's clock.
+    """
+    return row.lease_expires_at is not None and row.lease_expires_at > row.now
+
+
+def owner_of(row: Any) -> str:
+    """Return the task that claimed a document's row last, for messages."""
+    if row.dag_id is None:
+        return "a process outside Airflow"
+    mapped = "" if row.map_index in (None, -1) else f"[{row.map_index}]"
+    return f"{row.dag_id}, {row.run_id}, {row.task_id}{mapped}, try {row.try_number}"

@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 from airflow_deepseek_ocr.exceptions import (
     DatabaseError,
     DeepSeekOCRError,
-    ErrorCode,
     UnavailableError,
 )
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
@@ -39,6 +38,9 @@ from airflow_deepseek_ocr.store.leases import (
     Lease,
     LeasedByAnother,
     LeaseLostError,
+    is_final,
+    is_leased,
+    owner_of,
 )
 from airflow_deepseek_ocr.store.row_values import (
     TaskInfo,
@@ -57,8 +59,6 @@ _T = TypeVar("_T")
 _RENEWALS = 4
 #: Rows inserted in one statement.
 _INSERT_CHUNK = 500
-#: Errors meaning that this version no longer exists; if it is listed again, it is processed again.
-GONE = (ErrorCode.MISSING_FILE, ErrorCode.MISSING_KEY, ErrorCode.OVERWRITTEN)
 
 
 class Ledger:
@@ -199,6 +199,16 @@ class Ledger:
         """Return whether this task has the lease, as far as it knows without asking the database."""
         return self._leases.get(lease.document_id) is lease
 
+    def is_forgotten(self, ref: DocumentRef) -> bool:
+        """Return whether a claimed document has no row any more.
+
+        :raises DatabaseError: ``database_unavailable``.
+        """
+        row = select(DocumentRow.id).where(
+            DocumentRow.document_key == document_key(ref, self._config)
+        )
+        return self._database.transaction(lambda session: session.scalar(row)) is None
+
     def release(self) -> None:
         """Release all leases so that other tasks need not wait; without the database they expire."""
         with self._lock:
@@ -257,10 +267,10 @@ class Ledger:
         ours = self._is_ours(row)
         # An equal token: this claim was committed, and the connection broke before its answer.
         if row.lease_token != token:
-            if row.lease_expires_at is not None and row.lease_expires_at > row.now:
+            if is_leased(row):
                 if not (ours and (row.try_number or 0) <= (self._task.try_number or 0)):
-                    return LeasedByAnother(_owner(row))
-            elif _is_final(row) and (ours or not overwrite):
+                    return LeasedByAnother(owner_of(row))
+            elif is_final(row) and (ours or not overwrite):
                 return AlreadyFinal(_result_of_row(session, row) if ours else None)
             if overwrite and not ours:
                 session.execute(
@@ -346,17 +356,6 @@ def _insert(session: Session, table: type[Base], values: dict[str, Any]) -> int:
 
 def _leased_by(lease: Lease) -> Any:
     return (DocumentRow.id == lease.document_id) & (DocumentRow.lease_token == lease.token)
-
-
-def _is_final(row: Row[Any]) -> bool:
-    return not (row.status == PROCESSING or row.retryable or row.error_code in GONE)
-
-
-def _owner(row: Row[Any]) -> str:
-    if row.dag_id is None:
-        return "a process outside Airflow"
-    mapped = "" if row.map_index in (None, -1) else f"[{row.map_index}]"
-    return f"{row.dag_id}, {row.run_id}, {row.task_id}{mapped}, try {row.try_number}"
 
 
 def _result_of_row(session: Session, row: Row[Any]) -> DocumentResult:

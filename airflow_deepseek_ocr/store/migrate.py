@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 
 if TYPE_CHECKING:
-    from alembic.script import ScriptDirectory
+    from alembic.config import Config
+    from alembic.script import Script
 
 #: Not ``alembic_version``: the database may be Airflow's, which has a table of that name.
 VERSION_TABLE = "ocr_alembic_version"
@@ -26,50 +29,131 @@ _LOCK_NUMBER = int.from_bytes(_LOCK_NAME.encode()[:8], "big")
 _LOCK_TIMEOUT_S = 60
 
 
-def upgrade(engine: Engine) -> None:
-    """Run the missing migrations; without any, it takes one query.
+#: What to do about older or missing tables.
+_REMEDY = (
+    "Run airflow-deepseek-ocr db upgrade as a user who may create and alter tables, or have the output of "
+    "airflow-deepseek-ocr db sql run by one."
+)
 
+
+@dataclass(frozen=True)
+class Schema:
+    """The state of the tables of a database.
+
+    :param revision: the migration that the tables are at; None if there are no tables.
+    :param head: the newest migration of this version of the package.
+    :param is_known: whether this version has that migration.
+    """
+
+    revision: str | None
+    head: str
+    is_known: bool = True
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this version of the package can use the tables as they are."""
+        return self.revision == self.head
+
+    def require_known(self) -> None:
+        """Raise if the tables are newer than this version.
+
+        :raises DatabaseError: ``database_newer``.
+        """
+        if not self.is_known:
+            raise DatabaseError(
+                ErrorCode.DATABASE_NEWER,
+                f"The tables are at migration {self.revision}, which this version of "
+                "airflow-deepseek-ocr does not know; upgrade the package on this worker.",
+            )
+
+    def require_current(self) -> None:
+        """Raise unless this version can use the tables as they are.
+
+        :raises DatabaseError: ``database_outdated``, ``database_newer``.
+        """
+        self.require_known()
+        if not self.is_current:
+            state = (
+                f"The tables are at migration {self.revision}, and this version of airflow-deepseek-ocr "
+                f"needs {self.head}."
+                if self.revision
+                else "The results database has no tables of airflow-deepseek-ocr."
+            )
+            raise DatabaseError(ErrorCode.DATABASE_OUTDATED, f"{state} {_REMEDY}")
+
+
+class Migrations:
+    """The migrations of this version of the package."""
+
+    @cached_property
+    def config(self) -> Config:
+        """Alembic's configuration."""
+        # Imported here: the scheduler imports this module and never migrates.
+        from alembic.config import Config
+
+        config = Config()
+        config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        return config
+
+    @cached_property
+    def _scripts(self) -> dict[str, Script]:
+        from alembic.script import ScriptDirectory
+
+        newest_first = list(ScriptDirectory.from_config(self.config).walk_revisions())
+        return {script.revision: script for script in reversed(newest_first)}
+
+    @property
+    def revisions(self) -> list[str]:
+        """The migrations' revisions, oldest first."""
+        return list(self._scripts)
+
+    def computed(self, revisions: Iterable[str]) -> list[str]:
+        """Return those of the revisions that compute values of stored rows in Python.
+
+        Such a migration has ``computes_rows = True``.
+        """
+        return [
+            each
+            for each in revisions
+            if getattr(self._scripts[each].module, "computes_rows", False)
+        ]
+
+    def schema(self, connection: Connection) -> Schema:
+        """Return the state of the tables; it takes one query."""
+        # Alembic's own context would log three lines each time.
+        revision = None
+        if inspect(connection).has_table(VERSION_TABLE):
+            revision = connection.scalar(select(_VERSION))
+        return Schema(revision, self.revisions[-1], is_known=revision in {None, *self.revisions})
+
+
+def read_schema(engine: Engine) -> Schema:
+    """Return the state of the tables, and change nothing."""
+    with engine.connect() as connection:
+        return Migrations().schema(connection)
+
+
+def upgrade(engine: Engine) -> Schema:
+    """Run the missing migrations; without any, it takes one query and no right to change tables.
+
+    :return: the state of the tables before.
     :raises DatabaseError: ``database_newer`` if the tables are newer than this package;
         ``database_locked`` if another migration does not end within a minute.
     """
-    # Imported here: the scheduler imports this module and never migrates.
     from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
 
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
-    scripts = ScriptDirectory.from_config(config)
-    head = scripts.get_current_head()
+    migrations = Migrations()
     with engine.connect() as connection:
-        if _current(connection) == head:
-            return
+        before = migrations.schema(connection)
+        if before.is_current:
+            return before
+    before.require_known()
     with engine.begin() as connection, _exclusive(connection):
-        current = _current(connection)
-        if current is not None and not _is_known(scripts, current):
-            raise DatabaseError(
-                ErrorCode.DATABASE_NEWER,
-                f"The tables are at migration {current}, which this version of airflow-deepseek-ocr "
-                "does not know; upgrade the package on this worker.",
-            )
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-def _current(connection: Connection) -> str | None:
-    # Alembic's own context would log three lines each time.
-    if not inspect(connection).has_table(VERSION_TABLE):
-        return None
-    return connection.scalar(select(_VERSION))
-
-
-def _is_known(scripts: ScriptDirectory, revision: str) -> bool:
-    from alembic.util import CommandError
-
-    try:
-        return scripts.get_revision(revision) is not None
-    except CommandError:
-        return False
+        before = migrations.schema(connection)
+        before.require_known()
+        migrations.config.attributes["connection"] = connection
+        command.upgrade(migrations.config, "head")
+    return before
 
 
 @contextmanager

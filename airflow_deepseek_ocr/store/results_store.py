@@ -13,8 +13,8 @@ from sqlalchemy import Engine, Row, select
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.store.database import PATIENCE_S, Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
-from airflow_deepseek_ocr.store.ledger import GONE
-from airflow_deepseek_ocr.store.migrate import upgrade
+from airflow_deepseek_ocr.store.leases import GONE
+from airflow_deepseek_ocr.store.migrate import read_schema, upgrade
 from airflow_deepseek_ocr.store.tables import PROCESSING, DocumentRow
 
 #: Keys looked up in one statement; SQLite takes at most 999 parameters in its oldest builds.
@@ -70,14 +70,18 @@ class Store:
     def __init__(self, engine: Engine, patience_s: float = PATIENCE_S) -> None:
         self.database = Database(engine, patience_s)
 
-    def ensure_schema(self) -> None:
+    def ensure_schema(self, *, migrate: bool = True) -> None:
         """Create or migrate the tables.
 
-        :raises DatabaseError: ``database_unavailable``; ``database_locked``; ``database_newer`` if a newer
-            version of this package made the tables.
+        :param migrate: False to change nothing, and to raise if there is anything to change.
+        :raises DatabaseError: ``database_unavailable``; ``database_locked``; ``database_rights``;
+            ``database_newer`` if a newer version of this package made the tables; ``database_outdated``.
         """
         with self.database.clear_errors():
-            upgrade(self.database.engine)
+            if migrate:
+                upgrade(self.database.engine)
+            else:
+                read_schema(self.database.engine).require_current()
 
     def look_up(
         self,

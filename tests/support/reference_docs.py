@@ -84,15 +84,19 @@ def standard_fields() -> str:
 
 
 def command(name: str) -> str:
-    """Return the table of a command's arguments."""
-    (commands,) = (
-        action
-        for action in build_parser()._actions
-        if isinstance(action, argparse._SubParsersAction)
-    )
+    """Return the table of a command's arguments.
+
+    :param name: with a hyphen before a command of a command, such as ``db-sql``.
+    """
+    parser = build_parser()
+    for part in name.split("-"):
+        (commands,) = (
+            action for action in parser._actions if isinstance(action, argparse._SubParsersAction)
+        )
+        parser = commands.choices[part]
     rows = [
         (_usage(action), (action.help or "").replace("%%", "%"))
-        for action in commands.choices[name]._actions
+        for action in parser._actions
         if action.help not in (None, argparse.SUPPRESS) and action.dest != "help"
     ]
     return _table(("argument", "meaning"), rows)
@@ -108,7 +112,17 @@ TABLES: dict[str, Callable[[], str]] = {
     },
     **{
         name: lambda name=name: command(name)  # type: ignore[misc]
-        for name in ("read", "pull", "serve", "stop", "preflight")
+        for name in (
+            "read",
+            "pull",
+            "serve",
+            "stop",
+            "preflight",
+            "db-upgrade",
+            "db-check",
+            "db-sql",
+            "forget",
+        )
     },
 }
 

@@ -1,14 +1,20 @@
-"""Alembic's environment; :func:`airflow_deepseek_ocr.store.migrate.upgrade` hands it a connection."""
+"""Alembic's environment: migrates a connection, or writes SQL for a dialect.
+
+:mod:`airflow_deepseek_ocr.store.migrate` and :mod:`~airflow_deepseek_ocr.store.migration_sql` hand it either.
+"""
 
 from alembic import context
 
 from airflow_deepseek_ocr.store.migrate import VERSION_TABLE
 from airflow_deepseek_ocr.store.tables import Base
 
+attributes = context.config.attributes
 context.configure(
-    connection=context.config.attributes["connection"],
+    connection=attributes.get("connection"),
+    dialect_name=attributes.get("dialect"),
     target_metadata=Base.metadata,
     version_table=VERSION_TABLE,
+    literal_binds=context.is_offline_mode(),
 )
 with context.begin_transaction():
     context.run_migrations()

@@ -24,6 +24,7 @@ from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
+from airflow_deepseek_ocr.store.forget import Selection, find, forget
 from airflow_deepseek_ocr.store.leases import Lease
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
@@ -259,3 +260,19 @@ def test_temporary_files_are_removed_after_a_failure(
         pipeline(overwrite=True).run([DocumentRef(f"s3://{bucket}/a.tiff")])
     gc.collect()
     assert list(tmp_path.glob("deepseek-ocr-*")) == []
+
+
+def test_a_document_that_is_forgotten_meanwhile_is_not_stored_again(
+    client: Any, bucket: str, pipeline: Callable[..., Pipeline], store: Store, engine: FakeEngine
+) -> None:
+    refs = refs_of(client, bucket, "a.tiff", "b.tiff")
+
+    def forget_the_first(request: PageRequest) -> None:
+        for found in find(store.database, Selection(uris=(refs[0].uri,))):
+            forget(store.database, found.document_key, force=True)
+
+    engine.before = forget_the_first
+    summary = pipeline(task=A, wait_for_others=timedelta(seconds=20)).run(refs)
+    assert summary.documents == {"done": 1, "forgotten": 1}
+    assert summary.leased_by_others == {}
+    assert rows(store) == {"b.tiff": ("done", None, False)}

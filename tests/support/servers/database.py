@@ -10,13 +10,26 @@ from sqlalchemy.exc import OperationalError
 
 from .process import LOOPBACK, START_TIMEOUT_S, Process, wait_until
 
+#: A user who may read and write rows, and change no table; with the owner's password.
+LIMITED = "limited"
+#: A user who may migrate the tables; likewise.
+MIGRATING = "migrating"
+_MIGRATING_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, REFERENCES, DROP"
+
 
 def mysql_start_script(user: str, password: str, name: str) -> str:
-    """Return statements that a MySQL or MariaDB server runs at each start, one a line."""
+    """Return statements that a MySQL or MariaDB server runs at each start, one a line.
+
+    They create the database, its owner, and the users :data:`LIMITED` and :data:`MIGRATING`.
+    """
     return (
         f"CREATE DATABASE IF NOT EXISTS {name};\n"
         f"CREATE USER IF NOT EXISTS {user}@'%' IDENTIFIED BY '{password}';\n"
         f"GRANT ALL ON {name}.* TO {user}@'%';\n"
+        f"CREATE USER IF NOT EXISTS {LIMITED}@'%' IDENTIFIED BY '{password}';\n"
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.* TO {LIMITED}@'%';\n"
+        f"CREATE USER IF NOT EXISTS {MIGRATING}@'%' IDENTIFIED BY '{password}';\n"
+        f"GRANT {_MIGRATING_RIGHTS} ON {name}.* TO {MIGRATING}@'%';\n"
     )
 
 

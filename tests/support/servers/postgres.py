@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy
 
-from .database import Database
+from .database import LIMITED, Database
 from .process import (
     LOOPBACK,
     Process,
@@ -107,4 +107,5 @@ def _create_database(admin_url: str, password: str) -> None:
     )
     with engine.connect() as connection:
         connection.execute(sqlalchemy.text(f"CREATE ROLE {USER} LOGIN PASSWORD '{password}'"))
+        connection.execute(sqlalchemy.text(f"CREATE ROLE {LIMITED} LOGIN PASSWORD '{password}'"))
         connection.execute(sqlalchemy.text(f"CREATE DATABASE {NAME} OWNER {USER}"))

@@ -8,8 +8,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import inspect
 
-from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.airflow_support.results_database import (
+    AUTO_MIGRATE,
+    CONFIG_SECTION,
+    open_store,
+    results_engine,
+)
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.get_provider_info import get_provider_info
 from tests.support.airflow_connections import define, define_sqlite
 
 
@@ -43,3 +49,29 @@ def test_a_database_out_of_reach_is_unavailable(
     with pytest.raises(UnavailableError) as caught:
         open_store("results")
     assert caught.value.code is ErrorCode.DATABASE_UNAVAILABLE
+
+
+def test_a_missing_connection_is_named() -> None:
+    with pytest.raises(ConfigurationError, match="nothing_here") as caught:
+        results_engine("nothing_here")
+    assert caught.value.code is ErrorCode.DATABASE_CONNECTION
+
+
+def test_tasks_do_not_migrate_where_it_is_forbidden(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    define_sqlite(monkeypatch, "results", tmp_path / "results.db")
+    monkeypatch.setenv("AIRFLOW__DEEPSEEK_OCR__AUTO_MIGRATE", "False")
+    with pytest.raises(UnavailableError, match="airflow-deepseek-ocr db upgrade") as caught:
+        open_store("results")
+    assert caught.value.code is ErrorCode.DATABASE_OUTDATED
+    with closing(results_engine("results").connect()) as connection:
+        assert inspect(connection).get_table_names() == []
+    monkeypatch.setenv("AIRFLOW__DEEPSEEK_OCR__AUTO_MIGRATE", "True")
+    open_store("results").close()
+    monkeypatch.setenv("AIRFLOW__DEEPSEEK_OCR__AUTO_MIGRATE", "False")
+    open_store("results").close()
+
+
+def test_the_option_is_the_one_of_the_providers_metadata() -> None:
+    assert AUTO_MIGRATE in get_provider_info()["config"][CONFIG_SECTION]["options"]

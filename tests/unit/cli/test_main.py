@@ -23,7 +23,9 @@ def test_without_a_command_it_lists_the_commands(capsys: pytest.CaptureFixture[s
     assert "COMMAND" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["read", "pull", "serve", "servers", "stop", "preflight"])
+@pytest.mark.parametrize(
+    "command", ["read", "pull", "serve", "servers", "stop", "preflight", "db", "forget"]
+)
 def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])

@@ -7,6 +7,7 @@ import pytest
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.pipeline.document_queue import RECLAIMED_BY, DocumentQueue
 from airflow_deepseek_ocr.pipeline.in_flight import InFlightDocument
+from airflow_deepseek_ocr.store.forget import Selection, find, forget
 from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
@@ -80,3 +81,18 @@ def test_an_open_document_is_closed_or_lost(store: Store) -> None:
     batch.lose(second.ref, second.lease)
     assert (second.lost, first.lost, batch.open_documents) == (True, False, ())
     assert batch.leased_by_others == {ANOTHER.uri: RECLAIMED_BY}
+
+
+def test_a_document_that_was_deleted_is_left_out_for_good(store: Store) -> None:
+    batch = queue(store, REF)
+    lease = batch.claim(REF)
+    assert isinstance(lease, Lease)
+    batch.open(in_flight(REF, lease))
+    (found,) = find(store.database, Selection(uris=(REF.uri,)))
+    forget(store.database, found.document_key, force=True)
+    batch.lose(REF, lease)
+    assert (batch.forgotten_count, batch.leased_by_others_count) == (1, 0)
+    assert batch.open_documents == ()
+    # The batch may name the document again.
+    assert batch.claim(REF) == AlreadyFinal()
+    assert list(find(store.database, Selection(uris=(REF.uri,)))) == []

@@ -14,8 +14,14 @@ from airflow_deepseek_ocr.exceptions import (
     UnavailableError,
 )
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus
-from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease, LeasedByAnother, LeaseLostError
-from airflow_deepseek_ocr.store.ledger import GONE, Ledger, failure
+from airflow_deepseek_ocr.store.leases import (
+    GONE,
+    AlreadyFinal,
+    Lease,
+    LeasedByAnother,
+    LeaseLostError,
+)
+from airflow_deepseek_ocr.store.ledger import Ledger, failure
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.row_values import TaskInfo
 from tests.support.fixtures.stored_documents import (

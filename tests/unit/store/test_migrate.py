@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, inspect, text
 
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
-from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, upgrade
-from tests.support.fixtures.older_tables import execute, schema_differences
+from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, Migrations, read_schema, upgrade
+from tests.support.fixtures.older_tables import downgrade, execute, schema_differences
 
 
 @pytest.fixture
@@ -54,3 +54,39 @@ def test_newer_tables_are_refused(engine: Engine) -> None:
     with pytest.raises(DatabaseError, match="upgrade the package") as caught:
         upgrade(engine)
     assert caught.value.code is ErrorCode.DATABASE_NEWER
+
+
+def test_an_upgrade_says_where_it_began(engine: Engine) -> None:
+    head = Migrations().revisions[-1]
+    assert (upgrade(engine).revision, upgrade(engine).revision) == (None, head)
+    downgrade(engine, "0002")
+    assert upgrade(engine).revision == "0002"
+
+
+def test_reading_the_state_changes_nothing(engine: Engine) -> None:
+    missing = read_schema(engine)
+    assert (missing.revision, missing.is_current) == (None, False)
+    assert inspect(engine).get_table_names() == []
+    with pytest.raises(DatabaseError, match=r"no tables.*db upgrade.*db sql") as caught:
+        missing.require_current()
+    assert caught.value.code is ErrorCode.DATABASE_OUTDATED
+    upgrade(engine)
+    read_schema(engine).require_current()
+
+
+def test_older_and_newer_tables_cannot_be_used(engine: Engine) -> None:
+    upgrade(engine)
+    downgrade(engine, "0003")
+    with pytest.raises(DatabaseError, match=r"at migration 0003, .* needs 0004") as older:
+        read_schema(engine).require_current()
+    assert older.value.code is ErrorCode.DATABASE_OUTDATED
+    execute(engine, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    with pytest.raises(DatabaseError, match="9999") as newer:
+        read_schema(engine).require_current()
+    assert newer.value.code is ErrorCode.DATABASE_NEWER
+
+
+def test_migrations_that_compute_rows_are_marked() -> None:
+    migrations = Migrations()
+    assert migrations.revisions[:4] == ["0001", "0002", "0003", "0004"]
+    assert migrations.computed(["0001", "0002", "0003", "0004"]) == ["0004"]

@@ -16,12 +16,15 @@ import sqlalchemy as sa
 from alembic import op
 
 from airflow_deepseek_ocr.store.column_types import LongText
-from airflow_deepseek_ocr.store.migrations.steps import rename_column
+from airflow_deepseek_ocr.store.migrations.steps import is_sql_only, rename_column
 
 revision = "0004"
 down_revision = "0003"
 branch_labels = None
 depends_on = None
+
+#: Keys are hashes of configurations whose members are renamed, so SQL alone cannot migrate rows.
+computes_rows = True
 
 #: Rows read and written at once.
 _BATCH = 500
@@ -83,6 +86,8 @@ def _change_values(
         ("ocr_pages", "error_code", _CODES),
     ):
         _rename_values(table, column, direction(names))
+    if is_sql_only():
+        return
     _rename_in_configs(key_column, config_column, direction(_CONFIG_NAMES), direction(_STEPS))
     _rename_in_attempts(
         attempts_column,

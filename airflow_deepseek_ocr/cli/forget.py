@@ -1,0 +1,138 @@
+"""The command ``forget``: delete documents with everything that is stored about them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from airflow_deepseek_ocr.cli.results_database import add_database, opened_database
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.store.database import Database
+from airflow_deepseek_ocr.store.forget import Deleted, Selection, StoredVersion, find, forget
+from airflow_deepseek_ocr.store.leases import LeasedByAnother
+from airflow_deepseek_ocr.store.migrate import read_schema
+
+#: Characters of a configuration's key that are printed.
+_KEY_LENGTH = 12
+_REMAINS = (
+    "Not deleted: the files themselves (a run that finds them reads them again), and copies in backups of "
+    "the database, XComs and task logs."
+)
+
+
+def add_forget(commands: Any) -> None:
+    """Add the command ``forget``."""
+    command = commands.add_parser(
+        "forget", help="delete documents with all that the results database holds about them"
+    )
+    command.add_argument(
+        "uris", nargs="*", metavar="URI", help="a document, as in the column uri of ocr_documents"
+    )
+    command.add_argument(
+        "--prefix",
+        dest="prefixes",
+        action="append",
+        default=[],
+        help="all documents whose URI begins so; may be repeated",
+    )
+    command.add_argument("--version", help="only this version (column version)")
+    command.add_argument(
+        "--config",
+        metavar="KEY",
+        help="only rows of this processing configuration (column config_key); alone: of all documents",
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="list what would be deleted, and delete nothing"
+    )
+    command.add_argument("--yes", action="store_true", help="do not ask for confirmation")
+    command.add_argument(
+        "--force",
+        action="store_true",
+        help="also delete documents that a task is processing; the task can store nothing more of them "
+        "and leaves them",
+    )
+    add_database(command)
+    command.set_defaults(run=_forget)
+
+
+def _forget(options: argparse.Namespace) -> int:
+    selection = _selection(options)
+    with opened_database(options) as database:
+        with database.clear_errors():
+            read_schema(database.engine).require_current()
+        found = list(find(database, selection))
+        missing = sorted(set(selection.uris) - {each.uri for each in found})
+        for uri in missing:
+            print(f"Nothing is stored about {uri}.", file=sys.stderr)
+        if options.dry_run or not found:
+            _list(found)
+            return int(bool(missing))
+        if not options.yes:
+            _list(found)
+            _confirm(len(found))
+        kept = _delete(database, found, force=options.force)
+    return int(bool(missing or kept))
+
+
+def _selection(options: argparse.Namespace) -> Selection:
+    if not (options.uris or any(options.prefixes) or options.config):
+        raise ConfigurationError(
+            ErrorCode.FORGET, "Name documents: a URI, --prefix PREFIX or --config KEY."
+        )
+    return Selection(
+        uris=tuple(options.uris),
+        prefixes=tuple(filter(None, options.prefixes)),
+        version=options.version,
+        config_key=options.config,
+    )
+
+
+def _list(found: Sequence[StoredVersion]) -> None:
+    for each in found:
+        state = f"processed now by {each.owner}" if each.owner else each.status
+        print(
+            f"{each.uri}  version {each.version or '(unknown)'}  "
+            f"config {each.config_key[:_KEY_LENGTH]}  {each.pages} pages  {state}"
+        )
+    pages = sum(each.pages for each in found)
+    print(f"{_documents(found)}, {len(found)} rows of ocr_documents, {pages} pages.")
+
+
+def _documents(found: Sequence[StoredVersion]) -> str:
+    count = len({each.uri for each in found})
+    return f"{count} document{'s' if count != 1 else ''}"
+
+
+def _confirm(rows: int) -> None:
+    if not sys.stdin.isatty():
+        raise ConfigurationError(
+            ErrorCode.FORGET,
+            "Nothing was deleted: there is no terminal to confirm at. Give --yes, or --dry-run to list only.",
+        )
+    if input(f"Delete these {rows} rows for good? Type yes: ").strip().lower() != "yes":
+        raise ConfigurationError(ErrorCode.FORGET, "Nothing was deleted.")
+
+
+def _delete(database: Database, found: Sequence[StoredVersion], *, force: bool) -> int:
+    """Delete the rows one after the other, and return how many tasks kept."""
+    deleted: list[StoredVersion] = []
+    pages = regions = kept = 0
+    for each in found:
+        result = forget(database, each.document_key, force=force)
+        if isinstance(result, LeasedByAnother):
+            kept += 1
+            print(
+                f"Not deleted: {each.uri} is being processed by {result.owner}. Wait or end the task and "
+                "repeat the command, or give --force.",
+                file=sys.stderr,
+            )
+        elif isinstance(result, Deleted):
+            deleted.append(each)
+            pages, regions = pages + result.pages, regions + result.regions
+    print(
+        f"Deleted {_documents(deleted)}: {len(deleted)} rows of ocr_documents, {pages} pages, "
+        f"{regions} regions. {_REMAINS}"
+    )
+    return kept

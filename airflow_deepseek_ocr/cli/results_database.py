@@ -1,0 +1,96 @@
+"""Options that name the results database, and the database that they name."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+
+from sqlalchemy import Engine, create_engine
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.store.database import Database
+from airflow_deepseek_ocr.store.engine_options import SUPPORTED, engine_options
+
+#: The connection that operators and sensors take by default.
+DEFAULT_CONN_ID = "deepseek_ocr_db"
+#: Seconds of outage after which a command fails.
+_PATIENCE_S = 10.0
+#: Read by Airflow's own commands too: with it, connections of Airflow's metadata database are found.
+_AIRFLOW_CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
+
+
+def add_database(parser: argparse.ArgumentParser) -> None:
+    """Add the options ``--conn-id`` and ``--url-env``."""
+    database = parser.add_mutually_exclusive_group()
+    database.add_argument(
+        "--conn-id",
+        metavar="ID",
+        default=DEFAULT_CONN_ID,
+        help=f"Airflow connection to the results database (default: {DEFAULT_CONN_ID})",
+    )
+    database.add_argument(
+        "--url-env",
+        metavar="NAME",
+        help="environment variable that holds an SQLAlchemy URL of the results database instead",
+    )
+
+
+@contextmanager
+def opened_database(options: argparse.Namespace) -> Iterator[Database]:
+    """Open the database that the options name, and close it at the end.
+
+    :raises ConfigurationError: ``database_connection``, ``database_type``.
+    """
+    engine = _engine_of_url(options.url_env) if options.url_env else _engine_of(options.conn_id)
+    database = Database(engine, _PATIENCE_S)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _engine_of(conn_id: str) -> Engine:
+    os.environ.setdefault(_AIRFLOW_CONTEXT, "server")
+    # Airflow logs to the standard output that it finds when it is imported, where the SQL goes.
+    with redirect_stdout(sys.stderr):
+        # Imported here: the other commands work without importing Airflow, which takes seconds.
+        from airflow_deepseek_ocr.airflow_support.results_database import results_engine
+
+        return results_engine(conn_id)
+
+
+def _engine_of_url(variable: str) -> Engine:
+    value = os.environ.get(variable)
+    if not value:
+        raise ConfigurationError(
+            ErrorCode.DATABASE_CONNECTION,
+            f"The environment variable {variable} is not set; set it to an SQLAlchemy URL such as "
+            "postgresql://user:password@host/database.",
+        )
+    try:
+        url = make_url(value)
+        if url.get_backend_name() not in SUPPORTED:
+            raise ConfigurationError(
+                ErrorCode.DATABASE_TYPE,
+                f"The URL in {variable} is of type {url.get_backend_name()!r}; results can be written to "
+                f"{', '.join(SUPPORTED)}.",
+            )
+        return create_engine(url, **engine_options(url.get_backend_name()))
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        # Without the cause: its text may hold the URL and so the password.
+        raise ConfigurationError(
+            ErrorCode.DATABASE_CONNECTION,
+            f"The value of {variable} is no SQLAlchemy URL; use postgresql://user:password@host/database, "
+            "with special characters percent-encoded.",
+        ) from None
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            ErrorCode.DATABASE_CONNECTION,
+            f"The driver {error.name} of the URL in {variable} is not installed here; install it, or name an "
+            "installed one, such as postgresql+psycopg2://.",
+        ) from None

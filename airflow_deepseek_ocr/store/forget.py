@@ -1,0 +1,182 @@
+"""Deletion of documents with everything that is stored about them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, delete, func, select, true
+from sqlalchemy.orm import Session
+
+from airflow_deepseek_ocr.store.database import Database
+from airflow_deepseek_ocr.store.database_clock import DatabaseTime
+from airflow_deepseek_ocr.store.leases import LeasedByAnother, is_leased, owner_of
+from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow, RegionRow
+
+#: Rows listed in one transaction, and URIs in one statement: SQLite takes at most 999 parameters in its
+#: oldest builds.
+_CHUNK = 500
+
+_LEASE = (
+    DatabaseTime().label("now"),
+    DocumentRow.lease_expires_at,
+    DocumentRow.dag_id,
+    DocumentRow.run_id,
+    DocumentRow.task_id,
+    DocumentRow.map_index,
+    DocumentRow.try_number,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The documents to delete, whose URIs are matched exactly; ``%`` and ``_`` have no meaning.
+
+    :param uris: URIs as in the column ``uri``.
+    :param prefixes: beginnings of URIs. Without URIs and prefixes, all documents are selected.
+    :param version: only this version; None for all.
+    :param config_key: only rows of this processing configuration; None for all.
+    """
+
+    uris: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    version: str | None = None
+    config_key: str | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """Yield conditions whose rows together contain all selected ones."""
+        if not self.uris and not self.prefixes:
+            yield true()
+        for start in range(0, len(self.uris), _CHUNK):
+            yield DocumentRow.uri.in_(self.uris[start : start + _CHUNK])
+        for prefix in self.prefixes:
+            # Not LIKE, which ignores case on SQLite and has wildcards.
+            yield func.substr(DocumentRow.uri, 1, len(prefix)) == prefix
+
+    def contains(self, row: Row[Any]) -> bool:
+        """Return whether a row is selected; MySQL ignores spaces at the ends of strings it compares."""
+        return (
+            (
+                not (self.uris or self.prefixes)
+                or row.uri in self.uris
+                or row.uri.startswith(self.prefixes or ("\0",))
+            )
+            and self.version in (None, row.version)
+            and self.config_key in (None, row.config_key)
+        )
+
+
+@dataclass(frozen=True)
+class StoredVersion:
+    """A row of ``ocr_documents``, and the number of its pages.
+
+    :param document_key: identifies the row.
+    :param owner: the task that is processing the document; None if no task has its lease.
+    """
+
+    document_key: str
+    uri: str
+    version: str
+    config_key: str
+    status: str
+    pages: int
+    owner: str | None
+
+
+@dataclass(frozen=True)
+class Deleted:
+    """Numbers of rows deleted with a document's row."""
+
+    pages: int
+    regions: int
+
+
+def find(database: Database, selection: Selection) -> Iterator[StoredVersion]:
+    """Yield the selected rows, ordered by id for each URI chunk and prefix; a row comes once.
+
+    :raises DatabaseError: ``database_unavailable``.
+    """
+    pages = (
+        select(func.count())
+        .select_from(PageRow)
+        .where(PageRow.document_id == DocumentRow.id)
+        .scalar_subquery()
+    )
+    query = select(
+        *_LEASE,
+        DocumentRow.id,
+        DocumentRow.document_key,
+        DocumentRow.uri,
+        DocumentRow.version,
+        DocumentRow.config_key,
+        DocumentRow.status,
+        pages.label("pages"),
+    )
+    seen: set[int] = set()
+    for condition in selection.conditions():
+        for row in _rows(database, query.where(condition)):
+            if row.id not in seen and selection.contains(row):
+                seen.add(row.id)
+                yield StoredVersion(
+                    document_key=row.document_key,
+                    uri=row.uri,
+                    version=row.version,
+                    config_key=row.config_key,
+                    status=row.status,
+                    pages=row.pages,
+                    owner=owner_of(row) if is_leased(row) else None,
+                )
+
+
+def _rows(database: Database, query: Any) -> Iterator[Row[Any]]:
+    last = 0
+
+    def next_rows(session: Session) -> Sequence[Row[Any]]:
+        chunk = query.where(DocumentRow.id > last).order_by(DocumentRow.id).limit(_CHUNK)
+        return session.execute(chunk).all()
+
+    while True:
+        rows = database.transaction(next_rows)
+        yield from rows
+        if len(rows) < _CHUNK:
+            return
+        last = rows[-1].id
+
+
+def forget(
+    database: Database, document_key: str, *, force: bool = False
+) -> Deleted | LeasedByAnother | None:
+    """Delete a document's row, and with it its pages and their regions, in one transaction.
+
+    A task that is processing the document can store nothing about it any more: its next page finds no row
+    with its lease, and the task leaves the document.
+
+    :param force: delete the document although a task has its lease.
+    :return: None if there is no such row.
+    :raises DatabaseError: ``database_unavailable``, ``database_rights``.
+    """
+
+    def work(session: Session) -> Deleted | LeasedByAnother | None:
+        row = session.execute(
+            select(*_LEASE, DocumentRow.id)
+            .where(DocumentRow.document_key == document_key)
+            .with_for_update()
+        ).one_or_none()
+        if row is None:
+            return None
+        if is_leased(row) and not force:
+            return LeasedByAnother(owner_of(row))
+        own = PageRow.document_id == row.id
+        pages = session.scalar(select(func.count()).select_from(PageRow).where(own))
+        regions = session.scalar(
+            select(func.count())
+            .select_from(RegionRow)
+            .join(PageRow, PageRow.id == RegionRow.page_id)
+            .where(own)
+        )
+        # Foreign keys with ON DELETE CASCADE delete the rest.
+        session.execute(delete(DocumentRow).where(DocumentRow.id == row.id))
+        return Deleted(pages or 0, regions or 0)
+
+    return database.transaction(work)

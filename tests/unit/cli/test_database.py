@@ -1,0 +1,73 @@
+"""The command ``db`` on SQLite; tests/integration/databases has the servers."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, inspect
+
+from airflow_deepseek_ocr.cli import main
+from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, Migrations, upgrade
+from tests.support.fixtures.older_tables import downgrade, execute
+
+HEAD = Migrations().revisions[-1]
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    url = f"sqlite:///{tmp_path}/results.db"
+    monkeypatch.setenv("RESULTS", url)
+    return url
+
+
+def db(*arguments: str) -> int:
+    return main(["db", *arguments, "--url-env", "RESULTS"])
+
+
+def test_upgrade_says_from_where_to_where(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert db("upgrade") == 0
+    assert capsys.readouterr().out == f"Migrated the tables from base to {HEAD}.\n"
+    assert db("upgrade") == 0
+    assert f"at migration {HEAD} already" in capsys.readouterr().out
+    downgrade(create_engine(url), "0002")
+    assert db("upgrade") == 0
+    assert f"from 0002 to {HEAD}" in capsys.readouterr().out
+
+
+def test_check_changes_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = create_engine(url)
+    assert db("check") == 1
+    assert "has no tables" in capsys.readouterr().err
+    assert inspect(engine).get_table_names() == []
+    upgrade(engine)
+    assert db("check") == 0
+    downgrade(engine, "0003")
+    assert db("check") == 1
+    assert "at migration 0003" in capsys.readouterr().err
+    execute(engine, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    for step in ("check", "upgrade", "sql"):
+        assert db(step) == 1
+        assert "upgrade the package" in capsys.readouterr().err
+
+
+def test_sql_of_a_dialect_needs_no_database(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["db", "sql", "--dialect", "postgresql"]) == 0
+    assert "CREATE TABLE ocr_regions" in capsys.readouterr().out.replace("IF NOT EXISTS ", "")
+    assert main(["db", "sql", "--dialect", "postgresql", "--from", "0001"]) == 1
+    assert "db upgrade" in capsys.readouterr().err
+
+
+def test_sql_of_a_database_is_what_it_lacks(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert db("sql") == 0
+    with closing(sqlite3.connect(tmp_path / "results.db")) as database:
+        database.executescript(capsys.readouterr().out)
+    assert db("check") == 0
+    capsys.readouterr()
+    assert db("sql") == 0
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "No migration is missing.\n")
