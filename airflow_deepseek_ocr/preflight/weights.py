@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.model.weights.files import CONFIG, check_model_directory
+from airflow_deepseek_ocr.model.weights.hub import cached_hub_directory
 from airflow_deepseek_ocr.model.weights.source import (
-    cached_hub_directory,
     check_model_name,
     is_local,
     local_directory,

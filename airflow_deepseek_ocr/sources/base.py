@@ -82,17 +82,25 @@ def overwritten(uri: str) -> OverwrittenError:
     )
 
 
-def write_copy(uri: str, chunks: Iterable[bytes], target: Path, *, lasting: bool = False) -> None:
+def write_copy(
+    uri: str,
+    chunks: Iterable[bytes],
+    target: Path,
+    *,
+    lasting: bool = False,
+    append: bool = False,
+) -> None:
     """Write the content of a document to a local file.
 
     :param uri: address of the document, for error messages.
     :param chunks: its content. Errors of this iterable are errors of the storage, and are not changed.
     :param target: the file to write.
     :param lasting: flush to disk, so that the file survives a crash of the host.
+    :param append: keep what the file has already.
     :raises UnavailableError: ``local_disk`` if ``target`` cannot be written.
     """
     with _local_errors(uri, target):
-        file = target.open("wb")
+        file = target.open("ab" if append else "wb")
     try:
         for chunk in chunks:
             with _local_errors(uri, target):

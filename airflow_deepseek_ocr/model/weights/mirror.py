@@ -7,6 +7,8 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -14,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError, local_disk
 from airflow_deepseek_ocr.model.weights.files import PATTERNS
+from airflow_deepseek_ocr.model.weights.progress import FetchProgress, format_bytes
 from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, write_copy
 from airflow_deepseek_ocr.sources.s3 import clear_s3_errors, split_uri
 
@@ -21,6 +24,8 @@ log = logging.getLogger(__name__)
 
 #: Written last: its presence says that everything else arrived.
 _MANIFEST = "mirror.json"
+#: The same for the files that arrived before an interruption.
+_UNFINISHED = "unfinished.json"
 #: Longest wait for another process on this host that is fetching the same model.
 _LOCK_TIMEOUT_S = 3600
 
@@ -46,6 +51,8 @@ def fetch_mirror(
     uri: str, revision: str, cache_dir: Path, s3_client: Callable[[], Any] | None
 ) -> Path:
     """Return the local directory of the mirror at ``s3://bucket/prefix``, fetched under a lock.
+
+    A fetch that was interrupted continues in the middle of the file, if the mirror has not changed.
 
     A mirror that is complete in the cache is used without asking S3: to fetch a changed one, give
     it another prefix or revision.
@@ -82,47 +89,107 @@ def default_client() -> Any:
 
 def _fetch(client: Any, uri: str, directory: Path) -> None:
     bucket, prefix = split_uri(uri.rstrip("/") + "/")
-    manifest: dict[str, dict[str, Any]] = {}
-    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-        for entry in page.get("Contents", ()):
-            name = entry["Key"].removeprefix(prefix)
-            if "/" not in name and any(fnmatch.fnmatchcase(name, pattern) for pattern in PATTERNS):
-                log.info("Fetching %s (%d bytes)", f"s3://{bucket}/{entry['Key']}", entry["Size"])
-                _fetch_file(client, bucket, entry, directory / name)
-                manifest[name] = {"size": entry["Size"], "etag": entry["ETag"].strip('"')}
-    if not manifest:
+    listed = {
+        name: entry
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        for entry in page.get("Contents", ())
+        if "/" not in (name := entry["Key"].removeprefix(prefix))
+        and any(fnmatch.fnmatchcase(name, pattern) for pattern in PATTERNS)
+    }
+    if not listed:
         raise UnavailableError(
             ErrorCode.MODEL_INCOMPLETE, f"{uri} holds no model; check the bucket and prefix."
         )
-    temporary = directory / f"{_MANIFEST}.part"
+    manifest = _fetched_before(directory, listed)
+    missing = {name: entry for name, entry in listed.items() if name not in manifest}
+    parts = [_part(directory / name, entry) for name, entry in missing.items()]
+    there = sum(part.stat().st_size for part in parts if part.exists())
+    total = sum(entry["Size"] for entry in missing.values()) - there
+    received = _Counter()
+    with FetchProgress(f"{uri} into {directory}", total, lambda: received.bytes):
+        for name, entry in missing.items():
+            _fetch_file(client, bucket, entry, directory / name, received)
+            manifest[name] = _identity(entry)
+            _write_manifest(directory / _UNFINISHED, manifest)
+    for part in directory.glob("*.part"):
+        part.unlink()  # of an earlier version of a file
+    _write_manifest(directory / _MANIFEST, manifest)
+    (directory / _UNFINISHED).unlink(missing_ok=True)
+
+
+@dataclass
+class _Counter:
+    bytes: int = 0
+
+
+def _identity(entry: dict[str, Any]) -> dict[str, Any]:
+    return {"size": entry["Size"], "etag": entry["ETag"].strip('"')}
+
+
+def _fetched_before(directory: Path, listed: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the files that an earlier fetch completed, if the mirror still has them unchanged."""
+    known: dict[str, dict[str, Any]] = {}
+    for name in (_MANIFEST, _UNFINISHED):
+        with suppress(OSError, ValueError, TypeError):
+            known |= json.loads((directory / name).read_text())
+    found = {}
+    for name, entry in listed.items():
+        with suppress(OSError):
+            same = known.get(name) == _identity(entry)
+            if same and (directory / name).stat().st_size == entry["Size"]:
+                found[name] = _identity(entry)
+    return found
+
+
+def _write_manifest(path: Path, manifest: dict[str, dict[str, Any]]) -> None:
+    temporary = path.with_name(f"{path.name}.new")
     temporary.write_text(json.dumps(manifest, indent=1))
-    temporary.replace(directory / _MANIFEST)
+    temporary.replace(path)
 
 
-def _fetch_file(client: Any, bucket: str, entry: dict[str, Any], target: Path) -> None:
+def _part(target: Path, entry: dict[str, Any]) -> Path:
+    """Return where a file is fetched to; another version of it has another name."""
+    version = hashlib.sha256(entry["ETag"].encode()).hexdigest()[:16]
+    return target.with_name(f"{target.name}.{version}.part")
+
+
+def _fetch_file(
+    client: Any, bucket: str, entry: dict[str, Any], target: Path, received: _Counter
+) -> None:
+    """Fetch a file, or the rest of one whose fetch was interrupted."""
     # The first part's size is that of all parts but the last, which the ETag depends on.
     where = {"Bucket": bucket, "Key": entry["Key"]}
     head = client.head_object(**where, PartNumber=1)
-    response = client.get_object(**where, IfMatch=entry["ETag"])
-    temporary = target.with_name(f"{target.name}.part")
     checksum = _MultipartMd5(head["ContentLength"] if "-" in entry["ETag"] else None)
+    part = _part(target, entry)
+    there = part.stat().st_size if part.exists() else 0
+    if there > entry["Size"]:
+        part.unlink()
+        there = 0
+    if there:
+        log.info("Resuming %s at %s", target.name, format_bytes(there))
+        with part.open("rb") as file:
+            while chunk := file.read(COPY_CHUNK_BYTES):
+                checksum.update(chunk)
 
     def chunks() -> Iterator[bytes]:
-        for chunk in response["Body"].iter_chunks(COPY_CHUNK_BYTES):
-            checksum.update(chunk)
-            yield chunk
+        if entry["Size"] > there:
+            rest = {"Range": f"bytes={there}-"} if there else {}
+            response = client.get_object(**where, **rest, IfMatch=entry["ETag"])
+            for chunk in response["Body"].iter_chunks(COPY_CHUNK_BYTES):
+                checksum.update(chunk)
+                received.bytes += len(chunk)
+                yield chunk
 
-    write_copy(f"s3://{bucket}/{entry['Key']}", chunks(), temporary, lasting=True)
+    write_copy(f"s3://{bucket}/{entry['Key']}", chunks(), part, lasting=True, append=bool(there))
     etag = entry["ETag"].strip('"')
-    if temporary.stat().st_size != entry["Size"] or (
-        _etag_is_md5(head) and checksum.etag() != etag
-    ):
-        temporary.unlink()
+    if part.stat().st_size != entry["Size"] or (_etag_is_md5(head) and checksum.etag() != etag):
+        part.unlink()
         raise UnavailableError(
             ErrorCode.MODEL_INCOMPLETE,
             f"s3://{bucket}/{entry['Key']} arrived changed (size or ETag differ); try again.",
         )
-    temporary.replace(target)
+    part.replace(target)
 
 
 def _etag_is_md5(head: dict[str, Any]) -> bool:

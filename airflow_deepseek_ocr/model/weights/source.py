@@ -8,14 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.exceptions import (
-    ConfigurationError,
-    ErrorCode,
-    UnavailableError,
-    is_full,
-    local_disk,
-)
-from airflow_deepseek_ocr.model.weights.files import PATTERNS, check_model_directory
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.model.weights.files import check_model_directory
+from airflow_deepseek_ocr.model.weights.hub import cached_hub_directory, fetch_from_hub
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +85,7 @@ def _hub_directory(model: str, revision: str, cache_dir: Path, token: str | None
             return cached
         except UnavailableError as error:
             log.info("%s Fetching the rest.", error)
-    return _fetch_from_hub(model, revision, cache_dir, token)
+    return fetch_from_hub(model, revision, cache_dir, token)
 
 
 def check_model_name(model: str, revision: str) -> None:
@@ -112,41 +107,3 @@ def check_model_name(model: str, revision: str) -> None:
             f"Set a revision for {model}: the commit to read with. A branch would change the texts "
             "without a trace.",
         )
-
-
-def cached_hub_directory(model: str, revision: str, cache_dir: Path) -> Path | None:
-    """The directory of a hub model in the cache, found without network; None if it is not there."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model, local_files_only=True, **_where(revision, cache_dir)))
-    except LocalEntryNotFoundError:
-        return None
-
-
-def _where(revision: str, cache_dir: Path) -> dict[str, Any]:
-    return {
-        "revision": revision,
-        "cache_dir": cache_dir / "hub",
-        "allow_patterns": list(PATTERNS),
-        "etag_timeout": 10,
-    }
-
-
-def _fetch_from_hub(model: str, revision: str, cache_dir: Path, token: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
-
-    log.info("Fetching %s at %s into %s", model, revision, cache_dir)
-    try:
-        return Path(snapshot_download(model, token=token or None, **_where(revision, cache_dir)))
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        if isinstance(error, OSError) and is_full(error):
-            raise local_disk(f"{model} cannot be written to {cache_dir}", error) from error
-        raise UnavailableError(
-            ErrorCode.MODEL_UNAVAILABLE,
-            f"{model} at {revision} is not in the cache {cache_dir} and cannot be fetched "
-            f"({type(error).__name__}: {error}). Check network, name, revision and token, or run on a "
-            "host with network: airflow-deepseek-ocr pull, and copy the cache.",
-        ) from None

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
+from botocore.exceptions import IncompleteReadError
 
-from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model.weights.mirror import fetch_mirror, is_fetched, mirror_directory
 from tests.support.servers.moto_s3 import moto_s3
 
@@ -99,3 +102,73 @@ def test_an_empty_prefix_holds_no_model(client: Any, tmp_path: Path) -> None:
         fetch_mirror("s3://models/none", "main", tmp_path, lambda: client)
     assert caught.value.code == ErrorCode.MODEL_INCOMPLETE
     assert not is_fetched(mirror_directory("s3://models/none", "main", tmp_path))
+
+
+class Interrupted:
+    """A client whose connection ends within the weights."""
+
+    def __init__(self, client: Any, after: int) -> None:
+        self._client, self._after = client, after
+        self.ranges: list[str | None] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def get_object(self, **arguments: Any) -> Any:
+        self.ranges.append(arguments.get("Range"))
+        response = self._client.get_object(**arguments)
+        content = response["Body"].read()
+        if len(content) > self._after:
+            response["Body"] = SimpleNamespace(iter_chunks=lambda _: self._chunks(content))
+        else:
+            response["Body"] = SimpleNamespace(iter_chunks=lambda _: [content])
+        return response
+
+    def _chunks(self, content: bytes) -> Iterator[bytes]:
+        yield content[: self._after]
+        raise IncompleteReadError(actual_bytes=self._after, expected_bytes=len(content))
+
+
+def test_an_interrupted_fetch_continues_within_the_file(
+    client: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(DeepSeekOCRError):
+        fetch_mirror(URI, "main", tmp_path, lambda: Interrupted(client, 2000))
+    directory = mirror_directory(URI, "main", tmp_path)
+    assert not is_fetched(directory)
+    (part,) = directory.glob("*.part")
+    assert part.stat().st_size == 2000
+    caplog.set_level(logging.INFO)
+    whole = Interrupted(client, 10**6)
+    assert fetch_mirror(URI, "main", tmp_path, lambda: whole) == directory
+    assert contents(directory).keys() == FILES.keys() | {"mirror.json"}
+    assert (directory / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+    # config.json precedes the weights and was not fetched again.
+    assert whole.ranges == ["bytes=2000-", None]
+    lines = [each.getMessage() for each in caplog.records if "weights" in each.name]
+    assert lines[0] == f"Fetching {URI} into {directory}: 3 kB"
+    assert "Resuming model.safetensors at 2 kB" in lines
+    assert lines[-1].startswith(f"Fetched {URI} into {directory}: 3 kB in ")
+
+
+def test_a_changed_file_is_not_continued(client: Any, tmp_path: Path) -> None:
+    uri = "s3://models/changing"
+    for name, content in FILES.items():
+        client.put_object(Bucket="models", Key=f"changing/{name}", Body=content)
+    with pytest.raises(DeepSeekOCRError):
+        fetch_mirror(uri, "main", tmp_path, lambda: Interrupted(client, 2000))
+    newer = bytes(reversed(range(250))) * 30
+    client.put_object(Bucket="models", Key="changing/model.safetensors", Body=newer)
+    directory = fetch_mirror(uri, "main", tmp_path, lambda: client)
+    assert (directory / "model.safetensors").read_bytes() == newer
+    assert not list(directory.glob("*.part"))
+
+
+def test_a_damaged_part_is_fetched_anew_by_the_next_try(client: Any, tmp_path: Path) -> None:
+    with pytest.raises(DeepSeekOCRError):
+        fetch_mirror(URI, "main", tmp_path, lambda: Interrupted(client, 2000))
+    (part,) = mirror_directory(URI, "main", tmp_path).glob("*.part")
+    part.write_bytes(b"x" * 2000)
+    with pytest.raises(UnavailableError, match="arrived changed"):
+        fetch_mirror(URI, "main", tmp_path, lambda: client)
+    assert is_fetched(fetch_mirror(URI, "main", tmp_path, lambda: client))

@@ -1,0 +1,139 @@
+"""A model of a Hugging Face hub, fetched into the cache or found there."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError, is_full, local_disk
+from airflow_deepseek_ocr.model.weights.files import PATTERNS
+from airflow_deepseek_ocr.model.weights.progress import FetchProgress
+
+log = logging.getLogger(__name__)
+
+#: Seconds to wait for the hub's answer about a file or a repository.
+_ANSWER_TIMEOUT_S = 10
+
+
+def cached_hub_directory(model: str, revision: str, cache_dir: Path) -> Path | None:
+    """Return the directory of a hub model in the cache, found without network; None if it is missing.
+
+    :param model: hub id.
+    :param revision: commit, tag or branch.
+    :param cache_dir: directory of fetched models.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, local_files_only=True, **_where(revision, cache_dir)))
+    except LocalEntryNotFoundError:
+        return None
+
+
+def fetch_from_hub(model: str, revision: str, cache_dir: Path, token: str | None) -> Path:
+    """Return the directory in the cache after fetching the files that are missing there.
+
+    Files that arrived before an interruption are not fetched again.
+
+    :param model: hub id.
+    :param revision: commit, tag or branch.
+    :param cache_dir: directory of fetched models.
+    :param token: access token for private models.
+    :raises UnavailableError: ``model_unavailable``; ``local_disk`` if the cache cannot be written.
+    """
+    from huggingface_hub import snapshot_download
+
+    what = f"{model} at {revision} into {cache_dir}"
+    blobs = cache_dir / "hub" / f"models--{model.replace('/', '--')}" / "blobs"
+    before = _directory_bytes(blobs)
+    total = _repository_bytes(model, revision, token)
+    missing = None if total is None else max(0, total - before)
+    try:
+        with (
+            _without_bars(),
+            FetchProgress(what, missing, lambda: _directory_bytes(blobs) - before),
+        ):
+            return Path(
+                snapshot_download(model, token=token or None, **_where(revision, cache_dir))
+            )
+    except Exception as error:
+        # Besides its own errors it raises those of its HTTP library, which differs between its versions.
+        if isinstance(error, OSError) and is_full(error):
+            raise local_disk(f"{model} cannot be written to {cache_dir}", error) from error
+        raise UnavailableError(
+            ErrorCode.MODEL_UNAVAILABLE,
+            f"{model} at {revision} is not in the cache {cache_dir} and cannot be fetched "
+            f"({type(error).__name__}: {error}). Check network, name, revision and token. Without network: "
+            f"run airflow-deepseek-ocr pull {model} --revision {revision} on a host that has it and copy "
+            "the cache, or name a directory or an s3:// mirror as the model.",
+        ) from None
+
+
+def _where(revision: str, cache_dir: Path) -> dict[str, Any]:
+    return {
+        "revision": revision,
+        "cache_dir": cache_dir / "hub",
+        "allow_patterns": list(PATTERNS),
+        "etag_timeout": _ANSWER_TIMEOUT_S,
+    }
+
+
+def _repository_bytes(model: str, revision: str, token: str | None) -> int | None:
+    """Return the size of the files that are fetched; None if the hub does not tell it."""
+    from huggingface_hub import HfApi
+
+    try:
+        info = HfApi().model_info(
+            model,
+            revision=revision,
+            files_metadata=True,
+            timeout=_ANSWER_TIMEOUT_S,
+            token=token or None,
+        )
+    except Exception as error:
+        # The fetch itself reports what is wrong, if anything is.
+        log.debug("The size of %s is unknown: %s", model, error)
+        return None
+    return sum(
+        file.size or 0
+        for file in info.siblings or ()
+        if any(fnmatch.fnmatchcase(file.rfilename, pattern) for pattern in PATTERNS)
+    )
+
+
+def _directory_bytes(directory: Path) -> int:
+    """Return the bytes of a directory's files, those that are being fetched included."""
+    total = 0
+    try:
+        for path in directory.iterdir():
+            try:
+                total += path.stat().st_size
+            except OSError:
+                continue  # renamed since it was listed
+    except OSError:
+        return 0  # made by the fetch
+    return total
+
+
+@contextmanager
+def _without_bars() -> Iterator[None]:
+    """Switch off huggingface_hub's progress bars, which fill a log with control characters."""
+    from huggingface_hub.utils import (
+        are_progress_bars_disabled,
+        disable_progress_bars,
+        enable_progress_bars,
+    )
+
+    if are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()
