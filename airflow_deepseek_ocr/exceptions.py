@@ -102,6 +102,7 @@ class ErrorCode(StrEnum):
     SERVER_REVISION = "server_revision"
     SERVER_START_TIMEOUT = "server_start_timeout"
     SERVER_TIMEOUT = "server_timeout"
+    SERVER_TLS = "server_tls"
     SERVER_UNREACHABLE = "server_unreachable"
     SERVERS_DIRECTORY = "servers_directory"
 

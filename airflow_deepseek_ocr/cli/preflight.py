@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
-from pathlib import Path
 from typing import Any
 
+from airflow_deepseek_ocr.cli.api_key import add_api_key, given_api_key
 from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
 
 _FIELDS = (
@@ -19,6 +19,7 @@ _FIELDS = (
     "resolution",
     "server_python",
     "vllm_command",
+    "ca_certificates",
 )
 
 
@@ -28,21 +29,21 @@ def add_preflight(commands: Any) -> None:
         "preflight", help="check the requirements of this host, and name remedies"
     )
     add_fields(preflight, _FIELDS)
-    preflight.add_argument("--host", help="host name or URL (http://, https://) of a server")
+    preflight.add_argument(
+        "--host", help="host name or URL (http://, https://, unix:///path/of/socket) of a server"
+    )
     preflight.add_argument("--port", type=int, help="port of the server")
-    preflight.add_argument("--api-key-file", type=Path, help="file with the server's API key")
+    add_api_key(preflight, "file with the server's API key", required=False)
     preflight.set_defaults(run=_preflight)
 
 
 def _preflight(options: argparse.Namespace) -> int:
-    from airflow_deepseek_ocr.engines.supervisor.api_key import read_api_key
     from airflow_deepseek_ocr.preflight.check import Level
     from airflow_deepseek_ocr.preflight.checks import all_checks
 
     # httpx logs each request; the checks report the results.
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    api_key = read_api_key(options.api_key_file) if options.api_key_file else None
-    settings = connection_settings(options, api_key)
+    settings = connection_settings(options, given_api_key(options))
     failed = False
     for check in all_checks(settings):
         failed |= check.level is Level.FAILURE

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
+from airflow_deepseek_ocr.cli.api_key import add_api_key, given_api_key
+from airflow_deepseek_ocr.cli.listening import add_listening, listen_address, server_tls
 from airflow_deepseek_ocr.cli.models import fetch
 from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
+from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key, require_strong
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, MissingExtraError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-
-#: Port of ``serve`` on the loopback interface; vLLM's default is 8000.
-DEFAULT_PORT = 8808
 
 
 def add_serve(commands: Any) -> None:
@@ -23,19 +24,11 @@ def add_serve(commands: Any) -> None:
     )
     serve.add_argument("model", metavar="MODEL", help="directory, hub id or s3:// prefix")
     serve.add_argument("--name", help="model name in requests (default: MODEL)")
-    address = serve.add_mutually_exclusive_group()
-    address.add_argument(
-        "--port",
-        type=int,
-        default=DEFAULT_PORT,
-        help=f"port on the loopback interface; 0 picks a free one (default: {DEFAULT_PORT})",
-    )
-    address.add_argument("--socket", type=Path, help="path of a Unix socket instead of a port")
-    serve.add_argument(
-        "--api-key-file",
-        type=Path,
+    add_listening(serve)
+    add_api_key(
+        serve,
+        "file with the bearer token that clients must send; created with mode 0600 if missing",
         required=True,
-        help="file with the bearer token that clients must send; created with mode 0600 if missing",
     )
     add_fields(serve, ("revision", "cache_dir", "device", "dtype", "batch_size"))
     serve.add_argument(
@@ -81,19 +74,19 @@ def add_stop(commands: Any) -> None:
 
 def _serve(options: argparse.Namespace) -> int:
     from airflow_deepseek_ocr.engines.protocol.page_files import page_directory
-    from airflow_deepseek_ocr.engines.supervisor.api_key import create_api_key, read_api_key
     from airflow_deepseek_ocr.engines.supervisor.registry import record_exit
 
     with record_exit(options.record):
         settings = connection_settings(options)
+        address, tls = listen_address(options), server_tls(options)
+        api_key = _existing_api_key(options)
         directory = fetch(settings)
         try:
-            from airflow_deepseek_ocr.model_server.main import ListenAddress, run
+            from airflow_deepseek_ocr.model_server.main import run
             from airflow_deepseek_ocr.model_server.service import Model, Service
         except ImportError as error:
             raise MissingExtraError(error.name or "fastapi", "transformers") from error
-        path = options.api_key_file
-        api_key = read_api_key(path) if path.exists() else create_api_key(path)
+        socket = address.socket_path
         model = Model(
             directory=directory,
             name=options.name or options.model,
@@ -108,14 +101,27 @@ def _serve(options: argparse.Namespace) -> int:
                 model,
                 max_pending_tokens=options.max_pending_tokens,
                 max_body_bytes=options.max_body_mb << 20,
-                page_directory=page_directory(options.socket) if options.socket else None,
+                page_directory=page_directory(socket) if socket else None,
                 on_end=on_end,
             ),
-            api_key=api_key,
-            address=ListenAddress(options.socket, options.port),
+            api_key=api_key or create_api_key(options.api_key_file),
+            address=address,
             idle_s=options.idle_s,
+            tls=tls,
         )
     return 0
+
+
+def _existing_api_key(options: argparse.Namespace) -> str | None:
+    """Return the API key; None if its file is to be created."""
+    path = options.api_key_file
+    # A broken link is an error: the secret store has no such key.
+    if path is not None and not os.path.lexists(path):
+        return None
+    api_key = given_api_key(options)
+    if api_key is not None:
+        require_strong(api_key)
+    return api_key
 
 
 def _servers(_: argparse.Namespace) -> int:

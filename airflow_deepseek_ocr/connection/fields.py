@@ -177,6 +177,12 @@ FIELDS = (
         minimum=1,
     ),
     ConnectionField(
+        name="ca_certificates",
+        label="CA certificates",
+        description="File (PEM) on the workers with the authorities that may sign the certificate of the "
+        "server at Host (https://...); the system's by default",
+    ),
+    ConnectionField(
         name="server_python",
         label="Python of the resident server",
         description="Path of a Python with this package and its extra transformers; the task's own by "

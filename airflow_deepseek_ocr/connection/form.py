@@ -16,7 +16,8 @@ FIELD_BEHAVIOUR: dict[str, Any] = {
         "password": "API key of the server, or access token of the hub",
     },
     "placeholders": {
-        "host": "empty: the model runs on the workers; else a host or https://... of a server",
+        "host": "empty: the model runs on the workers; else a host, https://... or "
+        "unix:///path/of/socket of a server",
         "login": "only for basic authentication",
         "password": "of a server; without a host: only for private hub models",
         "port": "of the server; unused without a host: enter 1 to enable the test",

@@ -25,7 +25,8 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
 class Settings:
     """A connection's settings, with the defaults of :data:`~.fields.FIELDS`.
 
-    :param host: host name or URL of a server; empty if the model runs on the workers.
+    :param host: host name, URL or Unix socket (``unix:///path``) of a server; empty if the model runs on the
+        workers.
     :param port: the server's port.
     :param login: user name, if the server requires basic authentication.
     :param hub_token: access token for private hub models, from the connection's password.
@@ -49,6 +50,7 @@ class Settings:
     batch_size: int | None = None
     idle_seconds: int = DEFAULTS["idle_seconds"]
     page_timeout: int = DEFAULTS["page_timeout"]
+    ca_certificates: Path | None = None
     server_python: str = ""
     vllm_command: str = DEFAULTS["vllm_command"]
     vllm_options: str = ""
@@ -72,7 +74,7 @@ class Settings:
 
         :param extra: the connection's extra.
         :param password: API key of the server at ``host``; without ``host``, an access token of the hub.
-        :param host: host name or URL of a server.
+        :param host: host name, URL or Unix socket of a server.
         :param port: the server's port.
         :param login: the server's user name.
         :raises ConfigurationError: ``connection`` if a field has an invalid value, or if host and engine
@@ -83,8 +85,9 @@ class Settings:
             for each in FIELDS
             if extra.get(each.name) not in (None, "")
         }
-        if "cache_dir" in values:
-            values["cache_dir"] = Path(values["cache_dir"]).expanduser()
+        for name in ("cache_dir", "ca_certificates"):
+            if name in values:
+                values[name] = Path(values[name]).expanduser()
         model = values.get("model", cls.model)
         host = (host or "").strip()
         engine = values.get("engine", cls.engine)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -119,29 +120,75 @@ def remote_endpoint(settings: Settings) -> Endpoint:
     """Return the address and credentials of the connection's server.
 
     :param settings: settings of the connection, with a host.
-    :raises ConfigurationError: ``connection`` if the host has a scheme other than HTTP, or the password
-        has characters that an HTTP header cannot carry.
+    :raises ConfigurationError: ``connection`` if the host has a scheme other than HTTP or unix, a socket's
+        path cannot be used, CA certificates are given for a server without TLS, or the password has
+        characters that an HTTP header cannot carry.
     """
-    from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
+    from airflow_deepseek_ocr.engines.protocol.api_key import fits_header
+    from airflow_deepseek_ocr.engines.protocol.endpoint import SOCKET_URL, UNIX_SCHEME, Endpoint
 
-    host, api_key = settings.host.rstrip("/").removesuffix("/v1"), settings.api_key or ""
+    api_key = settings.api_key or ""
+    if settings.host.startswith(UNIX_SCHEME):
+        url, socket = SOCKET_URL, _socket_path(settings)
+    else:
+        url, socket = _server_url(settings), None
+    if settings.ca_certificates is not None and not url.startswith("https://"):
+        raise _invalid(
+            "The connection has CA certificates, but the host is not https://... Write https:// before the "
+            "host, or empty the field CA certificates."
+        )
+    # Refused here, because httpx would quote the password in its error.
+    if not fits_header(api_key):
+        raise _invalid(
+            "The connection's password has characters that an HTTP header cannot carry. Use printable ASCII "
+            "without spaces around it."
+        )
+    return Endpoint(
+        url,
+        api_key or None,
+        socket,
+        login=settings.login,
+        ca_certificates=settings.ca_certificates,
+    )
+
+
+def _server_url(settings: Settings) -> str:
+    host = settings.host.rstrip("/").removesuffix("/v1")
     url = host if "://" in host else f"http://{host}"
     if settings.port:
         scheme, _, rest = url.partition("://")
         name, slash, path = rest.partition("/")
         url = f"{scheme}://{name}:{settings.port}{slash}{path}"
     if not url.startswith(("http://", "https://")):
-        raise ConfigurationError(
-            ErrorCode.CONNECTION, "The connection's host must be a name, http://... or https://..."
+        raise _invalid(
+            "The connection's host must be a name, http://..., https://... or unix:///path/of/socket."
         )
-    # Refused here, because httpx would quote the password in its error.
-    if not (api_key.isascii() and api_key.isprintable()) or api_key != api_key.strip():
-        raise ConfigurationError(
-            ErrorCode.CONNECTION,
-            "The connection's password has characters that an HTTP header cannot carry. Use printable "
-            "ASCII without spaces around it.",
+    return url
+
+
+def _socket_path(settings: Settings) -> Path:
+    from airflow_deepseek_ocr.engines.protocol.endpoint import MAX_SOCKET_PATH, UNIX_SCHEME
+
+    path = settings.host.removeprefix(UNIX_SCHEME)
+    if not path.startswith("/") or path == "/":
+        raise _invalid(
+            f"The connection's host {settings.host} names no absolute path. Write three slashes, as in "
+            "unix:///run/deepseek-ocr/server.sock"
         )
-    return Endpoint(url, api_key or None, login=settings.login)
+    if settings.port:
+        raise _invalid(
+            f"The connection has the port {settings.port}, but its host is a Unix socket. Empty the port."
+        )
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+        raise _invalid(
+            f"The path {path} is too long for a Unix socket ({MAX_SOCKET_PATH} bytes at most). Choose a "
+            "shorter one, for server and connection."
+        )
+    return Path(path)
+
+
+def _invalid(message: str) -> ConfigurationError:
+    return ConfigurationError(ErrorCode.CONNECTION, message)
 
 
 def _http_engine(

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import socket
+import ssl
+from collections.abc import Callable
+from functools import partial
 
 import h11
+import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 log = logging.getLogger(__name__)
@@ -14,6 +19,9 @@ log = logging.getLogger(__name__)
 #: Seconds until a connection must have sent a request's head; port scanners never do. Also the time in which
 #: the rest of a refused request is received and discarded.
 HEAD_TIMEOUT_S = 10.0
+#: Seconds until a connection must have completed its TLS handshake, and until it is dropped after the server
+#: closed it: asyncio's defaults, 60 and 30, are longer than a head may take.
+TLS_TIMEOUT_S = 10.0
 
 
 def raise_open_files_limit() -> None:
@@ -69,3 +77,46 @@ class HeadTimeoutProtocol(H11Protocol):
         else:
             # The route that reads the body has a time-out for it.
             self._watch()
+
+
+class HandshakeTimeoutServer(uvicorn.Server):
+    """uvicorn's server with time-outs for the beginning and the end of TLS.
+
+    uvicorn waits a minute for a handshake, longer than for the head of a request.
+
+    :param config: uvicorn's configuration, without TLS.
+    :param tls: the server's certificate and key; None for plain HTTP.
+    """
+
+    tls_timeout_s = TLS_TIMEOUT_S
+
+    def __init__(self, config: uvicorn.Config, tls: ssl.SSLContext | None) -> None:
+        super().__init__(config)
+        self._tls = tls
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Run the application's start, then accept connections.
+
+        :param sockets: listening sockets.
+        """
+        await super().startup(sockets=[])
+        if self.should_exit:
+            return
+        protocol: Callable[[], asyncio.Protocol] = partial(
+            self.config.http_protocol_class,  # type: ignore[call-arg]
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        timeout_s = self.tls_timeout_s if self._tls else None
+        for each in sockets or []:
+            self.servers.append(
+                await asyncio.get_running_loop().create_server(
+                    protocol,
+                    sock=each,
+                    ssl=self._tls,
+                    backlog=self.config.backlog,
+                    ssl_handshake_timeout=timeout_s,
+                    ssl_shutdown_timeout=timeout_s,
+                )
+            )

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import signal
-import socket
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import replace
 
 import uvicorn
 from fastapi import FastAPI
 
-from airflow_deepseek_ocr.engines.protocol.endpoint import LOOPBACK
-from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model_server.app import make_app
 from airflow_deepseek_ocr.model_server.http_timeouts import (
+    HandshakeTimeoutServer,
     HeadTimeoutProtocol,
     raise_open_files_limit,
 )
+from airflow_deepseek_ocr.model_server.listen_address import ListenAddress
 from airflow_deepseek_ocr.model_server.service import Service
 
 log = logging.getLogger(__name__)
@@ -29,43 +27,6 @@ log = logging.getLogger(__name__)
 #: Seconds for which pages in flight may continue when the server is asked to end.
 DRAIN_S = 120
 _TICK_S = 0.5
-_BACKLOG = 1024
-
-
-@dataclass(frozen=True)
-class ListenAddress:
-    """Address that a server listens on: this host only.
-
-    :param socket_path: path of a Unix socket, created with mode 0600; None for TCP.
-    :param port: TCP port of the loopback; 0 for a free one.
-    """
-
-    socket_path: Path | None = None
-    port: int = 0
-
-    def open(self) -> socket.socket:
-        """Return the listening socket.
-
-        :raises UnavailableError: ``server_address`` if the address cannot be used.
-        """
-        try:
-            if self.socket_path is None:
-                return socket.create_server((LOOPBACK, self.port), backlog=_BACKLOG)
-            server = socket.socket(socket.AF_UNIX)
-            mask = os.umask(0o177)
-            try:
-                server.bind(str(self.socket_path))
-            finally:
-                os.umask(mask)
-            server.listen(_BACKLOG)
-            return server
-        except OSError as error:
-            where = self.socket_path or f"{LOOPBACK}:{self.port}"
-            raise UnavailableError(
-                ErrorCode.SERVER_ADDRESS,
-                f"The server cannot listen on {where}: {error.strerror or error}. Choose another --port or "
-                "--socket.",
-            ) from error
 
 
 def run(
@@ -74,6 +35,7 @@ def run(
     api_key: str,
     address: ListenAddress,
     idle_s: float | None,
+    tls: ssl.SSLContext | None = None,
 ) -> None:
     """Serve until a signal (SIGTERM, SIGINT) arrives, or no client has sent a request for ``idle_s`` seconds.
 
@@ -81,6 +43,7 @@ def run(
     :param api_key: bearer token that clients must send.
     :param address: where to listen.
     :param idle_s: seconds without a request after which the server ends; None for never.
+    :param tls: the server's certificate and key; None for plain HTTP.
     :raises DeepSeekOCRError: the model could not be loaded, or the engine ended.
     """
     server: uvicorn.Server
@@ -89,13 +52,14 @@ def run(
         server.should_exit = True
 
     service = make_service(leave)
-    server = _server(_build_app(service, api_key, idle_s, leave))
+    server = _server(_build_app(service, api_key, idle_s, leave), tls)
     # uvicorn raises the signal again after it has drained; the process still has to clean up then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
     raise_open_files_limit()
     with address.open() as bound:
-        log.info("Listening on %s", address.socket_path or f"{LOOPBACK}:{bound.getsockname()[1]}")
+        port = 0 if address.socket_path else bound.getsockname()[1]
+        log.info("Listening on %s%s", replace(address, port=port), " with TLS" if tls else "")
         try:
             server.run(sockets=[bound])
         finally:
@@ -125,8 +89,8 @@ def _build_app(
     return app
 
 
-def _server(app: FastAPI) -> uvicorn.Server:
-    return uvicorn.Server(
+def _server(app: FastAPI, tls: ssl.SSLContext | None) -> uvicorn.Server:
+    return HandshakeTimeoutServer(
         uvicorn.Config(
             app,
             # The tests cover requests that this protocol refuses before their body is read.
@@ -135,7 +99,8 @@ def _server(app: FastAPI) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=DRAIN_S,
-        )
+        ),
+        tls,
     )
 
 

@@ -18,6 +18,7 @@ from airflow_deepseek_ocr.preflight.server import (
     check_vllm_command,
     describe_host_server,
     describe_remote_server,
+    describe_unshared_paths,
 )
 from airflow_deepseek_ocr.preflight.torch_checks import check_torch
 from airflow_deepseek_ocr.preflight.weights import describe_weights
@@ -41,7 +42,10 @@ def quick_checks(
     if engine == "remote":
         yield _check(
             "server",
-            lambda: describe_remote_server(settings, QUICK, probe_no_repeat_ngram=False),
+            lambda: (
+                describe_unshared_paths(settings)
+                or describe_remote_server(settings, QUICK, probe_no_repeat_ngram=False)
+            ),
         )
         return
     yield _check("weights", lambda: describe_weights(settings, s3_client))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -27,6 +28,32 @@ if TYPE_CHECKING:
 QUICK = httpx.Timeout(3.0)
 #: Time-outs of the full checks: a probe that generates tokens takes seconds on a GPU, a minute on a CPU.
 PATIENT = httpx.Timeout(120.0, connect=10.0)
+
+
+def describe_unshared_paths(settings: Settings) -> str | None:
+    """Return one line about a socket or CA certificates that this host lacks; None if it has both.
+
+    The API server, where the Test button runs, may lack the workers' disks.
+
+    :param settings: settings of the connection, with a host.
+    :raises ConfigurationError: ``connection``.
+    """
+    endpoint = remote_endpoint(settings)
+    for path in (endpoint.socket_path, endpoint.ca_certificates):
+        if path is not None and not _exists(path):
+            return (
+                f"Settings are valid. {path} is not on this host, so the server was not asked; workers must "
+                "have it. To check a worker, run there: airflow-deepseek-ocr preflight"
+            )
+    return None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:
+        # It is there, and this user may not enter its directory: the request says so.
+        return True
 
 
 def describe_remote_server(
@@ -53,7 +80,7 @@ def describe_remote_server(
     )
     active = probe_no_repeat_ngram or capabilities.no_repeat_ngram is not None
     return (
-        f"{endpoint.url} serves {capabilities.model} ({software}); modes: "
+        f"{endpoint.address} serves {capabilities.model} ({software}); modes: "
         f"{', '.join(capabilities.modes)}"
         f"{'; the no-repeat-n-gram constraint is active' if active else ''}."
     )

@@ -6,13 +6,18 @@ import secrets
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from functools import partial
 
 import httpx
 
 from airflow_deepseek_ocr.concurrency.event_loop_thread import EventLoopThread
 from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, stop_of
-from airflow_deepseek_ocr.engines.http.image_delivery import ImageDelivery, Server
+from airflow_deepseek_ocr.engines.http.image_delivery import (
+    ImageDelivery,
+    Server,
+    can_write_page_files,
+)
 from airflow_deepseek_ocr.engines.http.page_exchange import PageExchange
 from airflow_deepseek_ocr.engines.http.pages_in_flight import POLL_S, PagesInFlight
 from airflow_deepseek_ocr.engines.http.retries import RetryPolicy
@@ -188,6 +193,9 @@ class HttpEngine:
                 require_forced(capabilities)
             if self._decoding.ngram_size:
                 prove_no_repeat_ngram(client, endpoint, capabilities, self._decoding)
+        if not can_write_page_files(endpoint):
+            # The client of a socket may be in another container, or another user.
+            return replace(capabilities, page_directory=None)
         return capabilities
 
     @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -72,6 +73,22 @@ class DeliveredImage:
 
     url: bytes
     on_sent: Callable[[], None]
+
+
+def can_write_page_files(endpoint: Endpoint) -> bool:
+    """Return whether this process has the page directory of the server, and may write to it.
+
+    :param endpoint: the server.
+    """
+    if endpoint.socket_path is None:
+        return False
+    directory = page_directory(endpoint.socket_path)
+    try:
+        # Another user's files could not be read by the server.
+        ours = directory.stat().st_uid == os.geteuid()
+    except OSError:
+        return False
+    return ours and os.access(directory, os.W_OK | os.X_OK)
 
 
 class EncodeImage(Protocol):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import httpx
 
+from airflow_deepseek_ocr.engines.http.connection_errors import connection_error
 from airflow_deepseek_ocr.engines.http.retries import (
     ConnectionBrokenError,
     PageFailedError,
@@ -20,7 +21,6 @@ from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     DocumentError,
     ErrorCode,
-    ServerUnreachableError,
     UnavailableError,
     error_code,
 )
@@ -110,7 +110,9 @@ def transport_error(endpoint: Endpoint, error: httpx.TransportError, page_s: flo
     :param page_s: the page's time-out in seconds.
     """
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout)):
-        return RetryableError(unreachable(endpoint, error))
+        failure = connection_error(endpoint, error)
+        # A wrong setting concerns all pages; another attempt would fail in the same way.
+        return failure if isinstance(failure, ConfigurationError) else RetryableError(failure)
     if isinstance(error, httpx.TimeoutException):
         return PageFailedError(
             UnavailableError(
@@ -128,26 +130,12 @@ def transport_error(endpoint: Endpoint, error: httpx.TransportError, page_s: flo
     )
 
 
-def unreachable(endpoint: Endpoint, error: Exception) -> ServerUnreachableError:
-    """Return the error for a server that accepts no connection, or does not respond."""
-    where = endpoint.socket_path or endpoint.url
-    if isinstance(error, httpx.ReadTimeout):
-        return ServerUnreachableError(
-            f"{where} did not respond in time. Is it busy, or is another program at host and port of the "
-            "connection?"
-        )
-    return ServerUnreachableError(
-        f"No connection to {where} ({type(error).__name__}). Is the server running, and are host and port "
-        "of the connection right?"
-    )
-
-
 def api_key_refused(endpoint: Endpoint, status: int) -> ConfigurationError:
     """Return the error for a server that refuses the API key."""
     return ConfigurationError(
         ErrorCode.SERVER_API_KEY,
-        f"The server at {endpoint.url} refuses the API key ({status}). Set the connection's password to the "
-        "key that the server was started with.",
+        f"The server at {endpoint.address} refuses the API key ({status}). Set the connection's password to "
+        "the key that the server was started with.",
     )
 
 

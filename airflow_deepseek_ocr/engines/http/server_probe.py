@@ -7,8 +7,9 @@ from typing import Any
 
 import httpx
 
+from airflow_deepseek_ocr.engines.http.connection_errors import connection_error
 from airflow_deepseek_ocr.engines.http.image_encoding import data_url
-from airflow_deepseek_ocr.engines.http.responses import UNAUTHORIZED, api_key_refused, unreachable
+from airflow_deepseek_ocr.engines.http.responses import UNAUTHORIZED, api_key_refused
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     CHAT_PATH,
     Capabilities,
@@ -66,7 +67,7 @@ def ask_capabilities(
     names = ", ".join(each.model for each in served) or "none"
     raise ConfigurationError(
         ErrorCode.SERVER_MODEL,
-        f"The server at {endpoint.url} does not serve {model!r}. Models there: {names}. Set the "
+        f"The server at {endpoint.address} does not serve {model!r}. Models there: {names}. Set the "
         "connection's model to one of these.",
     )
 
@@ -231,12 +232,12 @@ def _json(
     try:
         response = client.request(method, path, **options)
     except httpx.TransportError as error:
-        raise unreachable(endpoint, error) from None
+        raise connection_error(endpoint, error) from None
     if response.status_code in UNAUTHORIZED:
         raise api_key_refused(endpoint, response.status_code)
     if response.status_code >= 500:
         raise ServerUnreachableError(
-            f"The server at {endpoint.url} responds with status {response.status_code}; see its log."
+            f"The server at {endpoint.address} responds with status {response.status_code}; see its log."
         )
     if refusal is not None and response.status_code in _REFUSALS:
         return refusal
@@ -252,6 +253,6 @@ def _json(
 def _bad_response(endpoint: Endpoint, reason: str) -> UnavailableError:
     return UnavailableError(
         ErrorCode.SERVER_RESPONSE,
-        f"{endpoint.url} does not respond like an OpenAI-compatible server ({reason}). Check host and port "
-        "of the connection.",
+        f"{endpoint.address} does not respond like an OpenAI-compatible server ({reason}). Check host and "
+        "port of the connection.",
     )

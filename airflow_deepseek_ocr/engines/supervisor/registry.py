@@ -13,10 +13,10 @@ from typing import Any
 
 import psutil
 
+from airflow_deepseek_ocr.engines.protocol.api_key import read_api_key
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.engines.protocol.page_files import remove_page_directory
 from airflow_deepseek_ocr.engines.protocol.private_directory import make_private_directory
-from airflow_deepseek_ocr.engines.supervisor.api_key import read_api_key
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     DeepSeekOCRError,

@@ -6,12 +6,11 @@ import importlib.util
 import sys
 from dataclasses import dataclass
 
+from airflow_deepseek_ocr.engines.protocol.endpoint import SOCKET_URL
 from airflow_deepseek_ocr.engines.supervisor.server_identity import ServerIdentity
 from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand, ServerPaths
 from airflow_deepseek_ocr.exceptions import MissingExtraError
 
-#: URL of a server behind a Unix socket; HTTP needs a host name, which is never resolved.
-_SOCKET_URL = "http://resident"
 #: Modules that the server imports and the light installation lacks.
 _REQUIRED_MODULES = ("torch", "transformers", "fastapi", "uvicorn", "prometheus_client")
 
@@ -75,7 +74,7 @@ class ResidentServerSpec(ServerIdentity):
         path = {"PYTHONPATH": None, "PYTHONHOME": None} if self.python else {}
         return LaunchCommand(
             arguments=arguments,
-            url=_SOCKET_URL,
+            url=SOCKET_URL,
             socket=paths.socket,
             environment={"PYTHONUNBUFFERED": "1", **path},
         )

@@ -15,8 +15,8 @@ import httpx
 from packaging.version import Version
 
 from airflow_deepseek_ocr import __version__
-from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.supervisor.api_key import create_api_key
+from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key
+from airflow_deepseek_ocr.engines.protocol.endpoint import MAX_SOCKET_PATH, Endpoint
 from airflow_deepseek_ocr.engines.supervisor.process import (
     kill_process_group,
     kill_server,
@@ -44,8 +44,6 @@ log = logging.getLogger(__name__)
 MAX_CRASHES = 5
 CRASH_WINDOW_S = 900.0
 _POLL_S = 0.1
-#: Longest path of a Unix socket on Linux, in bytes (``unix(7)``: ``sun_path`` has 108, one for the end).
-_MAX_SOCKET_PATH = 107
 _HEALTH_TIMEOUT = httpx.Timeout(5.0)
 
 
@@ -130,10 +128,10 @@ class Supervisor:
             api_key_file=self._directory / f"{name}.api_key",
             record_file=record_file(self._directory, key),
         )
-        if len(os.fsencode(paths.socket)) > _MAX_SOCKET_PATH:
+        if len(os.fsencode(paths.socket)) > MAX_SOCKET_PATH:
             raise ConfigurationError(
                 ErrorCode.SERVERS_DIRECTORY,
-                f"The path {paths.socket} is too long for a Unix socket ({_MAX_SOCKET_PATH} bytes at most). "
+                f"The path {paths.socket} is too long for a Unix socket ({MAX_SOCKET_PATH} bytes at most). "
                 "Set DEEPSEEK_OCR_SERVERS to a shorter directory.",
             )
         create_api_key(paths.api_key_file)

@@ -20,7 +20,7 @@ from types import FrameType
 
 import httpx
 
-from airflow_deepseek_ocr.engines.supervisor.api_key import read_api_key
+from airflow_deepseek_ocr.engines.protocol.api_key import read_api_key
 from airflow_deepseek_ocr.engines.supervisor.registry import record_exit
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,

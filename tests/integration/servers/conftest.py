@@ -12,8 +12,8 @@ import httpx
 import pytest
 from PIL import Image
 
+from airflow_deepseek_ocr.engines.protocol.api_key import read_api_key
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from airflow_deepseek_ocr.engines.supervisor.api_key import read_api_key
 from airflow_deepseek_ocr.engines.supervisor.registry import (
     DIRECTORY_VARIABLE,
     ServerRecord,

@@ -17,7 +17,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.engines.supervisor.api_key import read_api_key
+from airflow_deepseek_ocr.engines.protocol.api_key import read_api_key
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from tests.integration.servers.conftest import MAX_BODY_MB, Server
 from tests.integration.servers.model_requests import (

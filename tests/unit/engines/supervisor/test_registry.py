@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key
 from airflow_deepseek_ocr.engines.protocol.page_files import page_directory
-from airflow_deepseek_ocr.engines.supervisor.api_key import create_api_key
 from airflow_deepseek_ocr.engines.supervisor.registry import (
     DIRECTORY_VARIABLE,
     Failure,

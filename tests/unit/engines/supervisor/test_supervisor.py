@@ -13,7 +13,7 @@ import pytest
 
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.engines.factory import server_spec
-from airflow_deepseek_ocr.engines.supervisor.api_key import create_api_key
+from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key
 from airflow_deepseek_ocr.engines.supervisor.process import stop_server
 from airflow_deepseek_ocr.engines.supervisor.registry import (
     Failure,

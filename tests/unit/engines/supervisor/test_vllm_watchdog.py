@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from airflow_deepseek_ocr.engines.supervisor.api_key import create_api_key
+from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key
 from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord, load_record
 from airflow_deepseek_ocr.engines.supervisor.vllm_watchdog import sum_metrics
 from airflow_deepseek_ocr.exceptions import ErrorCode
