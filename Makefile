@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-gpu bench-engines test-gpu test-vllm train evaluate \
+.PHONY: help install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-gpu bench-engines prompts-guide test-gpu test-vllm train evaluate \
 	thresholds fuzz fuzz-coverage survey format clean
 
 VENV := .venv
@@ -72,6 +72,7 @@ help:
 	@echo 'make bench-warm     time to the first page with a cold and a warm server'
 	@echo 'make bench-gpu      speed on a GPU with random weights of the full size (PARTS=, PAGES_READ=)'
 	@echo 'make bench-engines  pages per second in-process, resident and with vLLM (MODEL=, PAGES_READ=, VLLM_COMMAND=)'
+	@echo 'make prompts-guide  the prompts guide, from the outputs of a model (MODEL=, DEVICE=)'
 	@echo
 	@echo 'make train          train the small checkpoint, or resume (STEPS=, SECONDS_NOW=, RUN=directory; a CUDA GPU)'
 	@echo 'make evaluate       error rates of the small checkpoint on held-out pages (PAGES=)'
@@ -158,6 +159,13 @@ VLLM_COMMAND ?= vllm
 
 bench-engines: install
 	$(PY) -m benchmarks.engines --pages $(PAGES_READ) --vllm-command $(VLLM_COMMAND) $(if $(MODEL),--model $(MODEL))
+
+# The small checkpoint fills any limit on dense pages.
+DEVICE ?= auto
+
+prompts-guide: install
+	OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),2) $(PY) -m benchmarks.prompts --device $(DEVICE) \
+		$(if $(MODEL),--model $(MODEL),--max-output-length 768)
 
 test-gpu: $(VENV)/.dev
 	$(PY) -m pytest -m gpu

@@ -35,6 +35,8 @@ PROJECTOR = {"input_dim": 2048, "n_embed": TEXT["hidden_size"]}
 _UNUSED = "model.vision_model.embeddings.patch_embedding.weight"
 _UNUSED_SHAPE = (1024, 3, 14, 14)
 _IMAGE_TOKEN = 3
+#: File that only directories of :func:`build` have.
+_UNUSED_FILE = "model-unused.safetensors"
 
 
 def build(directory: Path, device: str = "cuda") -> Path:
@@ -81,10 +83,15 @@ def build(directory: Path, device: str = "cuda") -> Path:
 def _add_unused(directory: Path) -> None:
     index = directory / "model.safetensors.index.json"
     names = json.loads(index.read_text())
-    names["weight_map"][_UNUSED] = "model-unused.safetensors"
+    names["weight_map"][_UNUSED] = _UNUSED_FILE
     save_file(
         {_UNUSED: torch.zeros(_UNUSED_SHAPE, dtype=torch.bfloat16)},
-        directory / names["weight_map"][_UNUSED],
+        directory / _UNUSED_FILE,
         metadata={"format": "pt"},
     )
     index.write_text(json.dumps(names))
+
+
+def is_random(directory: Path) -> bool:
+    """Whether :func:`build` made that directory, so that its outputs mean nothing."""
+    return (directory / _UNUSED_FILE).exists()

@@ -30,6 +30,7 @@ def test_no_name_contains_an_old_word() -> None:
         ("It says what is\nmissing.", ["what is"]),
         ("The task goes on, and a keeper looks at it.", ["goes on", "looks", "keeper"]),
         ("A directory on a fast disk; pages continue.", []),
+        ("```model-output\nThe keeper\n```\n```\na keeper\n```", ["keeper"]),
         ("`what is` and ```goes on``` are code; see https://x.org/zoo.", []),
     ],
 )

@@ -72,6 +72,8 @@ PROPER = {
 
 _INLINE_CODE = re.compile(r"`[^`\n]*`")
 _FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+#: Quoted model output, which keeps to no rules.
+_MODEL_OUTPUT = re.compile(r"^(`{3,})model-output\n.*?^\1$", re.MULTILINE | re.DOTALL)
 _URL = re.compile(r"https?://\S+|\]\([^)]*\)")
 
 
@@ -101,11 +103,11 @@ def findings() -> list[Finding]:
 
 
 def in_markdown(text: str, file: str) -> list[Finding]:
-    """Return the refused words of a page; code is held to the vocabulary alone.
+    """Return the refused words of a page; code is held to the vocabulary alone, model output to nothing.
 
     CHANGELOG.md and CONTRIBUTING.md may quote old words as code.
     """
-    text = _URL.sub(_blank, text)
+    text = _URL.sub(_blank, _MODEL_OUTPUT.sub(_blank, text))
     if file == "CHANGELOG.md":
         text = re.split(r"^## \[\d", text, maxsplit=1, flags=re.MULTILINE)[0]
     prose = _INLINE_CODE.sub(_blank, _FENCE.sub(_blank, text))
