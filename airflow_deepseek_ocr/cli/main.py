@@ -23,7 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     :param arguments: arguments without the program's name; those of the process if None.
     :return: exit status: 0; 1 if a page, document or check failed, or the command could not run.
     """
+    arguments = sys.argv[1:] if arguments is None else arguments
     options = build_parser().parse_args(arguments)
+    options.arguments = list(arguments)
     logging.basicConfig(
         level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s"
     )

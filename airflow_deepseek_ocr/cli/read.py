@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from airflow_deepseek_ocr.cli.models import fetch
+from airflow_deepseek_ocr.cli.notes import Notes
 from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
 from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.connection.settings import Settings
@@ -69,39 +71,48 @@ def add_read(commands: Any) -> None:
         f"(default: {OcrOptions.min_score})",
     )
     read.add_argument("--json", action="store_true", help="print one JSON object per page")
+    read.add_argument(
+        "--notes",
+        type=Path,
+        metavar="FILE",
+        help="write a Markdown record of the run: host, GPU, versions, model, settings, seconds and status "
+        "of each page; enough to repeat it",
+    )
     read.set_defaults(run=_read)
 
 
 def _read(options: argparse.Namespace) -> int:
     settings = connection_settings(options)
     config = settings.processing_config(OcrOptions.of(options))
-    output = _Output(sys.stdout, as_json=options.json)
-    reader = Reader(
-        partial(_engine, settings),
-        config.prompt,
-        config.resolution,
-        steps=parse_retry_with(config.retry_with),
-        text_layer_use=parse_text_layer_use(config.text_layer),
-        min_score=config.min_score,
-    )
-    pages = _pages(options.files, config.pages, config.dpi, config.resolution, output)
-    for file, page in reader.read(pages, _show_progress):
-        output.page(file, page)
+    with Notes(options.notes, options.arguments, settings, config) as notes:
+        output = _Output(sys.stdout, as_json=options.json, notes=notes)
+        reader = Reader(
+            partial(_engine, settings, notes),
+            config.prompt,
+            config.resolution,
+            steps=parse_retry_with(config.retry_with),
+            text_layer_use=parse_text_layer_use(config.text_layer),
+            min_score=config.min_score,
+        )
+        pages = _pages(options.files, config.pages, config.dpi, config.resolution, output)
+        for file, page in reader.read(pages, _show_progress):
+            output.page(file, page)
     return 1 if output.failures else 0
 
 
-def _engine(settings: Settings) -> Engine:
+def _engine(settings: Settings, notes: Notes) -> Engine:
     from airflow_deepseek_ocr.engines.in_process.engine_cache import EngineKey, cached_engine
 
-    return cached_engine(
-        EngineKey(
-            directory=fetch(settings),
-            device=settings.device,
-            dtype=settings.dtype,
-            batch_size=settings.batch_size,
-            decoding=settings.decoding,
-        )
+    started = time.monotonic()
+    directory = fetch(settings)
+    key = EngineKey(
+        directory=directory,
+        device=settings.device,
+        dtype=settings.dtype,
+        batch_size=settings.batch_size,
+        decoding=settings.decoding,
     )
+    return notes.load(directory, lambda: cached_engine(key), started)
 
 
 def _pages(
@@ -132,10 +143,12 @@ def _pages(
 class _Output:
     stream: TextIO
     as_json: bool
+    notes: Notes
     failures: int = 0
 
     def page(self, file: Path, page: PageResult) -> None:
         self.failures += page.status is PageStatus.FAILED
+        self.notes.page(str(file), page)
         if self.as_json:
             self._json(page_to_dict(str(file), page))
         else:
@@ -145,6 +158,7 @@ class _Output:
 
     def document_failed(self, file: Path, code: ErrorCode, message: str) -> None:
         self.failures += 1
+        self.notes.document_failed(str(file), message)
         if self.as_json:
             self._json(
                 {

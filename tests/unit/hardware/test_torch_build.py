@@ -7,13 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from airflow_deepseek_ocr.hardware.torch_build import has_cuda_torch
+from airflow_deepseek_ocr.hardware.torch_build import cuda_of_torch, has_cuda_torch
 
 
 def test_this_python() -> None:
     import torch
 
     assert has_cuda_torch() == (torch.version.cuda is not None)
+    assert cuda_of_torch() == torch.version.cuda
 
 
 @pytest.mark.parametrize("cuda", [True, False])
@@ -35,3 +36,23 @@ def test_the_library_of_cuda_functions_decides(
 def test_without_torch_there_is_no_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert not has_cuda_torch()
+    assert cuda_of_torch() is None
+
+
+@pytest.mark.parametrize(
+    ("line", "version"),
+    [
+        ("cuda: Optional[str] = '13.0'", "13.0"),
+        ('cuda = "12.8"', "12.8"),
+        ("cuda: Optional[str] = None", None),
+    ],
+)
+def test_the_version_of_cuda_is_read_from_torchs_file(
+    line: str, version: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").touch()
+    (tmp_path / "torch" / "version.py").write_text(f"__version__ = '2.11.0'\n{line}\nhip = '6'\n")
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert cuda_of_torch() == version
