@@ -165,14 +165,30 @@ class DeepSeekOCROperator(BaseOperator):
         :raises AirflowException: the cause of a failure lies outside the documents, or another task is
             still reading some of them. A retry reads the rest.
         """
-        with airflow_errors():
-            build_pipeline = self._pipeline_builder(context)
-            with closing(open_store(self.db_conn_id)) as store:
-                self._pipeline = build_pipeline(store=store)
-                summary = self._pipeline.run(self._references(), self._log_progress())
-        self.log.info("Documents: %s; pages: %d", dict(summary.documents), summary.pages)
+        started = time.monotonic()
+        counts: dict[str, Any] = {}
+        try:
+            with airflow_errors():
+                build_pipeline = self._pipeline_builder(context)
+                with closing(open_store(self.db_conn_id)) as store:
+                    self._pipeline = build_pipeline(store=store)
+                    summary = self._pipeline.run(self._references(), self._log_progress())
+            counts = summary.as_dict()
+        finally:
+            self._log_record(counts, time.monotonic() - started)
         self._raise_for(summary)
-        return summary.as_dict()
+        return counts
+
+    def _log_record(self, counts: dict[str, Any], seconds: float) -> None:
+        """Write what the run depended on and its counts to the log, as one block."""
+        from airflow_deepseek_ocr.run_record.task import task_record
+
+        try:
+            settings = self.hook.settings
+            config = settings.processing_config(OcrOptions.of(self))
+        except Exception:
+            return  # the settings are invalid; the task's error says so
+        self.log.info("%s", task_record(settings, config, counts, seconds))
 
     def _pipeline_builder(self, context: Context) -> Callable[..., Pipeline]:
         """Return the pipeline but for its store: settings are checked before a database is opened."""

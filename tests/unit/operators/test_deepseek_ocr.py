@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
@@ -76,6 +76,23 @@ def test_documents_may_be_one_a_list_or_batches(tmp_path: Path) -> None:
     }
     with pytest.raises(AirflowFailException, match="3 documents could not be read"):
         counts(uris, overwrite=True, fail_on_document_errors=True)
+
+
+def test_the_log_has_a_record_of_the_run_also_after_an_error(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    records = []
+    operator = DeepSeekOCROperator(task_id="read", documents=[], prompt="ocr")
+    monkeypatch.setattr(operator.log, "info", lambda text, *values: records.append(text % values))
+    operator.execute({})
+    (record,) = (each for each in records if each.startswith("Run record:"))
+    assert "  Line sent after the image: <|grounding|>OCR this image." in record.splitlines()
+    records.clear()
+    define_sqlite(monkeypatch, "deepseek_ocr_db", tmp_path / "none" / "results.db")
+    with pytest.raises(AirflowException):
+        operator.execute({})
+    (record,) = (each for each in records if each.startswith("Run record:"))
+    assert "  Result: ended early, see the error" in record.splitlines()
 
 
 def test_documents_or_a_prefix() -> None:
