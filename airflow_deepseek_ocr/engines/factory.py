@@ -125,10 +125,10 @@ def remote_endpoint(settings: Settings) -> Endpoint:
         characters that an HTTP header cannot carry.
     """
     from airflow_deepseek_ocr.engines.protocol.api_key import fits_header
-    from airflow_deepseek_ocr.engines.protocol.endpoint import SOCKET_URL, UNIX_SCHEME, Endpoint
+    from airflow_deepseek_ocr.engines.protocol.endpoint import SOCKET_URL, Endpoint
 
     api_key = settings.api_key or ""
-    if settings.host.startswith(UNIX_SCHEME):
+    if settings.host.startswith(("unix:", "/")):
         url, socket = SOCKET_URL, _socket_path(settings)
     else:
         url, socket = _server_url(settings), None
@@ -169,11 +169,11 @@ def _server_url(settings: Settings) -> str:
 def _socket_path(settings: Settings) -> Path:
     from airflow_deepseek_ocr.engines.protocol.endpoint import MAX_SOCKET_PATH, UNIX_SCHEME
 
-    path = settings.host.removeprefix(UNIX_SCHEME)
-    if not path.startswith("/") or path == "/":
+    scheme, path = settings.host[: len(UNIX_SCHEME)], settings.host[len(UNIX_SCHEME) :]
+    if scheme != UNIX_SCHEME or not path.startswith("/") or path == "/":
         raise _invalid(
-            f"The connection's host {settings.host} names no absolute path. Write three slashes, as in "
-            "unix:///run/deepseek-ocr/server.sock"
+            f"The connection's host {settings.host} names no absolute path of a socket. Write unix:// and "
+            "the path, as in unix:///run/deepseek-ocr/server.sock"
         )
     if settings.port:
         raise _invalid(

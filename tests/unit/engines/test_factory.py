@@ -84,6 +84,44 @@ def test_the_address_of_a_remote_server(host: str, port: int | None, url: str) -
     assert "s3cret" not in repr(endpoint)
 
 
+def test_a_server_behind_a_socket() -> None:
+    host = "unix:///run/deepseek-ocr/server.sock"
+    endpoint = remote_endpoint(Settings.of({}, "s3cret", host=host))
+    assert endpoint.socket_path == Path("/run/deepseek-ocr/server.sock")
+    assert (endpoint.address, endpoint.api_key, endpoint.local) == (host, "s3cret", True)
+    assert choose_engine(Settings.of({}, host=host)) == "remote"
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "message"),
+    [
+        ("unix://", None, "unix:// and the path"),
+        ("unix:///", None, "unix:// and the path"),
+        ("unix://run/server.sock", None, "unix:// and the path"),
+        ("unix:///s.sock", 8808, "Empty the port"),
+        ("unix:///" + "d" * 107, None, "too long for a Unix socket"),
+        ("unix:/s.sock", None, "unix:// and the path"),
+        ("/run/server.sock", None, "unix:// and the path"),
+        ("ftp://ocr", None, "unix:///path/of/socket"),
+    ],
+)
+def test_sockets_that_no_server_can_have(host: str, port: int | None, message: str) -> None:
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        remote_endpoint(Settings.of({}, host=host, port=port))
+    assert caught.value.code is ErrorCode.CONNECTION
+    assert remote_endpoint(Settings.of({}, host="unix:///" + "d" * 106)).socket_path
+
+
+def test_the_authorities_of_a_server_with_tls() -> None:
+    extra = {"ca_certificates": "/etc/ocr/ca.pem"}
+    endpoint = remote_endpoint(Settings.of(extra, host="https://ocr", port=8808))
+    assert endpoint.ca_certificates == Path("/etc/ocr/ca.pem")
+    for host in ("ocr", "http://ocr", "unix:///s"):
+        with pytest.raises(ConfigurationError, match="CA certificates") as caught:
+            remote_endpoint(Settings.of(extra, host=host))
+        assert caught.value.code is ErrorCode.CONNECTION
+
+
 def test_passwords_that_no_header_can_carry_are_refused_without_quoting_them() -> None:
     for password in ("schlüssel", "two\nlines", " blank"):
         with pytest.raises(ConfigurationError) as caught:

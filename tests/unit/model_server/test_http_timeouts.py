@@ -6,6 +6,7 @@ import asyncio
 import resource
 import select
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,9 +16,11 @@ import pytest
 import uvicorn
 
 from airflow_deepseek_ocr.model_server.http_timeouts import (
+    HandshakeTimeoutServer,
     HeadTimeoutProtocol,
     raise_open_files_limit,
 )
+from tests.support.certificates import Authority
 from tests.support.waiting import eventually
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -36,16 +39,21 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextmanager
-def serving(timeout_s: float) -> Iterator[Callable[[], socket.socket]]:
-    """A server with this time-out; yields a function that connects to it."""
+def serving(
+    timeout_s: float, tls: ssl.SSLContext | None = None
+) -> Iterator[Callable[[], socket.socket]]:
+    """A server with this time-out; yields a function that connects to it, without TLS."""
 
     class Protocol(HeadTimeoutProtocol):
         head_timeout_s = timeout_s
 
+    class Server(HandshakeTimeoutServer):
+        tls_timeout_s = timeout_s
+
     config = uvicorn.Config(
         app, http=Protocol, lifespan="off", log_level="error", timeout_keep_alive=int(LONG_S)
     )
-    server = uvicorn.Server(config)
+    server = Server(config, tls)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
@@ -123,6 +131,83 @@ def test_a_head_in_many_parts_is_served_within_the_timeout() -> None:
             assert not select.select([connection], [], [], 0.005)[0], "closed or answered early"
             connection.sendall(bytes([byte]))
         assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="module")
+def connect_tls(authority: Authority) -> Iterator[Callable[[], socket.socket]]:
+    with serving(SHORT_S, authority.issue("ocr").context()) as connect:
+        yield connect
+
+
+def encrypted(connection: socket.socket, authority: Authority) -> ssl.SSLSocket:
+    context = ssl.create_default_context(cafile=str(authority.path))
+    return context.wrap_socket(connection, server_hostname="ocr")
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16", b"\x16\x03\x01\x02\x00\x01", HEAD])
+def test_a_connection_without_a_complete_handshake_is_closed(
+    connect_tls: Callable[[], socket.socket], sent: bytes
+) -> None:
+    """Nothing, the beginning of a handshake, and plain HTTP, whose client gets no readable response."""
+    with connect_tls() as connection:
+        connection.sendall(sent)
+        assert b"HTTP" not in received(connection)
+
+
+def test_a_handshake_in_small_parts_does_not_extend_the_timeout(
+    connect_tls: Callable[[], socket.socket],
+) -> None:
+    hello = b"\x16\x03\x01\x40\x00" + bytes(0x4000)
+    with connect_tls() as connection:
+        parts = iter(range(len(hello)))
+
+        def closed() -> bool:
+            if select.select([connection], [], [], 0)[0]:
+                return True
+            part = next(parts)
+            connection.sendall(hello[part : part + 1])
+            return False
+
+        eventually(closed)
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET", HEAD[:-2]], ids=["nothing", "a word", "no end"])
+def test_the_timeout_of_the_head_holds_under_tls(
+    connect_tls: Callable[[], socket.socket], authority: Authority, sent: bytes
+) -> None:
+    with encrypted(connect_tls(), authority) as connection:
+        connection.sendall(sent)
+        assert received(connection) == b""
+    with encrypted(connect_tls(), authority) as connection:
+        connection.sendall(HEAD)
+        assert connection.recv(1000).startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_that_does_not_end_tls_is_dropped(
+    connect_tls: Callable[[], socket.socket], authority: Authority
+) -> None:
+    """The client answers the end of TLS by nothing, and keeps its side of the connection open."""
+    connection = connect_tls()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cafile=str(authority.path))
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="ocr")
+    with connection:
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                connection.sendall(outgoing.read())
+                incoming.write(connection.recv(10_000))
+        connection.sendall(outgoing.read())
+        assert received(connection), (
+            "session tickets and the server's end, then the connection closes"
+        )
 
 
 def test_the_limit_of_open_files_becomes_the_maximum() -> None:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.engines.http.image_delivery import ImageDelivery, Server
+from airflow_deepseek_ocr.engines.http.image_delivery import (
+    ImageDelivery,
+    Server,
+    can_write_page_files,
+)
 from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.engines.protocol.page_files import page_directory
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.model_server.received_page_files import ReceivedPageFiles
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from tests.support.fakes.another_user import as_another_user
 
 
 def request(resolution: str = "gundam") -> PageRequest:
@@ -34,7 +41,7 @@ class Host:
         self.files.open()
         self.delivery, self.delivered = ImageDelivery(file_retry_s=file_retry_s), 0
         self.server = Server(
-            Endpoint("http://resident", socket_path=self.socket),
+            Endpoint("http://localhost", socket_path=self.socket),
             Capabilities(model="m", page_directory=self.files.url, max_body_bytes=limit),
         )
 
@@ -122,3 +129,26 @@ def test_a_mode_that_the_server_does_not_support_is_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
         ImageDelivery().prepare(request("tiny"), server)
     assert caught.value.code == ErrorCode.SERVER_MODE
+
+
+def test_whether_page_files_reach_a_server(tmp_path: Path) -> None:
+    host = Host(tmp_path)
+    endpoint = host.server.endpoint
+    assert can_write_page_files(endpoint)
+    assert not can_write_page_files(Endpoint("http://127.0.0.1:1"))
+    host.files.close()
+    assert not can_write_page_files(endpoint), (
+        "only the socket is mounted, or the server is another one"
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user needs root")
+def test_another_user_sends_pages_within_requests() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        Path(directory).chmod(0o755)
+        endpoint = Host(Path(directory)).server.endpoint
+        assert can_write_page_files(endpoint)
+        said = as_another_user({"writes": lambda: str(can_write_page_files(endpoint))})
+        assert said == {"writes": "False"}
+        os.chown(page_directory(Path(directory) / "s.sock"), 12345, 12345)
+        assert not can_write_page_files(endpoint), "the server could not read files of root"
