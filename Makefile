@@ -30,8 +30,8 @@ endif
 export UV_LINK_MODE := copy
 export UV_HTTP_TIMEOUT := 300
 
-# Servers for the tests, build requirements of the MySQL driver, and a font for rendered pages.
-PACKAGES := postgresql mariadb-server default-libmysqlclient-dev pkg-config gcc libc6-dev fonts-dejavu-core
+# Servers for the tests, build requirements of the MySQL driver, a font for rendered pages, and network namespaces.
+PACKAGES := postgresql mariadb-server default-libmysqlclient-dev pkg-config gcc libc6-dev fonts-dejavu-core iproute2
 # For the slow tests: a browser, an S3 server that checks signatures, Celery's broker.
 SLOW_PACKAGES := $(PACKAGES) chromium chromium-driver radosgw ceph-mon ceph-osd ceph-common redis-server
 

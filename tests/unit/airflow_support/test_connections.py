@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from airflow.models.connection import Connection
 
 from airflow_deepseek_ocr.airflow_support.connections import load_settings, s3_client
 from airflow_deepseek_ocr.exceptions import ConfigurationError
@@ -28,6 +29,40 @@ def test_settings_are_the_connection_s(monkeypatch: pytest.MonkeyPatch) -> None:
         "key",
     )
     assert (settings.resolution, settings.batch_size) == ("base", None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"conn_type": "deepseek_ocr", "host": "unix:///run/Ocr/s.sock", "password": "key"}',
+        "deepseek-ocr://:key@unix%3A%2F%2F%2Frun%2FOcr%2Fs.sock",
+        # What Airflow makes of a connection of the form, as for its Test button.
+        "deepseek-ocr://unix://:key@%2Frun%2FOcr%2Fs.sock/?resolution=base",
+    ],
+)
+def test_airflow_keeps_the_path_of_a_socket(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("AIRFLOW_CONN_SOCKET", text)
+    settings = load_settings("socket")
+    assert (settings.host, settings.port, settings.api_key) == (
+        "unix:///run/Ocr/s.sock",
+        None,
+        "key",
+    )
+
+
+def test_a_connection_of_the_form_survives_airflows_uri() -> None:
+    connection = Connection(
+        conn_id="c", conn_type="deepseek_ocr", host="unix:///run/s.sock", password="a key/@:"
+    )
+    again = Connection(conn_id="c", uri=connection.get_uri())
+    assert (again.host, again.port, again.password) == ("unix:///run/s.sock", None, "a key/@:")
+
+
+def test_a_uri_that_loses_the_socket_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Airflow reads an empty host, and the model would run on the worker."""
+    monkeypatch.setenv("AIRFLOW_CONN_SOCKET", "deepseek-ocr://unix:///run/s.sock")
+    with pytest.raises(ConfigurationError, match="its slashes are quoted"):
+        load_settings("socket")
 
 
 def test_an_invalid_field_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
