@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-gpu bench-engines prompts-guide test-gpu test-vllm train evaluate \
+.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-gpu bench-engines prompts-guide test-gpu test-vllm train evaluate \
 	thresholds fuzz fuzz-coverage survey format clean
 
 VENV := .venv
@@ -54,6 +54,10 @@ DOCS ?= demo/documents
 OUT ?= .demo/out
 
 help:
+	@echo 'make up             Airflow with DeepSeek-OCR in containers (MODEL=, REVISION=, GPU=0|1|auto, WITH=none|server|vllm|spark)'
+	@echo 'make drop           store a document in its bucket (FILE=)'
+	@echo 'make down           stop it; databases, documents and weights are kept (VOLUMES=1: removed)'
+	@echo
 	@echo "make install        virtual environment in .venv, without the tests' packages"
 	@echo 'make demo           process the sample documents (DOCS=directory: your files; OUT=directory: results)'
 	@echo 'make test           formatting, lints, types and all tests that are not slow'
@@ -109,12 +113,23 @@ install-test:
 demo: install
 	$(PY) demo/run.py --docs '$(DOCS)' --out '$(OUT)'
 
+# Their own Python is the host's: nothing is installed for them. Arguments that are not given stay as they were.
+up:
+	@MODEL='$(MODEL)' REVISION='$(REVISION)' GPU='$(GPU)' WITH='$(WITH)' docker/up
+
+down:
+	@VOLUMES='$(VOLUMES)' docker/down
+
+drop:
+	@docker/drop $(FILE)
+
 test: install-test lint types test-unit
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/yamllint --strict $(wildcard docker deploy .github)
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
