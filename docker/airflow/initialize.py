@@ -21,7 +21,10 @@ from sqlalchemy import select
 ACTIVE_DAG = "s3_events_to_database"
 POOL = "deepseek_ocr"
 #: Keys of the model connection's extra that follow the arguments of `make up`; users own the others.
-MODEL_KEYS = ("model", "revision", "cache_dir", "aws_conn_id")
+MODEL_KEYS = ("model", "revision", "resolution", "cache_dir", "aws_conn_id")
+#: The checkpoint for trials without a GPU. In its default mode a page takes minutes on a CPU; in this one, in
+#: which it was evaluated most (models/deepseek-ocr-tiny/README.md), seconds.
+SMALL_MODEL, SMALL_RESOLUTION = "deepseek-ocr-tiny", "small"
 
 
 def airflow(*arguments: str) -> None:
@@ -49,6 +52,8 @@ def model_connection(environment: dict[str, str]) -> dict[str, Any]:
     revision = environment.get("OCR_REVISION")
     host = environment.get("OCR_HOST") or None
     extra = {"model": model} | ({"revision": revision} if revision else {})
+    if model.endswith(f"/{SMALL_MODEL}"):
+        extra["resolution"] = SMALL_RESOLUTION
     if not host:
         # The worker's volume; a server has its own settings.
         extra["cache_dir"] = "/models"
@@ -95,25 +100,20 @@ def store_connections(environment: dict[str, str], session: Any) -> None:
             session.add(connection)
             print(f"Created the connection {connection.conn_id}.")
     wanted = model_connection(environment)
-    extra = wanted.pop("extra")
     existing = find(session, "deepseek_ocr_default")
-    if existing is None:
-        session.add(
-            Connection(
-                conn_id="deepseek_ocr_default",
-                conn_type="deepseek_ocr",
-                extra=json.dumps(extra),
-                **wanted,
-            )
-        )
-        print("Created the connection deepseek_ocr_default.")
-    elif existing.description != wanted["description"]:
+    if existing is not None:
+        if existing.description == wanted["description"]:
+            return
         kept = {key: value for key, value in existing.extra_dejson.items() if key not in MODEL_KEYS}
-        existing.set_extra(json.dumps(kept | extra))
-        existing.set_password(wanted["password"])
-        for field in ("host", "port", "description"):
-            setattr(existing, field, wanted[field])
-        print(f"Changed the connection deepseek_ocr_default: {wanted['description']}.")
+        wanted["extra"] = kept | wanted["extra"]
+        # Replaced: an assignment cannot empty the password of a connection.
+        session.delete(existing)
+        session.flush()
+    extra = json.dumps(wanted.pop("extra"))
+    session.add(
+        Connection(conn_id="deepseek_ocr_default", conn_type="deepseek_ocr", extra=extra, **wanted)
+    )
+    print(f"Stored the connection deepseek_ocr_default: {wanted['description']}.")
 
 
 def find(session: Any, connection_id: str) -> Connection | None:

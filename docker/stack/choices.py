@@ -118,8 +118,10 @@ def _require_runtime(host: Host, argument: str) -> None:
 
 def _model(model: str, revision: str, overlay: str) -> dict[str, str]:
     if model.startswith("s3://"):
-        if overlay == "vllm":
-            raise StackError("vLLM fetches no s3:// models: give MODEL a hub id or a directory.")
+        if overlay in ("vllm", "server"):
+            raise StackError(
+                f"WITH={overlay} fetches no s3:// models: give a hub id or a directory."
+            )
         return {"OCR_MODEL": model, "OCR_REVISION": revision}
     if model.startswith("/checkpoints/"):
         return {"OCR_MODEL": model, "OCR_REVISION": revision}
