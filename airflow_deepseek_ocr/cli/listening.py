@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import logging
-import ssl
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.engines.protocol.endpoint import LOOPBACK
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.model_server.listen_address import PRIVATE_SOCKET, ListenAddress
+
+if TYPE_CHECKING:
+    from airflow_deepseek_ocr.model_server.server_tls import ServerTls
 
 log = logging.getLogger(__name__)
 
@@ -102,17 +105,17 @@ def listen_address(options: argparse.Namespace) -> ListenAddress:
     return address
 
 
-def server_tls(options: argparse.Namespace) -> ssl.SSLContext | None:
-    """Return the TLS context of the server; None for plain HTTP.
+def server_tls(options: argparse.Namespace) -> ServerTls | None:
+    """Return the server's TLS; None for plain HTTP.
 
     :param options: parsed options of :func:`add_listening`.
     :raises ConfigurationError: ``server_tls`` if certificate or key cannot be used.
     """
     if options.tls_certificate is None:
         return None
-    from airflow_deepseek_ocr.model_server.server_tls import TlsFiles
+    from airflow_deepseek_ocr.model_server.server_tls import ServerTls, TlsFiles
 
-    return TlsFiles(certificate=options.tls_certificate, key=options.tls_key).context()
+    return ServerTls(TlsFiles(certificate=options.tls_certificate, key=options.tls_key))
 
 
 def _refused(message: str) -> ConfigurationError:

@@ -42,7 +42,7 @@ class ListenAddress:
     port: int = 0
 
     def resolve(self) -> ListenAddress:
-        """Return the address with its host name replaced by the IP address that it stands for now.
+        """Return the address with its host name replaced by its current IP address.
 
         :raises ConfigurationError: ``server_address`` if the name has no address.
         """
@@ -80,7 +80,7 @@ class ListenAddress:
         try:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
-                # :: stands for all addresses, of version 4 as well.
+                # :: means all addresses, those of version 4 too.
                 server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             server.bind(address)
         except OSError:

@@ -20,6 +20,7 @@ from airflow_deepseek_ocr.model_server.http_timeouts import (
     raise_open_files_limit,
 )
 from airflow_deepseek_ocr.model_server.listen_address import ListenAddress
+from airflow_deepseek_ocr.model_server.server_tls import ServerTls
 from airflow_deepseek_ocr.model_server.service import Service
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 #: Seconds for which pages in flight may continue when the server is asked to end.
 DRAIN_S = 120
 _TICK_S = 0.5
+#: Seconds between two checks for a renewed certificate; Kubernetes updates volumes about once a minute.
+RENEWAL_S = 30.0
 
 
 def run(
@@ -35,7 +38,7 @@ def run(
     api_key: str,
     address: ListenAddress,
     idle_s: float | None,
-    tls: ssl.SSLContext | None = None,
+    tls: ServerTls | None = None,
 ) -> None:
     """Serve until a signal (SIGTERM, SIGINT) arrives, or no client has sent a request for ``idle_s`` seconds.
 
@@ -52,7 +55,8 @@ def run(
         server.should_exit = True
 
     service = make_service(leave)
-    server = _server(_build_app(service, api_key, idle_s, leave), tls)
+    app = _build_app(service, api_key, idle_s, leave, tls)
+    server = _server(app, tls.context if tls else None)
     # uvicorn raises the signal again after it has drained; the process still has to clean up then.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)
@@ -70,18 +74,25 @@ def run(
 
 
 def _build_app(
-    service: Service, api_key: str, idle_s: float | None, leave: Callable[[], None]
+    service: Service,
+    api_key: str,
+    idle_s: float | None,
+    leave: Callable[[], None],
+    tls: ServerTls | None,
 ) -> FastAPI:
     """Return the application, which loads the model when it starts and closes the service when it ends."""
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.load()
-        watching = asyncio.create_task(_leave_when_idle(service, idle_s, leave))
+        watching = [asyncio.create_task(_leave_when_idle(service, idle_s, leave))]
+        if tls is not None:
+            watching.append(asyncio.create_task(_use_renewed_certificates(tls)))
         try:
             yield
         finally:
-            watching.cancel()
+            for task in watching:
+                task.cancel()
             service.close()
 
     app = make_app(service, api_key)
@@ -102,6 +113,12 @@ def _server(app: FastAPI, tls: ssl.SSLContext | None) -> uvicorn.Server:
         ),
         tls,
     )
+
+
+async def _use_renewed_certificates(tls: ServerTls) -> None:
+    while True:
+        await asyncio.sleep(RENEWAL_S)
+        tls.renew()
 
 
 async def _leave_when_idle(

@@ -42,6 +42,15 @@ class TlsFiles:
         self._check_key()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.load(context)
+        return context
+
+    def load(self, context: ssl.SSLContext) -> None:
+        """Load certificate and key into a context; connections that are open keep theirs.
+
+        :param context: it is left without a usable key if this fails.
+        :raises ConfigurationError: ``server_tls``; see :meth:`context`.
+        """
         try:
             context.load_cert_chain(self.certificate, self.key, password=self._refuse_password)
         except (ssl.SSLError, OSError, ValueError) as error:
@@ -55,7 +64,6 @@ class TlsFiles:
                 f"Certificate {self.certificate} and private key {self.key} cannot be used ({reason}). Both "
                 "must be in PEM format."
             ) from error
-        return context
 
     def _check_certificate(self) -> None:
         path = self.certificate
@@ -104,6 +112,49 @@ class TlsFiles:
         raise _refused(
             f"The private key {self.key} has a password. Remove it: openssl pkey -in KEY -out NEW_KEY"
         )
+
+
+class ServerTls:
+    """The server's TLS context, which takes renewed files without a restart.
+
+    :param files: certificate and key.
+    :raises ConfigurationError: ``server_tls``; see :meth:`TlsFiles.context`.
+    """
+
+    def __init__(self, files: TlsFiles) -> None:
+        self._files, self._state = files, _state(files)
+        #: Context of the connections.
+        self.context = files.context()
+
+    def renew(self) -> bool:
+        """Load the files if they have changed and can be used; return whether that was so."""
+        state = _state(self._files)
+        if state == self._state:
+            return False
+        self._state = state
+        try:
+            # In a separate context first: a failure would take the key from the one in use.
+            self._files.context()
+            self._files.load(self.context)
+        except ConfigurationError as error:
+            log.warning(
+                "The server keeps its certificate, as the changed files are unusable: %s", error
+            )
+            return False
+        log.info("The server uses the renewed certificate %s", self._files.certificate)
+        return True
+
+
+def _state(files: TlsFiles) -> list[tuple[int, int] | None]:
+    """Return what changes when a file, or a link on the way to it, is replaced."""
+    states: list[tuple[int, int] | None] = []
+    for path in (files.certificate, files.key):
+        try:
+            status = path.stat()
+            states.append((status.st_ino, status.st_mtime_ns))
+        except OSError:
+            states.append(None)
+    return states
 
 
 def _refused(message: str) -> ConfigurationError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model_server import main
 from airflow_deepseek_ocr.model_server.listen_address import ListenAddress
+from airflow_deepseek_ocr.model_server.server_tls import ServerTls
 from tests.support.certificates import Authority
 from tests.support.servers.process import free_port
 
@@ -36,7 +36,7 @@ class StandInService:
 
 
 def answer(
-    address: ListenAddress, endpoint: Endpoint, tls: ssl.SSLContext | None, service: StandInService
+    address: ListenAddress, endpoint: Endpoint, tls: ServerTls | None, service: StandInService
 ) -> httpx.Response:
     """Run a server in this thread until a client in another one has an answer."""
     answers: list[httpx.Response] = []
@@ -73,7 +73,7 @@ def signals(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_server_with_tls(tmp_path: Path) -> None:
     authority, port = Authority(tmp_path), free_port()
-    tls = authority.issue("127.0.0.1").context()
+    tls = ServerTls(authority.issue("127.0.0.1"))
     endpoint = Endpoint(f"https://127.0.0.1:{port}", KEY, ca_certificates=authority.path)
     service = StandInService()
     response = answer(ListenAddress(port=port), endpoint, tls, service)
@@ -95,3 +95,12 @@ def test_the_failure_of_the_model_ends_the_server(tmp_path: Path) -> None:
         answer(
             ListenAddress(socket_path=path), Endpoint("http://localhost", KEY, path), None, service
         )
+
+
+def test_a_renewed_certificate_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(main, "RENEWAL_S", 0.01)
+    old, new, port = Authority(tmp_path, "old"), Authority(tmp_path, "new"), free_port()
+    tls = ServerTls(old.issue("127.0.0.1"))
+    new.issue("127.0.0.1")
+    endpoint = Endpoint(f"https://127.0.0.1:{port}", KEY, ca_certificates=new.path)
+    assert answer(ListenAddress(port=port), endpoint, tls, StandInService()).status_code == 503

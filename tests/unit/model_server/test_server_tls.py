@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import ssl
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
-from airflow_deepseek_ocr.model_server.server_tls import TlsFiles
+from airflow_deepseek_ocr.model_server.server_tls import ServerTls, TlsFiles
 from tests.support.certificates import Authority
 
 
@@ -76,3 +77,39 @@ def test_a_volume_of_a_secret_store(authority: Authority, tmp_path: Path) -> Non
         (volume / "..2026" / name).chmod(0o440)
         (volume / name).symlink_to(f"..data/{name}")
     TlsFiles(certificate=volume / "tls.crt", key=volume / "tls.key").context()
+
+
+def served(tls: ServerTls, authority: Authority) -> int:
+    """Return the serial number of the certificate that a client receives."""
+    client = ssl.create_default_context(cafile=str(authority.path))
+    to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+    here = client.wrap_bio(to_client, to_server, server_hostname="ocr")
+    there = tls.context.wrap_bio(to_server, to_client, server_side=True)
+    for side in (here, there, here):
+        with suppress(ssl.SSLWantReadError):
+            side.do_handshake()
+    certificate = here.getpeercert()
+    assert certificate is not None
+    return int(str(certificate["serialNumber"]), 16)
+
+
+def test_renewed_files_are_used_when_both_fit(
+    authority: Authority, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = authority.issue("ocr")
+    tls = ServerTls(files)
+    before = served(tls, authority)
+    assert not tls.renew(), "nothing has changed"
+    old_key = files.key.read_bytes()
+    authority.issue("ocr")
+    new_key = files.key.read_bytes()
+    files.key.write_bytes(old_key)
+    assert not tls.renew(), "the key is still the old one"
+    assert "does not belong to the certificate" in caplog.messages[-1]
+    assert served(tls, authority) == before
+    files.key.unlink()
+    assert not tls.renew()
+    files.key.touch(0o600)
+    files.key.write_bytes(new_key)
+    assert tls.renew()
+    assert served(tls, authority) != before
