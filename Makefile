@@ -19,9 +19,14 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
 
 # torch from PyPI has 3 GB of CUDA libraries. If pip has a directory of wheels (PIP_FIND_LINKS), uv uses it too and
-# takes the CPU build there; otherwise it uses PyTorch's CPU index. On workers with a GPU:
-# make install TORCH=--torch-backend=auto
-ifneq ($(PIP_FIND_LINKS),)
+# takes the CPU build there; otherwise it uses PyTorch's CPU index. With MODEL= on a host with an NVIDIA GPU, it
+# is the build for the driver. On workers with a GPU: make install TORCH=--torch-backend=auto
+GPU := $(wildcard /dev/nvidia[0-9]* /dev/dxg)
+INSTALLED = $(VENV)/.demo
+ifneq ($(and $(MODEL),$(GPU)),)
+TORCH ?= --torch-backend=auto --reinstall-package torch
+INSTALLED = $(VENV)/.demo-gpu
+else ifneq ($(PIP_FIND_LINKS),)
 export UV_FIND_LINKS := $(PIP_FIND_LINKS)
 TORCH ?= torch==2.13.0
 else
@@ -50,8 +55,14 @@ SETS := small:free,small:markdown,small:ocr,base:free,base:markdown,base:ocr,gun
 TEXTS ?= 1000000
 SEED ?= 1
 
+# Model of the demo: see make help.
 DOCS ?= demo/documents
 OUT ?= .demo/out
+REVISION ?=
+RESOLUTION ?=
+HOST ?=
+DEMO_OPTIONS = $(foreach name,MODEL REVISION HOST RESOLUTION,$(if $($(name)),\
+	--$(shell echo $(name) | tr A-Z a-z) '$($(name))'))
 
 help:
 	@echo 'make up             Airflow with DeepSeek-OCR in containers (MODEL=, REVISION=, GPU=0|1|auto, WITH=none|server|vllm|spark)'
@@ -59,7 +70,9 @@ help:
 	@echo 'make down           stop it; databases, documents and weights are kept (VOLUMES=1: removed)'
 	@echo
 	@echo "make install        virtual environment in .venv, without the tests' packages"
-	@echo 'make demo           process the sample documents (DOCS=directory: your files; OUT=directory: results)'
+	@echo 'make demo           process the sample documents (DOCS=directory: your files; OUT=directory: results;'
+	@echo '                    MODEL=hub id, directory or s3://: another model than the small checkpoint, on the GPU if'
+	@echo '                    there is one; REVISION=, RESOLUTION=; HOST=URL: a server has the model)'
 	@echo 'make test           formatting, lints, types and all tests that are not slow'
 	@echo 'make test-slow      slow tests: browser, Ceph, Celery, MySQL, other versions of Airflow'
 	@echo 'make test-gpu       tests that need a CUDA GPU'
@@ -87,7 +100,7 @@ $(PY):
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'Is python3-venv installed?' >&2; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 
-$(VENV)/.demo: $(PY) pyproject.toml
+$(VENV)/.demo $(VENV)/.demo-gpu: $(PY) pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(PY) -e '.[transformers,demo]' $(TORCH)
 	@touch $@
 
@@ -104,14 +117,14 @@ $(ASSETS)/texts.json: | $(VENV)/.training
 	@tools/install-packages $$($(PY) -m training packages)
 	$(PY) -m training gather --assets $(ASSETS)
 
-install: $(VENV)/.demo
+install: $(INSTALLED)
 
 install-test:
 	@tools/install-packages $(PACKAGES)
 	@$(MAKE) --no-print-directory $(VENV)/.dev
 
 demo: install
-	$(PY) demo/run.py --docs '$(DOCS)' --out '$(OUT)'
+	$(PY) demo/run.py --docs '$(DOCS)' --out '$(OUT)' $(DEMO_OPTIONS)
 
 # Their own Python is the host's: nothing is installed for them. Arguments that are not given stay as they were.
 up:

@@ -38,7 +38,7 @@ _PAGE_COLUMNS = (
 
 @dataclass
 class RunRecord:
-    """Record of a run, extended while it goes on.
+    """Record of a run, extended while it continues.
 
     :param command: the command line with the program's name.
     :param sections: facts by heading.

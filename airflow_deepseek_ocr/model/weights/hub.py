@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 #: Seconds to wait for the hub's answer about a file or a repository.
 _ANSWER_TIMEOUT_S = 10
+#: The HTTP library of huggingface_hub 1 and of 2.
+_HTTP_LOGGERS = ("httpx", "httpx2")
 
 
 def cached_hub_directory(model: str, revision: str, cache_dir: Path) -> Path | None:
@@ -51,16 +53,13 @@ def fetch_from_hub(model: str, revision: str, cache_dir: Path, token: str | None
     what = f"{model} at {revision} into {cache_dir}"
     blobs = cache_dir / "hub" / f"models--{model.replace('/', '--')}" / "blobs"
     before = _directory_bytes(blobs)
-    total = _repository_bytes(model, revision, token)
-    missing = None if total is None else max(0, total - before)
     try:
-        with (
-            _without_bars(),
-            FetchProgress(what, missing, lambda: _directory_bytes(blobs) - before),
-        ):
-            return Path(
-                snapshot_download(model, token=token or None, **_where(revision, cache_dir))
-            )
+        with _quiet():
+            total = _repository_bytes(model, revision, token)
+            missing = None if total is None else max(0, total - before)
+            with FetchProgress(what, missing, lambda: _directory_bytes(blobs) - before):
+                where = _where(revision, cache_dir)
+                return Path(snapshot_download(model, token=token or None, **where))
     except Exception as error:
         # Besides its own errors it raises those of its HTTP library, which differs between its versions.
         if isinstance(error, OSError) and is_full(error):
@@ -96,7 +95,7 @@ def _repository_bytes(model: str, revision: str, token: str | None) -> int | Non
             token=token or None,
         )
     except Exception as error:
-        # The fetch itself reports what is wrong, if anything is.
+        # The fetch itself reports the cause, if it fails as well.
         log.debug("The size of %s is unknown: %s", model, error)
         return None
     return sum(
@@ -121,19 +120,28 @@ def _directory_bytes(directory: Path) -> int:
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
-    """Switch off huggingface_hub's progress bars, which fill a log with control characters."""
+def _quiet() -> Iterator[None]:
+    """Switch off huggingface_hub's progress bars and its HTTP library's line for each request.
+
+    The bars fill a log with control characters, and the lines have signed addresses of files.
+    """
     from huggingface_hub.utils import (
         are_progress_bars_disabled,
         disable_progress_bars,
         enable_progress_bars,
     )
 
-    if are_progress_bars_disabled():
-        yield
-        return
-    disable_progress_bars()
+    loggers = [logging.getLogger(name) for name in _HTTP_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    bars = not are_progress_bars_disabled()
+    if bars:
+        disable_progress_bars()
     try:
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
         yield
     finally:
-        enable_progress_bars()
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        if bars:
+            enable_progress_bars()

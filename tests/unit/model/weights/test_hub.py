@@ -41,6 +41,7 @@ def test_size_progress_and_files(
     lines = [each.getMessage() for each in caplog.records if "weights" in each.name]
     assert lines[0] == f"Fetching {MODEL} at {COMMIT} into {cache}: 70 kB"
     assert lines[-1].startswith(f"Fetched {MODEL} at {COMMIT} into {cache}: 70 kB in ")
+    assert not [each for each in caplog.records if "HTTP Request" in each.getMessage()]
     assert cached_hub_directory(MODEL, COMMIT, cache) == directory
 
 
