@@ -14,6 +14,9 @@ VLLM := .venv-vllm
 # MySQL, which Debian's releases do not have.
 MYSQL := .mysql/root
 
+# Checks of the alerts, from Debian's package of Prometheus.
+PROMTOOL := .promtool/usr/bin/promtool
+
 # The first supported Python on this host.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
@@ -147,7 +150,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-test-unit: $(VENV)/.dev
+test-unit: $(VENV)/.dev $(PROMTOOL)
 	$(PY) -m pytest -m 'not slow and not gpu and not vllm'
 
 test-slow: $(MYSQL)
@@ -158,6 +161,9 @@ test-slow: $(MYSQL)
 $(MYSQL): tools/mysql-environment
 	tools/mysql-environment $(@D)
 	@touch $@
+
+$(PROMTOOL):
+	tools/promtool .promtool
 
 # Number of faults, and postgres, mariadb, mysql or sqlite.
 N ?= 200
@@ -247,4 +253,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(dir $(MYSQL)) .demo .survey .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) $(dir $(MYSQL)) .promtool .demo .survey .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

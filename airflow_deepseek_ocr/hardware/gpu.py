@@ -137,6 +137,25 @@ def host_device(name: str, device_files: Path = _DEVICE_FILES) -> str:
     return f"cuda:{ids[index]}"
 
 
+def device_memory(device: str) -> tuple[int, int] | None:
+    """Return total and free memory of a GPU in bytes, read through NVML, whoever uses it.
+
+    :param device: ``cpu``, ``cuda`` or ``cuda:N`` of this process.
+    :return: None for a CPU, a GPU that shares the host's memory, and without an answer of the driver.
+    """
+    kind, _, number = device.partition(":")
+    if kind != "cuda":
+        return None
+    try:
+        gpus = visible_gpus(driver_and_gpus()[1], os.environ.get(VISIBLE_VARIABLE))
+    except (MissingExtraError, UnavailableError):
+        return None
+    index = int(number or 0)
+    if index >= len(gpus) or gpus[index].total_bytes is None or gpus[index].free_bytes is None:
+        return None
+    return gpus[index].total_bytes, gpus[index].free_bytes  # type: ignore[return-value]
+
+
 def driver_and_gpus() -> tuple[str, list[Gpu]]:
     """Return the version of the driver and all GPUs of the host, read through NVML.
 

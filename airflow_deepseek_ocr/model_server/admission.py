@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from time import monotonic
 
 from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities
 from airflow_deepseek_ocr.model_server.request_parsing import ParsedPage
@@ -25,10 +26,12 @@ class Ticket:
 
     :param client: sender of the page.
     :param tokens: estimated tokens.
+    :param since: time of its admission, by the monotonic clock.
     """
 
     client: str
     tokens: int = PAGE_TOKENS
+    since: float = field(default_factory=lambda: monotonic())
 
 
 class Admission:
@@ -54,6 +57,17 @@ class Admission:
     def tokens(self) -> int:
         """Estimated tokens of these pages."""
         return sum(ticket.tokens for ticket in self._tickets)
+
+    @property
+    def max_tokens(self) -> int:
+        """Estimated tokens from which pages are refused."""
+        return self._max_tokens
+
+    @property
+    def oldest_s(self) -> float:
+        """Seconds since the admission of the oldest page that is not answered; 0 without pages."""
+        tickets = list(self._tickets)
+        return monotonic() - min(each.since for each in tickets) if tickets else 0.0
 
     @contextmanager
     def admit(self, client: str) -> Iterator[Ticket | None]:

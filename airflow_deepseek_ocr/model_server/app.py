@@ -70,7 +70,7 @@ def make_app(service: Service, api_key: str) -> FastAPI:
         return {"object": "list", "data": [_require_ready(service).card()]}
 
     @app.get("/metrics")
-    async def metrics() -> Response:
+    def metrics() -> Response:
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")
 
     @app.post(CHAT_PATH)

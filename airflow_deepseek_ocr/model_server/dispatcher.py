@@ -75,6 +75,12 @@ class _RequestSource:
         with self._changed:
             self._queue.remove(page, page.client)
 
+    @property
+    def queued(self) -> int:
+        """Number of pages that the engine has not taken."""
+        with self._changed:
+            return len(self._queue)
+
     def answered(self) -> None:
         """Note that the engine has answered one of the requests that it took."""
         with self._changed:
@@ -152,6 +158,11 @@ class Dispatcher:
         self._source.finish()
         if self._thread.is_alive():
             self._thread.join(_STOP_TIMEOUT_S)
+
+    @property
+    def queued(self) -> int:
+        """Number of pages that the engine has not taken yet."""
+        return self._source.queued
 
     async def read(
         self,

@@ -18,6 +18,7 @@ from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities, own_capabilities
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.hardware.cpu_limits import server_threads
+from airflow_deepseek_ocr.hardware.gpu import device_memory
 from airflow_deepseek_ocr.model_server.admission import (
     PAGE_TOKENS,
     Admission,
@@ -25,7 +26,7 @@ from airflow_deepseek_ocr.model_server.admission import (
     estimated_tokens,
 )
 from airflow_deepseek_ocr.model_server.dispatcher import Dispatcher
-from airflow_deepseek_ocr.model_server.metrics import Metrics
+from airflow_deepseek_ocr.model_server.metrics import Load, Metrics
 from airflow_deepseek_ocr.model_server.received_page_files import ReceivedPageFiles
 from airflow_deepseek_ocr.model_server.request_parsing import ParsedPage
 from airflow_deepseek_ocr.ocr.decoding import Decoding
@@ -139,11 +140,18 @@ class Service:
             self.page_files.open()
         engine = self._load_engine(model)
         slots = engine.plan().slots
-        self.metrics.watch_engine(engine.clock.seconds, lambda: engine.preempted_pages)
         self.dispatcher = Dispatcher(engine, self._broken, slots)
         self.dispatcher.start()
         usual = max(_ADMITTED_PER_SLOT * slots, _MIN_ADMITTED) * PAGE_TOKENS
         self._admission = Admission(self._max_pending_tokens or usual)
+        self.metrics.watch(lambda: self._load_of(engine))
+        self.metrics.describe(
+            version=__version__,
+            model=model.name,
+            revision=model.revision,
+            device=engine.device,
+            dtype=str(engine.dtype).removeprefix("torch."),
+        )
         self.touch()
         self.capabilities = own_capabilities(
             model.name,
@@ -159,6 +167,17 @@ class Service:
         )
         log.info(
             "Ready on %s: %d slots, %d CPU threads", engine.device, slots, torch.get_num_threads()
+        )
+
+    def _load_of(self, engine: InProcessEngine) -> Load:
+        return Load(
+            device_seconds=engine.clock.seconds(),
+            preempted_pages=engine.preempted_pages,
+            occupancy=engine.occupancy(),
+            queued_pages=self.dispatcher.queued,
+            oldest_page_s=self._admission.oldest_s,
+            max_pending_tokens=self._admission.max_tokens,
+            device_memory=device_memory(engine.device),
         )
 
     def _broken(self) -> None:

@@ -57,6 +57,22 @@ def unified_budget(available_bytes: int) -> int:
     return int(available_bytes * _UNIFIED_SHARE)
 
 
+@dataclass(frozen=True)
+class Occupancy:
+    """What a call of the engine uses now.
+
+    :param slots: pages that can be decoded at once.
+    :param running: pages that are decoded now.
+    :param blocks: blocks of the key-value cache.
+    :param used_blocks: those that pages hold.
+    """
+
+    slots: int = 0
+    running: int = 0
+    blocks: int = 0
+    used_blocks: int = 0
+
+
 def capacity(
     *,
     free_bytes: int | None,

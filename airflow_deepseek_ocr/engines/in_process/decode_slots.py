@@ -69,6 +69,8 @@ class DecodeSlots:
         # The null block comes on top: slots that are done write to it.
         blocks = 1 + (count * row_blocks if blocks is None else max(blocks, row_blocks))
         self._pool = BlockPool(blocks)
+        #: Blocks of the cache that slots may hold.
+        self.blocks = self._pool.free
         self._cache = KeyValueCache(
             model.config.text_config, blocks, self._buffers.position, weights
         )

@@ -18,7 +18,12 @@ from PIL import Image
 
 from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, stop_of
 from airflow_deepseek_ocr.engines.in_process.block_pool import count_blocks
-from airflow_deepseek_ocr.engines.in_process.capacity import Capacity, capacity, unified_budget
+from airflow_deepseek_ocr.engines.in_process.capacity import (
+    Capacity,
+    Occupancy,
+    capacity,
+    unified_budget,
+)
 from airflow_deepseek_ocr.engines.in_process.compilation import (
     LayerCompiler,
     compile_vision,
@@ -116,6 +121,7 @@ class InProcessEngine:
             self._compiler = LayerCompiler(compile_backend)
             compile_vision(self.model.model.vision_tower, self._compiler)
         self._kept: KeptSlots | None = None
+        self._scheduler: Scheduler | None = None
         seconds = time.monotonic() - started
         log.info("Loaded %s on %s in %.1f s", directory.name, self.device, seconds)
 
@@ -149,9 +155,11 @@ class InProcessEngine:
                 clock=self.clock,
                 on_preempted=self._count_preempted,
             )
+            self._scheduler = scheduler
             try:
                 yield from scheduler.read(pages, progress)
             finally:
+                self._scheduler = None
                 self.clock.pause()
         spent = {
             phase: seconds - before.get(phase, 0.0)
@@ -163,6 +171,11 @@ class InProcessEngine:
             format_shares(spent),
             self.preempted_pages - preempted_before,
         )
+
+    def occupancy(self) -> Occupancy:
+        """Return what the call of :meth:`read` that runs now uses; other threads may call it."""
+        scheduler = self._scheduler
+        return scheduler.occupancy() if scheduler else Occupancy()
 
     def _count_preempted(self) -> None:
         self.preempted_pages += 1

@@ -13,6 +13,7 @@ import torch
 
 from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
 from airflow_deepseek_ocr.engines.in_process.block_pool import count_blocks
+from airflow_deepseek_ocr.engines.in_process.capacity import Occupancy
 from airflow_deepseek_ocr.engines.in_process.decode_buffers import SlotText, Snapshot
 from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
 from airflow_deepseek_ocr.engines.in_process.device_timing import PhaseClock
@@ -122,6 +123,13 @@ class Scheduler:
                     progress(Progress(self._pages.done, len(running), tokens))
         finally:
             self._slots.leave(list(self._pages.running))
+
+    def occupancy(self) -> Occupancy:
+        """Return what is used now; other threads may call it."""
+        slots = self._slots
+        return Occupancy(
+            slots.count, len(self._pages.running), slots.blocks, slots.blocks - slots.free_blocks
+        )
 
     def _unfinished(self) -> bool:
         return bool(self._pages.waiting or self._pages.alone or self._pages.running)

@@ -55,6 +55,12 @@ def test_the_metrics_say_what_the_time_goes_into(server: Server, table: Image.Im
     )
     assert all(server.metric(name) > old for name, old in zip(names, before, strict=True))
     assert server.metric("deepseek_ocr_pages_preempted_total") == 0
+    assert server.metric("deepseek_ocr_slots") == 4
+    assert server.metric("deepseek_ocr_cache_blocks") > server.metric(
+        "deepseek_ocr_cache_blocks_used"
+    )
+    for empty in ("queued_pages", "running_pages", "cache_blocks_used", "oldest_page_seconds"):
+        assert server.metric(f"deepseek_ocr_{empty}") == 0
 
 
 def test_what_the_server_says_of_itself(server: Server) -> None:

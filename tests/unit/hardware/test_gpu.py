@@ -18,6 +18,7 @@ from airflow_deepseek_ocr.exceptions import (
 from airflow_deepseek_ocr.hardware.gpu import (
     VISIBLE_VARIABLE,
     Gpu,
+    device_memory,
     driver_and_gpus,
     has_gpu,
     host_device,
@@ -221,3 +222,19 @@ def _set(monkeypatch: pytest.MonkeyPatch, variable: str | None) -> None:
         monkeypatch.delenv(VISIBLE_VARIABLE, raising=False)
     else:
         monkeypatch.setenv(VISIBLE_VARIABLE, variable)
+
+
+def test_memory_of_the_gpu_that_a_process_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = Gpu(3, "shares the host's", (12, 1), None, None)
+    monkeypatch.setattr(
+        "airflow_deepseek_ocr.hardware.gpu.driver_and_gpus", lambda: ("", [*GPUS, shared])
+    )
+    monkeypatch.setenv(VISIBLE_VARIABLE, "2,3")
+    assert device_memory("cuda") == device_memory("cuda:0") == (40, 30)
+    for unknown in ("cpu", "cuda:1", "cuda:2"):
+        assert device_memory(unknown) is None
+
+
+def test_without_a_driver_the_memory_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert device_memory("cuda:0") is None

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.engines.protocol.chat_completions import own_capabilities
+from airflow_deepseek_ocr.model_server import admission as admission_module
 from airflow_deepseek_ocr.model_server.admission import (
     PAGE_TOKENS,
     Admission,
@@ -66,3 +68,15 @@ def test_tokens_of_a_page() -> None:
     assert tokens("tiny", 1) == 73 + 2 + 1
     assert tokens("gundam", 8192) == tokens("gundam", None) == 903 + 2 + 800
     assert tokens("gundam", None) < PAGE_TOKENS
+
+
+def test_the_age_of_the_oldest_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    admission, now = Admission(MOST), [100.0]
+    monkeypatch.setattr(admission_module, "monotonic", lambda: now[0])
+    assert admission.oldest_s == 0
+    with admission.admit("a"):
+        now[0] += 5
+        with admission.admit("b"):
+            now[0] += 2
+            assert admission.oldest_s == 7
+    assert (admission.oldest_s, admission.max_tokens) == (0, MOST)

@@ -74,3 +74,29 @@ def test_pages_that_come_when_the_engine_has_ended_are_refused(read_before: int)
     pages.stop()
     assert answers(pages, 1) == [ErrorCode.SERVER_BROKEN]
     assert not broken.is_set()
+
+
+def test_pages_wait_until_the_engine_takes_them() -> None:
+    taking = threading.Event()
+
+    class Waiting(Engine):
+        def read(self, requests: Iterable[PageRequest]) -> Iterator[PageOutput]:
+            source = iter(requests)
+            first = next(source)
+            taking.wait(10)
+            yield PageOutput(key=first.key, text="read")
+            for request in source:
+                yield PageOutput(key=request.key, text="read")
+
+    pages, _ = started(Waiting(None))
+
+    async def waiting() -> list[int]:
+        outputs = [asyncio.create_task(pages.read(page)) for _ in range(3)]
+        while pages.queued != 2:
+            await asyncio.sleep(0.01)
+        taking.set()
+        await asyncio.wait_for(asyncio.gather(*outputs), 10)
+        return [pages.queued]
+
+    assert asyncio.run(waiting()) == [0]
+    pages.stop()

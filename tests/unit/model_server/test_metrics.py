@@ -6,18 +6,30 @@ import re
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from airflow_deepseek_ocr.engines.in_process.capacity import Occupancy
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
-from airflow_deepseek_ocr.model_server.metrics import Metrics
+from airflow_deepseek_ocr.model_server.metrics import Load, Metrics
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "reference" / "metrics.md").read_text("utf-8")
-ROW = re.compile(r"^\| `(deepseek_ocr_\w+)` \| (\w+) \| (.*?) \|", re.MULTILINE)
+ROW = re.compile(r"^\| `((?:deepseek_ocr|process)_\w+)` \| (\w+) \| (.*?) \|", re.MULTILINE)
 
 
 def measured() -> Metrics:
     metrics = Metrics()
-    metrics.watch_engine(lambda: {"decode": 2.5, "vision": 1.0}, lambda: 3)
+    metrics.watch(
+        lambda: Load(
+            device_seconds={"decode": 2.5, "vision": 1.0},
+            preempted_pages=3,
+            occupancy=Occupancy(slots=4, running=2, blocks=100, used_blocks=25),
+            queued_pages=7,
+            oldest_page_s=1.5,
+            max_pending_tokens=64_000,
+            device_memory=(80, 30),
+        )
+    )
+    metrics.describe(version="1", model="m", revision="r", device="cuda:0", dtype="bfloat16")
     metrics.responses.labels("200").inc()
     metrics.count("tiny", PageOutput(key=1, finish_reason=FinishReason.STOP, text_tokens=9), 0.2)
     error = UnavailableError(ErrorCode.ENGINE_ERROR, "failed")
@@ -50,5 +62,15 @@ def test_the_values() -> None:
         'deepseek_ocr_device_seconds_total{phase="decode"} 2.5',
         "deepseek_ocr_pages_preempted_total 3.0",
         "deepseek_ocr_ready 0.0",
+        'deepseek_ocr_info{device="cuda:0",dtype="bfloat16",model="m",revision="r",version="1"} 1.0',
+        "deepseek_ocr_slots 4.0",
+        "deepseek_ocr_running_pages 2.0",
+        "deepseek_ocr_queued_pages 7.0",
+        "deepseek_ocr_oldest_page_seconds 1.5",
+        "deepseek_ocr_max_pending_tokens 64000.0",
+        "deepseek_ocr_cache_blocks 100.0",
+        "deepseek_ocr_cache_blocks_used 25.0",
+        'deepseek_ocr_device_memory_bytes{kind="total"} 80.0',
+        'deepseek_ocr_device_memory_bytes{kind="free"} 30.0',
     ):
         assert line in lines

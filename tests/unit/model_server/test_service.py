@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import torch
 
+from airflow_deepseek_ocr import __version__
+from airflow_deepseek_ocr.engines.in_process.capacity import Occupancy
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model_server.service import Model, Service, State
 from airflow_deepseek_ocr.ocr.decoding import Decoding
@@ -25,6 +27,9 @@ class Engine:
 
     def __init__(self, fault: str = "") -> None:
         self._fault = fault
+
+    def occupancy(self) -> Occupancy:
+        return Occupancy(slots=4)
 
     def plan(self) -> Any:
         return type("Plan", (), {"slots": 4})
@@ -98,7 +103,19 @@ def test_pages_count_as_use() -> None:
     with loading.admit("a") as ticket:
         assert ticket is not None
         assert loading.idle_s == 0
-        assert b"deepseek_ocr_pending_pages 1.0" in loading.metrics.text()
+        text = loading.metrics.text()
+        for line in (
+            b"deepseek_ocr_pending_pages 1.0",
+            b"deepseek_ocr_slots 4.0",
+            b"deepseek_ocr_max_pending_tokens 1.0",
+            b"deepseek_ocr_queued_pages 0.0",
+        ):
+            assert line in text
+        assert b"deepseek_ocr_oldest_page_seconds 0.0\n" not in text
+        assert f'device="cpu",dtype="float32",model="m",revision="",version="{__version__}"' in str(
+            text
+        )
+        assert b"deepseek_ocr_device_memory_bytes{" not in text
         with loading.admit("a") as second:
             assert second is None
     assert b"deepseek_ocr_pending_pages 0.0" in loading.metrics.text()

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from airflow_deepseek_ocr.engines.in_process.capacity import Occupancy
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine, free_memory
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.decoding import Decoding, NoRepeatNgram
@@ -102,6 +103,19 @@ def test_closing_early_cancels_and_the_engine_reads_on(
     assert requested < 40
     (again,) = engine.read(tiny_pages(1, 30))
     assert again.text == first.text
+
+
+def test_the_occupancy_is_that_of_the_running_call(engine: InProcessEngine) -> None:
+    assert engine.occupancy() == Occupancy()
+    outputs = engine.read(iter(tiny_pages(6, 20)))
+    next(outputs)
+    during = engine.occupancy()
+    assert during.slots == 4
+    assert 0 < during.running <= 4
+    # A page of up to 128 tokens for the image and 20 for the text holds one or two blocks.
+    assert during.running <= during.used_blocks <= 2 * during.running < during.blocks
+    list(outputs)
+    assert engine.occupancy() == Occupancy()
 
 
 def test_a_prompt_that_leaves_no_room_is_refused_and_leaves_the_others_alone(
