@@ -46,8 +46,9 @@ def test_every_mark_of_a_page_has_a_fence() -> None:
 
 def test_every_part_of_a_dag_is_in_the_documentation() -> None:
     parts = {
-        (f"dags/{path.name}", name)
-        for path in (ROOT / "dags").glob("*.py")
+        (path.relative_to(ROOT).as_posix(), name)
+        for directory in ("dags", "deploy/kubernetes/dags")
+        for path in (ROOT / directory).glob("*.py")
         for name in re.findall(r"# \[START (\w+)\]", path.read_text("utf-8"))
     }
     assert parts == {(str(param.values[0]), str(param.values[1])) for param in SNIPPETS}
