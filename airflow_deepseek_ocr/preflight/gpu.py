@@ -42,7 +42,7 @@ def check_vllm_gpu(settings: Settings, host: Host = THIS_HOST) -> Iterator[Check
         "vllm",
         Level.WARNING,
         f"vLLM's published wheels and images are not built for the compute capability 12.1 of {gpu.name}; "
-        "some run with kernels for 12.0, some end at the start. Recommended: set the connection's engine to "
+        "kernels for 12.0 run where a build has them. Recommended: set the connection's engine to "
         f"resident, or use a vLLM that was built for 12.1.{memory}",
     )
 

@@ -16,7 +16,7 @@ from airflow_deepseek_ocr.preflight.torch_probe import TorchInstallation
 from tests.conftest import TINY_MODEL
 
 GB10 = Gpu(0, "NVIDIA GB10", (12, 1), None, None)
-#: torch of NVIDIA Spark, as torch 2.11 from PyPI reports it.
+#: torch of NVIDIA Spark: its warning gives the range 8.0 to 12.0 (vllm-project/vllm#39919).
 GB10_TORCH: dict[str, Any] = {
     "torch": "2.11.0+cu130",
     "kernels": ("sm_80", "sm_90", "sm_100", "sm_110", "sm_120"),

@@ -13,6 +13,8 @@ from airflow_deepseek_ocr.hardware.gpu import Gpu
 from airflow_deepseek_ocr.preflight.check import Level
 from airflow_deepseek_ocr.preflight.checks import all_checks, quick_checks
 from airflow_deepseek_ocr.preflight.host import Host
+from tests.conftest import ROOT
+from tests.support import spark_preflight
 from tests.support.fakes.fault_server import Faults, fault_server
 from tests.unit.preflight.conftest import (
     GB10,
@@ -71,6 +73,14 @@ def test_a_spark_with_an_older_torch_fails() -> None:
     failed = failures(all_checks(settings(engine="resident"), host=older))
     assert failed.keys() == {"kernels"}
     assert "torch>=2.11" in failed["kernels"]
+
+
+def test_the_guide_quotes_what_a_spark_answers() -> None:
+    guide = (ROOT / "docs" / "guides" / "nvidia-spark.md").read_text()
+    failed = [line for line in spark_preflight.with_older_torch() if line.startswith("failure")]
+    for name, lines in (("ready", spark_preflight.ready()), ("older torch", failed)):
+        _, _, rest = guide.partition(f"<!-- spark preflight: {name} -->\n```\n")
+        assert rest.partition("\n```")[0].splitlines() == lines
 
 
 def test_vllm_on_a_spark_is_a_warning() -> None:

@@ -164,7 +164,7 @@ def test_a_changed_file_is_not_continued(client: Any, tmp_path: Path) -> None:
     assert not list(directory.glob("*.part"))
 
 
-def test_a_damaged_part_is_fetched_anew_by_the_next_fetch(client: Any, tmp_path: Path) -> None:
+def test_a_damaged_part_is_fetched_again_from_its_start(client: Any, tmp_path: Path) -> None:
     with pytest.raises(DeepSeekOCRError):
         fetch_mirror(URI, "main", tmp_path, lambda: Interrupted(client, 2000))
     (part,) = mirror_directory(URI, "main", tmp_path).glob("*.part")
