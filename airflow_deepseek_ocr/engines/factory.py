@@ -167,6 +167,7 @@ def _server_url(settings: Settings) -> str:
 
 
 def _socket_path(settings: Settings) -> Path:
+    from airflow_deepseek_ocr.connection.form import TEST_BUTTON_PORT
     from airflow_deepseek_ocr.engines.protocol.endpoint import MAX_SOCKET_PATH, UNIX_SCHEME
 
     scheme, path = settings.host[: len(UNIX_SCHEME)], settings.host[len(UNIX_SCHEME) :]
@@ -175,7 +176,7 @@ def _socket_path(settings: Settings) -> Path:
             f"The connection's host {settings.host} names no absolute path of a socket. Write unix:// and "
             "the path, as in unix:///run/deepseek-ocr/server.sock"
         )
-    if settings.port:
+    if settings.port not in (None, TEST_BUTTON_PORT):
         raise _invalid(
             f"The connection has the port {settings.port}, but its host is a Unix socket. Empty the port."
         )

@@ -90,6 +90,8 @@ def test_a_server_behind_a_socket() -> None:
     assert endpoint.socket_path == Path("/run/deepseek-ocr/server.sock")
     assert (endpoint.address, endpoint.api_key, endpoint.local) == (host, "s3cret", True)
     assert choose_engine(Settings.of({}, host=host)) == "remote"
+    # Airflow 3.3.2 tests no saved connection without a port; 1 stands for none.
+    assert remote_endpoint(Settings.of({}, "s3cret", host=host, port=1)) == endpoint
 
 
 @pytest.mark.parametrize(
