@@ -119,6 +119,7 @@ class ErrorCode(StrEnum):
     PAGE_SELECTION = "page_selection"
     PROMPT_TEXT = "prompt_text"
     RETRY_WITH = "retry_with"
+    SANDBOX_UNAVAILABLE = "sandbox_unavailable"
     S3_URI = "s3_uri"
     TEXT_LAYER = "text_layer"
     UNKNOWN_PROMPT = "unknown_prompt"

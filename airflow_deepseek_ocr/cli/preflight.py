@@ -17,6 +17,7 @@ _FIELDS = (
     "device",
     "dtype",
     "resolution",
+    "sandbox",
     "server_python",
     "vllm_command",
     "ca_certificates",
@@ -43,6 +44,7 @@ def _preflight(options: argparse.Namespace) -> int:
 
     # httpx logs each request; the checks report the results.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("airflow_deepseek_ocr.ocr.rendering").setLevel(logging.ERROR)
     settings = connection_settings(options, given_api_key(options))
     failed = False
     for check in all_checks(settings):

@@ -23,6 +23,7 @@ from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
+from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
 from airflow_deepseek_ocr.ocr.recognition.page_result import failed_page
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
@@ -31,6 +32,7 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     parse_text_layer_use,
 )
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
+from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 
 _FIELDS = (
@@ -44,6 +46,7 @@ _FIELDS = (
     "resolution",
     "retry_with",
     "text_layer",
+    "sandbox",
 )
 
 
@@ -84,7 +87,11 @@ def add_read(commands: Any) -> None:
 def _read(options: argparse.Namespace) -> int:
     settings = connection_settings(options)
     config = settings.processing_config(OcrOptions.of(options))
-    with Notes(options.notes, options.arguments, settings, config) as notes:
+    with (
+        Notes(options.notes, options.arguments, settings, config) as notes,
+        Renderer(Limits(), Sandbox(settings.sandbox)) as renderer,
+    ):
+        renderer.require_sandbox()
         output = _Output(sys.stdout, as_json=options.json, notes=notes)
         reader = Reader(
             partial(_engine, settings, notes),
@@ -94,7 +101,7 @@ def _read(options: argparse.Namespace) -> int:
             text_layer_use=parse_text_layer_use(config.text_layer),
             min_score=config.min_score,
         )
-        pages = _pages(options.files, config.pages, config.dpi, config.resolution, output)
+        pages = _pages(renderer, options.files, config, output)
         for file, page in reader.read(pages, _show_progress):
             output.page(file, page)
     return 1 if output.failures else 0
@@ -116,27 +123,29 @@ def _engine(settings: Settings, notes: Notes) -> Engine:
 
 
 def _pages(
-    files: Sequence[Path], pages: str, dpi: int, resolution: str, output: _Output
+    renderer: Renderer, files: Sequence[Path], config: ProcessingConfig, output: _Output
 ) -> Iterator[tuple[Path, Page]]:
-    selection = PageSelection.parse(pages)
-    with Renderer(Limits()) as renderer:
-        for file in files:
-            try:
-                # Opened here too: the system's message explains a wrong path best.
-                with file.open("rb"), renderer.open(file, selection=selection, dpi=dpi) as document:
-                    for number in document.page_numbers:
-                        try:
-                            page = document.page(number)
-                        except DeepSeekOCRError as error:
-                            output.page(file, failed_page(number, resolution, error))
-                        else:
-                            yield file, page
-            except DeepSeekOCRError as error:
-                output.document_failed(file, error.code, str(error))
-            except OSError as error:
-                output.document_failed(
-                    file, ErrorCode.MISSING_FILE, f"{error.strerror}; check the path."
-                )
+    selection = PageSelection.parse(config.pages)
+    for file in files:
+        try:
+            # Opened here too: the system's message explains a wrong path best.
+            with (
+                file.open("rb"),
+                renderer.open(file, selection=selection, dpi=config.dpi) as document,
+            ):
+                for number in document.page_numbers:
+                    try:
+                        page = document.page(number)
+                    except DeepSeekOCRError as error:
+                        output.page(file, failed_page(number, config.resolution, error))
+                    else:
+                        yield file, page
+        except DeepSeekOCRError as error:
+            output.document_failed(file, error.code, str(error))
+        except OSError as error:
+            output.document_failed(
+                file, ErrorCode.MISSING_FILE, f"{error.strerror}; check the path."
+            )
 
 
 @dataclass

@@ -15,6 +15,7 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     DEFAULT_RETRY_WITH,
     TextLayerUse,
 )
+from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.ocr.resolution import (
     DEFAULT_RESOLUTION,
     MOST_VISION_TOKENS,
@@ -141,6 +142,14 @@ FIELDS = (
         "pages with a usable text layer skip the model",
         default=TextLayerUse.COMPARE.value,
         enum=tuple(use.value for use in TextLayerUse),
+    ),
+    ConnectionField(
+        name="sandbox",
+        label="Sandbox of the rendering process",
+        description="Restrictions of the process that decodes documents. auto: as far as the worker's kernel "
+        "has them; required: a worker without them opens no document; off",
+        default=Sandbox.AUTO.value,
+        enum=tuple(mode.value for mode in Sandbox),
     ),
     ConnectionField(
         name="max_output_length",

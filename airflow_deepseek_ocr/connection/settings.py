@@ -46,6 +46,7 @@ class Settings:
     resolution: str = DEFAULTS["resolution"]
     retry_with: str = DEFAULTS["retry_with"]
     text_layer: str = DEFAULTS["text_layer"]
+    sandbox: str = DEFAULTS["sandbox"]
     max_output_length: int = DEFAULTS["max_output_length"]
     batch_size: int | None = None
     idle_seconds: int = DEFAULTS["idle_seconds"]

@@ -25,6 +25,7 @@ from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.pipeline.error_budget import DEFAULT_MAX_FAILED_PAGES, ErrorBudget
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 
@@ -209,6 +210,7 @@ class DeepSeekOCROperator(BaseOperator):
             task=_task_info(context),
             options=PipelineOptions(
                 limits=limits,
+                sandbox=Sandbox(self.hook.settings.sandbox),
                 overwrite=self.overwrite,
                 budget=ErrorBudget.of(self.max_failed_pages),
                 lease=self.lease,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
 from airflow_deepseek_ocr.store.leases import DEFAULT_LEASE
 
@@ -15,6 +16,7 @@ class PipelineOptions:
     """How documents are processed, apart from the processing configuration; none changes the text.
 
     :param limits: limits on a document's size and on the time and memory of rendering.
+    :param sandbox: restrictions of the process that decodes documents.
     :param overwrite: process documents again that are stored already.
     :param budget: how many pages of a document may fail.
     :param lease: time after which other tasks may reclaim the documents of a task that died.
@@ -24,6 +26,7 @@ class PipelineOptions:
     """
 
     limits: Limits = field(default_factory=Limits)
+    sandbox: Sandbox = Sandbox.AUTO
     overwrite: bool = False
     budget: ErrorBudget = field(default_factory=ErrorBudget)
     lease: timedelta = DEFAULT_LEASE

@@ -108,8 +108,9 @@ class Pipeline:
         :raises DatabaseError: ``database_unavailable``, ``database_full``.
         :raises UnavailableError: the model is out of reach; ``local_disk`` if no temporary directory can be
             created.
-        :raises ConfigurationError: the model's settings are wrong. As for :class:`UnavailableError`, the
-            remaining documents whose version is known get a row with the error.
+        :raises ConfigurationError: the model's settings are wrong; ``sandbox_unavailable``. As for
+            :class:`UnavailableError`, the remaining documents whose version is known get a row with the
+            error.
         """
         self._summary, self._queue = Summary(), self._new_queue(refs)
         with _temporary_directory() as directory, self._ledger.renewing():
@@ -132,9 +133,10 @@ class Pipeline:
 
     def _process(self, target: Path, progress: _ReportProgress) -> None:
         """Process all documents in the queue."""
-        renderer = Renderer(self._options.limits)
+        renderer = Renderer(self._options.limits, self._options.sandbox)
         pages = self._pages(target, renderer)
         try:
+            renderer.require_sandbox()
             with closing(self._reader.read(pages, progress)) as results:
                 for document, page in results:
                     self._store_page(document, page)

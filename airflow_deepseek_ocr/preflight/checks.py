@@ -12,6 +12,7 @@ from airflow_deepseek_ocr.preflight.check import Check, Level
 from airflow_deepseek_ocr.preflight.gpu import check_gpu, check_vllm_gpu
 from airflow_deepseek_ocr.preflight.host import THIS_HOST, Host
 from airflow_deepseek_ocr.preflight.memory import check_host_memory
+from airflow_deepseek_ocr.preflight.sandbox import check_sandbox
 from airflow_deepseek_ocr.preflight.server import (
     PATIENT,
     QUICK,
@@ -66,6 +67,7 @@ def all_checks(
     """
     engine = choose_engine(settings, gpu_present=host.has_gpu)
     yield Check("version", Level.OK, f"airflow-deepseek-ocr {__version__}, engine {engine}.")
+    yield check_sandbox(settings)
     if engine == "remote":
         yield _check(
             "server",

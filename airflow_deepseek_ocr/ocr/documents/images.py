@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from types import ModuleType
+from typing import BinaryIO
 
 import numpy as np
 from PIL import ExifTags, Image, UnidentifiedImageError
@@ -51,7 +52,7 @@ _TURNS = {
 class ImageDocument(Document):
     """An open image file.
 
-    :param path: a local file.
+    :param file: an open local file; :meth:`close` closes it.
     :param media_type: its type by content: a key of Pillow's decoders above.
     :param selection: the pages to read.
     :param limits: limits of the document.
@@ -60,12 +61,12 @@ class ImageDocument(Document):
     """
 
     def __init__(
-        self, path: Path, media_type: str, selection: PageSelection, limits: Limits
+        self, file: BinaryIO, media_type: str, selection: PageSelection, limits: Limits
     ) -> None:
-        self.media_type, self._limits = media_type, limits
+        self.media_type, self._limits, self._file = media_type, limits, file
         if media_type == "image/heif":
-            _register_heif()
-        self._image = self._open(path)
+            register_heif()
+        self._image = self._open()
         try:
             frames = getattr(self._image, "n_frames", 1) if media_type == "image/tiff" else 1
             self.page_count = max(1, frames)
@@ -78,9 +79,9 @@ class ImageDocument(Document):
             self._image.close()
             raise
 
-    def _open(self, path: Path) -> Image.Image:
+    def _open(self) -> Image.Image:
         try:
-            return Image.open(path, formats=_FORMATS[self.media_type])
+            return Image.open(self._file, formats=_FORMATS[self.media_type])
         except Image.DecompressionBombError as error:
             raise DocumentError(
                 ErrorCode.TOO_MANY_PIXELS, f"{error} Scale the image down and upload it again."
@@ -114,6 +115,7 @@ class ImageDocument(Document):
     def close(self) -> None:
         """See :meth:`Document.close`."""
         self._image.close()
+        self._file.close()
 
 
 def _converted(image: Image.Image) -> Image.Image:
@@ -166,15 +168,22 @@ def _upright(converted: Image.Image, image: Image.Image) -> Image.Image:
     return converted if turn is None else converted.transpose(turn)
 
 
-def _register_heif() -> None:
+def register_heif() -> ModuleType:
+    """Let Pillow open HEIF images.
+
+    :return: the package that decodes them.
+    :raises DocumentError: ``unsupported_type`` without pillow-heif.
+    """
     try:
-        from pillow_heif import register_heif_opener
+        import pillow_heif
     except ImportError as error:
         raise DocumentError(
             ErrorCode.UNSUPPORTED_TYPE,
             "HEIF images need pillow-heif on the worker: pip install 'airflow-deepseek-ocr[heif]'",
         ) from error
-    register_heif_opener()
+    pillow_heif.register_heif_opener()
+    module: ModuleType = pillow_heif
+    return module
 
 
 def _damaged(error: BaseException) -> DocumentError:

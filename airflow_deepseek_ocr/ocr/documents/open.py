@@ -5,7 +5,9 @@ The name of a file is ignored. Limits are checked before anything is decoded.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import BinaryIO
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document
@@ -37,7 +39,11 @@ SUPPORTED = "PDF, PNG, JPEG, WebP, TIFF and, with pillow-heif, HEIF"
 def media_type_of(path: Path) -> str | None:
     """Return the media type of a file by its first bytes; None if it is not supported."""
     with path.open("rb") as file:
-        head = file.read(_PDF_SEARCH)
+        return _media_type(file)
+
+
+def _media_type(file: BinaryIO) -> str | None:
+    head = os.pread(file.fileno(), _PDF_SEARCH, 0)
     for offset, magic, media_type in _SIGNATURES:
         if head.startswith(magic, offset):
             return media_type
@@ -45,7 +51,7 @@ def media_type_of(path: Path) -> str | None:
 
 
 def open_document(
-    path: Path,
+    source: Path | BinaryIO,
     *,
     selection: PageSelection | None = None,
     dpi: int = DEFAULT_DPI,
@@ -53,7 +59,7 @@ def open_document(
 ) -> Document:
     """Open a file as a document of pages, in this process.
 
-    :param path: a local file.
+    :param source: a local file, or one that is open; the document closes it.
     :param selection: the pages to read; None selects all.
     :param dpi: resolution for rendering PDF pages, in dpi.
     :param limits: limits of the document; None takes the defaults.
@@ -62,8 +68,17 @@ def open_document(
         ``too_many_pixels``, ``no_such_page``.
     """
     selection, limits = selection or PageSelection(), limits or Limits()
-    limits.check_bytes(path.stat().st_size)
-    media_type = media_type_of(path)
+    file = source.open("rb") if isinstance(source, Path) else source
+    try:
+        return _open(file, selection, dpi, limits)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _open(file: BinaryIO, selection: PageSelection, dpi: int, limits: Limits) -> Document:
+    limits.check_bytes(os.fstat(file.fileno()).st_size)
+    media_type = _media_type(file)
     if media_type is None:
         raise DocumentError(
             ErrorCode.UNSUPPORTED_TYPE,
@@ -72,7 +87,7 @@ def open_document(
     if media_type == "application/pdf":
         from airflow_deepseek_ocr.ocr.documents.pdf import PdfDocument
 
-        return PdfDocument(path, selection, dpi, limits)
+        return PdfDocument(file, selection, dpi, limits)
     from airflow_deepseek_ocr.ocr.documents.images import ImageDocument
 
-    return ImageDocument(path, media_type, selection, limits)
+    return ImageDocument(file, media_type, selection, limits)

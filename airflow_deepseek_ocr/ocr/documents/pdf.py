@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import math
 import threading
-from pathlib import Path
+from mmap import ACCESS_READ, mmap
+from typing import BinaryIO
 
+import numpy as np
+import numpy.typing as npt
 import pypdfium2
 import pypdfium2.raw as pdfium
 
@@ -36,7 +40,7 @@ _SECURITY_ERROR = 5  # FPDF_ERR_SECURITY
 class PdfDocument(Document):
     """An open PDF; pages are rendered with their annotations and filled-in form fields.
 
-    :param path: a local file.
+    :param file: an open local file that is not empty; :meth:`close` closes it.
     :param selection: the pages to read.
     :param dpi: resolution for rendering, in dpi.
     :param limits: limits of the document.
@@ -46,10 +50,12 @@ class PdfDocument(Document):
 
     media_type = "application/pdf"
 
-    def __init__(self, path: Path, selection: PageSelection, dpi: int, limits: Limits) -> None:
-        self._dpi, self._limits = dpi, limits
+    def __init__(self, file: BinaryIO, selection: PageSelection, dpi: int, limits: Limits) -> None:
+        self._dpi, self._limits, self._file = dpi, limits, file
         with _PDFIUM:
-            self._pdf = _open(path)
+            # PDFium would open a path; the sandbox refuses that.
+            self._content = np.frombuffer(mmap(file.fileno(), 0, access=ACCESS_READ), np.uint8)
+            self._pdf = _open(self._content)
             try:
                 self.page_count = len(self._pdf)
                 if self.page_count == 0:
@@ -92,6 +98,9 @@ class PdfDocument(Document):
         """See :meth:`Document.close`."""
         with _PDFIUM:
             self._pdf.close()
+        # The mapping ends with the last reference to it.
+        del self._content
+        self._file.close()
 
     def _scale(self, number: int, width: float, height: float) -> float:
         """Return pixels per point: those of the dpi, or fewer to respect the limit on pixels.
@@ -119,12 +128,14 @@ class PdfDocument(Document):
         return allowed / longest
 
 
-def _open(path: Path) -> pypdfium2.PdfDocument:
+def _open(content: npt.NDArray[np.uint8]) -> pypdfium2.PdfDocument:
     # PDFium does not reset its last error when it finds no page tree: a damaged file would be reported with
     # the error of the file before. This call resets it.
     pdfium.FPDF_LoadMemDocument(b"", 0, None)
     try:
-        return pypdfium2.PdfDocument(path)
+        return pypdfium2.PdfDocument(
+            (ctypes.c_ubyte * len(content)).from_address(content.ctypes.data)
+        )
     except pypdfium2.PdfiumError as error:
         if error.err_code == _PASSWORD_ERROR:
             raise DocumentError(

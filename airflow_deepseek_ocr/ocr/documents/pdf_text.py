@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import logging
+
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from airflow_deepseek_ocr.ocr.documents.text_layer import LayerLine, TextLayer
+from airflow_deepseek_ocr.ocr.documents.text_layer import (
+    MAX_LAYER_CHARACTERS,
+    MAX_LAYER_LINES,
+    LayerLine,
+    TextLayer,
+)
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Box
+
+log = logging.getLogger(__name__)
 
 #: Characters of a page that are examined one by one, evenly spread; all of them on most pages.
 _SAMPLE = 2000
-#: Largest number of lines with a position. A technical drawing may have a line for each letter.
-_MAX_LINES = 5000
 #: Largest number of characters that PDFium visits for the positions of a page, about a second's work: it
 #: visits all characters of the page for each line. Up to 20,000 characters every line gets its position.
 _MAX_VISITED_CHARACTERS = 100_000_000
 
 
-def read_text_layer(page: pypdfium2.PdfPage, positions: pypdfium2.PdfPosConv) -> TextLayer:
-    """Return the text of a page with the positions of its lines.
+def read_text_layer(page: pypdfium2.PdfPage, positions: pypdfium2.PdfPosConv) -> TextLayer | None:
+    """Return the text of a page with the positions of its lines; None if the text is too long to use.
 
     The caller makes sure that no other thread uses PDFium.
 
@@ -29,6 +36,14 @@ def read_text_layer(page: pypdfium2.PdfPage, positions: pypdfium2.PdfPosConv) ->
     """
     textpage = page.get_textpage()
     try:
+        count = textpage.count_chars()
+        if count > MAX_LAYER_CHARACTERS:
+            log.warning(
+                "A page has %d characters of text, more than %d; its text layer is not used.",
+                count,
+                MAX_LAYER_CHARACTERS,
+            )
+            return None
         unmapped, invisible = _shares(textpage)
         return TextLayer(
             text=textpage.get_text_bounded().replace("\r\n", "\n"),
@@ -59,13 +74,18 @@ def _lines(
     textpage: pypdfium2.PdfTextPage, positions: pypdfium2.PdfPosConv
 ) -> tuple[LayerLine, ...]:
     _, _, width, height, _ = positions.pos_args
-    lines = []
-    most = min(_MAX_LINES, _MAX_VISITED_CHARACTERS // max(1, textpage.count_chars()))
+    lines: list[LayerLine] = []
+    unused = MAX_LAYER_CHARACTERS
+    most = min(MAX_LAYER_LINES, _MAX_VISITED_CHARACTERS // max(1, textpage.count_chars()))
     for index in range(min(textpage.count_rects(), most)):
         left, bottom, right, top = textpage.get_rect(index)
         text = textpage.get_text_bounded(left, bottom, right, top).strip()
         if not text:
             continue
+        # Lines that overlap contain the same characters again.
+        unused -= len(text)
+        if unused < 0:
+            break
         x1, y1 = positions.to_bitmap(left, top)
         x2, y2 = positions.to_bitmap(right, bottom)
         # Rotation of the page swaps the corners.

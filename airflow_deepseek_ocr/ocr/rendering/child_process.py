@@ -1,20 +1,21 @@
-"""The parent's side of the child process that opens and renders documents."""
+"""The parent's side of the child process that opens and renders documents.
+
+The child handles hostile files: nothing that it sends is trusted. It can make its page fail, and no more.
+"""
 
 from __future__ import annotations
 
+import logging
 import os
+import select
 import signal
+import socket
+import stat
 import subprocess
-import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from mmap import ACCESS_READ, mmap
-from multiprocessing import Pipe
 from pathlib import Path
-from typing import Any, TypeVar
-
-from PIL import Image
+from typing import TypeVar
 
 from airflow_deepseek_ocr.exceptions import (
     DeepSeekOCRError,
@@ -24,9 +25,29 @@ from airflow_deepseek_ocr.exceptions import (
 )
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
-from airflow_deepseek_ocr.ocr.rendering.messages import Opened, OpenRequest, RenderedPage
+from airflow_deepseek_ocr.ocr.rendering.channel import ParentEnd
+from airflow_deepseek_ocr.ocr.rendering.child_output import ChildOutput
+from airflow_deepseek_ocr.ocr.rendering.child_start import WORKER, check_sandbox, start_child
+from airflow_deepseek_ocr.ocr.rendering.messages import (
+    Closed,
+    CloseRequest,
+    Failed,
+    MessageError,
+    Opened,
+    OpenRequest,
+    Probed,
+    ProbeRequest,
+    Ready,
+    RenderedPage,
+    RenderRequest,
+    Request,
+)
+from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile
+from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox, SandboxReport
 
-Answer = TypeVar("Answer")
+log = logging.getLogger(__name__)
+
+AnswerT = TypeVar("AnswerT")
 
 #: Seconds for the start of a child, which imports NumPy and the decoders, on a busy host.
 _START_TIMEOUT_S = 60.0
@@ -55,40 +76,60 @@ class ChildProcess:
     """A running child process.
 
     :param limits: ``max_page_seconds`` limits each request, ``max_page_memory`` the process.
+    :param sandbox: restrictions of the child.
+    :param module: the program; tests pass programs that attack.
+    :param grace_s: seconds beyond ``max_page_seconds`` after which a child is killed.
+    :ivar report: the restrictions that hold.
     :raises UnavailableError: ``renderer_unavailable`` if it does not start.
+    :raises ConfigurationError: ``sandbox_unavailable`` if the required restrictions do not hold.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        sandbox: Sandbox = Sandbox.AUTO,
+        *,
+        module: str = WORKER,
+        grace_s: float = _GRACE_S,
+    ) -> None:
         self.dead = False
-        self._limits = limits
-        self._peak_bytes = 0
+        self._limits, self._grace_s = limits, grace_s
+        self._peak_bytes, self._measured = 0, 0.0
         with ExitStack() as created:
             try:
-                self._connection, theirs = Pipe()
-                created.callback(self._connection.close)
+                self._socket, theirs = socket.socketpair()
+                created.callback(self._socket.close)
                 with theirs:
-                    # Sending a page through a pipe would take longer than rendering it.
-                    self._pixels = os.memfd_create("page")
-                    created.callback(os.close, self._pixels)
-                    self._process = _start((theirs.fileno(), self._pixels), limits)
+                    self._pixels = PixelFile()
+                    created.callback(self._pixels.close)
+                    self._process, output = start_child(
+                        (theirs.fileno(), self._pixels.descriptor), limits, sandbox, module
+                    )
             except OSError as error:
                 raise _unavailable(str(error)) from error
             created.pop_all()
+        self._end, self._output = ParentEnd(self._socket), ChildOutput(output)
+        self._poll = select.poll()
+        self._poll.register(output, select.POLLIN)
+        self.report = self._ready()
         try:
-            ready = self._connection.poll(_START_TIMEOUT_S) and self._connection.recv()
-        except (EOFError, OSError):
-            ready = False
-        if not ready:
+            check_sandbox(sandbox, self.report)
+        except DeepSeekOCRError:
             self.end()
-            raise _unavailable(f"exit status {self._process.returncode}")
+            raise
 
-    def open_document(self, request: OpenRequest) -> Opened:
-        """Open a document.
+    def open_document(self, path: Path, request: OpenRequest) -> Opened:
+        """Open a document; the child receives it as an open file, and no access to others.
 
+        :param path: a local file.
         :raises DocumentError: the document cannot be opened, or the child died.
         :raises UnavailableError: ``renderer_killed`` if another process ended the child.
         """
-        return self._ask(request, "Opening the document", Opened)
+        descriptor = _open(path)
+        try:
+            return self._ask(request, "Opening the document", Opened, descriptor)
+        finally:
+            os.close(descriptor)
 
     def page(self, number: int) -> Page:
         """Render a page of the open document.
@@ -96,14 +137,16 @@ class ChildProcess:
         :raises DocumentError: the page cannot be rendered, or the child died.
         :raises UnavailableError: ``renderer_killed`` if another process ended the child.
         """
-        rendered = self._ask(number, f"Rendering page {number}", RenderedPage)
+        what = f"Rendering page {number}"
+        rendered = self._ask(RenderRequest(number), what, RenderedPage)
         width, height = rendered.size
-        with (
-            mmap(self._pixels, 3 * width * height, access=ACCESS_READ) as pixels,
-            memoryview(pixels) as view,
-        ):
-            image = Image.frombytes("RGB", rendered.size, view)
-        os.ftruncate(self._pixels, 0)
+        if rendered.number != number:
+            raise self._broke_rules(what, f"page {rendered.number}")
+        if width * height > self._limits.max_pixels:
+            raise self._broke_rules(what, f"{width:,} x {height:,} pixels")
+        image = self._pixels.take(rendered.size)
+        if image is None:
+            raise self._broke_rules(what, "too few pixels")
         return Page(number, image, rendered.text_layer)
 
     def close_document(self) -> None:
@@ -112,58 +155,103 @@ class ChildProcess:
         :raises DocumentError: the child died.
         :raises UnavailableError: ``renderer_killed`` if another process ended the child.
         """
-        self._ask(None, "Closing the document", type(None))
+        self._ask(CloseRequest(), "Closing the document", Closed)
 
-    def _ask(self, request: OpenRequest | int | None, what: str, kind: type[Answer]) -> Answer:
-        """Send a request and return its answer.
+    def probe(self) -> Probed:
+        """Let the child try forbidden actions.
 
-        :param what: the request in words, the beginning of error messages.
-        :param kind: the class of the answer.
+        :raises DocumentError: the child died.
+        :raises UnavailableError: ``renderer_killed`` if another process ended the child.
         """
-        self._peak_bytes = 0
-        _forget_peak(self._process.pid)
-        try:
-            self._connection.send(request)
-        except OSError:
-            raise self._died(what) from None
-        answer = self._receive(self._connection.recv, what)
-        if isinstance(answer, DocumentError):
-            raise answer
-        if not isinstance(answer, kind):
-            raise TypeError(f"{what}: the child answered {answer!r}.")
-        return answer
+        return self._ask(ProbeRequest(), "Probing the sandbox", Probed)
 
     def end(self) -> None:
         """Kill the process; a process that has ended is not touched."""
         if not self.dead:
             self.dead = True
-            self._close()
+            self._socket.close()
+            self._pixels.close()
             self._process.kill()
             # A process that waits for an unreachable file system does not die.
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_GRACE_S)
+                self._process.wait(self._grace_s)
+            self._output.close()
 
-    def _close(self) -> None:
-        self._connection.close()
-        os.close(self._pixels)
-
-    def _receive(self, receive: Callable[[], Any], what: str) -> Any:
-        deadline = time.monotonic() + self._limits.max_page_seconds + _GRACE_S
+    def _ready(self) -> SandboxReport:
+        deadline = time.monotonic() + _START_TIMEOUT_S
         try:
-            while not self._connection.poll(_POLL_S):
-                self._peak_bytes = _peak_bytes(self._process.pid) or self._peak_bytes
-                if time.monotonic() > deadline:
-                    raise self._died(what, too_slow=True)
-            return receive()
+            ready = self._end.receive(lambda: self._wait(select.POLLIN, deadline))
+        except (EOFError, OSError, MessageError, TimeoutError):
+            ready = None
+        if not isinstance(ready, Ready):
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(self._grace_s if ready is None else 0)
+            self.end()
+            raise _unavailable(f"exit status {self._process.returncode}")
+        return ready.sandbox
+
+    def _ask(
+        self, request: Request, what: str, kind: type[AnswerT], descriptor: int | None = None
+    ) -> AnswerT:
+        """Send a request and return its answer.
+
+        :param what: the request in words, the beginning of error messages.
+        :param kind: the class of the answer.
+        :param descriptor: an open file for the child.
+        """
+        self._peak_bytes = 0
+        _forget_peak(self._process.pid)
+        self._output.begin()
+        deadline = time.monotonic() + self._limits.max_page_seconds + self._grace_s
+        try:
+            self._end.send(request, descriptor, lambda: self._wait(select.POLLOUT, deadline))
+            answer = self._end.receive(lambda: self._wait(select.POLLIN, deadline))
+        except TimeoutError:
+            raise self._died(what, too_slow=True) from None
         except (EOFError, OSError):
             raise self._died(what) from None
+        except MessageError as error:
+            raise self._broke_rules(what, str(error)) from None
+        if isinstance(answer, Failed):
+            raise answer.error()
+        if not isinstance(answer, kind):
+            raise self._broke_rules(what, f"an answer of the kind {type(answer).__name__}")
+        return answer
+
+    def _wait(self, event: int, deadline: float) -> None:
+        """Wait until the socket is ready; log the child's output and measure its memory meanwhile.
+
+        :raises TimeoutError: the deadline has passed.
+        """
+        self._poll.register(self._socket, event)
+        while True:
+            now = time.monotonic()
+            if now > deadline:
+                raise TimeoutError
+            ready = dict(self._poll.poll(_POLL_S * 1000))
+            if self._output.descriptor in ready and not self._output.drain():
+                self._poll.unregister(self._output.descriptor)
+            if self._socket.fileno() in ready:
+                return
+            if now - self._measured >= _POLL_S:
+                self._measured = now
+                self._peak_bytes = _peak_bytes(self._process.pid) or self._peak_bytes
+
+    def _broke_rules(self, what: str, how: str) -> ChildDiedError:
+        """End a child whose answer breaks the rules, and return the error of its request."""
+        self.end()
+        return ChildDiedError(
+            ErrorCode.CRASHED,
+            f"{what} failed: the decoder's process sent a malformed answer ({how}). The file may be "
+            "damaged, or made to attack the decoder. Repair or convert it, and find out where it comes from.",
+        )
 
     def _died(self, what: str, *, too_slow: bool = False) -> DeepSeekOCRError:
         """End the child and return the error that says why it died."""
         if not too_slow:
             # It closed its end of the connection, so it is about to end.
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_GRACE_S)
+                self._process.wait(self._grace_s)
         self.end()
         code, limits = self._process.returncode, self._limits
         if too_slow or code == -signal.SIGALRM:
@@ -192,21 +280,25 @@ class ChildProcess:
         )
 
 
-def _start(descriptors: tuple[int, int], limits: Limits) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(  # noqa: S603 - a module of this package
-        [
-            sys.executable,
-            "-P",  # nothing is imported from the current directory
-            "-m",
-            "airflow_deepseek_ocr.ocr.rendering.worker",
-            *map(str, descriptors),
-            str(limits.max_page_memory),
-            str(limits.max_page_seconds),
-        ],
-        pass_fds=descriptors,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        env=_environment(),
+def _open(path: Path) -> int:
+    """Open a document for reading.
+
+    :raises DocumentError: ``unreadable``.
+    """
+    try:
+        # A named pipe without a writer would block.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        raise _unreadable(f"{type(error).__name__}: {error.strerror}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _unreadable("it is no regular file")
+    return descriptor
+
+
+def _unreadable(why: str) -> DocumentError:
+    return DocumentError(
+        ErrorCode.UNREADABLE, f"The document cannot be read: {why}. Repair or convert it."
     )
 
 
@@ -216,16 +308,6 @@ def _unavailable(why: str) -> UnavailableError:
         f"The process that renders pages does not start ({why}). This task's log contains its output. "
         "Check that this host has free memory and that the installation is complete.",
     )
-
-
-def _environment() -> dict[str, str]:
-    """Return the environment of the child: this process's, with its import path."""
-    return os.environ | {
-        "PYTHONPATH": os.pathsep.join(directory or str(Path.cwd()) for directory in sys.path),
-        # NumPy does little here: threads would only take memory.
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-    }
 
 
 def _forget_peak(process: int) -> None:

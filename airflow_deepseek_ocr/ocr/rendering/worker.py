@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import logging
 import os
 import resource
@@ -10,67 +11,104 @@ import signal
 import sys
 import warnings
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import BinaryIO
 
+import numpy
+import PIL
+import pypdfium2
+import pypdfium2_raw
 from PIL import Image
 
-# Opening a document imports its decoder. These imports make an incomplete installation an error of the
-# start of this process instead of an error of the first document.
-import airflow_deepseek_ocr.ocr.documents.images
-import airflow_deepseek_ocr.ocr.documents.pdf  # noqa: F401
+# The sandbox refuses new machine code: all decoders are imported before it. An incomplete installation is
+# then an error of the start of this process, not of the first document.
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document
+from airflow_deepseek_ocr.ocr.documents.images import register_heif
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.open import open_document
+from airflow_deepseek_ocr.ocr.documents.pdf import PdfDocument  # noqa: F401 -- see above
+from airflow_deepseek_ocr.ocr.rendering.channel import ChildEnd
 from airflow_deepseek_ocr.ocr.rendering.child_process import OUT_OF_MEMORY
-from airflow_deepseek_ocr.ocr.rendering.messages import Opened, OpenRequest, RenderedPage
+from airflow_deepseek_ocr.ocr.rendering.messages import (
+    Answer,
+    Closed,
+    CloseRequest,
+    Failed,
+    MessageError,
+    Opened,
+    Probed,
+    ProbeRequest,
+    Ready,
+    RenderedPage,
+    RenderRequest,
+    Request,
+)
+from airflow_deepseek_ocr.ocr.rendering.pixel_file import PIXEL_BYTES
+from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox, SandboxReport
+from airflow_deepseek_ocr.ocr.rendering.sandbox.probes import run_probes
+from airflow_deepseek_ocr.ocr.rendering.sandbox.restrict import Host, restrict
 
 log = logging.getLogger(__name__)
 
 #: Bytes of pixels that are copied at once: little memory beside that of a page.
 _BAND_BYTES = 4 << 20
 
+#: Sizes from which malloc returns freed memory and allocates outside the heap: M_TRIM_THRESHOLD and
+#: M_MMAP_THRESHOLD (``malloc.h``).
+_MALLOC_THRESHOLDS = (-1, -3)
+#: Three buffers of a page of A4 at 144 dpi, and glibc's largest value.
+_KEPT_BYTES = 32 << 20
 
-class _Requests:
+_LIBC = ctypes.CDLL(None)
+
+#: Packages that decoders import in part while they work.
+_PACKAGES: list[ModuleType] = [numpy, PIL, pypdfium2, pypdfium2_raw]
+
+
+class Requests:
     """Answers requests, one after the other.
 
-    :param connection: the answers are sent here.
     :param pixels: descriptor of the shared memory file that receives the pixels of pages.
+    :param limits: limits of each document.
     """
 
-    def __init__(self, connection: Connection[Any, Any], pixels: int) -> None:
-        self._connection, self._pixels = connection, pixels
+    def __init__(self, pixels: int, limits: Limits) -> None:
+        self._pixels, self._limits = pixels, limits
         self._document: Document | None = None
 
-    def answer(self, request: OpenRequest | int | None) -> None:
-        """Process a request and send its answer or its error."""
+    def answer(self, request: Request, file: BinaryIO | None) -> Answer:
+        """Process a request and return its answer or its error.
+
+        :param file: the document, with an :class:`OpenRequest`.
+        """
         try:
-            if isinstance(request, int):
-                self._render(request)
-                return
-            self._close()
-            opened = None if request is None else self._open(request)
+            return self._answer(request, file)
         except DocumentError as error:
-            self._connection.send(error)
-        except (MemoryError, BrokenPipeError):
+            return Failed(error.code, str(error))
+        except MemoryError:
             raise
         except Exception as error:
             log.exception("The document cannot be read.")
-            self._connection.send(
-                DocumentError(
-                    ErrorCode.UNREADABLE,
-                    f"The document cannot be read: {type(error).__name__}: {error}. Repair or convert it.",
-                )
+            return Failed(
+                ErrorCode.UNREADABLE,
+                f"The document cannot be read: {type(error).__name__}: {error}. Repair or convert it.",
             )
-        else:
-            self._connection.send(opened)
 
-    def _open(self, request: OpenRequest) -> Opened:
-        self._document = document = open_document(
-            request.path, selection=request.selection, dpi=request.dpi, limits=request.limits
+    def _answer(self, request: Request, file: BinaryIO | None) -> Answer:
+        if isinstance(request, RenderRequest):
+            return self._render(request.number)
+        if isinstance(request, ProbeRequest):
+            return Probed(*map(tuple, run_probes()))
+        self._close()
+        if isinstance(request, CloseRequest) or file is None:
+            return Closed()
+        document = open_document(
+            file, selection=request.selection, dpi=request.dpi, limits=self._limits
         )
-        return Opened(document.media_type, document.page_count, document.page_numbers)
+        self._document = document
+        return Opened(document.media_type, document.page_count)
 
     def _close(self) -> None:
         document, self._document = self._document, None
@@ -78,35 +116,46 @@ class _Requests:
             document.close()
             _release_memory()
 
-    def _render(self, number: int) -> None:
+    def _render(self, number: int) -> RenderedPage:
         if self._document is None:
             raise RuntimeError("A page was requested while no document was open.")
         page = self._document.page(number)
         width, height = page.image.size
-        os.ftruncate(self._pixels, 3 * width * height)
-        rows = max(1, _BAND_BYTES // (3 * width))
+        rows = max(1, _BAND_BYTES // (PIXEL_BYTES * width))
         for top in range(0, height, rows):
             band = page.image.crop((0, top, width, min(top + rows, height)))
-            os.pwrite(self._pixels, band.tobytes(), 3 * width * top)
-        self._connection.send(RenderedPage((width, height), page.text_layer))
+            os.pwrite(self._pixels, band.tobytes(), PIXEL_BYTES * width * top)
+        return RenderedPage(number, (width, height), page.text_layer)
+
+
+def _keep_memory() -> None:
+    """Let glibc's malloc keep the memory of a page for the next page, instead of asking the kernel for it."""
+    set_option = getattr(_LIBC, "mallopt", None)
+    if set_option is not None:
+        for option in _MALLOC_THRESHOLDS:
+            set_option(option, _KEPT_BYTES)
 
 
 def _release_memory() -> None:
     """Return the freed memory of large pages to the kernel; glibc's malloc keeps it otherwise."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    trim = getattr(_LIBC, "malloc_trim", None)
     if trim is not None:
         trim(0)
 
 
-def main(arguments: list[str]) -> int:
+def main(
+    arguments: list[str], requests: type[Requests] = Requests, host: Host | None = None
+) -> int:
     """Answer requests until the parent closes its end of the connection.
 
-    :param arguments: descriptor of the connection, descriptor of the shared memory file, bytes of memory for
-        this process, and seconds for each request.
+    :param arguments: descriptor of the connection, descriptor of the shared memory file, setting of the
+        sandbox, and limits of each document as JSON.
+    :param requests: class that answers.
+    :param host: means of the sandbox; None asks the kernel.
     :return: the exit status.
     """
-    descriptor, pixels, memory = map(int, arguments[:3])
-    seconds = float(arguments[3])
+    descriptor, pixels = map(int, arguments[:2])
+    limits = Limits(**json.loads(arguments[3]))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # The limits are checked here; Pillow's advice would fill the logs.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -116,27 +165,46 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, signal.SIG_IGN)
     # The default action of the kernel ends the process even inside a loop of a C library.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    Image.init()
-    _, most = resource.getrlimit(resource.RLIMIT_DATA)
-    allowed = _own_bytes() + memory
-    resource.setrlimit(
-        resource.RLIMIT_DATA,
-        (allowed if most == resource.RLIM_INFINITY else min(allowed, most), most),
-    )
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    with Connection(descriptor) as connection, suppress(EOFError, BrokenPipeError):
-        requests = _Requests(connection, pixels)
-        connection.send(True)
+    answers, end = requests(pixels, limits), ChildEnd(descriptor)
+    _import_decoders()
+    _keep_memory()
+    _limit_resources(limits)
+    report = SandboxReport(0)
+    if Sandbox(arguments[2]) is not Sandbox.OFF:
+        report = restrict(_PACKAGES, host or Host.this())
+    with suppress(EOFError, BrokenPipeError, MessageError):
+        end.send(Ready(report))
         while True:
-            request = connection.recv()
-            signal.setitimer(signal.ITIMER_REAL, seconds)
+            request, document = end.receive()
+            signal.setitimer(signal.ITIMER_REAL, limits.max_page_seconds)
             try:
-                requests.answer(request)
+                file = None if document is None else os.fdopen(document, "rb")
+                end.send(answers.answer(request, file))
             except MemoryError:
                 # There may be no memory left for an orderly exit.
                 os._exit(OUT_OF_MEMORY)
             signal.setitimer(signal.ITIMER_REAL, 0)
     return 0
+
+
+def _import_decoders() -> None:
+    Image.init()
+    with suppress(DocumentError):
+        _PACKAGES.append(register_heif())
+
+
+def _limit_resources(limits: Limits) -> None:
+    _limit(resource.RLIMIT_DATA, _own_bytes() + limits.max_page_memory)
+    # The memory file for pixels does not count for RLIMIT_DATA.
+    _limit(resource.RLIMIT_FSIZE, PIXEL_BYTES * limits.max_pixels)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _limit(kind: int, value: int) -> None:
+    _, most = resource.getrlimit(kind)
+    allowed = value if most == resource.RLIM_INFINITY else min(value, most)
+    # The hard limit stays: it shows the limit of the task.
+    resource.setrlimit(kind, (allowed, most))
 
 
 def _own_bytes() -> int:

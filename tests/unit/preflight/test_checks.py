@@ -30,14 +30,14 @@ from tests.unit.preflight.conftest import (
 def test_a_host_without_a_gpu_is_ready() -> None:
     checks = list(all_checks(settings(device="cpu")))
     assert {check.level for check in checks} == {Level.OK}, checks
-    assert {check.name for check in checks} == {"version", "weights", "torch", "memory"}
+    assert {check.name for check in checks} == {"version", "sandbox", "weights", "torch", "memory"}
     assert all("\n" not in check.message for check in checks)
 
 
 def test_a_host_with_a_gpu_is_ready() -> None:
     found = levels(all_checks(settings(device="cuda:0"), host=host([H100])))
     assert set(found.values()) == {Level.OK}
-    assert found.keys() == {"version", "weights", "torch", "kernels", "gpu", "memory"}
+    assert found.keys() == {"version", "sandbox", "weights", "torch", "kernels", "gpu", "memory"}
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,8 @@ def test_a_remote_server_needs_no_weights_here() -> None:
     with fault_server(Faults(card={"id": "m"})) as server:
         port = int(server.url.rpartition(":")[2])
         remote = Settings.of({"model": "m"}, host="127.0.0.1", port=port)
-        assert levels(all_checks(remote)) == {"version": Level.OK, "server": Level.OK}
+        names = ("version", "sandbox", "server")
+        assert levels(all_checks(remote)) == dict.fromkeys(names, Level.OK)
         assert len(server.requests) == 2, (
             "one for the modes, one for the no-repeat-n-gram constraint"
         )

@@ -138,7 +138,9 @@ def test_errors_say_what_to_do(tmp_path: Path, name: str, content: bytes, code: 
 def test_the_limit_on_pixels_holds_for_each_page(tmp_path: Path) -> None:
     path = tmp_path / "two.tiff"
     Image.new("L", (10, 10)).save(path, save_all=True, append_images=[Image.new("L", (100, 100))])
-    with ImageDocument(path, "image/tiff", PageSelection(), Limits(max_pixels=1000)) as document:
+    with ImageDocument(
+        path.open("rb"), "image/tiff", PageSelection(), Limits(max_pixels=1000)
+    ) as document:
         assert document.page(1).image.size == (10, 10)
         with pytest.raises(DocumentError) as caught:
             document.page(2)

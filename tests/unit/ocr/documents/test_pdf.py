@@ -69,7 +69,7 @@ def test_files_that_do_not_open(tmp_path: Path, name: str) -> None:
 def test_a_damaged_page_leaves_the_others_readable(tmp_path: Path) -> None:
     name = "second_page_missing.pdf"
     path = write(tmp_path, name, CORPUS[name].make())
-    with PdfDocument(path, PageSelection(), 72, Limits()) as document:
+    with PdfDocument(path.open("rb"), PageSelection(), 72, Limits()) as document:
         assert document.page(1).image.size == (200, 200)
         with pytest.raises(DocumentError, match="Page 2") as caught:
             document.page(2)

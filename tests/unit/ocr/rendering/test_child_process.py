@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from PIL import Image
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.rendering.child_process import ChildDiedError, ChildProcess
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
+from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox, SandboxReport
 from tests.conftest import ROOT
 from tests.corpus.documents.all import CORPUS
 from tests.support.fixtures.made_documents import write
@@ -29,8 +32,8 @@ def child() -> Iterator[ChildProcess]:
     running.end()
 
 
-def request(path: Path, selection: str = "") -> OpenRequest:
-    return OpenRequest(path, PageSelection.parse(selection), 72, LIMITS)
+def request(selection: str = "") -> OpenRequest:
+    return OpenRequest(PageSelection.parse(selection), 72)
 
 
 def process() -> psutil.Process:
@@ -40,8 +43,8 @@ def process() -> psutil.Process:
 
 
 def test_it_opens_renders_and_closes(child: ChildProcess) -> None:
-    opened = child.open_document(request(DOCUMENTS / "letter.tiff", "2"))
-    assert (opened.media_type, opened.page_count, opened.page_numbers) == ("image/tiff", 2, (2,))
+    opened = child.open_document(DOCUMENTS / "letter.tiff", request("2"))
+    assert (opened.media_type, opened.page_count) == ("image/tiff", 2)
     page = child.page(2)
     assert (page.number, page.image.mode, page.image.size) == (2, "RGB", (640, 640))
     child.close_document()
@@ -50,8 +53,8 @@ def test_it_opens_renders_and_closes(child: ChildProcess) -> None:
 
 
 def test_opening_a_document_closes_the_one_before(child: ChildProcess) -> None:
-    child.open_document(request(DOCUMENTS / "letter.tiff"))
-    child.open_document(request(DOCUMENTS / "invoice.pdf"))
+    child.open_document(DOCUMENTS / "letter.tiff", request())
+    child.open_document(DOCUMENTS / "invoice.pdf", request())
     page = child.page(1)
     assert page.image.size == (640, 640)
     assert page.text_layer is not None
@@ -63,7 +66,7 @@ def test_opening_a_document_closes_the_one_before(child: ChildProcess) -> None:
 
 def test_errors_of_the_document_leave_the_child_alive(child: ChildProcess, tmp_path: Path) -> None:
     with pytest.raises(DocumentError) as caught:
-        child.open_document(request(write(tmp_path, "empty.pdf", b"")))
+        child.open_document(write(tmp_path, "empty.pdf", b""), request())
     assert caught.value.code is ErrorCode.EMPTY_FILE
     with pytest.raises(DocumentError) as caught:
         child.page(1)
@@ -82,7 +85,7 @@ def test_a_page_over_a_limit_ends_the_child(
     tmp_path: Path, name: str, limits: Limits, code: ErrorCode
 ) -> None:
     child = ChildProcess(limits)
-    child.open_document(request(write(tmp_path, name, CORPUS[name].make())))
+    child.open_document(write(tmp_path, name, CORPUS[name].make()), request())
     with pytest.raises(ChildDiedError, match="Rendering page 1") as caught:
         child.page(1)
     assert caught.value.code is code
@@ -102,7 +105,7 @@ def test_a_page_over_a_limit_ends_the_child(
 def test_the_signal_tells_the_cause_of_death(
     child: ChildProcess, number: signal.Signals, error: type[Exception], code: ErrorCode
 ) -> None:
-    child.open_document(request(DOCUMENTS / "letter.tiff"))
+    child.open_document(DOCUMENTS / "letter.tiff", request())
     process().send_signal(number)
     with pytest.raises(error) as caught:
         child.page(1)
@@ -125,3 +128,35 @@ def test_its_memory_limit_is_beyond_the_memory_of_python(child: ChildProcess) ->
     assert 10 << 20 < own < 1 << 30
     assert hard == psutil.Process().rlimit(psutil.RLIMIT_DATA)[1]
     assert process().rlimit(psutil.RLIMIT_CORE) == (0, 0)
+
+
+def test_a_named_pipe_is_no_document(child: ChildProcess, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DocumentError, match="no regular file") as caught:
+        child.open_document(tmp_path / "pipe", request())
+    assert caught.value.code is ErrorCode.UNREADABLE
+    assert not child.dead
+
+
+def test_the_memory_file_for_pixels_has_a_limit(child: ChildProcess) -> None:
+    soft, _ = process().rlimit(psutil.RLIMIT_FSIZE)
+    assert soft == 3 * LIMITS.max_pixels
+
+
+def test_it_reports_its_sandbox(child: ChildProcess) -> None:
+    assert (child.report.landlock >= 1) != bool(child.report.missing)
+    off = ChildProcess(LIMITS, Sandbox.OFF)
+    assert off.report == SandboxReport(0)
+    off.end()
+
+
+def test_more_pixels_than_allowed_are_refused(tmp_path: Path) -> None:
+    """The parent checks the size with its own limit, whatever the child has."""
+    running = ChildProcess(Limits(max_pixels=1000))
+    running._limits = Limits(max_pixels=100)
+    Image.new("RGB", (20, 20)).save(tmp_path / "small.png")
+    running.open_document(tmp_path / "small.png", request())
+    with pytest.raises(ChildDiedError, match="20 x 20 pixels") as caught:
+        running.page(1)
+    assert caught.value.code is ErrorCode.CRASHED
+    assert running.dead

@@ -6,17 +6,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
 import pytest
 from PIL import Image, ImageChops
 
-from airflow_deepseek_ocr.exceptions import DocumentError, UnavailableError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, DocumentError, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.rendering.child_process import ChildProcess
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
+from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from tests.conftest import ROOT
 from tests.corpus.documents.all import CORPUS
 from tests.corpus.documents.raw_pdf import assemble, one_page, page
@@ -244,14 +247,38 @@ def test_the_memory_of_a_large_page_is_released(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(200)
-def test_positions_of_a_crowded_text_layer_are_bounded(tmp_path: Path) -> None:
+def test_a_text_layer_of_a_million_characters_is_not_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with Renderer(Limits(max_page_seconds=20)) as renderer, renderer.open(
         write(tmp_path, "text_of_a_million_characters.pdf")
     ) as document:  # fmt: skip
-        layer = document.page(1).text_layer
-    assert layer is not None
-    assert len(layer.text) > 800_000
-    assert 0 < len(layer.lines) < 200
+        assert document.page(1).text_layer is None
+        document.close()
+    assert "855358 characters of text, more than 200000" in caplog.text
+
+
+def test_the_selection_is_that_of_this_process(renderer: Renderer) -> None:
+    assert renderer.check_page_count(PageSelection.parse("2-"), 4) == (2, 3, 4)
+    with pytest.raises(DocumentError) as caught:
+        renderer.check_page_count(PageSelection(), 1_000_000)
+    assert caught.value.code == "too_many_pages"
+    with pytest.raises(DocumentError) as caught:
+        renderer.check_page_count(PageSelection.parse("9"), 4)
+    assert caught.value.code == "no_such_page"
+
+
+def test_a_required_sandbox_is_checked_before_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Renderer(Limits(), Sandbox.AUTO) as renderer:
+        before = children()
+        renderer.require_sandbox()
+        assert children() == before
+    older = partial(ChildProcess, module="tests.support.fakes.older_kernel_child")
+    monkeypatch.setattr("airflow_deepseek_ocr.ocr.rendering.renderer.ChildProcess", older)
+    with Renderer(Limits(), Sandbox.REQUIRED) as renderer:
+        with pytest.raises(ConfigurationError, match="Landlock") as caught:
+            renderer.require_sandbox()
+        assert caught.value.code == "sandbox_unavailable"
 
 
 def test_no_descriptor_leaks(tmp_path: Path) -> None:

@@ -3,111 +3,171 @@
 from __future__ import annotations
 
 import os
+import select
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
+from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.rendering.channel import ParentEnd
 from airflow_deepseek_ocr.ocr.rendering.child_process import OUT_OF_MEMORY
-from airflow_deepseek_ocr.ocr.rendering.messages import Opened, OpenRequest, RenderedPage
+from airflow_deepseek_ocr.ocr.rendering.child_start import start_child
+from airflow_deepseek_ocr.ocr.rendering.messages import (
+    Closed,
+    CloseRequest,
+    Failed,
+    Opened,
+    OpenRequest,
+    Probed,
+    ProbeRequest,
+    Ready,
+    RenderedPage,
+    RenderRequest,
+    Request,
+)
+from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from tests.conftest import ROOT
 
 DOCUMENTS = ROOT / "demo" / "documents"
-MEMORY = 100 << 20
+LIMITS = Limits(max_pixels=170_000_000, max_page_memory=100 << 20)
+
+
+@dataclass
+class Worker:
+    """A running program.
+
+    :param connection: the parent's end of its socket.
+    :param pixels: its memory file.
+    """
+
+    connection: socket.socket
+    pixels: int
+    process: subprocess.Popen[bytes]
+    end: ParentEnd
+    ready: Ready
+
+    def ask(self, request: Request, descriptor: int | None = None) -> Any:
+        self.end.send(request, descriptor, lambda: None)
+        return self.end.receive(lambda: wait(self.connection))
+
+    def open(self, path: Path, dpi: int = 72) -> Any:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            return self.ask(OpenRequest(PageSelection(), dpi), descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def wait(connection: socket.socket) -> None:
+    assert select.select([connection], [], [], 60)[0]
 
 
 @contextmanager
-def worker(
-    memory: int = MEMORY,
-) -> Iterator[tuple[Connection[Any, Any], int, subprocess.Popen[bytes]]]:
-    """Start the program; yield its connection, its memory file, and its process."""
-    ours, theirs = Pipe()
+def worker(sandbox: Sandbox = Sandbox.AUTO) -> Iterator[Worker]:
+    """Start the program; its standard error is not read, so it must write little."""
+    ours, theirs = socket.socketpair()
     pixels = os.memfd_create("page")
-    module = "airflow_deepseek_ocr.ocr.rendering.worker"
-    descriptors = (theirs.fileno(), pixels)
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, descriptors), str(memory), "60"],
-        pass_fds=descriptors,
-    )
+    process, output = start_child((theirs.fileno(), pixels), LIMITS, sandbox)
+    theirs.close()
     try:
         with ours:
-            theirs.close()
-            assert ours.poll(60)
-            assert ours.recv() is True, "it is ready"
-            yield ours, pixels, process
+            end = ParentEnd(ours)
+            yield Worker(ours, pixels, process, end, end.receive(lambda: wait(ours)))
     finally:
         process.wait(60)
         os.close(pixels)
-
-
-def request(path: Path, dpi: int = 72) -> OpenRequest:
-    return OpenRequest(path, PageSelection(), dpi, Limits(max_pixels=170_000_000))
-
-
-def ask(connection: Connection[Any, Any], message: object) -> Any:
-    connection.send(message)
-    return connection.recv()
+        os.close(output)
 
 
 def test_requests_have_answers_and_the_end_of_the_connection_ends_it() -> None:
-    with worker() as (connection, pixels, process):
-        opened = ask(connection, request(DOCUMENTS / "table.png"))
-        assert opened == Opened("image/png", 1, (1,))
-        rendered = ask(connection, 1)
-        assert rendered == RenderedPage((640, 640), None)
+    with worker() as running:
+        assert running.open(DOCUMENTS / "table.png") == Opened("image/png", 1)
+        assert running.ask(RenderRequest(1)) == RenderedPage(1, (640, 640), None)
         with Image.open(DOCUMENTS / "table.png") as image:
             expected = image.convert("RGB").tobytes()
-        assert os.pread(pixels, len(expected) + 1, 0) == expected
-        assert ask(connection, None) is None
-    assert process.returncode == 0
+        assert os.pread(running.pixels, len(expected) + 1, 0) == expected
+        assert running.ask(CloseRequest()) == Closed()
+    assert running.process.returncode == 0
 
 
 def test_pages_larger_than_a_band_are_written_completely(tmp_path: Path) -> None:
     image = Image.effect_noise((1500, 1200), 80).convert("RGB")
     image.save(tmp_path / "noise.png")
-    with worker() as (connection, pixels, _):
-        ask(connection, request(tmp_path / "noise.png"))
-        assert ask(connection, 1).size == (1500, 1200)
-        assert os.pread(pixels, 3 * 1500 * 1200, 0) == image.tobytes()
+    with worker() as running:
+        running.open(tmp_path / "noise.png")
+        assert running.ask(RenderRequest(1)).size == (1500, 1200)
+        assert os.pread(running.pixels, 3 * 1500 * 1200, 0) == image.tobytes()
 
 
-def test_errors_are_answers(tmp_path: Path) -> None:
-    with worker() as (connection, _, process):
-        for message, code, words in (
-            (1, ErrorCode.UNREADABLE, "no document was open"),
-            (request(tmp_path / "gone.pdf"), ErrorCode.UNREADABLE, "FileNotFoundError"),
-            (request(Path(__file__)), ErrorCode.UNSUPPORTED_TYPE, "Convert"),
+def test_errors_are_answers() -> None:
+    with worker() as running:
+        for error, code, words in (
+            (running.ask(RenderRequest(1)), ErrorCode.UNREADABLE, "no document was open"),
+            (running.open(Path(__file__)), ErrorCode.UNSUPPORTED_TYPE, "Convert"),
         ):
-            error = ask(connection, message)
-            assert isinstance(error, DocumentError)
+            assert isinstance(error, Failed)
             assert error.code is code
-            assert words in str(error)
-    assert process.returncode == 0
+            assert words in error.message
+    assert running.process.returncode == 0
 
 
 def test_a_failed_request_leaves_no_document_open() -> None:
-    with worker() as (connection, _, _process):
-        ask(connection, request(DOCUMENTS / "table.png"))
-        assert isinstance(ask(connection, request(Path(__file__))), DocumentError)
-        assert isinstance(ask(connection, 1), DocumentError)
+    with worker() as running:
+        running.open(DOCUMENTS / "table.png")
+        assert isinstance(running.open(Path(__file__)), Failed)
+        assert isinstance(running.ask(RenderRequest(1)), Failed)
 
 
 def test_too_little_memory_ends_it_with_its_status(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
-    Image.new("RGB", (6000, 6000)).save(path, compress_level=1)
-    with worker(memory=10 << 20) as (connection, _, process):
-        ask(connection, request(path))
-        connection.send(1)
+    Image.new("RGB", (12000, 12000)).save(path, compress_level=1)
+    with worker() as running:
+        running.open(path)
         with pytest.raises((EOFError, ConnectionResetError)):
-            connection.recv()
-    assert process.returncode == OUT_OF_MEMORY
+            running.ask(RenderRequest(1))
+    assert running.process.returncode == OUT_OF_MEMORY
+
+
+def test_the_sandbox_is_reported_and_can_be_probed() -> None:
+    with worker(Sandbox.OFF) as running:
+        assert running.ready.sandbox.landlock == 0
+        assert "TCP" in running.ask(ProbeRequest()).allowed
+    with worker() as running:
+        probed = running.ask(ProbeRequest())
+        assert isinstance(probed, Probed)
+        assert running.ready.sandbox.missing or probed.allowed == ()
+
+
+def test_a_request_that_is_no_message_ends_it() -> None:
+    with worker() as running:
+        running.connection.sendall(b"\xff" * 9)
+        with pytest.raises((EOFError, ConnectionResetError)):
+            running.ask(CloseRequest())
+
+
+def test_decoding_imports_nothing_but_encodings_after_the_start() -> None:
+    """New machine code is refused then, and few modules are readable."""
+    code = (
+        "import sys\n"
+        "from airflow_deepseek_ocr.ocr.rendering import worker\n"
+        "worker._import_decoders()\nbefore = set(sys.modules)\n"
+        "from pathlib import Path\n"
+        "from airflow_deepseek_ocr.ocr.documents.open import open_document\n"
+        "for name in ('invoice.pdf', 'letter.tiff', 'table.png', 'congress.pdf'):\n"
+        "    with open_document(Path('demo/documents') / name) as document: document.page(1)\n"
+        "print(*(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    assert [each for each in done.stdout.split() if not each.startswith("encodings.")] == []

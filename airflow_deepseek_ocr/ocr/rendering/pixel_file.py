@@ -1,0 +1,51 @@
+"""The memory file through which a child passes the pixels of a page.
+
+Sending them through a socket would take longer than rendering the page. The file can grow, but not shrink: a
+child that truncated it while this process reads a mapping of it would end this process with ``SIGBUS``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from mmap import ACCESS_WRITE, MADV_REMOVE, mmap
+
+from PIL import Image
+
+#: Bytes of a pixel (RGB).
+PIXEL_BYTES = 3
+
+
+class PixelFile:
+    """A memory file, sealed against truncation and against other seals.
+
+    :ivar descriptor: for the child, which may write the file.
+    :raises OSError: the kernel has no memory files with seals.
+    """
+
+    def __init__(self) -> None:
+        self.descriptor = os.memfd_create("page", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
+        except OSError:
+            os.close(self.descriptor)
+            raise
+
+    def take(self, size: tuple[int, int]) -> Image.Image | None:
+        """Return the page image in the file, and release the file's memory.
+
+        :param size: width and height in pixels.
+        :return: a copy in RGB; None if the file has fewer pixels.
+        """
+        count = PIXEL_BYTES * size[0] * size[1]
+        if os.fstat(self.descriptor).st_size < count:
+            return None
+        with mmap(self.descriptor, count, access=ACCESS_WRITE) as pixels:
+            with memoryview(pixels) as view:
+                image = Image.frombytes("RGB", size, view)
+            pixels.madvise(MADV_REMOVE)
+        return image
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self.descriptor)
