@@ -138,7 +138,7 @@ def host_device(name: str, device_files: Path = _DEVICE_FILES) -> str:
 
 
 def device_memory(device: str) -> tuple[int, int] | None:
-    """Return total and free memory of a GPU in bytes, read through NVML, whoever uses it.
+    """Return total and free memory of a GPU in bytes, for all processes, read through NVML.
 
     :param device: ``cpu``, ``cuda`` or ``cuda:N`` of this process.
     :return: None for a CPU, a GPU that shares the host's memory, and without an answer of the driver.

@@ -165,7 +165,7 @@ class _LoadMetrics(Collector):
             yield GaugeMetricFamily(f"deepseek_ocr_{name}", text, value=value)
         memory = GaugeMetricFamily(
             "deepseek_ocr_device_memory_bytes",
-            "Memory of the GPU, whoever uses it: total, free",
+            "Memory of the GPU, with that of other processes: total, free",
             labels=["kind"],
         )
         for kind, size in zip(("total", "free"), load.device_memory or (), strict=False):

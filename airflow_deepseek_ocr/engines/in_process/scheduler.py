@@ -125,7 +125,7 @@ class Scheduler:
             self._slots.leave(list(self._pages.running))
 
     def occupancy(self) -> Occupancy:
-        """Return what is used now; other threads may call it."""
+        """Return the use of slots and cache blocks; other threads may call it."""
         slots = self._slots
         return Occupancy(
             slots.count, len(self._pages.running), slots.blocks, slots.blocks - slots.free_blocks
