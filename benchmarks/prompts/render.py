@@ -101,10 +101,9 @@ def absent(data: Json) -> str:
     for page in data["pages"]:
         output = page["absent"] and find(data, page["name"], f"locate:{page['absent']}", SHOWN_MODE)
         if output:
-            boxes = sum(len(region.boxes) for region in regions(data, output))
             lines.append(
-                f"`{output['prompt']}` on the {page['name']}, which does not have this text: {boxes} "
-                f"boxes, status `{output['status']}`, score {output['score']:g}.\n"
+                f"`{output['prompt']}` on the {page['name']}, which does not have this text: "
+                f"{_facts(data, output)}.\n"
             )
     return "\n".join(lines)
 
@@ -162,12 +161,16 @@ def _all_modes(data: Json, page: str) -> str:
         found = [find(data, page, prompt, mode) for prompt in PROMPTS]
         vision = next((str(each["vision_tokens"]) for each in found if each), "")
         rows.append((f"`{mode}`", vision, *map(_cell, found)))
-    return _table(("mode", "vision tokens", *(f"`{prompt}`" for prompt in PROMPTS)), rows)
+    return _table(
+        ("mode", "vision tokens (`markdown`)", *(f"`{prompt}`" for prompt in PROMPTS)), rows
+    )
 
 
 def _example(data: Json, prompt: str) -> str:
     output = _found(data, SHOWN_PAGE, prompt, SHOWN_MODE)
-    return f"`{output['prompt']}`: {_facts(data, output)}\n\n{_fence(markdown(data, output), lines=14)}"
+    # Of a text that the reader gave, only the box is new.
+    text = output["text"] if PROMPTS[prompt].takes_text else markdown(data, output)
+    return f"`{output['prompt']}`: {_facts(data, output)}\n\n{_fence(text, lines=14)}"
 
 
 def _texts(data: Json, output: Json) -> Iterable[str]:

@@ -30,6 +30,8 @@ from benchmarks.workload import PAGE, draw_pages
 
 #: Tokens of a page that is read alone, and of pages that are read together.
 TOKENS = 256
+#: Tokens of the first page of a mode, which is not counted: steps are compiled then.
+_WARM_UP = 16
 #: Times that a page is read; the median counts.
 REPEATS = 5
 
@@ -44,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "deepseek-ocr-tiny")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
+    parser.add_argument("--modes", default=",".join(RESOLUTIONS), help="separated by commas")
     parser.add_argument("--together", type=int, default=0, help="pages timed at once; 0: none")
     parser.add_argument("--root", type=Path, default=ROOT, help="write below this directory")
     options = parser.parse_args(arguments)
@@ -57,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     facts = setting(engine, str(options.model), "", directory)
     (page,) = draw_pages(1)
-    rows = measure(engine, page, options.together)
+    rows = measure(engine, page, options.together, options.modes.split(","))
     engine.close()
     results.save_times({**facts, "page": list(PAGE), "tokens": TOKENS, "rows": rows})
     print(f"Wrote {results.times_file}; now run: python -m benchmarks.prompts --render-only")
@@ -81,7 +84,7 @@ def measure(
         raise ValueError("the engine must ignore the end token: Decoding(forced=True)")
     rows = []
     for mode in modes:
-        _seconds(engine, page, mode, 16, max(1, together))
+        _seconds(engine, page, mode, min(_WARM_UP, TOKENS), max(1, together))
         first = statistics.median(_seconds(engine, page, mode, 1) for _ in range(REPEATS))
         whole = statistics.median(_seconds(engine, page, mode, TOKENS) for _ in range(REPEATS))
         resolution = get_resolution(mode)
