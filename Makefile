@@ -198,7 +198,7 @@ bench-engines: install
 DEVICE ?= auto
 
 prompts-guide: install
-	OMP_NUM_THREADS=$(or $(OMP_NUM_THREADS),2) $(PY) -m benchmarks.prompts --device $(DEVICE) \
+	$(PY) -m benchmarks.prompts --device $(DEVICE) \
 		$(if $(MODEL),--model $(MODEL),--max-output-length 768)
 
 test-gpu: $(VENV)/.dev
