@@ -6,11 +6,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from airflow_deepseek_ocr.exceptions import local_disk
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, local_disk
 from airflow_deepseek_ocr.run_record.facts import (
     file_facts,
     host_facts,
@@ -52,6 +53,7 @@ class Notes:
     ) -> None:
         self._path = path
         self._record: RunRecord | None = None
+        self._directory: Path | None = None
         self._written = 0.0
         if path is None:
             return
@@ -72,12 +74,18 @@ class Notes:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._record is not None:
-            self._record.end(error)
-            self._write()
+        if self._record is None:
+            return
+        self._record.end(error)
+        self._write()
+        if self._directory is not None:
+            # Last, because it reads the whole model, and no page should wait for it.
+            with suppress(DeepSeekOCRError, OSError):
+                self._record.sections["Model"] += file_facts(self._directory)
+                self._write()
 
     def load(self, directory: Path, load: Callable[[], Engine], started: float) -> Engine:
-        """Return the engine, and record the model's files and the time for loading.
+        """Return the engine, and record the time for loading; the model's files are recorded at the end.
 
         :param directory: complete directory of the model.
         :param load: load the model.
@@ -86,11 +94,11 @@ class Notes:
         engine = load()
         if self._record is not None:
             self._record.loaded(time.monotonic() - started)
+            self._directory = directory
             self._record.sections["Model"] = [
                 ("Directory", str(directory)),
                 ("Device used", str(getattr(engine, "device", "unknown"))),
                 ("Data type used", str(getattr(engine, "dtype", "unknown"))),
-                *file_facts(directory),
             ]
             self._write()
         return engine
