@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-gpu bench-engines prompts-guide test-gpu test-vllm train evaluate \
+.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-gpu bench-engines prompts-guide test-docker test-gpu test-vllm train evaluate \
 	thresholds fuzz fuzz-coverage survey format clean
 
 VENV := .venv
@@ -78,6 +78,7 @@ help:
 	@echo '                    there is one; REVISION=, RESOLUTION=; HOST=URL: a server has the model)'
 	@echo 'make test           formatting, lints, types and all tests that are not slow'
 	@echo 'make test-slow      slow tests: browser, Ceph, Celery, MySQL, other versions of Airflow'
+	@echo 'make test-docker    images and compose files in containers (stand-ins for base images that cannot be pulled)'
 	@echo 'make test-gpu       tests that need a CUDA GPU'
 	@echo 'make test-vllm      vLLM for CPUs with the plugin: five modes, recorded tokens (.venv-vllm; 15 minutes)'
 	@echo "make format         format the code and apply the linter's fixes"
@@ -145,13 +146,14 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/hadolint docker/Dockerfile* tests/docker/stand_ins/*/Dockerfile
 	$(BIN)/yamllint --strict $(wildcard docker deploy .github)
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
 test-unit: $(VENV)/.dev $(PROMTOOL)
-	$(PY) -m pytest -m 'not slow and not gpu and not vllm'
+	$(PY) -m pytest -m 'not slow and not gpu and not vllm and not docker'
 
 test-slow: $(MYSQL)
 	@tools/install-packages $(SLOW_PACKAGES)
@@ -200,6 +202,11 @@ DEVICE ?= auto
 prompts-guide: install
 	$(PY) -m benchmarks.prompts --device $(DEVICE) \
 		$(if $(MODEL),--model $(MODEL),--max-output-length 768)
+
+# As root on Debian it starts a Docker daemon if none answers.
+test-docker: $(VENV)/.dev
+	tools/docker-stand-ins
+	$(PY) -m pytest -m docker --timeout 3600
 
 test-gpu: $(VENV)/.dev
 	$(PY) -m pytest -m gpu

@@ -19,7 +19,12 @@ BUILD_TIMEOUT_S = 1800
 #: Longest command in seconds; a container that reads a page on two busy cores needs a few minutes.
 COMMAND_TIMEOUT_S = 600
 #: What the images must be able to live with.
-RESTRICTED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges:true", "--tmpfs=/tmp")
+RESTRICTED = (
+    "--read-only",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges:true",
+    "--tmpfs=/tmp",
+)
 
 
 class DockerError(RuntimeError):
@@ -93,7 +98,8 @@ class Docker:
         done = self.start(*arguments, timeout_s=timeout_s)
         if done.returncode:
             raise DockerError(
-                f"docker {arguments[0]} exited with {done.returncode}:\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+                f"docker {arguments[0]} exited with {done.returncode}:\n"
+                f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
             )
         return done.stdout
 

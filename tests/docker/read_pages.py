@@ -21,12 +21,12 @@ def main() -> None:
     with Renderer(Limits()) as renderer:
         for file in files:
             with renderer.open(file) as document:
-                pages = [(number, document.page(number)) for number in document.page_numbers[:count]]
+                pages = [
+                    (number, document.page(number)) for number in document.page_numbers[:count]
+                ]
             for number, page in reader.read(pages):
                 print(
-                    json.dumps(
-                        {"page": number, "text": page.markdown, "status": page.status.value}
-                    )
+                    json.dumps({"page": number, "text": page.markdown, "status": page.status.value})
                 )
     if "torch" in sys.modules:
         sys.exit("a client of a server has imported torch")
