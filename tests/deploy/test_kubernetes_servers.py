@@ -81,7 +81,8 @@ def test_probes_ask_paths_that_the_server_has(container: Object, content: Object
             assert path.endswith("live") == (name == "livenessProbe")
     socket = option(container, "--socket")
     if socket:
-        assert f"--unix-socket={socket}" in container["startupProbe"]["exec"]["command"]
+        command = container["startupProbe"]["exec"]["command"]
+        assert command[command.index("--unix-socket") + 1] == socket
         assert container["restartPolicy"] == "Always"
 
 
