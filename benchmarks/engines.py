@@ -252,7 +252,7 @@ def _resident(kind: type[ForcedServerSpec], way: str, job: Job, tell: Tell) -> N
 
 
 def vllm(job: Job, tell: Tell) -> None:
-    """vLLM, through its port of the loopback; without our plugin in gundam mode alone."""
+    """vLLM, through its Unix socket; without our plugin in gundam mode alone."""
     if shutil.which(job.command.split()[0]) is None:
         tell("engines", way="vllm", skipped=f"There is no program {job.command!r}.")
         return

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_deepseek_ocr.engines.protocol.chat_completions import PUBLISHED_TABLE_CELLS
-from airflow_deepseek_ocr.engines.protocol.endpoint import LOOPBACK
+from airflow_deepseek_ocr.engines.protocol.endpoint import SOCKET_URL
 from airflow_deepseek_ocr.engines.supervisor.server_identity import ServerIdentity
 from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand, ServerPaths
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
@@ -57,11 +56,12 @@ class VllmServerSpec(ServerIdentity):
     def launch_command(self, paths: ServerPaths) -> LaunchCommand:
         """Return the command that starts vLLM under its watchdog; see :class:`~.server_spec.ServerSpec`.
 
-        :param paths: files that the supervisor provides; vLLM does not use the socket.
+        vLLM listens on the socket in the private directory, not on a port: another user of the host could
+        bind the port first and receive the API key, and vLLM answers some paths without the key.
+
+        :param paths: files that the supervisor provides.
         :raises ConfigurationError: ``connection`` if command or options have an open quotation.
         """
-        port = _free_port()
-        url = f"http://{LOOPBACK}:{port}"
         try:
             program, options = shlex.split(self.command), shlex.split(self.options)
         except ValueError as error:
@@ -74,14 +74,13 @@ class VllmServerSpec(ServerIdentity):
             *(sys.executable, "-P", "-m", "airflow_deepseek_ocr.engines.supervisor.vllm_watchdog"),
             *("--record", str(paths.record_file)),
             *("--api-key-file", str(paths.api_key_file)),
-            *("--url", url),
+            *("--socket", str(paths.socket)),
             *("--idle-seconds", str(self.idle_s)),
             "--",
             *program,
             *("serve", str(self.model_directory.resolve())),
             *("--served-model-name", self.model),
-            *("--host", LOOPBACK),
-            *("--port", str(port)),
+            *("--uds", str(paths.socket)),
             *("--dtype", self.dtype),
             *_FLAGS,
             *(("--max-num-seqs", str(self.batch_size)) if self.batch_size else ()),
@@ -91,7 +90,9 @@ class VllmServerSpec(ServerIdentity):
         environment = {name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()}
         if self.device.startswith("cuda:"):
             environment["CUDA_VISIBLE_DEVICES"] = host_device(self.device).partition(":")[2]
-        return LaunchCommand(arguments=arguments, url=url, socket=None, environment=environment)
+        return LaunchCommand(
+            arguments=arguments, url=SOCKET_URL, socket=paths.socket, environment=environment
+        )
 
 
 def table_cells(model_directory: Path) -> tuple[int, ...]:
@@ -104,8 +105,3 @@ def table_cells(model_directory: Path) -> tuple[int, ...]:
     ids = {each["content"]: int(each["id"]) for each in added}
     cells = tuple(ids[name] for name in ("<td>", "</td>") if name in ids)
     return cells or PUBLISHED_TABLE_CELLS
-
-
-def _free_port() -> int:
-    with socket.create_server((LOOPBACK, 0)) as server:
-        return int(server.getsockname()[1])

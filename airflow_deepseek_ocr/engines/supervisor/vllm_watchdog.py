@@ -21,6 +21,7 @@ from types import FrameType
 import httpx
 
 from airflow_deepseek_ocr.engines.protocol.api_key import read_api_key
+from airflow_deepseek_ocr.engines.protocol.endpoint import SOCKET_URL, Endpoint
 from airflow_deepseek_ocr.engines.supervisor.registry import record_exit
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
@@ -56,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="vllm_watchdog")
     parser.add_argument("--record", type=Path)
     parser.add_argument("--api-key-file", type=Path, required=True)
-    parser.add_argument("--url", required=True)
+    parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--idle-seconds", type=float, required=True)
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
@@ -91,16 +92,17 @@ def _run(options: argparse.Namespace) -> None:
             "command to the path of the program vllm.",
         ) from error
     try:
-        _wait_until_idle(vllm, options.url, options.idle_seconds)
+        _wait_until_idle(vllm, options.socket, options.idle_seconds)
     except _StopRequested:
         log.info("A signal asked to stop.")
     finally:
         _stop(vllm)
 
 
-def _wait_until_idle(vllm: subprocess.Popen[bytes], url: str, idle_s: float) -> None:
+def _wait_until_idle(vllm: subprocess.Popen[bytes], socket: Path, idle_s: float) -> None:
     last_used, finished, ready = time.monotonic(), -1.0, False
-    with httpx.Client(base_url=url, timeout=_TIMEOUT, trust_env=False) as client:
+    # The metrics need no API key.
+    with Endpoint(SOCKET_URL, socket_path=socket).client(_TIMEOUT) as client:
         while time.monotonic() - last_used < idle_s:
             time.sleep(_POLL_S)
             if vllm.poll() is not None:

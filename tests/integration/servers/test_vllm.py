@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -25,6 +26,7 @@ from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from tests.conftest import ROOT, TINY_MODEL
+from tests.support.fakes.another_user import as_another_user
 from tests.support.fakes.fault_server import TEXT
 from tests.support.waiting import eventually
 
@@ -87,7 +89,6 @@ def test_vllm_is_started_as_the_model_needs_it_and_stopped(
     assert arguments[:2] == ["serve", str(TINY_MODEL)]
     for pair in (
         ["--served-model-name", "v1"],
-        ["--host", "127.0.0.1"],
         ["--dtype", "bfloat16"],
         ["--max-num-seqs", "7"],
         ["--mm-processor-cache-gb", "0"],
@@ -103,6 +104,48 @@ def test_vllm_is_started_as_the_model_needs_it_and_stopped(
         assert api_key not in " ".join(process.cmdline())
     stop_server(record, servers)
     eventually(lambda: ended(child.pid) and ended(record.pid))
+
+
+def test_no_other_process_can_take_the_place_of_a_vllm_that_starts(
+    servers: Path,
+    started_with: Callable[[], dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """vLLM listens after its imports, and every user can read its arguments meanwhile."""
+    monkeypatch.setenv("STAND_IN_WAITS_FOR", str(tmp_path / "go"))
+    another = socket.socket(socket.AF_UNIX)
+    peers: list[Any] = []
+    connect = socket.socket.connect
+
+    def noted(self: socket.socket, address: Any) -> None:
+        peers.append(address)
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    server = spec("v8")
+    with pytest.raises(UnavailableError, match="not ready"):
+        Supervisor(server, servers, 0).find()
+    eventually(lambda: (tmp_path / "started_with").exists() and started_with())
+    record = record_of(servers, server)
+    assert record.socket is not None
+    path = record.socket
+    names = [psutil.Process(pid).cmdline() for pid in (record.pid, started_with()["pid"])]
+    if os.geteuid() == 0:
+        taken = as_another_user({"bind": lambda: str(another.bind(path))})
+        assert "PermissionError" in taken["bind"]
+    (tmp_path / "go").touch()
+    assert Supervisor(server, servers, 60).find().socket_path == Path(path)
+    if os.geteuid() == 0:
+        reached = as_another_user({"connect": lambda: str(another.connect(path))})
+        assert "PermissionError" in reached["connect"]
+    another.close()
+    assert not [each for each in names if {"--port", "--host", "--url"} & set(each)]
+    # This process connects to the socket alone, and neither the watchdog nor vLLM has TCP.
+    assert set(peers) == {path}
+    for pid in (record.pid, started_with()["pid"]):
+        assert psutil.Process(pid).net_connections("inet") == []
+    stop_server(record, servers)
 
 
 def test_an_idle_vllm_is_stopped(servers: Path, started_with: Callable[[], dict[str, Any]]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
+import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 TEXT = "read"
@@ -60,8 +62,18 @@ def is_probe(body: dict[str, Any]) -> bool:
     return "logit_bias" in body or body.get("max_tokens") == 1
 
 
+class _UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+    request_queue_size = 128  # more are refused at a Unix socket, where TCP tries again
+
+
 @contextmanager
-def fault_server(faults: Faults, port: int = 0) -> Iterator[Faults]:
+def fault_server(faults: Faults, uds: Path | None = None) -> Iterator[Faults]:
+    """Answer on a free port of the loopback, or at a Unix socket.
+
+    :param faults: what to do.
+    :param uds: path of the socket.
+    """
     connections: list[socket.socket] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -163,9 +175,9 @@ def fault_server(faults: Faults, port: int = 0) -> Iterator[Faults]:
             self.end_headers()
             self.wfile.write(content)
 
-    httpd = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-    httpd.daemon_threads = True
-    faults.url = f"http://127.0.0.1:{httpd.server_port}"
+    tcp = ThreadingHTTPServer
+    httpd = _UnixServer(str(uds), Handler) if uds else tcp(("127.0.0.1", 0), Handler)
+    faults.url = f"unix://{uds}" if uds else f"http://127.0.0.1:{httpd.server_address[1]}"
     thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:

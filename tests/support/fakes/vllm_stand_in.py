@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import threading
+import time
 from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
@@ -37,7 +38,12 @@ def main() -> None:
         )
 
     faults.open_paths["/metrics"] = metrics
-    with fault_server(faults, int(options["--port"])):
+    # vLLM listens after its imports, which take many seconds; a test chooses how long.
+    while (
+        os.environ.get("STAND_IN_WAITS_FOR") and not Path(os.environ["STAND_IN_WAITS_FOR"]).exists()
+    ):
+        time.sleep(0.05)
+    with fault_server(faults, uds=Path(options["--uds"])):
         threading.Event().wait()
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from airflow_deepseek_ocr.engines.protocol.chat_completions import PUBLISHED_TABLE_CELLS
+from airflow_deepseek_ocr.engines.protocol.endpoint import SOCKET_URL
 from airflow_deepseek_ocr.engines.supervisor.server_spec import ServerPaths
 from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec, table_cells
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
@@ -39,10 +40,12 @@ def test_the_watchdog_runs_vllm() -> None:
     ]
     assert arguments[at + 1 : at + 6] == ["/v/python", "-m", "vllm", "serve", str(TINY_MODEL)]
     assert arguments[-2:] == ["--x", "1 2"], "as a shell splits them"
-    port = arguments[arguments.index("--port") + 1]
-    assert command.url == f"http://127.0.0.1:{port}"
-    assert arguments[arguments.index("--url") + 1] == command.url
-    assert command.socket is None
+    socket = str(PATHS.socket)
+    assert arguments[arguments.index("--socket") + 1] == socket, "the watchdog's"
+    assert arguments[arguments.index("--uds") + 1] == socket, "vLLM's"
+    assert command.socket == PATHS.socket
+    assert command.url == SOCKET_URL
+    assert not {"--host", "--port"} & set(arguments)
 
 
 def test_the_batch_size_is_given_only_if_it_is_set() -> None:

@@ -32,7 +32,7 @@ vllm:request_success_total{finished_reason="length"} 1.0
 """
 
 
-def watch(directory: Path, *command: str, url: str = "http://127.0.0.1:9") -> psutil.Popen:
+def watch(directory: Path, *command: str) -> psutil.Popen:
     """Start the watchdog, registered as ``k``, for a command; the file ``go`` opens its gate."""
     api_key_file = directory / "k.api_key"
     create_api_key(api_key_file)
@@ -40,7 +40,7 @@ def watch(directory: Path, *command: str, url: str = "http://127.0.0.1:9") -> ps
         [
             *(sys.executable, "-m", "airflow_deepseek_ocr.engines.supervisor.vllm_watchdog"),
             *("--record", directory / "k.json", "--api-key-file", api_key_file),
-            *("--url", url, "--idle-seconds", "60", "--", *command),
+            *("--socket", directory / "k.sock", "--idle-seconds", "60", "--", *command),
         ],
         cwd=directory,
         stderr=subprocess.PIPE,
@@ -100,7 +100,7 @@ def test_vllm_ends_when_the_watchdog_is_killed(tmp_path: Path) -> None:
 @pytest.mark.timeout(100)
 def test_a_missing_program_is_an_error_of_the_connection(tmp_path: Path) -> None:
     create_api_key(tmp_path / "key")
-    arguments = ["--api-key-file", tmp_path / "key", "--url", "http://x", "--idle-seconds", "1"]
+    arguments = ["--api-key-file", tmp_path / "key", "--socket", "/no", "--idle-seconds", "1"]
     done = subprocess.run(
         [
             *(sys.executable, "-m", "airflow_deepseek_ocr.engines.supervisor.vllm_watchdog"),
