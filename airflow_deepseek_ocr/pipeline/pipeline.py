@@ -7,7 +7,6 @@ that small documents fill the GPU too. Each page is stored when it is finished.
 from __future__ import annotations
 
 import logging
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -21,7 +20,6 @@ from airflow_deepseek_ocr.exceptions import (
     ErrorCode,
     OverwrittenError,
     UnavailableError,
-    local_disk,
 )
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
@@ -40,12 +38,12 @@ from airflow_deepseek_ocr.pipeline.document_queue import DocumentQueue
 from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument, InFlightDocument
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.summary import Summary
+from airflow_deepseek_ocr.pipeline.working_directory import document_path
 from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease, LeaseLostError
 from airflow_deepseek_ocr.store.ledger import Ledger, failure
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.row_values import TaskInfo
-from airflow_deepseek_ocr.temporary_directory import temporary_directory
 
 log = logging.getLogger(__name__)
 
@@ -113,8 +111,7 @@ class Pipeline:
             error.
         """
         self._summary, self._queue = Summary(), self._new_queue(refs)
-        with _temporary_directory() as directory, self._ledger.renewing():
-            target = Path(directory) / "document"
+        with document_path() as target, self._ledger.renewing():
             self._process(target, progress)
             self._wait_for_others(target, progress)
         self._summary.leased_by_others.update(self._queue.leased_by_others)
@@ -321,11 +318,3 @@ class Pipeline:
         while (ref := self._queue.pop()) is not None:
             if ref.version and (lease := self._claim(ref)) is not None:
                 self._fail(ref, lease, error, retryable=True)
-
-
-def _temporary_directory() -> tempfile.TemporaryDirectory[str]:
-    parent = temporary_directory()
-    try:
-        return tempfile.TemporaryDirectory(prefix="deepseek-ocr-", dir=parent)
-    except OSError as error:
-        raise local_disk(f"A temporary directory cannot be created in {parent}", error) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from airflow_deepseek_ocr.exceptions import (
 )
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from airflow_deepseek_ocr.ocr.rendering.child_process import ChildProcess
+from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.base import Sources
@@ -182,3 +185,16 @@ def test_temporary_files_are_removed(
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     make().run([LETTER])
     assert list((tmp_path / "tmp").glob("deepseek-ocr-*")) == []
+
+
+def test_a_required_sandbox_that_is_incomplete_opens_no_document(
+    make: Callable[..., Pipeline], store: Store, engine: FakeEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = partial(ChildProcess, module="tests.support.fakes.older_kernel_child")
+    monkeypatch.setattr("airflow_deepseek_ocr.ocr.rendering.renderer.ChildProcess", older)
+    required = make(options=PipelineOptions(limits=LIMITS, sandbox=Sandbox.REQUIRED))
+    with pytest.raises(ConfigurationError) as caught:
+        required.run([LETTER])
+    assert caught.value.code is ErrorCode.SANDBOX_UNAVAILABLE
+    assert (rows(store), engine.pages) == ({}, 0)
+    assert make().run([LETTER]).documents == {"done": 1}, "auto reads it"
