@@ -4,22 +4,40 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.providers.common.compat.sdk import BaseHook
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowNotFoundException,
+    BaseHook,
+)
 
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.sources.s3 import clear_s3_errors
 
 DEFAULT_AWS_CONN_ID = "aws_default"
 DEFAULT_DB_CONN_ID = "deepseek_ocr_db"
+
+#: Time-outs (s) and attempts of S3 and STS where the connection's ``config_kwargs`` set none. botocore's own
+#: are 60 s each and 5 attempts: a request to an address that swallows packets lasts five minutes.
+_AWS_DEFAULTS = {
+    "connect_timeout": 10,
+    "read_timeout": 30,
+    "retries": {"mode": "standard", "total_max_attempts": 3},
+}
 
 
 def load_settings(conn_id: str) -> Settings:
     """Return the settings of a connection of type ``deepseek_ocr``.
 
-    :raises ConfigurationError: ``connection`` if a field has an invalid value, or the connection's URI holds
-        a path in place of the host.
+    :raises ConfigurationError: ``connection`` if there is no such connection, a field has an invalid value,
+        or the connection's URI holds a path in place of the host.
     """
-    connection = BaseHook.get_connection(conn_id)
+    try:
+        connection = BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        raise ConfigurationError(
+            ErrorCode.CONNECTION, f"{error}. Create it in Airflow, or name another connection."
+        ) from None
     # The form has no such field. Airflow reads the URI deepseek-ocr://unix:///run/s.sock as an empty host and
     # this schema: the model would silently run on the worker.
     if connection.schema and not connection.host:
@@ -40,8 +58,23 @@ def load_settings(conn_id: str) -> Settings:
 def s3_client(aws_conn_id: str | None) -> Any:
     """Return a boto3 S3 client of an AWS connection.
 
+    If the connection does not exist, Airflow takes the worker's own credentials and warns in the log.
+
     :param aws_conn_id: None takes the worker's own credentials.
+    :raises ConfigurationError: ``connection`` if the connection cannot be used.
+    :raises UnavailableError: ``access_denied``, ``storage_unavailable``: the role of the connection cannot be
+        assumed now.
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+    from botocore.config import Config
 
-    return S3Hook(aws_conn_id=aws_conn_id).get_conn()
+    with clear_s3_errors(f"S3 with the AWS connection {aws_conn_id}"):
+        try:
+            # A hook's config replaces the connection's, and is the one that STS is called with.
+            config = Config(**_AWS_DEFAULTS).merge(S3Hook(aws_conn_id=aws_conn_id).config)
+            return S3Hook(aws_conn_id=aws_conn_id, config=config).get_conn()
+        except (AirflowException, NotImplementedError, TypeError, ValueError) as error:
+            raise ConfigurationError(
+                ErrorCode.CONNECTION,
+                f"The AWS connection {aws_conn_id} cannot be used: {error}. Check its fields.",
+            ) from None

@@ -26,6 +26,8 @@ from airflow_deepseek_ocr.sources.s3 import Listing
 
 #: Resolutions at which PDF pages may be rendered: PDF user space has 72 dpi, scanners end at 1200.
 MIN_DPI, MAX_DPI = 18, 1200
+#: Longest duration in seconds, 100 years: databases cannot add longer ones to a time.
+_LONGEST_S = 100 * 365.25 * 86400
 
 
 class _Options:
@@ -161,16 +163,31 @@ def seconds(name: str, value: timedelta | float) -> float:
 
     :param name: name of the option, for the message.
     :param value: a timedelta, or a number of seconds.
-    :raises ConfigurationError: ``discovery_options`` if it is neither.
+    :raises ConfigurationError: ``discovery_options`` if it is neither, negative, or beyond 100 years.
     """
     if isinstance(value, timedelta):
-        return value.total_seconds()
-    if not _is_number(value, int, float):
+        value = value.total_seconds()
+    if not _is_number(value, int, float) or not 0 <= value <= _LONGEST_S:
         raise ConfigurationError(
             ErrorCode.DISCOVERY_OPTIONS,
-            f"{name} is {value!r}; it must be a timedelta or a number of seconds.",
+            f"{name} is {value!r}; it must be a timedelta or a number of seconds, not negative and at most "
+            "100 years.",
         )
     return float(value)
+
+
+def positive_seconds(name: str, value: timedelta | float) -> float:
+    """Return a duration that is not zero in seconds.
+
+    :param name: name of the option, for the message.
+    :param value: a timedelta, or a number of seconds.
+    :raises ConfigurationError: ``discovery_options`` if it is neither, or zero.
+    """
+    if (duration := seconds(name, value)) == 0:
+        raise ConfigurationError(
+            ErrorCode.DISCOVERY_OPTIONS, f"{name} is {value!r}; it must be longer than 0 seconds."
+        )
+    return duration
 
 
 def _is_number(value: Any, *kinds: type) -> bool:

@@ -9,16 +9,25 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.triggers.base import BaseEventTrigger, BaseTrigger, TriggerEvent
-from asgiref.sync import sync_to_async
 
 from airflow_deepseek_ocr.airflow_support.connections import (
     DEFAULT_AWS_CONN_ID,
     DEFAULT_DB_CONN_ID,
 )
 from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
-from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions, seconds
+from airflow_deepseek_ocr.connection.options import (
+    DiscoveryOptions,
+    OcrOptions,
+    positive_seconds,
+    seconds,
+)
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.triggers.background_search import BackgroundSearch
+
+#: Most intervals between two polls: the pause doubles with each poll that fails, so that an outage is not
+#: made worse, and new documents are found soon after it.
+_LONGEST_PAUSE = 8
 
 
 class S3NewDocumentTrigger(BaseTrigger):
@@ -35,7 +44,7 @@ class S3NewDocumentTrigger(BaseTrigger):
 
     def __init__(self, *, poke_interval: float, **search: Any) -> None:
         super().__init__()
-        self.poke_interval = poke_interval
+        self.poke_interval = positive_seconds("poke_interval", poke_interval)
         self.search = NewDocuments.from_kwargs(**search)
 
     def serialize(self) -> tuple[str, dict[str, Any]]:
@@ -45,13 +54,15 @@ class S3NewDocumentTrigger(BaseTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll until there are new documents or an error, and yield one event."""
+        search = BackgroundSearch(self.search)
         while True:
             try:
-                documents = await sync_to_async(self.search.find)()
-            except DeepSeekOCRError as error:
-                retryable = isinstance(error, UnavailableError)
+                documents = await search.find()
+            except Exception as error:
+                # An error that is not this package's, such as Airflow's API server being away, may pass.
+                retryable = isinstance(error, UnavailableError) or not _is_ours(error)
                 yield TriggerEvent(
-                    {"status": "error", "message": str(error), "retryable": retryable}
+                    {"status": "error", "message": _described(error), "retryable": retryable}
                 )
                 return
             if documents:
@@ -77,7 +88,8 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
         None counts rows of any configuration.
     :param aws_conn_id: connection to S3; None takes the triggerer's own credentials.
     :param db_conn_id: connection to the results database.
-    :param poke_interval: seconds between two polls.
+    :param poke_interval: time between two polls; it grows up to eightfold while polls fail. A timedelta,
+        or seconds.
     :param redeliver_after: time after which a document without a row is emitted again. A timedelta, or
         seconds.
     :raises ConfigurationError: an option has an invalid value.
@@ -105,12 +117,12 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
         min_score: float = OcrOptions.min_score,
         aws_conn_id: str | None = DEFAULT_AWS_CONN_ID,
         db_conn_id: str = DEFAULT_DB_CONN_ID,
-        poke_interval: float = 60.0,
+        poke_interval: timedelta | float = 60.0,
         redeliver_after: timedelta | float = timedelta(hours=6),
     ) -> None:
         """Check the arguments; Airflow passes those that :meth:`serialize` returned."""
         super().__init__()
-        self.poke_interval = poke_interval
+        self.poke_interval = positive_seconds("poke_interval", poke_interval)
         self.redeliver_after_s = seconds("redeliver_after", redeliver_after)
         self.search = NewDocuments(
             discovery=DiscoveryOptions(
@@ -149,17 +161,32 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for ever; an error is logged, and the next poll tries again."""
+        search = BackgroundSearch(self.search)
+        failures = 0
         while True:
+            batches: list[list[dict[str, Any]]] = []
+            pause = self.poke_interval
             try:
-                batches = await sync_to_async(self.search.find)(self._emitted())
-            except DeepSeekOCRError as error:
-                self.log.warning("Polling for new documents failed; trying again: %s", error)
-                batches = []
+                batches = await search.find(self._emitted())
+                failures = 0
+            # If it ended, Airflow would start it again at once, without what it has emitted.
+            except Exception as error:
+                pause *= min(2 ** min(failures, 10), _LONGEST_PAUSE)
+                failures += 1
+                self.log.warning(
+                    "Polling s3://%s/%s for new documents failed, attempt %d in a row; "
+                    "the next poll is in %.0f s: %s",
+                    self.search.discovery.bucket,
+                    self.search.discovery.prefix,
+                    failures,
+                    pause,
+                    _described(error),
+                )
             if batches:
                 yield TriggerEvent({"documents": batches})
             # Airflow stores the event during this pause. A document of an event that is lost before must
             # be emitted again, so it is recorded only afterwards.
-            await asyncio.sleep(self.poke_interval)
+            await asyncio.sleep(pause)
             now = time.monotonic()
             for batch in batches:
                 for document in batch:
@@ -171,3 +198,12 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
         oldest = now - self.redeliver_after_s
         self._emitted_at = {key: when for key, when in self._emitted_at.items() if when > oldest}
         return {key: now - when for key, when in self._emitted_at.items()}
+
+
+def _is_ours(error: Exception) -> bool:
+    return isinstance(error, DeepSeekOCRError)
+
+
+def _described(error: Exception) -> str:
+    """Return the error's message; other programs' messages mean little without the class."""
+    return str(error) if _is_ours(error) else f"{type(error).__name__}: {error}"

@@ -6,8 +6,9 @@ import pytest
 from airflow.models.connection import Connection
 
 from airflow_deepseek_ocr.airflow_support.connections import load_settings, s3_client
-from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from tests.support.airflow_connections import define, define_model
+from tests.support.servers.process import free_port
 
 
 def test_settings_are_the_connection_s(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,3 +80,56 @@ def test_the_s3_client_has_the_connection_s_endpoint(monkeypatch: pytest.MonkeyP
         "http://127.0.0.1:9",
         "eu-west-1",
     )
+
+
+def test_requests_to_s3_end_soon_unless_the_connection_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extra = {"region_name": "eu-west-1"}
+    define(monkeypatch, "store", conn_type="aws", login="a", password="b", extra=extra)
+    config = s3_client("store").meta.config
+    assert (config.connect_timeout, config.read_timeout) == (10, 30)
+    assert config.retries["total_max_attempts"] == 3
+    extra = extra | {"config_kwargs": {"read_timeout": 300, "s3": {"addressing_style": "path"}}}
+    define(monkeypatch, "store", conn_type="aws", login="a", password="b", extra=extra)
+    config = s3_client("store").meta.config
+    assert (config.connect_timeout, config.read_timeout) == (10, 300)
+    assert config.s3["addressing_style"] == "path"
+
+
+def test_a_role_that_cannot_be_assumed_now_may_be_assumed_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    extra = {
+        "endpoint_url": f"http://127.0.0.1:{free_port()}",
+        "region_name": "us-east-1",
+        "role_arn": "arn:aws:iam::123456789012:role/reader",
+        "config_kwargs": {"retries": {"total_max_attempts": 1}},
+    }
+    define(monkeypatch, "role", conn_type="aws", login="a", password="b", extra=extra)
+    with pytest.raises(UnavailableError, match="connection role") as caught:
+        s3_client("role")
+    assert caught.value.code is ErrorCode.STORAGE_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"endpoint_url": "no url", "region_name": "r"},
+        {"role_arn": "arn:aws:iam::123456789012:role/r", "assume_role_method": "magic"},
+        {"config_kwargs": {"no_such_option": 1}},
+    ],
+)
+def test_an_aws_connection_that_cannot_be_used_is_named(
+    monkeypatch: pytest.MonkeyPatch, extra: dict[str, object]
+) -> None:
+    define(monkeypatch, "wrong", conn_type="aws", login="a", password="b", extra=extra)
+    with pytest.raises(ConfigurationError, match="AWS connection wrong cannot be used") as caught:
+        s3_client("wrong")
+    assert caught.value.code is ErrorCode.CONNECTION
+
+
+def test_a_missing_model_connection_is_named() -> None:
+    with pytest.raises(ConfigurationError, match=r"`missing`.*Create it") as caught:
+        load_settings("missing")
+    assert caught.value.code is ErrorCode.CONNECTION
