@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 #: Label of a region for which the model wrote none.
 PLAIN_LABEL = "text"
@@ -68,6 +69,7 @@ class Attempt:
     :param text_tokens: generated tokens.
     :param seconds: its share of the model's time.
     :param error_code: why it has no output.
+    :param text: its output with its markup; None for the stored attempt, whose text is the page's.
     """
 
     how: str
@@ -78,6 +80,13 @@ class Attempt:
     text_tokens: int = 0
     seconds: float = 0.0
     error_code: str | None = None
+    text: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the attempt for JSON; without ``text`` if that is None."""
+        return {
+            name: value for name, value in vars(self).items() if name != "text" or value is not None
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

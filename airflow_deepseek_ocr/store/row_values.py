@@ -70,7 +70,7 @@ def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
         "agreement": page.agreement,
         "agreement_ordered": page.agreement_ordered,
         "attempt_count": len(page.attempts),
-        "attempts": json.dumps([vars(attempt) for attempt in page.attempts]),
+        "attempts": json.dumps([attempt.to_dict() for attempt in page.attempts]),
         "vision_tokens_saved": page.vision_tokens_saved,
         "is_final": not page.retryable,
     }

@@ -77,15 +77,12 @@ class PdfDocument(Document):
             except pypdfium2.PdfiumError as error:
                 raise _damaged(number, error) from error
             try:
-                bitmap = page.render(
-                    scale=self._scale(number, *page.get_size()),
-                    prefer_bgrx=True,
-                    rev_byteorder=True,
-                )
+                scale = self._scale(number, *page.get_size())
+                bitmap = page.render(scale=scale, prefer_bgrx=True, rev_byteorder=True)
                 try:
                     # Converting copies the pixels: the bitmap's memory is released below.
                     image = bitmap.to_pil().convert("RGB")
-                    layer = _text_layer(number, page, bitmap)
+                    layer = _text_layer(number, page, bitmap, scale)
                 finally:
                     bitmap.close()
             except (pypdfium2.PdfiumError, ValueError, RuntimeError) as error:
@@ -155,10 +152,10 @@ def _open(content: npt.NDArray[np.uint8]) -> pypdfium2.PdfDocument:
 
 
 def _text_layer(
-    number: int, page: pypdfium2.PdfPage, bitmap: pypdfium2.PdfBitmap
+    number: int, page: pypdfium2.PdfPage, bitmap: pypdfium2.PdfBitmap, scale: float
 ) -> TextLayer | None:
     try:
-        return read_text_layer(page, bitmap.get_posconv(page))
+        return read_text_layer(page, bitmap, scale)
     except (pypdfium2.PdfiumError, ValueError, RuntimeError) as error:
         log.warning("The text layer of page %d cannot be read: %s", number, error)
         return None

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+from collections.abc import Iterator
 
+import numpy as np
+import numpy.typing as npt
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from airflow_deepseek_ocr.ocr.documents.glyph_shapes import wrongly_mapped
 from airflow_deepseek_ocr.ocr.documents.text_layer import (
     MAX_LAYER_CHARACTERS,
     MAX_LAYER_LINES,
     LayerLine,
     TextLayer,
+)
+from airflow_deepseek_ocr.ocr.documents.visible_text import (
+    Characters,
+    find_visible,
+    read_characters,
 )
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Box
 
@@ -24,17 +34,20 @@ _SAMPLE = 2000
 _MAX_VISITED_CHARACTERS = 100_000_000
 
 
-def read_text_layer(page: pypdfium2.PdfPage, positions: pypdfium2.PdfPosConv) -> TextLayer | None:
-    """Return the text of a page with the positions of its lines; None if the text is too long to use.
+def read_text_layer(
+    page: pypdfium2.PdfPage, bitmap: pypdfium2.PdfBitmap, scale: float
+) -> TextLayer | None:
+    """Return the visible text of a page with the positions of its lines; None if the text is too long to use.
 
-    The caller makes sure that no other thread uses PDFium.
+    The caller makes sure that no other thread uses PDFium, and does not render the page afterwards.
 
     :param page: an open page.
-    :param positions: converts the coordinates of the page (points, from the lower left) to those of its image
-        (pixels, from the upper left).
+    :param bitmap: its image.
+    :param scale: pixels per point of the image.
     :raises pypdfium2.PdfiumError: the text of the page cannot be read.
     """
     textpage = page.get_textpage()
+    positions = bitmap.get_posconv(page)
     try:
         count = textpage.count_chars()
         if count > MAX_LAYER_CHARACTERS:
@@ -44,30 +57,64 @@ def read_text_layer(page: pypdfium2.PdfPage, positions: pypdfium2.PdfPosConv) ->
                 MAX_LAYER_CHARACTERS,
             )
             return None
-        unmapped, invisible = _shares(textpage)
+        characters = read_characters(textpage, positions)
+        printed = int(characters.printed.sum())
+        if not printed:
+            return TextLayer("")
+        unmapped = max(_unmapped(textpage), wrongly_mapped(textpage, characters))
+        seen = find_visible(page, bitmap, scale, characters)
+        # Text outside of the page is no other program's reading of the page: it is left out without doubt
+        # about the rest.
+        inside = characters.printed & ~seen.outside
+        invisible = float((inside & ~seen.visible).sum() / max(1, inside.sum()))
+        if seen.visible.all():
+            text = textpage.get_text_bounded().replace("\r\n", "\n")
+            return TextLayer(text, _lines(textpage, positions), unmapped, invisible)
         return TextLayer(
-            text=textpage.get_text_bounded().replace("\r\n", "\n"),
-            lines=_lines(textpage, positions),
-            unmapped=unmapped,
-            invisible=invisible,
+            "".join(_shown(characters, seen.visible, 0, count)).replace("\r\n", "\n").strip(),
+            _visible_lines(characters, seen.visible, (bitmap.width, bitmap.height)),
+            unmapped,
+            invisible,
         )
     finally:
         textpage.close()
 
 
-def _shares(textpage: pypdfium2.PdfTextPage) -> tuple[float, float]:
-    """Return the shares of characters without a Unicode value, and of invisible characters."""
+def _unmapped(textpage: pypdfium2.PdfTextPage) -> float:
+    """Return the share of characters without a Unicode value."""
     count = textpage.count_chars()
-    printed = unmapped = invisible = 0
+    printed = unmapped = 0
     for index in range(0, count, max(1, count // _SAMPLE)):
         if pdfium.FPDFText_IsGenerated(textpage, index):
             continue  # a space or line end that PDFium inserted
         printed += 1
         unmapped += pdfium.FPDFText_HasUnicodeMapError(textpage, index) == 1
-        text = pdfium.FPDFText_GetTextObject(textpage, index)
-        mode = pdfium.FPDFTextObj_GetTextRenderMode(text) if text else None
-        invisible += mode == pdfium.FPDF_TEXTRENDERMODE_INVISIBLE
-    return (unmapped / printed, invisible / printed) if printed else (0.0, 0.0)
+    return unmapped / printed if printed else 0.0
+
+
+def _shown(
+    characters: Characters, visible: npt.NDArray[np.bool_], start: int, end: int
+) -> Iterator[str]:
+    return (characters.text[index] for index in range(start, end) if visible[index])
+
+
+def _visible_lines(
+    characters: Characters, visible: npt.NDArray[np.bool_], size: tuple[int, int]
+) -> tuple[LayerLine, ...]:
+    """Return the lines of the visible characters, each with the place of its characters."""
+    lines: list[LayerLine] = []
+    breaks = [index for index, each in enumerate(characters.text) if each in "\r\n"]
+    for start, end in itertools.pairwise([-1, *breaks, len(characters.text)]):
+        text = "".join(_shown(characters, visible, start + 1, end)).strip()
+        mine = np.zeros(len(visible), dtype=bool)
+        mine[start + 1 : end] = True
+        mine &= visible & characters.printed
+        if not text or not mine.any() or len(lines) == MAX_LAYER_LINES:
+            continue
+        places = characters.pixels[mine]
+        low, high = places[:, :2].min(axis=0), places[:, 2:].max(axis=0)
+        lines.append(LayerLine(text, _box((*low, *high), size)))
+    return tuple(lines)
 
 
 def _lines(
@@ -88,13 +135,18 @@ def _lines(
             break
         x1, y1 = positions.to_bitmap(left, top)
         x2, y2 = positions.to_bitmap(right, bottom)
-        # Rotation of the page swaps the corners.
-        xs = [min(max(x, 0), width) for x in sorted((x1, x2))]
-        ys = [min(max(y, 0), height) for y in sorted((y1, y2))]
-        pixels = (xs[0], ys[0], xs[1], ys[1])
-        normalized = tuple(
-            round(value * MAX_COORDINATE / size)
-            for value, size in zip(pixels, (width, height) * 2, strict=True)
-        )
-        lines.append(LayerLine(text, Box(normalized, pixels)))
+        lines.append(LayerLine(text, _box((x1, y1, x2, y2), (width, height))))
     return tuple(lines)
+
+
+def _box(corners: tuple[float, ...], size: tuple[int, int]) -> Box:
+    width, height = size
+    x1, y1, x2, y2 = map(round, corners)
+    # Rotation of the page swaps the corners.
+    xs = [min(max(x, 0), width) for x in sorted((x1, x2))]
+    ys = [min(max(y, 0), height) for y in sorted((y1, y2))]
+    left, top, right, bottom = (
+        round(value * MAX_COORDINATE / side)
+        for value, side in ((xs[0], width), (ys[0], height), (xs[1], width), (ys[1], height))
+    )
+    return Box((left, top, right, bottom), (xs[0], ys[0], xs[1], ys[1]))

@@ -34,10 +34,10 @@ class LayerLine:
 class TextLayer:
     """The embedded text of a page.
 
-    :param text: the whole text, in the file's order.
+    :param text: the whole visible text, in the file's order.
     :param lines: the same text in pieces, with positions.
-    :param unmapped: share of characters (0 to 1) whose font has no mapping to Unicode.
-    :param invisible: share of characters (0 to 1) that the page does not show.
+    :param unmapped: share of characters (0 to 1) whose font has no mapping to Unicode, or a wrong one.
+    :param invisible: share of characters (0 to 1) at a place on the page that does not show them.
     """
 
     text: str

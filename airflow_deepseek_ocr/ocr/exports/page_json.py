@@ -40,6 +40,6 @@ def page_to_dict(document: str, page: PageResult) -> dict[str, Any]:
         "flags": page.flags,
         "agreement": page.agreement,
         "agreement_ordered": page.agreement_ordered,
-        "attempts": [vars(attempt) for attempt in page.attempts],
+        "attempts": [attempt.to_dict() for attempt in page.attempts],
         "vision_tokens_saved": page.vision_tokens_saved,
     }

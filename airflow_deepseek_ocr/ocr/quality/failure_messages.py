@@ -32,6 +32,8 @@ _MESSAGES: dict[Flag, str] = {
     Flag.LAYER_DISAGREES: "The output differs from the page's text layer. ",
     Flag.ONLY_IN_LAYER: "The output lacks much of the page's text layer. ",
     Flag.ONLY_IN_OUTPUT: "The page's text layer lacks much of the output. ",
+    Flag.LAYER_OVERRULED: "The page's text layer differs from outputs that agree with each other. ",
+    Flag.LAYER_UNCONFIRMED: "No output confirms the page's text layer. ",
 }
 
 

@@ -35,6 +35,10 @@ class Flag(StrEnum):
     LAYER_DISAGREES = "layer_disagrees"  #: the page's text layer has another text
     ONLY_IN_LAYER = "only_in_layer"  #: the output lacks much of the text layer
     ONLY_IN_OUTPUT = "only_in_output"  #: the text layer lacks much of the output
+    #: the text layer has another text, but outputs in several modes agree with each other
+    LAYER_OVERRULED = "layer_overruled"
+    #: the text is that of the text layer, and model output without other faults disagrees with it
+    LAYER_UNCONFIRMED = "layer_unconfirmed"
 
 
 #: Weight of each flag. The score is the product of (1 - weight) over all flags, so a single flag with a
@@ -62,4 +66,9 @@ WEIGHTS: Mapping[Flag, float] = {
     Flag.LAYER_DISAGREES: 0.6,
     Flag.ONLY_IN_LAYER: 0.2,
     Flag.ONLY_IN_OUTPUT: 0.1,
+    Flag.LAYER_OVERRULED: 0.1,
+    Flag.LAYER_UNCONFIRMED: 0.2,
 }
+
+#: The flags of a difference between output and text layer.
+LAYER_FLAGS = frozenset({Flag.LAYER_DISAGREES, Flag.ONLY_IN_LAYER, Flag.ONLY_IN_OUTPUT})

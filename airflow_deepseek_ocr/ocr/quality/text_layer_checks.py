@@ -36,7 +36,8 @@ class LayerFault(StrEnum):
     """Why a text layer is not usable."""
 
     EMPTY = "empty"  #: no words
-    GARBAGE = "garbage"  #: glyphs without Unicode, private use or replacement characters
+    #: glyphs without Unicode or with that of other letters, private use or replacement characters
+    GARBAGE = "garbage"
     INVISIBLE = "invisible"  #: text that the page does not show: another OCR program's output
     SPARSE = "sparse"  #: much more text on the page image than in the layer
 
@@ -47,6 +48,8 @@ def find_fault(layer: TextLayer, text_edges: int | None = None) -> LayerFault | 
     :param layer: the page's embedded text.
     :param text_edges: text edges on the page image; None if they were not measured.
     """
+    if layer.invisible > _MAX_INVISIBLE:
+        return LayerFault.INVISIBLE
     characters = [each for each in layer.text if not each.isspace()]
     if not characters:
         return LayerFault.EMPTY
@@ -55,8 +58,6 @@ def find_fault(layer: TextLayer, text_edges: int | None = None) -> LayerFault | 
         return LayerFault.GARBAGE
     if not WORD.search(layer.text):
         return LayerFault.EMPTY
-    if layer.invisible > _MAX_INVISIBLE:
-        return LayerFault.INVISIBLE
     if text_edges is not None and text_edges > _MAX_TEXT_EDGES_PER_CHARACTER * len(characters):
         return LayerFault.SPARSE
     return None

@@ -56,6 +56,8 @@ class Thresholds:
         20 (the same source).
     :param agreement: words common to output and text layer, as F1; less raises the flag.
     :param agreement_words: smallest number of words of the longer text for the agreement to count.
+    :param outputs_agree: words common to two outputs in different modes, as F1, from which they overrule a
+        text layer.
     :param only_in_one: share of the words of layer or output that the other lacks.
     """
 
@@ -93,6 +95,7 @@ class Thresholds:
     ratio_cliff: float = 20.0
     agreement: float = 0.5
     agreement_words: int = 5
+    outputs_agree: float = 0.7
     only_in_one: float = 0.25
 
 

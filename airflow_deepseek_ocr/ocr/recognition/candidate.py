@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
-from airflow_deepseek_ocr.ocr.quality.flags import Flag
-from airflow_deepseek_ocr.ocr.quality.report import QualityReport
+from airflow_deepseek_ocr.ocr.quality.flags import LAYER_FLAGS, Flag
+from airflow_deepseek_ocr.ocr.quality.report import QualityReport, report_of
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import Agreement
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import RetryStep
 from airflow_deepseek_ocr.ocr.results import Attempt, Region
 
+#: Scripts are foreign to a page by what its layer has: a wrong layer makes a right script foreign.
+_LAYER_SCRIPTS = frozenset({Flag.MIXED_SCRIPTS})
 _RATIO_FLAGS = frozenset({Flag.RATIO_KNEE, Flag.RATIO_CLIFF})
 
 
@@ -64,8 +66,26 @@ class Candidate:
         agreement = self.agreement.unordered if self.agreement else 0.0
         return self.score, agreement, self.vision_tokens / max(1, self.text_tokens)
 
-    def to_attempt(self) -> Attempt:
-        """Return the attempt as the page's row stores it."""
+    @property
+    def rejected_by_layer_alone(self) -> bool:
+        """Whether the text layer has another text, and the output has no other fault."""
+        return (
+            self.error is None
+            and not self.step.text_layer
+            and Flag.LAYER_DISAGREES in self.quality.flags
+            and (LAYER_FLAGS | _LAYER_SCRIPTS | {Flag.RATIO_KNEE}).issuperset(self.quality.flags)
+        )
+
+    def overruling_layer(self) -> Candidate:
+        """Return the same output as checked without the text layer, with a flag for the layer."""
+        flags = set(self.quality.flags) - LAYER_FLAGS - _LAYER_SCRIPTS
+        return replace(self, quality=report_of(flags | {Flag.LAYER_OVERRULED}))
+
+    def to_attempt(self, *, with_text: bool = True) -> Attempt:
+        """Return the attempt as the page's row stores it.
+
+        :param with_text: whether to keep the output, which the page does not have.
+        """
         return Attempt(
             how=self.step.name,
             resolution=self.resolution,
@@ -75,4 +95,5 @@ class Candidate:
             text_tokens=self.text_tokens,
             seconds=self.seconds,
             error_code=self.error.code if self.error else None,
+            text=self.text if with_text else None,
         )

@@ -15,6 +15,7 @@ from airflow_deepseek_ocr.ocr.quality.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import measure_agreement, page_scripts
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.compressed_image import CompressedImage
+from airflow_deepseek_ocr.ocr.recognition.layer_dispute import overrule_layer
 from airflow_deepseek_ocr.ocr.recognition.page_result import page_result
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_plan import PlannedAttempt, RetryPlan
@@ -110,6 +111,8 @@ class PageAttempts:
         if len(current.outputs) < current.part_count:
             return 0
         self._candidates.append(self._checked(current))
+        if self._layer is not None:
+            self._candidates = overrule_layer(self._candidates, self._retry_plan.modes)
         self._current = self._next_attempt()
         if self._current is None:
             self._compressed = None
@@ -138,7 +141,12 @@ class PageAttempts:
         while (planned := self._retry_plan.next(self._candidates)) is not None:
             step = planned.step
             if step.text_layer and self._layer is not None:
-                self._candidates.append(text_layer_candidate(step, self._layer, self._edge_density))
+                disputed = any(each.rejected_by_layer_alone for each in self._candidates)
+                self._candidates.append(
+                    text_layer_candidate(
+                        step, self._layer, self._edge_density, is_disputed=disputed
+                    )
+                )
                 continue
             slices = cut_slices(self._image(), step.slices) if step.slices > 1 else []
             # An image with too few rows gives fewer slices than the step asks for.

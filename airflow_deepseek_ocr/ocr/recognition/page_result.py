@@ -26,7 +26,7 @@ def page_result(
     best = max(candidates, key=lambda each: each.rank)
     accepted = plan.accepts(best.score)
     code, message = (None, None) if accepted else failure_of(best.quality, best.error)
-    attempts = tuple(each.to_attempt() for each in candidates)
+    attempts = tuple(each.to_attempt(with_text=each is not best) for each in candidates)
     return PageResult(
         number=number,
         status=_status(best, plan, candidates),

@@ -10,6 +10,7 @@ from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
+from airflow_deepseek_ocr.ocr.recognition.layer_dispute import mode_of_second_opinion
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, RetryStep
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
@@ -50,6 +51,11 @@ class RetryPlan:
             and (has_text_layer or not step.text_layer)
         )
 
+    @property
+    def modes(self) -> tuple[str, ...]:
+        """The modes in which further attempts can be made, cheapest first."""
+        return self._plan.auto_modes
+
     def first(self) -> PlannedAttempt:
         """Return the first attempt."""
         return _attempt_in(self._plan.first_mode)
@@ -71,7 +77,11 @@ class RetryPlan:
         while self._steps:
             step = self._steps.popleft()
             if step.text_layer:
-                return PlannedAttempt(step, "")
+                second = mode_of_second_opinion(candidates, self.modes)
+                if second is None:
+                    return PlannedAttempt(step, "")
+                self._steps.appendleft(step)
+                return _attempt_in(second)
             resolution = step.resolution or _last_mode(candidates)
             if not _was_tried(step, resolution, candidates):
                 return PlannedAttempt(step, resolution)

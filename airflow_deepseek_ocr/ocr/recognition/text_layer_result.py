@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity, measure_edge_density
+from airflow_deepseek_ocr.ocr.quality.flags import Flag
+from airflow_deepseek_ocr.ocr.quality.report import report_of
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import find_fault
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.page_result import page_result
@@ -63,16 +65,23 @@ def text_layer_result(page: Page, plan: RecognitionPlan) -> PageResult | None:
 
 
 def text_layer_candidate(
-    step: RetryStep, layer: TextLayer, edge_density: EdgeDensity | None
+    step: RetryStep,
+    layer: TextLayer,
+    edge_density: EdgeDensity | None,
+    *,
+    is_disputed: bool = False,
 ) -> Candidate:
     """Return the embedded text as the outcome of an attempt.
 
     :param step: the step that takes the embedded text.
     :param layer: the usable text layer.
     :param edge_density: the measure of the page's image; None if it was not measured.
+    :param is_disputed: whether output without other faults disagrees with the layer.
     """
     # The checks see text without markup: the positions come from the file, not from the model.
     quality = check_quality(QualityInput(text=layer.text, prompt="free", edge_density=edge_density))
+    if is_disputed:
+        quality = report_of({*quality.flags, Flag.LAYER_UNCONFIRMED})
     return Candidate(
         step=step,
         resolution="",

@@ -7,6 +7,7 @@ import pytest
 from airflow_deepseek_ocr.ocr.results import (
     PICTURE_LABELS,
     PLAIN_LABEL,
+    Attempt,
     DocumentStatus,
     PageResult,
     PageStatus,
@@ -38,3 +39,11 @@ def test_the_compression_ratio_needs_vision_tokens() -> None:
 
 def test_labels() -> None:
     assert PLAIN_LABEL not in PICTURE_LABELS
+
+
+def test_an_attempt_as_json_has_the_text_that_is_not_stored_elsewhere() -> None:
+    stored = Attempt(how="base", resolution="base", score=1.0)
+    assert "text" not in stored.to_dict()
+    assert stored.to_dict()["how"] == "base"
+    other = Attempt(how="base", resolution="base", score=0.4, text="")
+    assert other.to_dict()["text"] == ""

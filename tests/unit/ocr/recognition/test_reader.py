@@ -38,6 +38,9 @@ from tests.support.fakes.scripted_engine import (
     small_print,
 )
 
+#: What a model makes up in each mode.
+OTHERS = {"small": "german", "base": "russian", "gundam": "greek"}
+
 
 def test_an_accepted_output_is_the_only_attempt() -> None:
     engine = ScriptedEngine(lambda _: GOOD)
@@ -96,9 +99,11 @@ def test_without_text_layers_nothing_is_compared() -> None:
     engine = ScriptedEngine(lambda _: german)
     (page,) = read(engine, Page(1, sheet(), LAYER), use="off")
     assert (page.status, page.agreement) == (PageStatus.OK, None)
+    engine = ScriptedEngine(lambda request: " ".join(SENTENCES[OTHERS[request.resolution]]))
     (page,) = read(engine, Page(1, sheet(), LAYER), use="compare")
     assert page.status is PageStatus.TEXT_LAYER
     assert "layer_disagrees" in page.attempts[0].flags
+    assert page.flags == ("layer_unconfirmed",)
     (page,) = read(engine, Page(1, sheet(), LAYER), prompt="describe")
     assert (page.status, page.agreement) == (PageStatus.OK, None)
 
