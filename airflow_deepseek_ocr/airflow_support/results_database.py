@@ -7,37 +7,32 @@ from typing import Any
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
 from sqlalchemy import Engine
 
+from airflow_deepseek_ocr.airflow_support.database_extras import make_engine
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.database import PATIENCE_S
-from airflow_deepseek_ocr.store.engine_options import SUPPORTED, engine_options
+from airflow_deepseek_ocr.store.engine_options import SUPPORTED
 from airflow_deepseek_ocr.store.results_store import Store
 
 #: Section and option of Airflow's configuration that keeps tasks from migrating the tables.
 CONFIG_SECTION, AUTO_MIGRATE = "deepseek_ocr", "auto_migrate"
-
-_DIALECTS = {"postgres": "postgresql", "mysql": "mysql", "sqlite": "sqlite"}
 
 
 def results_engine(conn_id: str) -> Engine:
     """Return an SQLAlchemy engine of a connection's database; the caller disposes of it.
 
     :param conn_id: a connection of type postgres, mysql or sqlite.
-    :raises ConfigurationError: ``database_connection`` if there is no such connection; ``database_type`` if
-        it is of another type.
+    :raises ConfigurationError: ``database_connection`` if there is no such connection, or if one of its
+        extras cannot hold; ``database_type`` if it is of another type.
     """
     try:
-        hook: Any = BaseHook.get_hook(conn_id)
+        connection = BaseHook.get_connection(conn_id)
     except AirflowNotFoundException as error:
         raise ConfigurationError(
             ErrorCode.DATABASE_CONNECTION,
             f"{error}. Create it in Airflow, or name another connection.",
         ) from None
-    try:
-        engine: Engine | None = hook.get_sqlalchemy_engine(
-            engine_kwargs=engine_options(_DIALECTS.get(getattr(hook, "conn_type", "")))
-        )
-    except AttributeError:
-        engine = None
+    hook: Any = BaseHook.get_hook(conn_id)
+    engine = make_engine(hook, connection)
     if engine is None or engine.dialect.name not in SUPPORTED:
         raise ConfigurationError(
             ErrorCode.DATABASE_TYPE,
