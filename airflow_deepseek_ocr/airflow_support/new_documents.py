@@ -71,7 +71,7 @@ class NewDocuments:
         for name in ("minimum_age", "retry_failed_after"):
             arguments[name] = seconds(name, arguments[name])
         plain = {
-            name: list(value) if isinstance(value, list | tuple) else value
+            name: list(value) if isinstance(value, list | tuple | set | frozenset) else value
             for name, value in arguments.items()
         }
         return plain | {name: getattr(self, name) for name in _CONNECTIONS}

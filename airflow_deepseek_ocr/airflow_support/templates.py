@@ -10,6 +10,8 @@ from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
 
 _JINJA = ("{{", "{%", "{#")
+#: A valid value for a required argument that is a template; only ``bucket`` is required.
+_PLACEHOLDER = "bucket"
 
 
 def check_literals(kind: type[OcrOptions | DiscoveryOptions], owner: object) -> None:
@@ -21,11 +23,13 @@ def check_literals(kind: type[OcrOptions | DiscoveryOptions], owner: object) -> 
     :param owner: the operator, with the arguments as attributes.
     :raises AirflowFailException: an argument has an invalid value; the message names the valid ones.
     """
-    literals = {
-        each.name: value
-        for each in fields(kind)
-        if _is_literal(value := getattr(owner, each.name)) or each.default is MISSING
-    }
+    literals: dict[str, Any] = {}
+    for each in fields(kind):
+        value = getattr(owner, each.name)
+        if _is_literal(value):
+            literals[each.name] = value
+        elif each.default is MISSING:
+            literals[each.name] = _PLACEHOLDER
     with airflow_errors():
         kind(**literals)
 

@@ -22,7 +22,7 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     parse_text_layer_use,
 )
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
-from airflow_deepseek_ocr.sources.s3 import Listing
+from airflow_deepseek_ocr.sources.s3 import Listing, check_bucket, lower_suffixes
 
 #: Resolutions at which PDF pages may be rendered: PDF user space has 72 dpi, scanners end at 1200.
 MIN_DPI, MAX_DPI = 18, 1200
@@ -105,9 +105,9 @@ class OcrOptions(_Options):
 class DiscoveryOptions(_Options):
     """Which objects of a bucket count as new documents, and how many are emitted at once.
 
-    :param bucket: name of the S3 bucket.
+    :param bucket: name of the S3 bucket, or the ARN of an access point.
     :param prefix: prefix of the keys.
-    :param suffixes: endings of the keys, in any case; None takes all keys.
+    :param suffixes: endings of the keys, in any case; a string is one ending; None takes all keys.
     :param glob: pattern of the keys, in which ``*`` matches ``/`` too (``fnmatch``); None takes all
         keys.
     :param minimum_age: least time since the last modification, for writers that overwrite a key
@@ -123,7 +123,7 @@ class DiscoveryOptions(_Options):
 
     bucket: str
     prefix: str = Listing.prefix
-    suffixes: Sequence[str] | None = Listing.suffixes
+    suffixes: str | Sequence[str] | None = Listing.suffixes
     glob: str | None = Listing.glob
     minimum_age: timedelta | float = Listing.minimum_age
     with_version_ids: bool = Listing.with_version_ids
@@ -132,8 +132,8 @@ class DiscoveryOptions(_Options):
     retry_failed_after: timedelta | float = timedelta(hours=1)
 
     def __post_init__(self) -> None:
-        if not self.bucket:
-            raise ConfigurationError(ErrorCode.DISCOVERY_OPTIONS, "bucket is empty; name one.")
+        check_bucket(self.bucket)
+        lower_suffixes(self.suffixes)
         for name in ("batch_size", "max_documents"):
             value = getattr(self, name)
             if not _is_number(value, int) or value < 1:
@@ -147,11 +147,10 @@ class DiscoveryOptions(_Options):
     @property
     def listing(self) -> Listing:
         """The part that selects keys."""
-        suffixes = (self.suffixes,) if isinstance(self.suffixes, str) else self.suffixes
         return Listing(
             bucket=self.bucket,
             prefix=self.prefix,
-            suffixes=None if suffixes is None else tuple(each.lower() for each in suffixes),
+            suffixes=lower_suffixes(self.suffixes),
             glob=self.glob,
             minimum_age=timedelta(seconds=seconds("minimum_age", self.minimum_age)),
             with_version_ids=self.with_version_ids,

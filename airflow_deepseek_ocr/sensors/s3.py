@@ -71,7 +71,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         *,
         bucket: str,
         prefix: str = DiscoveryOptions.prefix,
-        suffixes: Sequence[str] | None = DiscoveryOptions.suffixes,
+        suffixes: str | Sequence[str] | None = DiscoveryOptions.suffixes,
         glob: str | None = DiscoveryOptions.glob,
         minimum_age: timedelta | float = DiscoveryOptions.minimum_age,
         with_version_ids: bool = DiscoveryOptions.with_version_ids,

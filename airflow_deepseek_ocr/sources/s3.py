@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
@@ -26,18 +26,70 @@ from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, overwrit
 DEFAULT_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif")
 
 
+#: The names and the ARNs of access points that botocore takes as a bucket.
+_ARN = (
+    r"arn:aws[\w-]*:s3(?:-outposts|-object-lambda)?:[a-z0-9-]*:\d{12}:"
+    r"(?:outpost[/:][a-zA-Z0-9-]{1,63}[/:])?accesspoint[/:][a-zA-Z0-9.-]{1,63}"
+)
+_BUCKET = re.compile(rf"[a-zA-Z0-9._-]{{1,255}}|{_ARN}")
+_ARN_AND_KEY = re.compile(rf"({_ARN})(?:/(.*))?", re.DOTALL)
+
+
 def split_uri(uri: str) -> tuple[str, str]:
-    """Return bucket and key of ``s3://bucket/key``.
+    """Return bucket and key of ``s3://bucket/key``; the bucket may be the ARN of an access point.
 
     :raises ConfigurationError: ``s3_uri`` if the URI has another form.
     """
     scheme, separator, rest = uri.partition("://")
+    access_point = _ARN_AND_KEY.fullmatch(rest)
     bucket, _, key = rest.partition("/")
-    if scheme.lower() != "s3" or not separator or not bucket:
+    if access_point:
+        bucket, key = access_point[1], access_point[2] or ""
+    if scheme.lower() != "s3" or not separator or not _BUCKET.fullmatch(bucket):
         raise ConfigurationError(
-            ErrorCode.S3_URI, f"{uri!r} does not have the form s3://bucket/key."
+            ErrorCode.S3_URI,
+            f"{uri!r} does not have the form s3://bucket/key. The bucket is a name, or the ARN of an access "
+            "point.",
         )
     return bucket, key
+
+
+def check_bucket(bucket: object) -> None:
+    """Check the name of a bucket.
+
+    :raises ConfigurationError: ``discovery_options`` unless it is a name, or the ARN of an access point.
+    """
+    if isinstance(bucket, str) and _BUCKET.fullmatch(bucket):
+        return
+    try:
+        name, key = split_uri(str(bucket).strip())
+        remedy = f"write bucket={name!r}" + (f" and prefix={key!r}" if key else "")
+    except ConfigurationError:
+        remedy = (
+            "name one by letters, digits, dots, hyphens and underscores, or an access point's ARN"
+        )
+    raise ConfigurationError(
+        ErrorCode.DISCOVERY_OPTIONS, f"bucket is {bucket!r}, which is no bucket's name; {remedy}."
+    )
+
+
+def lower_suffixes(suffixes: str | Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return suffixes in lower case; a string is one suffix, and None stands for all keys.
+
+    :raises ConfigurationError: ``discovery_options`` if there is none, or one is not a string.
+    """
+    if suffixes is None:
+        return None
+    try:
+        found = (suffixes,) if isinstance(suffixes, str) else tuple(suffixes)
+    except TypeError:
+        found = ()
+    if not found or not all(isinstance(each, str) and each for each in found):
+        raise ConfigurationError(
+            ErrorCode.DISCOVERY_OPTIONS,
+            f"suffixes is {suffixes!r}; give a list such as ['.pdf', '.png'], or None for all keys.",
+        )
+    return tuple(each.lower() for each in found)
 
 
 @dataclass(frozen=True)
@@ -46,7 +98,8 @@ class Listing:
 
     :param bucket: the bucket.
     :param prefix: keys start with this prefix.
-    :param suffixes: keys end with one of these suffixes, in upper or lower case; None takes all keys.
+    :param suffixes: keys end with one of these suffixes, both in any case; a string is one suffix; None
+        takes all keys.
     :param glob: keys match this pattern (``fnmatch``: ``*`` also matches ``/``); None takes all keys.
     :param minimum_age: minimum time since the object was last modified.
     :param with_version_ids: identify versions by version ids instead of ETags; requires a bucket with
@@ -56,10 +109,13 @@ class Listing:
     bucket: str
     _: KW_ONLY
     prefix: str = ""
-    suffixes: tuple[str, ...] | None = DEFAULT_SUFFIXES
+    suffixes: str | tuple[str, ...] | None = DEFAULT_SUFFIXES
     glob: str | None = None
     minimum_age: timedelta = timedelta(0)
     with_version_ids: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "suffixes", lower_suffixes(self.suffixes))
 
     def documents(self, client: Any) -> Iterator[DocumentRef]:
         """Yield the current version of each document while the bucket is being listed.
@@ -169,14 +225,19 @@ def clear_s3_errors(uri: str) -> Iterator[None]:
     :param uri: the object or prefix, for error messages.
     :raises DocumentError: ``missing_key``.
     :raises OverwrittenError: ``overwritten``.
+    :raises ConfigurationError: ``s3_uri``; a parameter is none that S3 takes.
     :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
     """
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
     try:
         yield
     except ClientError as error:
         raise _s3_error(uri, error) from None
+    except ParamValidationError as error:
+        raise ConfigurationError(
+            ErrorCode.S3_URI, f"{uri} is no address that S3 takes: {error}. Change it."
+        ) from None
     except (BotoCoreError, ConnectionError, TimeoutError) as error:
         raise UnavailableError(
             ErrorCode.STORAGE_UNAVAILABLE,
@@ -188,11 +249,11 @@ def clear_s3_errors(uri: str) -> Iterator[None]:
 def _s3_error(uri: str, error: Any) -> DeepSeekOCRError:
     code = str(error.response.get("Error", {}).get("Code", ""))
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    bucket = urlsplit(uri).netloc
-    if code == "NoSuchBucket":
+    if code in ("NoSuchBucket", "NoSuchAccessPoint"):
         return UnavailableError(
             ErrorCode.MISSING_BUCKET,
-            f"{uri} cannot be read: there is no bucket {bucket}. Check its name and the AWS connection.",
+            f"{uri} cannot be read: there is no bucket {_bucket(uri)}. Check its name and the AWS "
+            "connection.",
         )
     if code == "PreconditionFailed" or status == 412:
         return overwritten(uri)
@@ -211,3 +272,10 @@ def _s3_error(uri: str, error: Any) -> DeepSeekOCRError:
         ErrorCode.STORAGE_UNAVAILABLE,
         f"{uri} cannot be read: S3 answers {code or status}. Try again later.",
     )
+
+
+def _bucket(uri: str) -> str:
+    try:
+        return split_uri(uri)[0]
+    except ConfigurationError:
+        return "of that name"

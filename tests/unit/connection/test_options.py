@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions, seconds
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.sources.s3 import Listing
 
 
 @pytest.mark.parametrize(
@@ -69,6 +71,15 @@ def test_options_are_taken_from_attributes() -> None:
         {"batch_size": True},
         {"batch_size": "16"},
         {"bucket": ""},
+        {"bucket": None},
+        {"bucket": "my bucket"},
+        {"bucket": "b/in"},
+        {"bucket": "https://b.s3.amazonaws.com"},
+        {"bucket": "arn:aws:s3:::b"},
+        {"suffixes": ()},
+        {"suffixes": [""]},
+        {"suffixes": [".pdf", None]},
+        {"suffixes": 5},
         {"minimum_age": "1h"},
         {"retry_failed_after": None},
     ],
@@ -92,3 +103,28 @@ def test_the_listing_selects_keys_by_suffix_in_any_case() -> None:
 
 def test_durations_are_timedeltas_or_seconds() -> None:
     assert seconds("x", timedelta(minutes=1)) == seconds("x", 60) == 60.0
+
+
+@pytest.mark.parametrize(
+    ("bucket", "remedy"),
+    [
+        ("s3://x", "write bucket='x'."),
+        ("s3://x/", "write bucket='x'."),
+        (" S3://x/in/new", "write bucket='x' and prefix='in/new'."),
+    ],
+)
+def test_a_uri_in_place_of_a_bucket_is_told(bucket: str, remedy: str) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(remedy)):
+        DiscoveryOptions(bucket=bucket)
+
+
+@pytest.mark.parametrize("suffixes", [".PDF", (".PDF",), [".Pdf"], {".PDF"}])
+def test_suffixes_of_any_case_and_type_find_keys_of_any_case(suffixes: Any) -> None:
+    for listing in (
+        DiscoveryOptions(bucket="b", suffixes=suffixes).listing,
+        Listing("b", suffixes=suffixes),
+    ):
+        assert listing.contains("s3://b/a.pdf")
+        assert listing.contains("s3://b/A.PDF")
+        assert not listing.contains("s3://b/c.gif")
+        assert not listing.contains("s3://b/f")

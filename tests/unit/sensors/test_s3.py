@@ -114,3 +114,12 @@ def test_defaults_are_those_of_the_options() -> None:
     options = vars(DiscoveryOptions(bucket="b")) | vars(OcrOptions())
     del options["bucket"]
     assert {name: parameters[name].default for name in options} == options
+
+
+def test_a_templated_bucket_is_checked_when_it_is_rendered() -> None:
+    find = sensor(bucket="{{ params.bucket }}", suffixes=".PDF")
+    find.render_template_fields({"params": {"bucket": "s3://letters/in"}})
+    with pytest.raises(AirflowFailException, match=r"bucket='letters' and prefix='in'"):
+        find.poke({})
+    with pytest.raises(AirflowFailException, match=r"bucket='letters'"):
+        sensor(bucket="s3://letters")

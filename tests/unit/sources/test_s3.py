@@ -28,6 +28,12 @@ from airflow_deepseek_ocr.sources.s3 import Listing, S3Source, clear_s3_errors, 
 from tests.support.servers.moto_s3 import moto_s3
 from tests.support.servers.process import free_port
 from tests.support.servers.s3 import S3Server
+from tests.support.servers.s3_answers import Answer, s3_answers
+
+ACCOUNT = "123456789012"
+POINT = f"arn:aws:s3:eu-west-1:{ACCOUNT}:accesspoint/letters"
+OUTPOST = f"arn:aws:s3-outposts:eu-west-1:{ACCOUNT}:outpost/op-1/accesspoint/letters"
+MULTI_REGION = f"arn:aws:s3::{ACCOUNT}:accesspoint/m1.mrap"
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +93,24 @@ def fetch(client: Any, ref: DocumentRef, target: Path, **limits: int) -> Documen
         ("s3://b/", ("b", "")),
         ("s3://b", ("b", "")),
         ("s3://b/k?x#y", ("b", "k?x#y")),
+        (f"s3://{POINT}/in/a.pdf", (POINT, "in/a.pdf")),
+        (f"s3://{POINT}", (POINT, "")),
+        (f"s3://{POINT}/", (POINT, "")),
+        (
+            f"s3://{POINT.replace('accesspoint/', 'accesspoint:')}/k",
+            (POINT.replace("t/", "t:"), "k"),
+        ),
+        (f"s3://{OUTPOST}/k", (OUTPOST, "k")),
+        (f"s3://{MULTI_REGION}/k", (MULTI_REGION, "k")),
     ],
 )
 def test_bucket_and_key_of_a_uri(uri: str, parts: tuple[str, str]) -> None:
     assert split_uri(uri) == parts
 
 
-@pytest.mark.parametrize("uri", ["b/k", "s3:/b/k", "s3:///k", "gs://b/k", ""])
+@pytest.mark.parametrize(
+    "uri", ["b/k", "s3:/b/k", "s3:///k", "gs://b/k", "", "s3://a b/k", "s3://arn:aws:s3:::b/k"]
+)
 def test_other_uris_are_refused(uri: str) -> None:
     with pytest.raises(ConfigurationError, match="s3://bucket/key") as caught:
         split_uri(uri)
@@ -261,3 +278,22 @@ def test_answers_of_s3_become_codes_without_the_request(
         raise ClientError(response, "GetObject")  # type: ignore[arg-type]
     assert caught.value.code is code
     assert caught.value.__cause__ is None
+
+
+def test_an_access_point_is_listed_and_read_by_its_arn(tmp_path: Path) -> None:
+    """The server is its clients' proxy: names below the endpoint's need no resolver."""
+    with s3_answers({"in/a.pdf": Answer(content=b"content"), "b.txt": Answer()}) as answers:
+        client = answers.client()
+        (ref,) = Listing(POINT, prefix="in/").documents(client)
+        assert ref.uri == f"s3://{POINT}/in/a.pdf"
+        assert Listing(POINT, prefix="in/").contains(ref.uri)
+        assert fetch(client, ref, tmp_path / "copy") == ref
+        assert (tmp_path / "copy").read_bytes() == b"content"
+        assert {request.host for request in answers.requests} == {f"letters-{ACCOUNT}.s3.test"}
+
+
+def test_parameters_that_s3_does_not_take_are_told_as_such(client: Any, tmp_path: Path) -> None:
+    for uri in ("s3://b/", "s3://x" + "y" * 300 + "/k"):
+        with pytest.raises(ConfigurationError) as caught:
+            fetch(client, DocumentRef(uri), tmp_path / "a")
+        assert caught.value.code is ErrorCode.S3_URI
