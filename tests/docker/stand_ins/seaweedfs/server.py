@@ -26,7 +26,7 @@ def main() -> None:
         sys.exit("AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not set")
     ready = threading.Event()
     moto = DomainDispatcherApplication(create_backend_app)
-    server = make_server("0.0.0.0", PORT, _guard(moto, key, ready), threaded=True)
+    server = make_server("0.0.0.0", PORT, _with_checks(moto, key, ready), threaded=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     if bucket := os.environ.get("S3_BUCKET"):
         boto3.client(
@@ -44,13 +44,15 @@ def main() -> None:
     server.shutdown()
 
 
-def _guard(application: Any, key: str, ready: threading.Event) -> Callable[..., Iterable[bytes]]:
+def _with_checks(
+    application: Any, key: str, ready: threading.Event
+) -> Callable[..., Iterable[bytes]]:
     """Return the application behind the health check and the check of the access key.
 
     moto checks no signatures: a wrong secret is accepted, a wrong key is not.
     """
 
-    def guarded(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+    def checked(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         if environ["PATH_INFO"] == "/healthz":
             start("200 OK" if ready.is_set() else "503 Service Unavailable", [])
             return [b""]
@@ -61,7 +63,7 @@ def _guard(application: Any, key: str, ready: threading.Event) -> Callable[..., 
             return [b"<Error><Code>InvalidAccessKeyId</Code><Message>Unknown key</Message></Error>"]
         return application(environ, start)
 
-    return guarded
+    return checked
 
 
 if __name__ == "__main__":
