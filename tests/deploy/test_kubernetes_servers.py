@@ -106,7 +106,10 @@ def test_vllm_serves_the_fetched_weights_with_the_flags_of_managed_servers(
     owner, name = DEFAULT_MODEL.split("/")
     assert directory == f"/models/hub/models--{owner}--{name}/snapshots/{DEFAULT_REVISION}"
     paths = ServerPaths(
-        socket=tmp_path / "s", api_key_file=tmp_path / "k", record_file=tmp_path / "r"
+        socket=tmp_path / "s",
+        api_key_file=tmp_path / "k",
+        record_file=tmp_path / "r",
+        log_file=tmp_path / "l",
     )
     managed = VllmServerSpec(model_directory=tmp_path, model=DEFAULT_MODEL, idle_s=60)
     command = managed.launch_command(paths)

@@ -15,11 +15,13 @@ class ServerPaths:
     :param socket: path at which the server may create its Unix socket.
     :param api_key_file: file with the API key that requests must carry; it exists when the server starts.
     :param record_file: the server's record in the registry; the server notes there why it failed.
+    :param log_file: file that receives the server's output.
     """
 
     socket: Path
     api_key_file: Path
     record_file: Path
+    log_file: Path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from packaging.version import Version
 from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key
 from airflow_deepseek_ocr.engines.protocol.endpoint import MAX_SOCKET_PATH, Endpoint
+from airflow_deepseek_ocr.engines.supervisor.log_reason import find_reason
 from airflow_deepseek_ocr.engines.supervisor.process import (
     kill_process_group,
     kill_server,
@@ -127,6 +128,7 @@ class Supervisor:
             socket=self._directory / f"{name}.sock",
             api_key_file=self._directory / f"{name}.api_key",
             record_file=record_file(self._directory, key),
+            log_file=self._directory / f"{key}.log",
         )
         if len(os.fsencode(paths.socket)) > MAX_SOCKET_PATH:
             raise ConfigurationError(
@@ -149,10 +151,9 @@ class Supervisor:
     ) -> ServerRecord:
         spec = self._spec
         command = spec.launch_command(paths)
-        log_file = self._directory / f"{spec.key}.log"
         with contextlib.suppress(FileNotFoundError):
-            log_file.replace(log_file.with_suffix(".previous.log"))
-        process = start_detached(command, log_file)
+            paths.log_file.replace(paths.log_file.with_suffix(".previous.log"))
+        process = start_detached(command, paths.log_file)
         # This process is the parent, so the number is not reused before it is reaped here.
         undo.callback(lambda: kill_process_group(process.pid))
         return ServerRecord(
@@ -165,7 +166,7 @@ class Supervisor:
             url=command.url,
             socket=str(command.socket) if command.socket else None,
             api_key_file=str(paths.api_key_file),
-            log_file=str(log_file),
+            log_file=str(paths.log_file),
             crashes=crashes,
         )
 
@@ -179,10 +180,12 @@ class Supervisor:
             return []
         now = time.time()
         crashes = [when for when in last.crashes if when > now - CRASH_WINDOW_S]
+        reason = find_reason(Path(last.log_file))
         if last.failure is None or not last.failure.before_ready:
             log.warning(
-                "The server (process %d) crashed. The end of its log:\n%s",
+                "The server (process %d) crashed%s. The end of its log:\n%s",
                 last.pid,
+                f": {reason}" if reason else "",
                 log_tail(Path(last.log_file)),
             )
             crashes.append(now)
@@ -192,8 +195,9 @@ class Supervisor:
             raise UnavailableError(
                 ErrorCode.SERVER_CRASHES,
                 f"The server for {self._spec.description} crashed {len(crashes)} times within "
-                f"{CRASH_WINDOW_S / 60:g} minutes. Remove the cause that its log {last.log_file} names, and "
-                f"try again. The log ends: {log_tail(Path(last.log_file))}",
+                f"{CRASH_WINDOW_S / 60:g} minutes. Remove the cause that its log {last.log_file} names"
+                f"{f' ({reason})' if reason else ''}, and try again. The log ends: "
+                f"{log_tail(Path(last.log_file))}",
             )
         return crashes
 

@@ -75,6 +75,7 @@ class VllmServerSpec(ServerIdentity):
             *("--record", str(paths.record_file)),
             *("--api-key-file", str(paths.api_key_file)),
             *("--socket", str(paths.socket)),
+            *("--log-file", str(paths.log_file)),
             *("--idle-seconds", str(self.idle_s)),
             "--",
             *program,

@@ -22,6 +22,7 @@ import httpx
 
 from airflow_deepseek_ocr.engines.protocol.api_key import read_api_key
 from airflow_deepseek_ocr.engines.protocol.endpoint import SOCKET_URL, Endpoint
+from airflow_deepseek_ocr.engines.supervisor.log_reason import find_reason
 from airflow_deepseek_ocr.engines.supervisor.registry import record_exit
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
@@ -58,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--record", type=Path)
     parser.add_argument("--api-key-file", type=Path, required=True)
     parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--log-file", type=Path)
     parser.add_argument("--idle-seconds", type=float, required=True)
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
@@ -92,21 +94,21 @@ def _run(options: argparse.Namespace) -> None:
             "command to the path of the program vllm.",
         ) from error
     try:
-        _wait_until_idle(vllm, options.socket, options.idle_seconds)
+        _wait_until_idle(vllm, options)
     except _StopRequested:
         log.info("A signal asked to stop.")
     finally:
         _stop(vllm)
 
 
-def _wait_until_idle(vllm: subprocess.Popen[bytes], socket: Path, idle_s: float) -> None:
+def _wait_until_idle(vllm: subprocess.Popen[bytes], options: argparse.Namespace) -> None:
     last_used, finished, ready = time.monotonic(), -1.0, False
     # The metrics need no API key.
-    with Endpoint(SOCKET_URL, socket_path=socket).client(_TIMEOUT) as client:
-        while time.monotonic() - last_used < idle_s:
+    with Endpoint(SOCKET_URL, socket_path=options.socket).client(_TIMEOUT) as client:
+        while time.monotonic() - last_used < options.idle_seconds:
             time.sleep(_POLL_S)
             if vllm.poll() is not None:
-                raise _exit_error(vllm.returncode, ready=ready)
+                raise _exit_error(vllm.returncode, options.log_file, ready=ready)
             try:
                 metrics = client.get("/metrics").text
             except httpx.TransportError:
@@ -115,16 +117,17 @@ def _wait_until_idle(vllm: subprocess.Popen[bytes], socket: Path, idle_s: float)
             ready, now_finished = True, sum_metrics(metrics, _FINISHED)
             if sum_metrics(metrics, _IN_PROGRESS) or now_finished != finished:
                 last_used, finished = time.monotonic(), now_finished
-    log.info("No request for %g s; stopping vLLM.", idle_s)
+    log.info("No request for %g s; stopping vLLM.", options.idle_seconds)
 
 
-def _exit_error(status: int, *, ready: bool) -> UnavailableError:
+def _exit_error(status: int, log_file: Path | None, *, ready: bool) -> UnavailableError:
     """Return the error for a vLLM that ended; a negative status is the signal that killed it."""
     # A vLLM that a signal killed while it loaded did not reject its options: another start is worthwhile.
     crashed = ready or status < 0
+    reason = (find_reason(log_file) if log_file else "") or "its log does not say why"
     return UnavailableError(
         ErrorCode.SERVER_BROKEN if crashed else ErrorCode.SERVER_FAILED,
-        f"vLLM ended with status {status}. Its log has the reason.",
+        f"vLLM ended with status {status}: {reason}. Its log is {log_file}.",
     )
 
 

@@ -21,7 +21,10 @@ def main() -> None:
         json.dumps({"pid": os.getpid(), "arguments": arguments})
     )
     if options.get("--fail"):
-        print("ValueError: no such option")
+        # As vLLM: the reason, and far more than a message quotes after it.
+        print("(EngineCore pid=7) ERROR 11-28 07:05:11 [core.py:1100] ValueError: no such mode")
+        print("(APIServer pid=6) \n" * 1000)
+        print("(APIServer pid=6) RuntimeError: Engine core initialization failed.")
         sys.exit(3)
     faults = Faults(
         card={"id": options["--served-model-name"], "max_model_len": 8192},

@@ -15,7 +15,10 @@ from tests.conftest import TINY_MODEL
 
 SPEC = ResidentServerSpec(model_directory=TINY_MODEL, model="tiny", device="cpu", idle_s=60)
 PATHS = ServerPaths(
-    socket=Path("/r/k.sock"), api_key_file=Path("/r/k.api_key"), record_file=Path("/r/k.json")
+    socket=Path("/r/k.sock"),
+    api_key_file=Path("/r/k.api_key"),
+    record_file=Path("/r/k.json"),
+    log_file=Path("/r/k.log"),
 )
 
 

@@ -29,6 +29,7 @@ def paths(tmp_path: Path) -> ServerPaths:
         socket=tmp_path / "s.sock",
         api_key_file=tmp_path / "s.api_key",
         record_file=tmp_path / "s.json",
+        log_file=tmp_path / "s.log",
     )
 
 

@@ -24,7 +24,10 @@ SPEC = VllmServerSpec(
     options="--x '1 2'",
 )
 PATHS = ServerPaths(
-    socket=Path("/r/k.sock"), api_key_file=Path("/r/k.api_key"), record_file=Path("/r/k.json")
+    socket=Path("/r/k.sock"),
+    api_key_file=Path("/r/k.api_key"),
+    record_file=Path("/r/k.json"),
+    log_file=Path("/r/k.log"),
 )
 
 
