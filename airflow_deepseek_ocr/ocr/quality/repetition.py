@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -17,8 +18,12 @@ _LONGEST_PERIOD = 64
 _NGRAM = 5
 #: Fewest words of a line of prose; columns of cells and receipts have shorter lines, which repeat.
 _PROSE_LINE = 6
+#: Lines without letters that may be equal.
+_MONTHS = 12
 #: Fewest words of a line that can stammer.
 _LONG_LINE = 60
+#: Fewest words of a line in which numbers alone can stammer.
+_LONG_LINE_OF_NUMBERS = 150
 #: A few characters repeated without a space.
 _STUTTER = re.compile(r"([^\W_]{1,8}?)\1{3,}")
 _DIGITS = re.compile(r"\d+")
@@ -32,12 +37,14 @@ class Loop:
     :param words: words of all repetitions but the first.
     :param letters: characters of these words, a character of scripts without spaces counting as 3.
     :param words_in_line: words to a line, on average over the loop.
+    :param lines: lines of one repetition, on average; less than 1 for several repetitions in a line.
     """
 
     repeats: float = 0.0
     words: int = 0
     letters: int = 0
     words_in_line: float = 0.0
+    lines: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -47,8 +54,8 @@ class Repetition:
     :param words: number of words with letters.
     :param loop: the longest loop with letters in it.
     :param counting_loop: the same where numbers count as equal.
-    :param stammer: share of the words of long lines (60 words or more) inside 5-grams that occur earlier in
-        the same line. Across lines, clauses and answers repeat legitimately.
+    :param stammer: share of the words of long lines (60 words or more; 150 for numbers alone) inside 5-grams
+        that occur earlier in the same line. Across lines, clauses and answers repeat legitimately.
     :param distinct: different words with letters as a share of all of them; 1 without words.
     :param same_lines: share of the characters in lines of prose that repeat an earlier line.
     :param repeated_lines: number of such lines.
@@ -121,17 +128,18 @@ def _longest_loop(words: Sequence[str], line_of: Sequence[int]) -> Loop:
                 for word in words[start + period : end]
             )
             per_line = (end - start) / in_lines
-            best = Loop(run / period + 1, run, letters, per_line)
+            best = Loop(run / period + 1, run, letters, per_line, period / per_line)
     return best
 
 
 def _seen_before(words: Sequence[str]) -> int:
-    """Return the number of words inside n-grams that have letters and occur earlier."""
+    """Return the number of words inside n-grams that occur earlier."""
+    numbers = len(words) >= _LONG_LINE_OF_NUMBERS
     seen: set[tuple[str, ...]] = set()
     covered = last = 0
     for start in range(len(words) - _NGRAM + 1):
         ngram = tuple(words[start : start + _NGRAM])
-        if ngram in seen and any(map(str.isalpha, "".join(ngram))):
+        if ngram in seen and (numbers or any(map(str.isalpha, "".join(ngram)))):
             covered += start + _NGRAM - max(start, last)
             last = start + _NGRAM
         seen.add(ngram)
@@ -143,15 +151,17 @@ class _SameLines:
 
     def __init__(self) -> None:
         self.repeated = 0
-        self._seen: set[str] = set()
+        self._seen: Counter[str] = Counter()
         self._same = self._total = 0
 
     def add(self, line: str) -> None:
         self._total += len(line)
-        if line in self._seen:
+        # The weeks of a calendar repeat each month.
+        least = 1 if any(map(str.isalpha, line)) else _MONTHS
+        if self._seen[line] >= least:
             self._same += len(line)
             self.repeated += 1
-        self._seen.add(line)
+        self._seen[line] += 1
 
     @property
     def share(self) -> float:

@@ -8,13 +8,18 @@ from collections.abc import Sequence
 
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
+from airflow_deepseek_ocr.ocr.quality.number_runs import find_number_runs
 from airflow_deepseek_ocr.ocr.quality.repetition import Loop, Repetition, find_repetition
 from airflow_deepseek_ocr.ocr.quality.scripts import (
     count_mixed_words,
     count_scripts,
     is_no_character,
 )
-from airflow_deepseek_ocr.ocr.quality.table_checks import Tables, rows_repeated_at_end
+from airflow_deepseek_ocr.ocr.quality.table_checks import (
+    Tables,
+    rows_in_loop_at_end,
+    rows_repeated_at_end,
+)
 from airflow_deepseek_ocr.ocr.quality.thresholds import Thresholds
 from airflow_deepseek_ocr.ocr.results import Region
 
@@ -30,9 +35,10 @@ _ENVIRONMENT = re.compile(r"\\(begin|end)\{([a-zA-Z]{1,20}\*?)\}")
 
 def check_repetition(text: str, thresholds: Thresholds) -> set[Flag]:
     """Return the flags of repetitions in the text outside of tables."""
-    found = find_repetition([line for line in text.splitlines() if line.strip()])
+    lines = [line for line in text.splitlines() if line.strip()]
+    found = find_repetition(lines)
     counting = found.counting_loop
-    flags = set()
+    flags = _check_numbers(lines, thresholds)
     if (
         _is_loop(found.loop, thresholds)
         or found.stutter >= thresholds.stutter
@@ -65,6 +71,23 @@ def check_tables(tables: Tables, thresholds: Thresholds) -> set[Flag]:
     cells = [cell for row in tables.rows for cell in row.split("\t") if len(cell) > _LONG_CELL]
     if any(_is_cell_loop(find_repetition([cell]), thresholds) for cell in cells):
         flags.add(Flag.LOOP)
+    if rows_in_loop_at_end(tables.rows) >= thresholds.cell_repeats:
+        flags.add(Flag.LOOP)
+    return flags | _check_numbers(tables.rows, thresholds)
+
+
+def _check_numbers(lines: Sequence[str], thresholds: Thresholds) -> set[Flag]:
+    """Return the flags of numbers that count on or repeat where no page does."""
+    runs = find_number_runs(lines)
+    flags = set()
+    if (
+        runs.in_line >= thresholds.numbers_in_line
+        or runs.in_column >= thresholds.numbers_in_column
+        or runs.in_blocks >= thresholds.numbers_in_blocks
+    ):
+        flags.add(Flag.LOOP)
+    if runs.one_digit >= thresholds.one_digit:
+        flags.add(Flag.REPEATED_WORDS)
     return flags
 
 
@@ -119,7 +142,8 @@ def check_characters(
 
 def _is_loop(loop: Loop, thresholds: Thresholds) -> bool:
     if loop.words_in_line <= thresholds.cell_words:
-        least = thresholds.cell_repeats
+        # A block of several lines is no column of equal cells.
+        least = max(thresholds.block_repeats, thresholds.cell_repeats / max(1, loop.lines))
     elif loop.words_in_line <= thresholds.short_line_words:
         least = thresholds.short_line_repeats
     else:

@@ -22,7 +22,13 @@ class Thresholds:
         legitimately.
     :param short_line_repeats: repetitions from which such lines count as a loop.
     :param cell_words: lines with at most this many words may be a column of equal cells.
-    :param cell_repeats: repetitions from which such lines count as a loop.
+    :param cell_repeats: repetitions from which such lines count as a loop; for blocks of several such lines,
+        repeated lines. Also repeated rows of blocks of rows at the end of a table.
+    :param block_repeats: smallest number of repetitions of such a block.
+    :param numbers_in_line: numbers of a line that count on. A printed line has up to 60.
+    :param numbers_in_column: numbers that count on, one to a line. A page has up to 120 lines.
+    :param numbers_in_blocks: lines without letters that repeat a block of 2 to 8 lines.
+    :param one_digit: numbers of a text in which nearly all digits are the same one, 0 excepted.
     :param counting_repeats: repetitions of a loop in which only numbers change, outside of columns.
     :param stutter: characters of a piece without spaces that repeats a few letters.
     :param rows_repeated: equal rows at the end of the last table.
@@ -68,6 +74,11 @@ class Thresholds:
     short_line_repeats: float = 12.0
     cell_words: float = 2.5
     cell_repeats: float = 40.0
+    block_repeats: float = 8.0
+    numbers_in_line: int = 120
+    numbers_in_column: int = 150
+    numbers_in_blocks: int = 60
+    one_digit: int = 150
     counting_repeats: float = 50.0
     stutter: int = 20
     rows_repeated: int = 10

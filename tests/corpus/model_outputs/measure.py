@@ -43,7 +43,7 @@ class CheckedOutput:
 
 
 def load() -> Iterator[dict[str, Any]]:
-    for name in ("recorded.jsonl", "good.jsonl", "bad.jsonl"):
+    for name in ("recorded.jsonl", "good.jsonl", "bad.jsonl", "everyday.jsonl"):
         for text in (DIRECTORY / name).read_text("utf-8").splitlines():
             yield {"half": "recorded", "strokes": None} | json.loads(text)
 
@@ -80,7 +80,7 @@ def rates(checked: Iterable[CheckedOutput], half: str | None = None) -> tuple[in
 def tables(checked: list[CheckedOutput]) -> str:
     """Return Markdown: rates of the halves, of each fault, of each flag, and the thresholds."""
     rows = ["| texts | bad found | false alarms |", "|---|---|---|"]
-    for half in ("recorded", "tuning", "held_out", None):
+    for half in ("recorded", "tuning", "held_out", "everyday", None):
         flagged, bad, alarms, good = rates(checked, half)
         rows.append(
             f"| {half or 'all'} | {flagged} of {bad} ({flagged / bad:.1%}) "
