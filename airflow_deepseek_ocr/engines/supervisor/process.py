@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 
 from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord
+from airflow_deepseek_ocr.engines.supervisor.server_environment import server_environment
 from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 
@@ -25,19 +26,14 @@ def start_detached(command: LaunchCommand, log_file: Path) -> psutil.Popen:
     """Start a server that outlives this process.
 
     The server leads a session, so signals to the task's process group do not reach it. It inherits no open
-    files, or it would keep the task's channel to Airflow's supervisor open.
+    files, or it would keep the task's channel to Airflow's supervisor open, and no variable that may hold a
+    secret.
 
     :param command: command of the server.
     :param log_file: file for its output; created with mode 0600, or emptied.
     :raises ConfigurationError: ``server_command`` if the program cannot be started.
     :raises OSError: the log cannot be created.
     """
-    # Airflow's variables hold connections with their passwords, and the task's channel.
-    environment = {
-        name: value
-        for name, value in {**os.environ, **command.environment}.items()
-        if value is not None and not name.startswith(("AIRFLOW", "_AIRFLOW"))
-    }
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_NOFOLLOW
     with os.fdopen(os.open(log_file, flags, 0o600), "wb") as output:
         try:
@@ -47,7 +43,7 @@ def start_detached(command: LaunchCommand, log_file: Path) -> psutil.Popen:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 cwd="/",
-                env=environment,
+                env=server_environment(command.environment),
                 start_new_session=True,
                 close_fds=True,
             )

@@ -31,6 +31,11 @@ from tests.support.fakes.fault_server import TEXT
 from tests.support.waiting import eventually
 
 COMMAND = f"{sys.executable} -m tests.support.fakes.vllm_stand_in"
+#: Variables of the worker that no server needs.
+PLANTED = (
+    *("AIRFLOW_CONN_X", "AIRFLOW__CORE__FERNET_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    *("HF_TOKEN", "DB_PASSWORD", "VLLM_API_KEY", "NVIDIA_API_KEY", "https_proxy", "DATABASE_URL"),
+)
 PAGE = PageRequest(key=1, image=Image.new("RGB", (50, 50)), prompt="free", resolution="gundam")
 
 
@@ -38,7 +43,7 @@ PAGE = PageRequest(key=1, image=Image.new("RGB", (50, 50)), prompt="free", resol
 def started_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], dict[str, Any]]:
     """Return the process id and the arguments of the stand-in that was started last."""
     path = tmp_path / "started_with"
-    monkeypatch.setenv("STAND_IN_NOTES", str(path))
+    monkeypatch.setenv("VLLM_STAND_IN_NOTES", str(path))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     return lambda: json.loads(path.read_text())
 
@@ -81,6 +86,8 @@ def test_vllm_is_started_as_the_model_needs_it_and_stopped(
     servers: Path, started_with: Callable[[], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5")
+    for name in PLANTED:
+        monkeypatch.setenv(name, "planted")
     server = spec("v1", options="--gpu-memory-utilization 0.5")
     (output,) = engine_for(servers, server).read([PAGE])
     assert output.text == TEXT
@@ -101,6 +108,7 @@ def test_vllm_is_started_as_the_model_needs_it_and_stopped(
     assert child.environ()["CUDA_VISIBLE_DEVICES"] == "5"  # the second of those that are visible
     assert child.environ()["VLLM_USE_V2_MODEL_RUNNER"] == "0"
     for process in (child, psutil.Process(record.pid)):
+        assert "planted" not in process.environ().values()
         assert api_key not in " ".join(process.cmdline())
     stop_server(record, servers)
     eventually(lambda: ended(child.pid) and ended(record.pid))
@@ -113,7 +121,7 @@ def test_no_other_process_can_take_the_place_of_a_vllm_that_starts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """vLLM listens after its imports, and every user can read its arguments meanwhile."""
-    monkeypatch.setenv("STAND_IN_WAITS_FOR", str(tmp_path / "go"))
+    monkeypatch.setenv("VLLM_STAND_IN_WAITS_FOR", str(tmp_path / "go"))
     another = socket.socket(socket.AF_UNIX)
     peers: list[Any] = []
     connect = socket.socket.connect

@@ -17,7 +17,7 @@ from tests.support.fakes.fault_server import Faults, fault_server
 def main() -> None:
     arguments = sys.argv[1:]
     options = dict(pairwise(arguments))
-    Path(os.environ["STAND_IN_NOTES"]).write_text(
+    Path(os.environ["VLLM_STAND_IN_NOTES"]).write_text(
         json.dumps({"pid": os.getpid(), "arguments": arguments})
     )
     if options.get("--fail"):
@@ -43,7 +43,8 @@ def main() -> None:
     faults.open_paths["/metrics"] = metrics
     # vLLM listens after its imports, which take many seconds; a test chooses how long.
     while (
-        os.environ.get("STAND_IN_WAITS_FOR") and not Path(os.environ["STAND_IN_WAITS_FOR"]).exists()
+        os.environ.get("VLLM_STAND_IN_WAITS_FOR")
+        and not Path(os.environ["VLLM_STAND_IN_WAITS_FOR"]).exists()
     ):
         time.sleep(0.05)
     with fault_server(faults, uds=Path(options["--uds"])):

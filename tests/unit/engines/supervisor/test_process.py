@@ -42,18 +42,22 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
 def test_a_server_has_nothing_of_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_X", "password")
     monkeypatch.setenv("_AIRFLOW_PROCESS_CONTEXT", "client")
-    monkeypatch.setenv("REMOVED", "1")
+    monkeypatch.setenv("PYTHON_REMOVED", "1")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
     (tmp_path / "log").write_text("of an earlier server")
     with (tmp_path / "channel").open("w") as channel:
         os.set_inheritable(channel.fileno(), True)
         process = start_detached(
-            command("sh", "-c", "echo ready; exec sleep 100", ADDED="1", REMOVED=None),
+            command("sh", "-c", "echo ready; exec sleep 100", ADDED="1", PYTHON_REMOVED=None),
             tmp_path / "log",
         )
     try:
         environment = process.environ()
         assert environment["ADDED"] == "1"
-        assert not [name for name in environment if "AIRFLOW" in name or name == "REMOVED"]
+        assert not [name for name in environment if "AIRFLOW" in name or name == "PYTHON_REMOVED"]
+        assert "planted" not in environment.values()
+        assert environment["OMP_NUM_THREADS"] == "2"
         assert os.getsid(process.pid) == os.getpgid(process.pid) == process.pid
         assert process.cwd() == "/"
         assert {file.path for file in process.open_files()} == {str(tmp_path / "log")}
