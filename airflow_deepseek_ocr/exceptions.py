@@ -107,6 +107,7 @@ class ErrorCode(StrEnum):
     SERVERS_DIRECTORY = "servers_directory"
 
     # Settings and arguments
+    ARGUMENT = "argument"
     CONNECTION = "connection"
     DISCOVERY_OPTIONS = "discovery_options"
     DOCUMENT_REFERENCE = "document_reference"

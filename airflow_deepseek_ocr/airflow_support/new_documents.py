@@ -14,10 +14,16 @@ from airflow_deepseek_ocr.airflow_support.connections import (
     s3_client,
 )
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions, seconds
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
 
-_CONNECTIONS = ("deepseek_ocr_conn_id", "aws_conn_id", "db_conn_id")
+#: How the ids of the connections are converted.
+CONNECTION_IDS: dict[str, values.Convert] = {
+    "deepseek_ocr_conn_id": values.optional(values.text),
+    "aws_conn_id": values.optional(values.text),
+    "db_conn_id": values.text,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +37,7 @@ class NewDocuments:
         be the operator's; None counts rows of any configuration.
     :param aws_conn_id: connection to S3; None takes the worker's own credentials.
     :param db_conn_id: connection to the results database.
+    :raises ConfigurationError: ``argument`` if the id of a connection is no text.
     """
 
     discovery: DiscoveryOptions
@@ -38,6 +45,10 @@ class NewDocuments:
     deepseek_ocr_conn_id: str | None = None
     aws_conn_id: str | None = DEFAULT_AWS_CONN_ID
     db_conn_id: str = DEFAULT_DB_CONN_ID
+
+    def __post_init__(self) -> None:
+        for name, convert in CONNECTION_IDS.items():
+            object.__setattr__(self, name, convert(name, getattr(self, name)))
 
     @classmethod
     def of(cls, owner: object) -> NewDocuments:
@@ -48,7 +59,7 @@ class NewDocuments:
         return cls(
             discovery=DiscoveryOptions.of(owner),
             ocr=OcrOptions.of(owner),
-            **{name: getattr(owner, name) for name in _CONNECTIONS},
+            **{name: getattr(owner, name) for name in CONNECTION_IDS},
         )
 
     @classmethod
@@ -59,7 +70,7 @@ class NewDocuments:
         :raises TypeError: an argument is missing or unknown.
         """
         ocr = {name: arguments.pop(name) for name in _names(OcrOptions) if name in arguments}
-        connections = {name: arguments.pop(name) for name in _CONNECTIONS if name in arguments}
+        connections = {name: arguments.pop(name) for name in CONNECTION_IDS if name in arguments}
         return cls(discovery=DiscoveryOptions(**arguments), ocr=OcrOptions(**ocr), **connections)
 
     def as_kwargs(self) -> dict[str, Any]:
@@ -74,7 +85,7 @@ class NewDocuments:
             name: list(value) if isinstance(value, list | tuple | set | frozenset) else value
             for name, value in arguments.items()
         }
-        return plain | {name: getattr(self, name) for name in _CONNECTIONS}
+        return plain | {name: getattr(self, name) for name in CONNECTION_IDS}
 
     def config_key(self) -> str | None:
         """Return the key of the processing configuration that counts; None counts any.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from datetime import timedelta
 from typing import Any
 
 from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
+from airflow_deepseek_ocr.connection.values import Convert, has_template
 
-_JINJA = ("{{", "{%", "{#")
 #: A valid value for a required argument that is a template; only ``bucket`` is required.
 _PLACEHOLDER = "bucket"
 
@@ -34,9 +35,22 @@ def check_literals(kind: type[OcrOptions | DiscoveryOptions], owner: object) -> 
         kind(**literals)
 
 
+def check_values(kinds: Mapping[str, Convert], owner: object) -> None:
+    """Check further arguments as :func:`check_literals` does.
+
+    :param kinds: how each argument is converted.
+    :param owner: the operator, with the arguments as attributes.
+    :raises AirflowFailException: an argument has an invalid value.
+    """
+    with airflow_errors():
+        for name, convert in kinds.items():
+            if _is_literal(value := getattr(owner, name)):
+                convert(name, value)
+
+
 def _is_literal(value: Any) -> bool:
     if isinstance(value, str):
-        return not any(mark in value for mark in _JINJA)
+        return not has_template(value)
     if isinstance(value, list | tuple):
         return all(map(_is_literal, value))
     return value is None or isinstance(value, int | float | timedelta)

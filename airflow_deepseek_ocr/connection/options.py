@@ -6,11 +6,13 @@ value that cannot be used is refused when the object is made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from functools import partial
 from typing import Any, Self
 
+from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
@@ -31,7 +33,7 @@ _LONGEST_S = 100 * 365.25 * 86400
 
 
 class _Options:
-    """Construction from an object with attributes of the same names."""
+    """Construction from an object with attributes of the same names, and conversion of values."""
 
     @classmethod
     def of(cls, owner: object) -> Self:
@@ -42,6 +44,11 @@ class _Options:
         """
         names = [each.name for each in fields(cls)]  # type: ignore[arg-type]
         return cls(**{name: getattr(owner, name) for name in names if hasattr(owner, name)})
+
+    def _convert(self, kinds: Mapping[str, values.Convert]) -> None:
+        """Convert the values, which templates may have rendered to text."""
+        for name, convert in kinds.items():
+            object.__setattr__(self, name, convert(name, getattr(self, name)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +83,7 @@ class OcrOptions(_Options):
     min_score: float = DEFAULT_MIN_SCORE
 
     def __post_init__(self) -> None:
+        self._convert(_OCR_VALUES)
         if self.prompt:
             prompt_line(self.prompt)
         if self.resolution and self.resolution != AUTO:
@@ -90,15 +98,10 @@ class OcrOptions(_Options):
                 f"pages is {self.pages!r}; write a text such as '1-3,5,10-'.",
             )
         PageSelection.parse(self.pages)
-        if not _is_number(self.dpi, int) or not MIN_DPI <= self.dpi <= MAX_DPI:
-            raise ConfigurationError(
-                ErrorCode.DPI,
-                f"dpi is {self.dpi!r}; it must be a whole number from {MIN_DPI} to {MAX_DPI}.",
-            )
-        if not _is_number(self.min_score, int, float) or not 0 <= self.min_score <= 1:
-            raise ConfigurationError(
-                ErrorCode.MIN_SCORE, f"min_score is {self.min_score!r}; it must be from 0 to 1."
-            )
+        if not MIN_DPI <= self.dpi <= MAX_DPI:
+            raise values.invalid("dpi", self.dpi, _VALID_DPI, ErrorCode.DPI)
+        if not 0 <= self.min_score <= 1:
+            raise values.invalid("min_score", self.min_score, "from 0 to 1", ErrorCode.MIN_SCORE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,17 +135,12 @@ class DiscoveryOptions(_Options):
     retry_failed_after: timedelta | float = timedelta(hours=1)
 
     def __post_init__(self) -> None:
+        self._convert(_DISCOVERY_VALUES)
         check_bucket(self.bucket)
         lower_suffixes(self.suffixes)
         for name in ("batch_size", "max_documents"):
-            value = getattr(self, name)
-            if not _is_number(value, int) or value < 1:
-                raise ConfigurationError(
-                    ErrorCode.DISCOVERY_OPTIONS,
-                    f"{name} is {value!r}; it must be a whole number of at least 1.",
-                )
-        for name in ("minimum_age", "retry_failed_after"):
-            seconds(name, getattr(self, name))
+            if getattr(self, name) < 1:
+                raise values.invalid(name, getattr(self, name), _AT_LEAST_1, _DISCOVERY)
 
     @property
     def listing(self) -> Listing:
@@ -161,26 +159,25 @@ def seconds(name: str, value: timedelta | float) -> float:
     """Return a duration in seconds.
 
     :param name: name of the option, for the message.
-    :param value: a timedelta, or a number of seconds.
-    :raises ConfigurationError: ``discovery_options`` if it is neither, negative, or beyond 100 years.
+    :param value: a timedelta, a number of seconds, or the text of either.
+    :raises ConfigurationError: ``discovery_options`` if it is none of these, negative, or beyond 100 years.
     """
-    if isinstance(value, timedelta):
-        value = value.total_seconds()
-    if not _is_number(value, int, float) or not 0 <= value <= _LONGEST_S:
+    value = values.duration(name, value, code=_DISCOVERY).total_seconds()
+    if value > _LONGEST_S:
         raise ConfigurationError(
             ErrorCode.DISCOVERY_OPTIONS,
             f"{name} is {value!r}; it must be a timedelta or a number of seconds, not negative and at most "
             "100 years.",
         )
-    return float(value)
+    return value
 
 
 def positive_seconds(name: str, value: timedelta | float) -> float:
     """Return a duration that is not zero in seconds.
 
     :param name: name of the option, for the message.
-    :param value: a timedelta, or a number of seconds.
-    :raises ConfigurationError: ``discovery_options`` if it is neither, or zero.
+    :param value: a timedelta, a number of seconds, or the text of either.
+    :raises ConfigurationError: ``discovery_options`` if it is none of these, or zero.
     """
     if (duration := seconds(name, value)) == 0:
         raise ConfigurationError(
@@ -189,5 +186,60 @@ def positive_seconds(name: str, value: timedelta | float) -> float:
     return duration
 
 
-def _is_number(value: Any, *kinds: type) -> bool:
-    return isinstance(value, kinds) and not isinstance(value, bool)
+def _retry_steps(name: str, value: Any) -> Any:
+    value = values.literal(name, value)
+    if isinstance(value, set | frozenset):
+        raise values.invalid(
+            name, value, "a list: the steps are tried in order", ErrorCode.RETRY_WITH
+        )
+    if isinstance(value, list | tuple):
+        return [values.rendered(name, each) for each in value]
+    return value
+
+
+def _suffixes(name: str, value: Any) -> Any:
+    value = values.literal(name, value)
+    if isinstance(value, str) and "," in value:
+        return values.texts(name, value)
+    if isinstance(value, str) and value:
+        return values.optional(values.text)(name, value)
+    if isinstance(value, list | tuple | set | frozenset):
+        for each in value:
+            values.rendered(name, each)
+    return value
+
+
+def _duration(name: str, value: Any) -> timedelta:
+    return timedelta(seconds=seconds(name, value))
+
+
+def _prefix(name: str, value: Any) -> str:
+    return values.optional(values.text)(name, value) or ""
+
+
+_VALID_DPI = f"a whole number from {MIN_DPI} to {MAX_DPI}"
+_AT_LEAST_1 = "a whole number of at least 1"
+_DISCOVERY = ErrorCode.DISCOVERY_OPTIONS
+_optional_text = values.optional(values.text)
+_count = partial(values.integer, valid=_AT_LEAST_1, code=_DISCOVERY)
+
+_OCR_VALUES: dict[str, values.Convert] = {
+    "prompt": _optional_text,
+    "resolution": _optional_text,
+    "retry_with": values.optional(_retry_steps),
+    "text_layer": _optional_text,
+    "pages": values.optional(values.page_selection),
+    "dpi": partial(values.integer, valid=_VALID_DPI, code=ErrorCode.DPI),
+    "min_score": partial(values.number, valid="from 0 to 1", code=ErrorCode.MIN_SCORE),
+}
+_DISCOVERY_VALUES: dict[str, values.Convert] = {
+    "bucket": values.optional(values.rendered),
+    "prefix": _prefix,
+    "suffixes": _suffixes,
+    "glob": _optional_text,
+    "minimum_age": _duration,
+    "with_version_ids": values.boolean,
+    "batch_size": _count,
+    "max_documents": _count,
+    "retry_failed_after": _duration,
+}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import fields
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,21 @@ from airflow_deepseek_ocr.airflow_support.connections import (
     DEFAULT_DB_CONN_ID,
     s3_client,
 )
+from airflow_deepseek_ocr.airflow_support.documents import references
 from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
-from airflow_deepseek_ocr.airflow_support.templates import check_literals
+from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
+from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
 from airflow_deepseek_ocr.connection.options import OcrOptions
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.pipeline.error_budget import DEFAULT_MAX_FAILED_PAGES, ErrorBudget
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
+from airflow_deepseek_ocr.sources.s3 import Listing, split_uri
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -41,6 +46,29 @@ if TYPE_CHECKING:
 _PROGRESS_EVERY_S = 30.0
 
 
+#: Codes of documents that no storage was asked for, because of what ``documents`` says.
+_WRONG_SETTINGS = {ErrorCode.UNSUPPORTED_SCHEME, ErrorCode.S3_URI, ErrorCode.DOCUMENT_REFERENCE}
+
+_text = values.optional(values.text)
+#: How the arguments are converted that are neither documents nor OCR options.
+_VALUES: dict[str, values.Convert] = {
+    "s3_prefix": _text,
+    "deepseek_ocr_conn_id": values.text,
+    "db_conn_id": values.text,
+    "aws_conn_id": _text,
+    "storage_conn_id": _text,
+    "overwrite": values.boolean,
+    "fail_on_document_errors": values.boolean,
+    "lease": values.positive_duration,
+    "wait_for_others": values.optional(values.duration),
+    "max_bytes": values.integer,
+    "max_pages": values.integer,
+    "max_pixels": values.integer,
+    "max_page_seconds": values.number,
+    "max_page_memory": values.integer,
+}
+
+
 class DeepSeekOCROperator(BaseOperator):
     """Read documents with DeepSeek-OCR and write their pages and regions to a database.
 
@@ -52,21 +80,22 @@ class DeepSeekOCROperator(BaseOperator):
     rows are written in all cases.
 
     The parameters ``prompt`` to ``min_score`` are those of
-    :class:`~airflow_deepseek_ocr.connection.options.OcrOptions`; ``prompt``, ``resolution``,
-    ``retry_with``, ``text_layer`` and ``pages`` are templated.
+    :class:`~airflow_deepseek_ocr.connection.options.OcrOptions`. All parameters are templated; text that a
+    template rendered is converted to the parameter's type, and fails the task if it cannot be.
 
     :param documents: batches or documents from
         :class:`~airflow_deepseek_ocr.sensors.s3.S3NewDocumentSensor`, or URIs: ``s3://``, ``file://``,
-        and the schemes of Airflow's ``ObjectStoragePath``. (templated)
-    :param s3_prefix: instead of ``documents``: ``s3://bucket/prefix``, all documents under it. (templated)
-    :param deepseek_ocr_conn_id: connection of the model. (templated)
-    :param db_conn_id: connection to the results database: postgres, mysql or sqlite. (templated)
-    :param aws_conn_id: connection to S3; None takes the worker's own credentials. (templated)
+        and the schemes of Airflow's ``ObjectStoragePath``. A text that holds a list in JSON or as a Python
+        literal is that list. An empty list succeeds without documents; None fails.
+    :param s3_prefix: instead of ``documents``: ``s3://bucket/prefix``, all documents under it.
+    :param deepseek_ocr_conn_id: connection of the model.
+    :param db_conn_id: connection to the results database: postgres, mysql or sqlite.
+    :param aws_conn_id: connection to S3; None takes the worker's own credentials.
     :param storage_conn_id: connection for documents of other schemes than ``s3`` and ``file``.
     :param overwrite: read stored documents again. Retries of the task continue where it stopped.
     :param fail_on_document_errors: fail the task without a retry if a document could not be read at all.
     :param max_failed_pages: how many pages of a document may fail: a share (float, 0 to 1), a number
-        (int), or None for any number. (templated)
+        (int), or None for any number.
     :param lease: how long the documents of a killed task stay leased. Retries of the same task do not
         wait for it.
     :param wait_for_others: how long to wait at the end for documents that other tasks are reading;
@@ -83,16 +112,9 @@ class DeepSeekOCROperator(BaseOperator):
 
     template_fields: Sequence[str] = (
         "documents",
-        "s3_prefix",
-        "deepseek_ocr_conn_id",
-        "db_conn_id",
-        "aws_conn_id",
-        "prompt",
-        "resolution",
-        "retry_with",
-        "text_layer",
-        "pages",
+        *(each.name for each in fields(OcrOptions)),
         "max_failed_pages",
+        *_VALUES,
     )
     ui_color = "#dbe7ff"
 
@@ -150,7 +172,9 @@ class DeepSeekOCROperator(BaseOperator):
         self.max_page_seconds = max_page_seconds
         self.max_page_memory = max_page_memory
         self._pipeline: Pipeline | None = None
+        self._documents: list[DocumentRef] | None = None
         check_literals(OcrOptions, self)
+        check_values(_VALUES, self)
 
     @cached_property
     def hook(self) -> DeepSeekOCRHook:
@@ -170,6 +194,8 @@ class DeepSeekOCROperator(BaseOperator):
         counts: dict[str, Any] = {}
         try:
             with airflow_errors():
+                values.convert_attributes(self, _VALUES)
+                self._documents = self._given_documents()
                 build_pipeline = self._pipeline_builder(context)
                 with closing(open_store(self.db_conn_id)) as store:
                     self._pipeline = build_pipeline(store=store)
@@ -236,6 +262,12 @@ class DeepSeekOCROperator(BaseOperator):
                 f"More pages failed than max_failed_pages={self.max_failed_pages} allows: "
                 f"{summary.over_budget}. The reasons are in ocr_pages."
             )
+        if summary.failed and len(summary.failed) == summary.documents.total():
+            codes = set(summary.failed.values())
+            if codes <= _WRONG_SETTINGS:
+                raise AirflowFailException(
+                    f"Nothing was read: {summary.failed}. Correct the argument documents."
+                )
         if summary.failed and self.fail_on_document_errors:
             raise AirflowFailException(
                 f"{len(summary.failed)} documents could not be read: {summary.failed}. "
@@ -249,22 +281,31 @@ class DeepSeekOCROperator(BaseOperator):
             # the lock on the row.
             threading.Thread(target=self._pipeline.release, daemon=True).start()
 
-    def _references(self) -> list[DocumentRef]:
-        if (self.documents is None) == (self.s3_prefix is None):
-            raise AirflowFailException("Give either documents or s3_prefix.")
-        if self.s3_prefix is not None:
-            from airflow_deepseek_ocr.sources.s3 import Listing, split_uri
+    def _given_documents(self) -> list[DocumentRef] | None:
+        """Return the references in ``documents``; None if ``s3_prefix`` is to be listed.
 
-            bucket, prefix = split_uri(self.s3_prefix)
-            return list(
-                Listing(bucket=bucket, prefix=prefix).documents(s3_client(self.aws_conn_id))
+        :raises ConfigurationError: ``argument``, ``document_reference``, ``s3_uri``.
+        """
+        given = values.optional(lambda _, value: value)("documents", self.documents)
+        if (given is None) == (self.s3_prefix is None):
+            raise ConfigurationError(
+                ErrorCode.ARGUMENT,
+                "Give either documents or s3_prefix, and not None or an empty text "
+                f"(documents: {type(self.documents).__name__}, s3_prefix: {self.s3_prefix!r}).",
             )
-        try:
-            return [DocumentRef.of(document) for document in _flatten(self.documents)]
-        except TypeError as error:
-            raise AirflowFailException(
-                f"documents is {self.documents!r}; give documents, URIs, or lists of them."
-            ) from error
+        if self.s3_prefix is not None:
+            split_uri(self.s3_prefix.strip())
+            return None
+        found = references(given)
+        if not found:
+            self.log.warning("documents is an empty list: there is nothing to read.")
+        return found
+
+    def _references(self) -> list[DocumentRef]:
+        if self._documents is not None:
+            return self._documents
+        bucket, prefix = split_uri((self.s3_prefix or "").strip())
+        return list(Listing(bucket=bucket, prefix=prefix).documents(s3_client(self.aws_conn_id)))
 
     def _sources(self, limits: Limits) -> Sources:
         from airflow_deepseek_ocr.sources.base import Sources
@@ -294,15 +335,6 @@ class DeepSeekOCROperator(BaseOperator):
                 )
 
         return log
-
-
-def _flatten(documents: Any) -> Iterator[Any]:
-    """Yield the documents of one document, a list of them, or a list of batches."""
-    if isinstance(documents, (str, dict, DocumentRef)):
-        yield documents
-    else:
-        for each in documents:
-            yield from _flatten(each)
 
 
 def _task_info(context: Context) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,9 @@ from airflow_deepseek_ocr.airflow_support.connections import (
     DEFAULT_DB_CONN_ID,
 )
 from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
-from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
-from airflow_deepseek_ocr.airflow_support.templates import check_literals
+from airflow_deepseek_ocr.airflow_support.new_documents import CONNECTION_IDS, NewDocuments
+from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
+from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
 from airflow_deepseek_ocr.triggers.s3 import S3NewDocumentTrigger
 
@@ -36,33 +38,26 @@ class S3NewDocumentSensor(BaseSensorOperator):
     "last_modified"}``. Map an operator over them with ``expand(documents=sensor.output)``.
 
     The parameters ``bucket`` to ``retry_failed_after`` are those of
-    :class:`~airflow_deepseek_ocr.connection.options.DiscoveryOptions`; ``bucket``, ``prefix`` and
-    ``glob`` are templated. The parameters ``prompt`` to ``min_score`` are those of
-    :class:`~airflow_deepseek_ocr.connection.options.OcrOptions` and must be the operator's; the same ones
-    are templated as in the operator.
+    :class:`~airflow_deepseek_ocr.connection.options.DiscoveryOptions`. The parameters
+    ``prompt`` to ``min_score`` are those of :class:`~airflow_deepseek_ocr.connection.options.OcrOptions` and
+    must be the operator's. All parameters are templated; text that a template rendered is converted to the
+    parameter's type, and fails the task if it cannot be.
 
     :param deepseek_ocr_conn_id: the operator's model connection. With it, a document is new if it has
         no row with the processing configuration of that connection and of ``prompt`` to ``min_score``;
-        None counts rows of any configuration. (templated)
-    :param aws_conn_id: connection to S3; None takes the worker's own credentials. (templated)
-    :param db_conn_id: connection to the results database. (templated)
+        None counts rows of any configuration.
+    :param aws_conn_id: connection to S3; None takes the worker's own credentials.
+    :param db_conn_id: connection to the results database.
     :param deferrable: wait in the triggerer instead of in a worker slot.
     :raises AirflowFailException: an option has an invalid value; templated ones are checked when the
         task runs.
     """
 
     template_fields: Sequence[str] = (
-        "bucket",
-        "prefix",
-        "glob",
-        "deepseek_ocr_conn_id",
-        "aws_conn_id",
-        "db_conn_id",
-        "prompt",
-        "resolution",
-        "retry_with",
-        "text_layer",
-        "pages",
+        *(each.name for each in fields(DiscoveryOptions)),
+        *(each.name for each in fields(OcrOptions)),
+        *CONNECTION_IDS,
+        "deferrable",
     )
     ui_color = "#dbe7ff"
 
@@ -114,6 +109,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         self.deferrable = deferrable
         check_literals(DiscoveryOptions, self)
         check_literals(OcrOptions, self)
+        check_values(CONNECTION_IDS | {"deferrable": values.boolean}, self)
 
     def execute(self, context: Context) -> Any:
         """Wait in this process or, if ``deferrable``, in the triggerer.
@@ -122,7 +118,9 @@ class S3NewDocumentSensor(BaseSensorOperator):
         :raises AirflowFailException: a setting is invalid.
         :raises AirflowException: bucket or database are unreachable.
         """
-        if not self.deferrable:
+        with airflow_errors():
+            deferrable = values.boolean("deferrable", self.deferrable)
+        if not deferrable:
             return super().execute(context)
         with airflow_errors():
             search = self._search()
@@ -167,10 +165,11 @@ class S3NewDocumentSensor(BaseSensorOperator):
 
     def _search(self) -> NewDocuments:
         search = NewDocuments.of(self)
+        options = search.discovery
         limit = conf.getint("core", "max_map_length", fallback=1024)
-        if math.ceil(self.max_documents / self.batch_size) > limit:
+        if math.ceil(options.max_documents / options.batch_size) > limit:
             raise AirflowFailException(
-                f"max_documents={self.max_documents} in batches of {self.batch_size} are more than "
+                f"max_documents={options.max_documents} in batches of {options.batch_size} are more than "
                 f"[core] max_map_length={limit} mapped tasks; raise batch_size or lower max_documents."
             )
         return search

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException
 
 from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
@@ -108,3 +109,88 @@ def test_defaults_are_those_of_the_options() -> None:
 
 def test_a_kill_before_the_start_is_harmless() -> None:
     DeepSeekOCROperator(task_id="read", documents=[]).on_kill()
+
+
+class Stop(Exception):
+    """Ends a task where it would open the database."""
+
+
+@pytest.fixture
+def without_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any) -> None:
+        raise Stop
+
+    monkeypatch.setattr("airflow_deepseek_ocr.operators.deepseek_ocr.open_store", stop)
+
+
+@pytest.mark.usefixtures("without_database")
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("overwrite", False, False),
+        ("overwrite", True, True),
+        ("fail_on_document_errors", "false", False),
+        ("lease", timedelta(minutes=3), timedelta(minutes=3)),
+        ("wait_for_others", None, None),
+        ("wait_for_others", 30, timedelta(seconds=30)),
+        ("max_bytes", 5000, 5000),
+        ("max_page_seconds", 1.5, 1.5),
+        ("storage_conn_id", None, None),
+        ("aws_conn_id", None, None),
+    ],
+)
+def test_each_argument_has_its_type_after_rendering(name: str, value: Any, expected: Any) -> None:
+    operator = rendered({"x": value}, documents=["s3://b/a"], **{name: "{{ params.x }}"})
+    with pytest.raises(Stop):
+        operator.execute({})
+    found = getattr(operator, name)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+@pytest.mark.usefixtures("without_database")
+@pytest.mark.parametrize("native", [False, True])
+def test_a_list_in_a_template_is_its_documents(native: bool) -> None:
+    uris = ["s3://b/a.pdf", 's3://b/it\'s, "so".pdf']
+    dag = DAG("d", schedule=None, render_template_as_native_obj=native)
+    operator = DeepSeekOCROperator(task_id="read", documents="{{ params.documents }}", dag=dag)
+    operator.render_template_fields({"params": {"documents": uris}}, dag.get_template_env())
+    with pytest.raises(Stop):
+        operator.execute({})
+    assert [ref.uri for ref in operator._references()] == uris
+
+
+@pytest.mark.usefixtures("without_database")
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"documents": "{{ params.x }}"}, "documents"),
+        ({"documents": "s3://b/a,s3://b/c"}, "documents"),
+        ({"documents": ["s3://b/a", 3]}, "documents"),
+        ({"documents": None}, "documents"),
+        ({"documents": "None"}, "documents"),
+        ({"documents": ""}, "documents"),
+        ({"overwrite": "maybe"}, "overwrite"),
+        ({"overwrite": None}, "overwrite"),
+        ({"max_pages": "ten"}, "max_pages"),
+        ({"max_bytes": True}, "max_bytes"),
+        ({"lease": "soon"}, "lease"),
+        ({"lease": 0}, "lease"),
+        ({"wait_for_others": -1}, "wait_for_others"),
+        ({"max_failed_pages": "{{ x }}"}, "max_failed_pages"),
+        ({"db_conn_id": None}, "db_conn_id"),
+        ({"deepseek_ocr_conn_id": "{{ x }}"}, "deepseek_ocr_conn_id"),
+        ({"documents": None, "s3_prefix": "b/prefix"}, "b/prefix"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_anything_is_read(
+    arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(AirflowFailException, match=said):
+        DeepSeekOCROperator(task_id="read", **{"documents": []} | arguments).execute({})
+
+
+def test_a_task_whose_documents_are_all_wrong_settings_fails() -> None:
+    operator = DeepSeekOCROperator(task_id="read", documents=["nosuch://b/a", "nosuch://b/c"])
+    with pytest.raises(AirflowFailException, match="Nothing was read"):
+        operator.execute({})

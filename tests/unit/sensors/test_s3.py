@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -47,10 +48,62 @@ def test_the_same_templates_give_operator_and_sensor_the_same_configuration() ->
 
 
 def test_the_operator_s_templates_are_the_sensor_s() -> None:
-    own = {"documents", "s3_prefix", "max_failed_pages"}
-    assert set(DeepSeekOCROperator.template_fields) - own <= set(
-        S3NewDocumentSensor.template_fields
+    def arguments(kind: type) -> set[str]:
+        return set(inspect.signature(kind.__init__).parameters) - {"self", "kwargs"}  # type: ignore[misc]
+
+    for kind in (DeepSeekOCROperator, S3NewDocumentSensor):
+        assert set(kind.template_fields) == arguments(kind)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"with_version_ids": "maybe"}, "with_version_ids"),
+        ({"bucket": None}, "bucket"),
+        ({"batch_size": "many"}, "batch_size"),
+        ({"deferrable": "later"}, "deferrable"),
+        ({"db_conn_id": None}, "db_conn_id"),
+        ({"minimum_age": "soon"}, "minimum_age"),
+    ],
+)
+def test_a_rendered_value_of_another_type_is_named(arguments: dict[str, Any], said: str) -> None:
+    ((name, value),) = arguments.items()
+    find = sensor(**{name: "{{ params.x }}"})
+    find.render_template_fields({"params": {"x": value}})
+    with pytest.raises(AirflowFailException, match=said):
+        find.execute({})
+    setattr(find, name, "{{ params.x }}")
+    with pytest.raises(AirflowFailException, match=f"{said} is .* not rendered"):
+        find.execute({})
+
+
+def test_rendered_text_becomes_the_search_s_values() -> None:
+    given = {
+        "bucket": "b",
+        "prefix": None,
+        "suffixes": [".PDF", ".png"],
+        "glob": None,
+        "minimum_age": timedelta(minutes=1),
+        "with_version_ids": False,
+        "batch_size": 4,
+        "retry_failed_after": 60,
+        "deepseek_ocr_conn_id": None,
+        "dpi": 72,
+        "min_score": 0.25,
+        "pages": 3,
+    }
+    find = sensor(**{name: f"{{{{ params.{name} }}}}" for name in given})
+    find.render_template_fields({"params": given})
+    search = find._search()
+    assert search.discovery == DiscoveryOptions(
+        bucket="b",
+        suffixes=[".PDF", ".png"],
+        minimum_age=timedelta(minutes=1),
+        batch_size=4,
+        retry_failed_after=timedelta(minutes=1),
     )
+    assert search.ocr == OcrOptions(dpi=72, min_score=0.25, pages="3")
+    assert search.deepseek_ocr_conn_id is None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,102 @@
+"""The documents of a task: references from whatever a template, an XCom or a DAG's author gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from airflow_deepseek_ocr.connection import values
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+
+_NAME = "documents"
+_VALID = 'URIs such as "s3://bucket/key", documents of the sensor, or lists of them'
+_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s].*|file:///.+", re.DOTALL)
+#: The next URI in a text that holds several.
+_NEXT_URI = re.compile(r"[,;\s]\s*[\"']?[A-Za-z][A-Za-z0-9+.-]*://")
+#: Lists in lists: documents, batches, the batches of several sensors, and one more.
+_MAX_DEPTH = 5
+_TEXTS = ("uri", "version", "version_id", "etag")
+
+
+def references(documents: Any) -> list[DocumentRef]:
+    """Return the references of one document, a list of documents, or a list of batches.
+
+    A text may hold the list, in JSON or as a Python literal: this is what a template makes of a list without
+    ``render_template_as_native_obj``.
+
+    :param documents: URIs, absolute paths, dictionaries of the sensor, or collections of them.
+    :raises ConfigurationError: ``document_reference`` for anything else; ``argument`` for a template that was
+        not rendered, or the text of a list that cannot be parsed.
+    """
+    return [_reference(each) for each in _flatten(documents, _MAX_DEPTH)]
+
+
+def _flatten(value: Any, depth: int) -> Iterator[Any]:
+    value = values.literal(_NAME, value) if _may_be_list(value) else value
+    if isinstance(value, str | Mapping | DocumentRef | Path):
+        yield value
+    elif isinstance(value, Iterable) and not isinstance(value, bytes | bytearray) and depth > 0:
+        for each in value:
+            yield from _flatten(each, depth - 1)
+    else:
+        raise values.invalid(_NAME, value, _VALID, ErrorCode.DOCUMENT_REFERENCE)
+
+
+def _may_be_list(value: Any) -> bool:
+    return isinstance(value, str) and value.lstrip().startswith(("[", "{", "("))
+
+
+def _reference(value: Any) -> DocumentRef:
+    if isinstance(value, DocumentRef):
+        return value
+    if isinstance(value, Path):
+        return DocumentRef(_uri(value.as_uri() if value.is_absolute() else str(value)))
+    if isinstance(value, str):
+        # Blanks at the end may belong to the key.
+        return DocumentRef(_uri(values.rendered(_NAME, value).lstrip()))
+    return _of_dictionary(dict(value))
+
+
+def _of_dictionary(value: dict[Any, Any]) -> DocumentRef:
+    if value.get("version", "") is None:
+        value["version"] = ""
+    wrong = [
+        name
+        for name in _TEXTS
+        if not isinstance(value.get(name, ""), str | None)
+        or (name == "uri" and not _URI.fullmatch(value.get(name) or ""))
+    ]
+    size = value.get("size")
+    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+        wrong.append("size")
+    if wrong:
+        raise values.invalid(
+            _NAME,
+            value,
+            f"{_VALID}; in this dictionary, {', '.join(wrong)} is missing or of another type",
+            ErrorCode.DOCUMENT_REFERENCE,
+        )
+    return DocumentRef.of(value)
+
+
+def _uri(text: str) -> str:
+    if _NEXT_URI.search(text):
+        raise ConfigurationError(
+            ErrorCode.DOCUMENT_REFERENCE,
+            f'{_NAME} has several URIs in one text, {text[:200]!r}; give a list: ["s3://b/1.pdf", "s3://b/2.pdf"].',
+        )
+    if not _URI.fullmatch(text):
+        hint = f"; for a file of the worker write file://{text}" if text.startswith("/") else ""
+        raise values.invalid(_NAME, text, f"{_VALID}{hint}", ErrorCode.DOCUMENT_REFERENCE)
+    bucket, slash, key = text.partition("://")[2].partition("/")
+    if text[:5].lower() == "s3://" and not bucket.startswith("arn:") and not (slash and key):
+        raise values.invalid(
+            _NAME,
+            text,
+            "the URI of a document; for all documents of a bucket use s3_prefix",
+            ErrorCode.DOCUMENT_REFERENCE,
+        )
+    return text

@@ -1,0 +1,116 @@
+"""The documents of a task in every form in which they are given."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from airflow_deepseek_ocr.airflow_support.documents import references
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+
+A, B = "s3://b/a.pdf", "s3://b/b, c (1) .pdf"
+REF = DocumentRef(A, "e", None, "e", 3, datetime(2026, 1, 2, tzinfo=UTC))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [A, B],
+        (A, B),
+        iter([A, B]),
+        (each for each in (A, B)),
+        [[A], [B]],
+        [[[A]], [B]],
+        json.dumps([A, B]),
+        str([A, B]),
+        str((A, B)),
+        f"\n  {json.dumps([A, B])}\n",
+        [json.dumps([A]), str([{"uri": B}])],
+        [{"uri": A}, DocumentRef(B)],
+        [f"  {A}", B],
+    ],
+)
+def test_a_list_in_any_form_is_its_documents(given: Any) -> None:
+    assert [ref.uri for ref in references(given)] == [A, B]
+
+
+def test_one_document_in_any_form() -> None:
+    for given in (REF, REF.as_dict(), str(REF.as_dict()), json.dumps(REF.as_dict()), [[REF]]):
+        assert references(given) == [REF]
+    assert references(A) == references(f" {A}") == [DocumentRef(A)]
+    assert references({"uri": A, "version": None}) == [DocumentRef(A)]
+    assert references(Path("/data/a b.pdf")) == [DocumentRef("file:///data/a%20b.pdf")]
+    assert {ref.uri for ref in references({A, B})} == {A, B}
+    assert references("gs://b/x.pdf") == [DocumentRef("gs://b/x.pdf")]
+
+
+def test_keys_may_be_odd() -> None:
+    odd = ["s3://b/a ", "s3://b/ü%20\n", "s3://b/a,b;c", "s3://b/[1].pdf", "s3://b//x"]
+    assert [ref.uri for ref in references(odd)] == odd
+    assert references({"uri": "s3://b/{{x}},s3://y"})[0].uri == "s3://b/{{x}},s3://y"
+
+
+@pytest.mark.parametrize("given", [[], "[]", (), [[]], set(), iter(())])
+def test_an_empty_list_has_no_documents(given: Any) -> None:
+    assert references(given) == []
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        None,
+        3,
+        1.5,
+        True,
+        b"s3://b/a",
+        object(),
+        [A, 3],
+        [A, None],
+        [A, b"x"],
+        "a.pdf",
+        "/data/a.pdf",
+        "None",
+        "s3:/b/a",
+        "s3://",
+        "s3://b",
+        "s3://b/",
+        "s3:// b/a",
+        f"{A},{B}",
+        f"{A}, s3://b/x",
+        f"{A} s3://b/x",
+        f"{A}\ns3://b/x",
+        [f"{A};s3://b/x"],
+        [A, ""],
+        Path("a.pdf"),
+        {"documents": [A]},
+        {"uri": "a.pdf"},
+        {"uri": None},
+        {"uri": 3},
+        {"uri": A, "version": 3},
+        {"uri": A, "size": "3"},
+        {"uri": A, "last_modified": "today"},
+        {},
+        {1: 2},
+        [[[[[[[A]]]]]]],
+        '{"uri": 3}',
+        "3.5",
+    ],
+)
+def test_anything_else_is_a_wrong_setting(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"documents|last_modified") as caught:
+        references(given)
+    assert caught.value.code is ErrorCode.DOCUMENT_REFERENCE
+
+
+@pytest.mark.parametrize(
+    "given", ["{{ params.documents }}", ["{{ x }}"], "[s3://b/a]", "[" * 100_000, "['s3://b/a'"]
+)
+def test_text_that_is_no_list_is_a_wrong_setting(given: Any) -> None:
+    with pytest.raises(ConfigurationError, match=r"^documents is") as caught:
+        references(given)
+    assert caught.value.code is ErrorCode.ARGUMENT
