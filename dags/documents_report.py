@@ -1,6 +1,6 @@
 """Read the documents listed in a parameter, and write a table with their status and page counts.
 
-Triggered by hand; the list takes ``s3://``, ``file://`` and other URIs. Connections as in
+Triggered by hand; the list takes ``s3://`` URIs. Connections as in
 ``s3_to_database``. The table ``ocr_report`` has one row for each document and run.
 """
 
@@ -24,7 +24,12 @@ with DAG(
     catchup=False,
     render_template_as_native_obj=True,
     params={
-        "documents": Param(["s3://documents/invoice.pdf"], type="array", items={"type": "string"}),
+        # Who may trigger the DAG must not read the worker's files with file://.
+        "documents": Param(
+            ["s3://documents/invoice.pdf"],
+            type="array",
+            items={"type": "string", "pattern": "^s3://"},
+        ),
         "resolution": Param(
             "base", type="string", enum=["tiny", "small", "base", "large", "gundam", "auto"]
         ),

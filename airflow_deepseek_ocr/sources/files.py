@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -29,7 +31,7 @@ class FileSource:
     def fetch(self, ref: DocumentRef, target: Path, wanted: Wanted) -> DocumentRef | None:
         """See :meth:`airflow_deepseek_ocr.sources.base.Source.fetch`.
 
-        :raises DocumentError: ``missing_file``, ``empty_file``, ``too_many_bytes``.
+        :raises DocumentError: ``missing_file``, ``empty_file``, ``too_many_bytes``, ``unsupported_type``.
         :raises OverwrittenError: ``overwritten``.
         :raises UnavailableError: ``access_denied``, ``changing_file``, ``local_disk``.
         :raises OSError: any other error while reading.
@@ -55,9 +57,21 @@ class FileSource:
     def open(self, uri: str) -> AbstractContextManager[BinaryIO]:
         """Open a document for reading.
 
+        :raises DocumentError: ``unsupported_type`` for a pipe, a device or a socket.
         :raises OSError: the file is missing or cannot be read.
         """
-        return Path(unquote(urlsplit(uri).path)).open("rb")
+        path = unquote(urlsplit(uri).path)
+        try:
+            # Without O_NONBLOCK a pipe waits for its writer.
+            file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
+        except OSError as error:
+            if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, or a device without driver
+                raise _not_regular(uri) from None
+            raise
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise _not_regular(uri)
+        return file
 
 
 class ObjectStorageSource(FileSource):
@@ -88,6 +102,13 @@ class ObjectStorageSource(FileSource):
                 f"{uri} cannot be opened: install the Airflow provider and the fsspec package of "
                 f"its scheme ({error}).",
             ) from None
+
+
+def _not_regular(uri: str) -> DocumentError:
+    return DocumentError(
+        ErrorCode.UNSUPPORTED_TYPE,
+        f"{uri} is a pipe, a device or a socket. Give the path of a file.",
+    )
 
 
 def copy_hashed(source: BinaryIO, target: Path, ref: DocumentRef, limits: Limits) -> DocumentRef:

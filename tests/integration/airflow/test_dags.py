@@ -141,10 +141,11 @@ def test_shortest_dag_reads_its_bucket(bucket: Any, instance: Airflow, database:
 
 
 def test_report_dag_reads_a_list(bucket: Any, instance: Airflow, database: Path) -> None:
-    bucket.upload_file(str(DOCUMENTS / "table.png"), "documents", "table.png")
+    for name in ("table.png", "invoice.pdf"):
+        bucket.upload_file(str(DOCUMENTS / name), "documents", name)
     documents = [
         "s3://documents/table.png",
-        f"file://{DOCUMENTS / 'invoice.pdf'}",
+        "s3://documents/invoice.pdf",
         "s3://documents/none.pdf",
     ]
 

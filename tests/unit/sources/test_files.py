@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,3 +154,22 @@ def test_object_storage_opens_what_airflow_opens(ref: DocumentRef, tmp_path: Pat
     assert found.version == version_of(b"content")
     error = error_of(source, DocumentRef("nosuchscheme://b/k"), tmp_path / "copy")
     assert error.code is ErrorCode.UNSUPPORTED_SCHEME
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "endless", "socket", "link"])
+def test_only_regular_files_are_opened(source: FileSource, tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.pdf"
+    with socket.socket(socket.AF_UNIX) as listener:
+        if kind == "pipe":
+            os.mkfifo(path)
+        elif kind == "socket":
+            listener.bind(str(path))
+        elif kind == "link":
+            os.mkfifo(tmp_path / "pipe")
+            path.symlink_to(tmp_path / "pipe")
+        else:
+            path = Path("/dev/null" if kind == "device" else "/dev/zero")
+        with pytest.raises(DocumentError) as caught:
+            source.fetch(DocumentRef(f"file://{path}"), tmp_path / "copy", lambda _: True)
+    assert caught.value.code is ErrorCode.UNSUPPORTED_TYPE
+    assert not (tmp_path / "copy").exists()
