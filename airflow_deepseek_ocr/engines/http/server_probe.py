@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -32,6 +34,9 @@ _REFUSALS = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
 #: a special meaning would do; small ids exist in small vocabularies too.
 _FORCED_TOKEN, _BIAS = 200, 100
 _PROBE_TOKENS = 6
+#: Longest answer in bytes: cards of some hundred models. Compressed answers could be larger than they look.
+_MAX_BYTES = 1 << 20
+_UNCOMPRESSED = {"Accept-Encoding": "identity"}
 #: If bigrams must not repeat, a token cannot occur three times in a row.
 _PROBE_NGRAM = (2, 20)
 #: A mode that vLLM supports only with the plugin, and the mode that it supports without.
@@ -230,7 +235,8 @@ def _json(
     :param refusal: returned if the server refuses a field of the request; None to raise.
     """
     try:
-        response = client.request(method, path, **options)
+        with client.stream(method, path, headers=_UNCOMPRESSED, **options) as response:
+            content = _content(endpoint, response, client.timeout.read)
     except httpx.TransportError as error:
         raise connection_error(endpoint, error) from None
     if response.status_code in UNAUTHORIZED:
@@ -242,12 +248,24 @@ def _json(
     if refusal is not None and response.status_code in _REFUSALS:
         return refusal
     try:
-        answer = response.json()
-    except ValueError:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
         answer = None
     if response.status_code != httpx.codes.OK or not isinstance(answer, dict):
         raise _bad_response(endpoint, f"{path} responds with status {response.status_code}")
     return answer
+
+
+def _content(endpoint: Endpoint, response: httpx.Response, seconds: float | None) -> bytes:
+    """Return the body of a response, which a broken server may send without end."""
+    content, started = bytearray(), time.monotonic()
+    for chunk in response.iter_raw():
+        content += chunk
+        if len(content) > _MAX_BYTES:
+            raise _bad_response(endpoint, f"more than {_MAX_BYTES:,} bytes")
+        if seconds is not None and time.monotonic() - started > seconds:
+            raise _bad_response(endpoint, f"its response takes more than {seconds:g} s")
+    return bytes(content)
 
 
 def _bad_response(endpoint: Endpoint, reason: str) -> UnavailableError:

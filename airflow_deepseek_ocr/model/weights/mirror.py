@@ -94,6 +94,8 @@ def _fetch(client: Any, uri: str, directory: Path) -> None:
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         for entry in page.get("Contents", ())
         if "/" not in (name := entry["Key"].removeprefix(prefix))
+        # A mirror copied from a worker's cache holds that worker's manifest.
+        and name not in (_MANIFEST, _UNFINISHED)
         and any(fnmatch.fnmatchcase(name, pattern) for pattern in PATTERNS)
     }
     if not listed:

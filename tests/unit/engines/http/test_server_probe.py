@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gzip
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import httpx
@@ -119,3 +121,37 @@ def test_no_server_and_no_json_are_distinguished(faults: Faults) -> None:
     with pytest.raises(UnavailableError) as caught:
         ask_capabilities(*ask(faults), "m", "")
     assert caught.value.code == ErrorCode.SERVER_RESPONSE
+
+
+def endless() -> Iterator[bytes]:
+    while True:
+        yield bytes(1 << 16)
+
+
+def trickle() -> Iterator[bytes]:
+    while True:
+        time.sleep(0.02)
+        yield b" "
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        endless,
+        trickle,
+        lambda: iter([b"[" * 500_000]),
+        lambda: iter([gzip.compress(bytes(1 << 24))]),
+    ],
+    ids=["endless", "trickle", "deep", "gzip"],
+)
+def test_an_answer_that_is_too_long_slow_or_deep_is_refused(
+    answer: Callable[[], Iterator[bytes]],
+) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=answer()))
+    endpoint = Endpoint("http://server:1")
+    with (
+        httpx.Client(transport=transport, base_url=endpoint.url, timeout=0.2) as client,
+        pytest.raises(UnavailableError) as caught,
+    ):
+        ask_capabilities(client, endpoint, "m", "")
+    assert caught.value.code is ErrorCode.SERVER_RESPONSE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -172,3 +173,11 @@ def test_a_damaged_part_is_fetched_again_from_its_start(client: Any, tmp_path: P
     with pytest.raises(UnavailableError, match="arrived changed"):
         fetch_mirror(URI, "main", tmp_path, lambda: client)
     assert is_fetched(fetch_mirror(URI, "main", tmp_path, lambda: client))
+
+
+def test_the_manifest_of_another_cache_is_not_fetched(client: Any, tmp_path: Path) -> None:
+    client.put_object(Bucket="models", Key="copied/config.json", Body=b"{}")
+    client.put_object(Bucket="models", Key="copied/mirror.json", Body=b"{}")
+    directory = fetch_mirror("s3://models/copied", "", tmp_path, lambda: client)
+    assert is_fetched(directory)
+    assert set(json.loads((directory / "mirror.json").read_text())) == {"config.json"}
