@@ -22,8 +22,8 @@ ACTIVE_DAG = "s3_events_to_database"
 POOL = "deepseek_ocr"
 #: Keys of the model connection's extra that follow the arguments of `make up`; users own the others.
 MODEL_KEYS = ("model", "revision", "resolution", "cache_dir", "aws_conn_id")
-#: The checkpoint for trials without a GPU. In its default mode a page takes minutes on a CPU; in this one, in
-#: which it was evaluated most (models/deepseek-ocr-tiny/README.md), seconds.
+#: The checkpoint for trials without a GPU, and the mode in which it was evaluated most
+#: (models/deepseek-ocr-tiny/README.md); the default mode has several times as many vision tokens.
 SMALL_MODEL, SMALL_RESOLUTION = "deepseek-ocr-tiny", "small"
 
 
