@@ -11,7 +11,7 @@ from stack import commands
 from stack.choices import WITH, Arguments
 from stack.errors import StackError
 
-#: Several times what migrations and the first imports of Airflow took on two cores (docs/measurements/docker.md).
+#: Several times what a start took on two cores (docs/measurements/docker.md).
 TIMEOUT_S = 900.0
 
 
