@@ -12,6 +12,7 @@ from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import MAX_RENDERED_PIXELS, Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.documents.pixel_aspect import densities, with_square_pixels
 
 #: Pillow's decoders per media type. Phones write several pictures into one JPEG (MPO); the first is the
 #: photograph.
@@ -66,6 +67,7 @@ class ImageDocument(Document):
         self.media_type, self._limits, self._file = media_type, limits, file
         if media_type == "image/heif":
             register_heif()
+        self._densities: dict[int, tuple[float, float]] = {}
         self._image = self._open()
         try:
             frames = getattr(self._image, "n_frames", 1) if media_type == "image/tiff" else 1
@@ -102,8 +104,10 @@ class ImageDocument(Document):
             if self.page_count > 1:
                 self._image.seek(number - 1)
             self._limits.check_pixels(*self._image.size)
+            density = self._densities.setdefault(number, densities(self._image))
             self._image.load()
-            return Page(number, _upright(_converted(self._image), self._image))
+            square = with_square_pixels(_converted(self._image), *density)
+            return Page(number, _upright(square, self._image))
         except Image.DecompressionBombError as error:
             raise DocumentError(
                 ErrorCode.TOO_MANY_PIXELS,
