@@ -74,7 +74,7 @@ def check_bucket(bucket: object) -> None:
 
 
 def lower_suffixes(suffixes: str | Iterable[str] | None) -> tuple[str, ...] | None:
-    """Return suffixes in lower case; a string is one suffix, and None stands for all keys.
+    """Return suffixes in lower case; a string is one suffix, and None means all keys.
 
     :raises ConfigurationError: ``discovery_options`` if there is none, or one is not a string.
     """

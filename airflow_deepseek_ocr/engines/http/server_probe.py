@@ -34,7 +34,7 @@ _REFUSALS = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
 #: a special meaning would do; small ids exist in small vocabularies too.
 _FORCED_TOKEN, _BIAS = 200, 100
 _PROBE_TOKENS = 6
-#: Longest answer in bytes: cards of some hundred models. Compressed answers could be larger than they look.
+#: Longest answer in bytes: cards of some hundred models. Compressed answers could be larger than they appear.
 _MAX_BYTES = 1 << 20
 _UNCOMPRESSED = {"Accept-Encoding": "identity"}
 #: If bigrams must not repeat, a token cannot occur three times in a row.

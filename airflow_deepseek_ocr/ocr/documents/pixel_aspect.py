@@ -23,7 +23,7 @@ _ON_THEIR_SIDE = (5, 6, 7, 8)
 
 
 def with_square_pixels(converted: Image.Image, across: float, down: float) -> Image.Image:
-    """Return an image as it looks on paper.
+    """Return an image as it appears on paper.
 
     The direction with fewer pixels for each inch is enlarged, or the other one is reduced if the image
     would have more than 40 million pixels.

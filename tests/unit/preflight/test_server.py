@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.engines.factory import server_spec
 from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key
 from airflow_deepseek_ocr.engines.supervisor.registry import DIRECTORY_VARIABLE, servers_directory
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
-from airflow_deepseek_ocr.preflight.check import Level
+from airflow_deepseek_ocr.preflight.check import Check, Level
 from airflow_deepseek_ocr.preflight.checks import all_checks, quick_checks
 from airflow_deepseek_ocr.preflight.server import (
     PATIENT,
@@ -100,9 +100,9 @@ def test_the_test_button_needs_no_paths_of_workers(tmp_path: Path) -> None:
         assert check.level is Level.OK
         assert f"{path} is not on this host, so the server was not asked" in check.message
     # A worker must have them.
-    (_, check) = all_checks(behind_socket)
+    check = _server_check(behind_socket)
     assert (check.level, "There is no socket" in check.message) == (Level.FAILURE, True)
-    (_, check) = all_checks(with_tls)
+    check = _server_check(with_tls)
     assert (check.level, str(ca) in check.message) == (Level.FAILURE, True)
 
 
@@ -147,3 +147,8 @@ def test_the_program_vllm() -> None:
     missing = check_vllm_command(settings(vllm_command="/no/vllm"))
     assert missing.level is Level.FAILURE
     assert "vLLM command" in missing.message
+
+
+def _server_check(settings_: Settings) -> Check:
+    (check,) = (each for each in all_checks(settings_) if each.name == "server")
+    return check

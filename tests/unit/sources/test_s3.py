@@ -292,7 +292,7 @@ def test_an_access_point_is_listed_and_read_by_its_arn(tmp_path: Path) -> None:
         assert {request.host for request in answers.requests} == {f"letters-{ACCOUNT}.s3.test"}
 
 
-def test_parameters_that_s3_does_not_take_are_told_as_such(client: Any, tmp_path: Path) -> None:
+def test_parameters_that_s3_does_not_take_are_settings(client: Any, tmp_path: Path) -> None:
     for uri in ("s3://b/", "s3://x" + "y" * 300 + "/k"):
         with pytest.raises(ConfigurationError) as caught:
             fetch(client, DocumentRef(uri), tmp_path / "a")
