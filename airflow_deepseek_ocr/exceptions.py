@@ -23,10 +23,12 @@ class ErrorCode(StrEnum):
     """
 
     # The document itself
+    ARCHIVED = "archived"
     CRASHED = "crashed"
     DAMAGED = "damaged"
     DAMAGED_PAGE = "damaged_page"
     EMPTY_FILE = "empty_file"
+    ENCRYPTED_ELSEWHERE = "encrypted_elsewhere"
     MISSING_FILE = "missing_file"
     MISSING_KEY = "missing_key"
     NO_SUCH_PAGE = "no_such_page"
@@ -34,6 +36,7 @@ class ErrorCode(StrEnum):
     PAGE_TOO_LARGE = "page_too_large"
     PAGES_FAILED = "pages_failed"
     PASSWORD_PROTECTED = "password_protected"  # noqa: S105 -- a code
+    STORAGE_REFUSED = "storage_refused"
     TOO_MANY_BYTES = "too_many_bytes"
     TOO_MANY_PAGES = "too_many_pages"
     TOO_MANY_PIXELS = "too_many_pixels"
@@ -47,11 +50,13 @@ class ErrorCode(StrEnum):
     # Storage and this host
     ACCESS_DENIED = "access_denied"
     CHANGING_FILE = "changing_file"
+    EXPIRED_CREDENTIALS = "expired_credentials"
     LOCAL_DISK = "local_disk"
     MISSING_BUCKET = "missing_bucket"
     RENDERER_KILLED = "renderer_killed"
     RENDERER_UNAVAILABLE = "renderer_unavailable"
     STORAGE_UNAVAILABLE = "storage_unavailable"
+    WRONG_REGION = "wrong_region"
 
     # The results database
     DATABASE_CONNECTION = "database_connection"

@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
-from airflow_deepseek_ocr.sources.s3 import clear_s3_errors
+from airflow_deepseek_ocr.sources.s3_errors import clear_s3_errors
 
 DEFAULT_AWS_CONN_ID = "aws_default"
 DEFAULT_DB_CONN_ID = "deepseek_ocr_db"
@@ -55,12 +55,13 @@ def load_settings(conn_id: str) -> Settings:
     )
 
 
-def s3_client(aws_conn_id: str | None) -> Any:
+def s3_client(aws_conn_id: str | None, *, requester_pays: bool = False) -> Any:
     """Return a boto3 S3 client of an AWS connection.
 
     If the connection does not exist, Airflow takes the worker's own credentials and warns in the log.
 
     :param aws_conn_id: None takes the worker's own credentials.
+    :param requester_pays: accept the costs of requests to a bucket whose requesters pay.
     :raises ConfigurationError: ``connection`` if the connection cannot be used.
     :raises UnavailableError: ``access_denied``, ``storage_unavailable``: the role of the connection cannot be
         assumed now.
@@ -72,9 +73,16 @@ def s3_client(aws_conn_id: str | None) -> Any:
         try:
             # A hook's config replaces the connection's, and is the one that STS is called with.
             config = Config(**_AWS_DEFAULTS).merge(S3Hook(aws_conn_id=aws_conn_id).config)
-            return S3Hook(aws_conn_id=aws_conn_id, config=config).get_conn()
+            client = S3Hook(aws_conn_id=aws_conn_id, config=config).get_conn()
         except (AirflowException, NotImplementedError, TypeError, ValueError) as error:
             raise ConfigurationError(
                 ErrorCode.CONNECTION,
                 f"The AWS connection {aws_conn_id} cannot be used: {error}. Check its fields.",
             ) from None
+    if requester_pays:
+        client.meta.events.register("before-call.s3", _accept_costs)
+    return client
+
+
+def _accept_costs(params: dict[str, Any], **_: Any) -> None:
+    params["headers"]["x-amz-request-payer"] = "requester"

@@ -104,7 +104,7 @@ class NewDocuments:
         :raises UnavailableError: bucket or database are unreachable.
         """
         discovery = Discovery(self.discovery, self.config_key())
-        client = s3_client(self.aws_conn_id)
+        client = s3_client(self.aws_conn_id, requester_pays=self.discovery.requester_pays)
         with closing(open_store(self.db_conn_id)) as store:
             batches = discovery.find(client, store, emitted)
         return [[ref.as_dict() for ref in batch] for batch in batches]

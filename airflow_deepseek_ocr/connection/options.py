@@ -117,6 +117,7 @@ class DiscoveryOptions(_Options):
         several times. A timedelta, or seconds.
     :param with_version_ids: identify versions by the bucket's version ids instead of ETags. The bucket
         must be versioned, and the AWS connection must be allowed to list versions.
+    :param requester_pays: pay for requests to a bucket whose requesters pay; the operator needs it too.
     :param batch_size: documents per batch, and so per mapped task.
     :param max_documents: most documents per poll; the others follow at a later poll.
     :param retry_failed_after: time after which a document that failed for a reason outside it, such as
@@ -130,6 +131,7 @@ class DiscoveryOptions(_Options):
     glob: str | None = Listing.glob
     minimum_age: timedelta | float = Listing.minimum_age
     with_version_ids: bool = Listing.with_version_ids
+    requester_pays: bool = False
     batch_size: int = 16
     max_documents: int = 1024
     retry_failed_after: timedelta | float = timedelta(hours=1)
@@ -239,6 +241,7 @@ _DISCOVERY_VALUES: dict[str, values.Convert] = {
     "glob": _optional_text,
     "minimum_age": _duration,
     "with_version_ids": values.boolean,
+    "requester_pays": values.boolean,
     "batch_size": _count,
     "max_documents": _count,
     "retry_failed_after": _duration,

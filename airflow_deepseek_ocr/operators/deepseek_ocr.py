@@ -32,7 +32,8 @@ from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.pipeline.error_budget import DEFAULT_MAX_FAILED_PAGES, ErrorBudget
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
-from airflow_deepseek_ocr.sources.s3 import Listing, split_uri
+from airflow_deepseek_ocr.sources.s3 import Listing
+from airflow_deepseek_ocr.sources.s3_uri import split_uri
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -56,6 +57,7 @@ _VALUES: dict[str, values.Convert] = {
     "deepseek_ocr_conn_id": values.text,
     "db_conn_id": values.text,
     "aws_conn_id": _text,
+    "requester_pays": values.boolean,
     "storage_conn_id": _text,
     "overwrite": values.boolean,
     "fail_on_document_errors": values.boolean,
@@ -91,6 +93,7 @@ class DeepSeekOCROperator(BaseOperator):
     :param deepseek_ocr_conn_id: connection of the model.
     :param db_conn_id: connection to the results database: postgres, mysql or sqlite.
     :param aws_conn_id: connection to S3; None takes the worker's own credentials.
+    :param requester_pays: pay for requests to a bucket whose requesters pay.
     :param storage_conn_id: connection for documents of other schemes than ``s3`` and ``file``.
     :param overwrite: read stored documents again. Retries of the task continue where it stopped.
     :param fail_on_document_errors: fail the task without a retry if a document could not be read at all.
@@ -126,6 +129,7 @@ class DeepSeekOCROperator(BaseOperator):
         deepseek_ocr_conn_id: str = DEFAULT_CONN_ID,
         db_conn_id: str = DEFAULT_DB_CONN_ID,
         aws_conn_id: str | None = DEFAULT_AWS_CONN_ID,
+        requester_pays: bool = False,
         storage_conn_id: str | None = None,
         prompt: str | None = OcrOptions.prompt,
         resolution: str | None = OcrOptions.resolution,
@@ -153,6 +157,7 @@ class DeepSeekOCROperator(BaseOperator):
         self.deepseek_ocr_conn_id = deepseek_ocr_conn_id
         self.db_conn_id = db_conn_id
         self.aws_conn_id = aws_conn_id
+        self.requester_pays = requester_pays
         self.storage_conn_id = storage_conn_id
         self.prompt = prompt
         self.resolution = resolution
@@ -305,7 +310,10 @@ class DeepSeekOCROperator(BaseOperator):
         if self._documents is not None:
             return self._documents
         bucket, prefix = split_uri((self.s3_prefix or "").strip())
-        return list(Listing(bucket=bucket, prefix=prefix).documents(s3_client(self.aws_conn_id)))
+        return list(Listing(bucket=bucket, prefix=prefix).documents(self._s3_client()))
+
+    def _s3_client(self) -> Any:
+        return s3_client(self.aws_conn_id, requester_pays=self.requester_pays)
 
     def _sources(self, limits: Limits) -> Sources:
         from airflow_deepseek_ocr.sources.base import Sources
@@ -314,7 +322,7 @@ class DeepSeekOCROperator(BaseOperator):
 
         return Sources(
             {
-                "s3": lambda: S3Source(s3_client(self.aws_conn_id), limits),
+                "s3": lambda: S3Source(self._s3_client(), limits),
                 "file": lambda: FileSource(limits),
             },
             fallback=lambda: ObjectStorageSource(limits, self.storage_conn_id),

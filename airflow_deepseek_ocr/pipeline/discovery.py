@@ -7,11 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, seconds
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.store.results_store import KnownVersion, State, Store
+
+_T = TypeVar("_T")
 
 #: Listed documents per database look-up: one page of an S3 listing.
 _CHUNK = 1000
@@ -23,8 +25,8 @@ _NEW = KnownVersion(State.DUE, math.inf)
 class Discovery:
     """A search for new documents.
 
-    A version is new if it has no row, if its row was left unfinished by a task that died, or if the retry of
-    its failure is due.
+    A version is new if it has no row, if its row was left unfinished by a task that died, if the retry of
+    its failure is due, or if it was archived and is restored.
 
     :param options: which objects count as new documents, and how many are emitted at once.
     :param config_key: rows of this processing configuration count; None counts rows of any.
@@ -67,10 +69,12 @@ class Discovery:
             if listing.contains(ref.uri) and is_due(ref, due_for_s)
         }
         yield from abandoned.values()
-        for chunk in _chunks(listing.documents(client), _CHUNK):
-            known = store.look_up(chunk, self.config_key, retry_after)
-            for ref in chunk:
+        for chunk in _chunks(listing.with_restored(client), _CHUNK):
+            known = store.look_up([ref for ref, _ in chunk], self.config_key, retry_after)
+            for ref, restored in chunk:
                 version = known.get(ref.version_key, _NEW)
+                if version.archived and restored:
+                    version = _NEW
                 if (
                     ref.version_key not in abandoned
                     and version.state is State.DUE
@@ -79,7 +83,7 @@ class Discovery:
                     yield ref
 
 
-def _chunks(items: Iterable[DocumentRef], size: int) -> Iterator[list[DocumentRef]]:
+def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
     iterator = iter(items)
     while chunk := list(islice(iterator, size)):
         yield chunk

@@ -52,7 +52,8 @@ def _describe_mirror(settings: Settings, s3_client: Callable[[], Any] | None) ->
         is_fetched,
         mirror_directory,
     )
-    from airflow_deepseek_ocr.sources.s3 import clear_s3_errors, split_uri
+    from airflow_deepseek_ocr.sources.s3_errors import clear_s3_errors
+    from airflow_deepseek_ocr.sources.s3_uri import split_uri
 
     directory = mirror_directory(settings.model, settings.revision, settings.cache_directory)
     if is_fetched(directory):

@@ -70,6 +70,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         glob: str | None = DiscoveryOptions.glob,
         minimum_age: timedelta | float = DiscoveryOptions.minimum_age,
         with_version_ids: bool = DiscoveryOptions.with_version_ids,
+        requester_pays: bool = DiscoveryOptions.requester_pays,
         batch_size: int = DiscoveryOptions.batch_size,
         max_documents: int = DiscoveryOptions.max_documents,
         retry_failed_after: timedelta | float = DiscoveryOptions.retry_failed_after,
@@ -86,6 +87,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
+        """Keep each argument as the attribute of its name, where Airflow renders templates."""
         super().__init__(**kwargs)
         self.bucket = bucket
         self.prefix = prefix
@@ -93,6 +95,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         self.glob = glob
         self.minimum_age = minimum_age
         self.with_version_ids = with_version_ids
+        self.requester_pays = requester_pays
         self.batch_size = batch_size
         self.max_documents = max_documents
         self.retry_failed_after = retry_failed_after

@@ -3,55 +3,29 @@
 from __future__ import annotations
 
 import fnmatch
-import re
+import logging
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import KW_ONLY, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.exceptions import (
-    ConfigurationError,
-    DeepSeekOCRError,
-    DocumentError,
-    ErrorCode,
-    UnavailableError,
-)
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, overwritten, write_copy
+from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, write_copy
+from airflow_deepseek_ocr.sources.s3_errors import clear_s3_errors
+from airflow_deepseek_ocr.sources.s3_uri import is_bucket, split_uri
+
+log = logging.getLogger(__name__)
+
+#: Storage classes whose objects must be restored before they can be read (S3's user guide, "Storage
+#: classes"). The archive tiers of INTELLIGENT_TIERING are not in a listing.
+_ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 
 #: Key suffixes of the supported types; by default a sensor ignores other keys.
 DEFAULT_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif")
-
-
-#: The names and the ARNs of access points that botocore takes as a bucket.
-_ARN = (
-    r"arn:aws[\w-]*:s3(?:-outposts|-object-lambda)?:[a-z0-9-]*:\d{12}:"
-    r"(?:outpost[/:][a-zA-Z0-9-]{1,63}[/:])?accesspoint[/:][a-zA-Z0-9.-]{1,63}"
-)
-_BUCKET = re.compile(rf"[a-zA-Z0-9._-]{{1,255}}|{_ARN}")
-_ARN_AND_KEY = re.compile(rf"({_ARN})(?:/(.*))?", re.DOTALL)
-
-
-def split_uri(uri: str) -> tuple[str, str]:
-    """Return bucket and key of ``s3://bucket/key``; the bucket may be the ARN of an access point.
-
-    :raises ConfigurationError: ``s3_uri`` if the URI has another form.
-    """
-    scheme, separator, rest = uri.partition("://")
-    access_point = _ARN_AND_KEY.fullmatch(rest)
-    bucket, _, key = rest.partition("/")
-    if access_point:
-        bucket, key = access_point[1], access_point[2] or ""
-    if scheme.lower() != "s3" or not separator or not _BUCKET.fullmatch(bucket):
-        raise ConfigurationError(
-            ErrorCode.S3_URI,
-            f"{uri!r} does not have the form s3://bucket/key. The bucket is a name, or the ARN of an access "
-            "point.",
-        )
-    return bucket, key
 
 
 def check_bucket(bucket: object) -> None:
@@ -59,7 +33,7 @@ def check_bucket(bucket: object) -> None:
 
     :raises ConfigurationError: ``discovery_options`` unless it is a name, or the ARN of an access point.
     """
-    if isinstance(bucket, str) and _BUCKET.fullmatch(bucket):
+    if isinstance(bucket, str) and is_bucket(bucket):
         return
     try:
         name, key = split_uri(str(bucket).strip())
@@ -120,14 +94,41 @@ class Listing:
     def documents(self, client: Any) -> Iterator[DocumentRef]:
         """Yield the current version of each document while the bucket is being listed.
 
+        Archived objects are left out, and counted in the log.
+
         :param client: a boto3 S3 client.
-        :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
+        :raises DocumentError: ``storage_refused``.
+        :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``expired_credentials``,
+            ``wrong_region``, ``storage_unavailable``.
         """
-        newest = datetime.now(UTC) - self.minimum_age
+        return (ref for ref, _ in self.with_restored(client))
+
+    def with_restored(self, client: Any) -> Iterator[tuple[DocumentRef, bool]]:
+        """Yield what :meth:`documents` yields, and whether it was restored from an archive.
+
+        :param client: a boto3 S3 client.
+        """
+        now, archived = datetime.now(UTC), 0
         with clear_s3_errors(f"s3://{self.bucket}/{self.prefix}"):
             for entry in self._entries(client):
-                if self._matches(entry["Key"]) and entry["LastModified"] <= newest:
-                    yield self._ref(entry)
+                if (
+                    not self._matches(entry["Key"])
+                    or entry["LastModified"] > now - self.minimum_age
+                ):
+                    continue
+                restored = _is_restored(entry, now)
+                if entry.get("StorageClass") in _ARCHIVES and not restored:
+                    archived += 1
+                else:
+                    yield self._ref(entry), restored
+        if archived:
+            log.info(
+                "s3://%s/%s: %d archived objects (%s) are left out until they are restored.",
+                self.bucket,
+                self.prefix,
+                archived,
+                ", ".join(_ARCHIVES),
+            )
 
     def contains(self, uri: str) -> bool:
         """Whether a document with that URI would be listed; its age is not checked."""
@@ -135,7 +136,12 @@ class Listing:
         return bucket == self.bucket and key.startswith(self.prefix) and self._matches(key)
 
     def _entries(self, client: Any) -> Iterator[dict[str, Any]]:
-        where = {"Bucket": self.bucket, "Prefix": self.prefix}
+        where = {
+            "Bucket": self.bucket,
+            "Prefix": self.prefix,
+            # Servers that have no archives ignore it.
+            "OptionalObjectAttributes": ["RestoreStatus"],
+        }
         if self.with_version_ids:
             for page in client.get_paginator("list_object_versions").paginate(**where):
                 yield from (entry for entry in page.get("Versions", ()) if entry["IsLatest"])
@@ -173,10 +179,12 @@ class S3Source:
     def fetch(self, ref: DocumentRef, target: Path, wanted: Wanted) -> DocumentRef | None:
         """See :meth:`airflow_deepseek_ocr.sources.base.Source.fetch`.
 
-        :raises DocumentError: ``missing_key``, ``empty_file``, ``too_many_bytes``.
+        :raises DocumentError: ``missing_key``, ``archived``, ``encrypted_elsewhere``, ``storage_refused``,
+            ``empty_file``, ``too_many_bytes``.
         :raises OverwrittenError: ``overwritten``.
-        :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``,
-            ``local_disk``.
+        :raises ConfigurationError: ``s3_uri``.
+        :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``expired_credentials``,
+            ``wrong_region``, ``storage_unavailable``, ``local_disk``.
         :raises OSError: any other error of the client, such as an unreadable credentials file.
         """
         if ref.version and not wanted(ref):
@@ -216,66 +224,7 @@ def _reference(
     return DocumentRef(uri, version_id or etag, version_id, etag, size, last_modified)
 
 
-@contextmanager
-def clear_s3_errors(uri: str) -> Iterator[None]:
-    """Translate the errors of S3 into those of this package.
-
-    The original errors are not chained: their tracebacks contain requests, which contain credentials.
-
-    :param uri: the object or prefix, for error messages.
-    :raises DocumentError: ``missing_key``.
-    :raises OverwrittenError: ``overwritten``.
-    :raises ConfigurationError: ``s3_uri``; a parameter is none that S3 takes.
-    :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
-    """
-    from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
-
-    try:
-        yield
-    except ClientError as error:
-        raise _s3_error(uri, error) from None
-    except ParamValidationError as error:
-        raise ConfigurationError(
-            ErrorCode.S3_URI, f"{uri} is no address that S3 takes: {error}. Change it."
-        ) from None
-    except (BotoCoreError, ConnectionError, TimeoutError) as error:
-        raise UnavailableError(
-            ErrorCode.STORAGE_UNAVAILABLE,
-            f"{uri} cannot be reached: the S3 server does not answer ({error}). Check the endpoint and the "
-            "credentials of the AWS connection, and the network.",
-        ) from None
-
-
-def _s3_error(uri: str, error: Any) -> DeepSeekOCRError:
-    code = str(error.response.get("Error", {}).get("Code", ""))
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    if code in ("NoSuchBucket", "NoSuchAccessPoint"):
-        return UnavailableError(
-            ErrorCode.MISSING_BUCKET,
-            f"{uri} cannot be read: there is no bucket {_bucket(uri)}. Check its name and the AWS "
-            "connection.",
-        )
-    if code == "PreconditionFailed" or status == 412:
-        return overwritten(uri)
-    if code in ("NoSuchKey", "NoSuchVersion") or status == 404:
-        return DocumentError(
-            ErrorCode.MISSING_KEY,
-            f"{uri} does not exist. It was deleted, or the key is misspelt.",
-        )
-    if status in (401, 403):
-        return UnavailableError(
-            ErrorCode.ACCESS_DENIED,
-            f"{uri} cannot be read: S3 refuses access ({code}). The credentials of the AWS connection need "
-            "s3:GetObject and s3:ListBucket.",
-        )
-    return UnavailableError(
-        ErrorCode.STORAGE_UNAVAILABLE,
-        f"{uri} cannot be read: S3 answers {code or status}. Try again later.",
-    )
-
-
-def _bucket(uri: str) -> str:
-    try:
-        return split_uri(uri)[0]
-    except ConfigurationError:
-        return "of that name"
+def _is_restored(entry: dict[str, Any], now: datetime) -> bool:
+    status = entry.get("RestoreStatus", {})
+    expiry = status.get("RestoreExpiryDate")
+    return not status.get("IsRestoreInProgress") and expiry is not None and expiry > now

@@ -19,6 +19,11 @@ DEFAULT_LEASE = timedelta(minutes=2)
 GONE = (ErrorCode.MISSING_FILE, ErrorCode.MISSING_KEY, ErrorCode.OVERWRITTEN)
 
 
+#: Errors of documents that a person may mend in the storage. A task that names the document tries again; the
+#: sensor does not, because nothing tells it that the cause is gone.
+MENDABLE = (ErrorCode.ARCHIVED, ErrorCode.ENCRYPTED_ELSEWHERE, ErrorCode.STORAGE_REFUSED)
+
+
 class LeaseLostError(DeepSeekOCRError):
     """Another task has reclaimed the document, or its row was deleted; the code is ``lease_lost``."""
 
@@ -68,7 +73,7 @@ class AlreadyFinal:
 
 def is_final(row: Any) -> bool:
     """Return whether processing the row's document again would bring the same result."""
-    return not (row.status == PROCESSING or row.retryable or row.error_code in GONE)
+    return not (row.status == PROCESSING or row.retryable or row.error_code in (*GONE, *MENDABLE))
 
 
 def is_leased(row: Any) -> bool:

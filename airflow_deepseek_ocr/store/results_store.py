@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, select
 
+from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.store.database import PATIENCE_S, Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
@@ -19,6 +20,9 @@ from airflow_deepseek_ocr.store.tables import PROCESSING, DocumentRow
 
 #: Keys looked up in one statement; SQLite takes at most 999 parameters in its oldest builds.
 _LOOKUP_CHUNK = 500
+#: Claims after which a document that fails again and again is not due any more. The pause grows by
+#: ``retry_failed_after`` with each claim: with an hour, the last retry is due after 12 days.
+MAX_CLAIMS = 24
 
 #: Columns from which the state follows.
 _STATE = (
@@ -26,6 +30,7 @@ _STATE = (
     DocumentRow.status,
     DocumentRow.retryable,
     DocumentRow.error_code,
+    DocumentRow.claims,
     DocumentRow.updated_at,
     DocumentRow.lease_expires_at,
 )
@@ -53,10 +58,12 @@ class KnownVersion:
 
     :param state: whether it needs work.
     :param due_for_s: seconds since it became due; 0 in every other state.
+    :param archived: it failed because the storage had archived it.
     """
 
     state: State
     due_for_s: float = 0.0
+    archived: bool = False
 
 
 class Store:
@@ -94,7 +101,8 @@ class Store:
         :param refs: documents with their versions.
         :param config_key: count only rows of this processing configuration; None counts all.
         :param retry_failed_after: time after which a retryable failure, or a version that was gone, is
-            due again; None for never.
+            due again, multiplied by the claims of the row, of which there are at most ``MAX_CLAIMS``; None
+            for never.
         :raises DatabaseError: ``database_unavailable``.
         """
         keys = [ref.version_key for ref in refs]
@@ -141,10 +149,14 @@ def _known_version(row: Row[Any], retry_failed_after: timedelta | None) -> Known
         otherwise, since = State.RUNNING, row.lease_expires_at
     elif row.status == PROCESSING:
         otherwise, since = State.RUNNING, row.updated_at
-    elif retry_failed_after is not None and (row.retryable or row.error_code in GONE):
-        otherwise, since = State.DONE, row.updated_at + retry_failed_after
+    elif (
+        retry_failed_after is not None
+        and (row.retryable or row.error_code in GONE)
+        and row.claims < MAX_CLAIMS
+    ):
+        otherwise, since = State.DONE, row.updated_at + retry_failed_after * max(row.claims, 1)
     else:
-        return KnownVersion(State.DONE)
+        return KnownVersion(State.DONE, archived=row.error_code == ErrorCode.ARCHIVED)
     due_for_s = (row.now - since).total_seconds()
     return KnownVersion(State.DUE, due_for_s) if due_for_s >= 0 else KnownVersion(otherwise)
 

@@ -18,7 +18,8 @@ from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError, local_d
 from airflow_deepseek_ocr.model.weights.files import PATTERNS
 from airflow_deepseek_ocr.model.weights.progress import FetchProgress, format_bytes
 from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, write_copy
-from airflow_deepseek_ocr.sources.s3 import clear_s3_errors, split_uri
+from airflow_deepseek_ocr.sources.s3_errors import clear_s3_errors
+from airflow_deepseek_ocr.sources.s3_uri import split_uri
 
 log = logging.getLogger(__name__)
 

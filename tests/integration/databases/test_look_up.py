@@ -7,11 +7,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, OverwrittenError
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.store.leases import Lease
 from airflow_deepseek_ocr.store.ledger import failure
-from airflow_deepseek_ocr.store.results_store import KnownVersion, State, Store
+from airflow_deepseek_ocr.store.results_store import MAX_CLAIMS, KnownVersion, State, Store
+from airflow_deepseek_ocr.store.tables import DocumentRow
 from tests.support.fixtures.stored_documents import (
     ACCESS_DENIED,
     CONFIG,
@@ -85,3 +89,37 @@ def test_a_document_s_own_failures_are_not(store: Store, ledger: Make) -> None:
     task = ledger()
     task.fail(claim(task), failure(DocumentError(ErrorCode.DAMAGED, "d")))
     assert store.look_up([REF], retry_failed_after=timedelta(seconds=-5)) == {REF.version_key: DONE}
+
+
+@pytest.mark.parametrize("error", [ACCESS_DENIED, OverwrittenError("o")])
+def test_the_pause_grows_with_each_attempt_and_ends_at_the_last(
+    store: Store, ledger: Make, error: Any
+) -> None:
+    task = ledger()
+    task.fail(claim(task), failure(error))
+
+    def due_for_s(claims: int) -> float | None:
+        def work(session: Session) -> None:
+            session.execute(update(DocumentRow).values(claims=claims))
+
+        store.database.transaction(work)
+        (known,) = store.look_up([REF], retry_failed_after=timedelta(hours=-1)).values()
+        return known.due_for_s if known.state is State.DUE else None
+
+    pauses = [round((due_for_s(claims) or 0) / 3600) for claims in range(1, MAX_CLAIMS)]
+    assert pauses == list(range(1, MAX_CLAIMS))
+    assert due_for_s(MAX_CLAIMS) is None
+    assert due_for_s(MAX_CLAIMS + 5) is None
+
+
+@pytest.mark.parametrize(
+    "code", [ErrorCode.ARCHIVED, ErrorCode.ENCRYPTED_ELSEWHERE, ErrorCode.STORAGE_REFUSED]
+)
+def test_states_of_the_storage_are_not_due_but_a_task_may_try_again(
+    store: Store, ledger: Make, code: ErrorCode
+) -> None:
+    task = ledger()
+    task.fail(claim(task), failure(DocumentError(code, "d")))
+    known = store.look_up([REF], retry_failed_after=timedelta(seconds=-5))
+    assert known == {REF.version_key: KnownVersion(State.DONE, archived=code == ErrorCode.ARCHIVED)}
+    assert isinstance(ledger().claim(REF), Lease)

@@ -9,6 +9,7 @@ from airflow_deepseek_ocr.airflow_support.connections import load_settings, s3_c
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from tests.support.airflow_connections import define, define_model
 from tests.support.servers.process import free_port
+from tests.support.servers.s3_answers import Answer, s3_answers
 
 
 def test_settings_are_the_connection_s(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,3 +134,21 @@ def test_a_missing_model_connection_is_named() -> None:
     with pytest.raises(ConfigurationError, match=r"`missing`.*Create it") as caught:
         load_settings("missing")
     assert caught.value.code is ErrorCode.CONNECTION
+
+
+def test_costs_are_accepted_where_requesters_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    with s3_answers({"k": Answer()}) as answers:
+        extra = {
+            "endpoint_url": "http://s3.test",
+            "region_name": "r",
+            "config_kwargs": answers.client_config,
+        }
+        define(monkeypatch, "store", conn_type="aws", login="a", password="b", extra=extra)
+        for requester_pays in (False, True):
+            client = s3_client("store", requester_pays=requester_pays)
+            client.get_object(Bucket="b", Key="k")
+            client.list_objects_v2(Bucket="b")
+        paid = [each.headers.get("x-amz-request-payer") for each in answers.requests]
+        assert paid == [None, None, "requester", "requester"]
+        # S3 refuses headers of its own that are not signed.
+        assert "x-amz-request-payer" in answers.requests[-1].headers["authorization"]

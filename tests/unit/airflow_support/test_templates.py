@@ -60,6 +60,7 @@ def test_a_templated_bucket_passes() -> None:
         "glob": None,
         "minimum_age": 0,
         "with_version_ids": False,
+        "requester_pays": False,
     }
     options |= {"batch_size": 0, "max_documents": 1, "retry_failed_after": 0}
     with pytest.raises(AirflowFailException, match="batch_size"):

@@ -113,7 +113,7 @@ def test_durations_are_timedeltas_or_seconds() -> None:
         (" S3://x/in/new", "write bucket='x' and prefix='in/new'."),
     ],
 )
-def test_a_uri_in_place_of_a_bucket_is_refused(bucket: str, remedy: str) -> None:
+def test_a_uri_in_place_of_a_bucket_is_refused_with_its_parts(bucket: str, remedy: str) -> None:
     with pytest.raises(ConfigurationError, match=re.escape(remedy)):
         DiscoveryOptions(bucket=bucket)
 

@@ -12,7 +12,6 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
@@ -24,7 +23,8 @@ from airflow_deepseek_ocr.exceptions import (
 )
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.sources.s3 import Listing, S3Source, clear_s3_errors, split_uri
+from airflow_deepseek_ocr.sources.s3 import Listing, S3Source
+from airflow_deepseek_ocr.sources.s3_uri import split_uri
 from tests.support.servers.moto_s3 import moto_s3
 from tests.support.servers.process import free_port
 from tests.support.servers.s3 import S3Server
@@ -32,8 +32,6 @@ from tests.support.servers.s3_answers import Answer, s3_answers
 
 ACCOUNT = "123456789012"
 POINT = f"arn:aws:s3:eu-west-1:{ACCOUNT}:accesspoint/letters"
-OUTPOST = f"arn:aws:s3-outposts:eu-west-1:{ACCOUNT}:outpost/op-1/accesspoint/letters"
-MULTI_REGION = f"arn:aws:s3::{ACCOUNT}:accesspoint/m1.mrap"
 
 
 @pytest.fixture(scope="module")
@@ -83,38 +81,6 @@ def fetch(client: Any, ref: DocumentRef, target: Path, **limits: int) -> Documen
     found = S3Source(client, Limits(**limits)).fetch(ref, target, lambda _: True)
     assert found is not None
     return found
-
-
-@pytest.mark.parametrize(
-    ("uri", "parts"),
-    [
-        ("s3://b/k", ("b", "k")),
-        ("S3://b/in/a b.pdf", ("b", "in/a b.pdf")),
-        ("s3://b/", ("b", "")),
-        ("s3://b", ("b", "")),
-        ("s3://b/k?x#y", ("b", "k?x#y")),
-        (f"s3://{POINT}/in/a.pdf", (POINT, "in/a.pdf")),
-        (f"s3://{POINT}", (POINT, "")),
-        (f"s3://{POINT}/", (POINT, "")),
-        (
-            f"s3://{POINT.replace('accesspoint/', 'accesspoint:')}/k",
-            (POINT.replace("t/", "t:"), "k"),
-        ),
-        (f"s3://{OUTPOST}/k", (OUTPOST, "k")),
-        (f"s3://{MULTI_REGION}/k", (MULTI_REGION, "k")),
-    ],
-)
-def test_bucket_and_key_of_a_uri(uri: str, parts: tuple[str, str]) -> None:
-    assert split_uri(uri) == parts
-
-
-@pytest.mark.parametrize(
-    "uri", ["b/k", "s3:/b/k", "s3:///k", "gs://b/k", "", "s3://a b/k", "s3://arn:aws:s3:::b/k"]
-)
-def test_other_uris_are_refused(uri: str) -> None:
-    with pytest.raises(ConfigurationError, match="s3://bucket/key") as caught:
-        split_uri(uri)
-    assert caught.value.code is ErrorCode.S3_URI
 
 
 def test_a_listing_selects_keys(client: Any, bucket: str) -> None:
@@ -259,27 +225,6 @@ def test_a_server_that_does_not_answer(server: S3Server, tmp_path: Path) -> None
     assert error.code is ErrorCode.STORAGE_UNAVAILABLE
 
 
-@pytest.mark.parametrize(
-    ("status", "name", "code"),
-    [
-        (403, "AccessDenied", ErrorCode.ACCESS_DENIED),
-        (401, "Unauthorized", ErrorCode.ACCESS_DENIED),
-        (404, "NoSuchVersion", ErrorCode.MISSING_KEY),
-        (412, "PreconditionFailed", ErrorCode.OVERWRITTEN),
-        (503, "SlowDown", ErrorCode.STORAGE_UNAVAILABLE),
-        (500, "", ErrorCode.STORAGE_UNAVAILABLE),
-    ],
-)
-def test_answers_of_s3_become_codes_without_the_request(
-    status: int, name: str, code: ErrorCode
-) -> None:
-    response = {"Error": {"Code": name}, "ResponseMetadata": {"HTTPStatusCode": status}}
-    with pytest.raises(DeepSeekOCRError, match="s3://b/k") as caught, clear_s3_errors("s3://b/k"):
-        raise ClientError(response, "GetObject")  # type: ignore[arg-type]
-    assert caught.value.code is code
-    assert caught.value.__cause__ is None
-
-
 def test_an_access_point_is_listed_and_read_by_its_arn(tmp_path: Path) -> None:
     """The server is its clients' proxy: names below the endpoint's need no resolver."""
     with s3_answers({"in/a.pdf": Answer(content=b"content"), "b.txt": Answer()}) as answers:
@@ -292,8 +237,51 @@ def test_an_access_point_is_listed_and_read_by_its_arn(tmp_path: Path) -> None:
         assert {request.host for request in answers.requests} == {f"letters-{ACCOUNT}.s3.test"}
 
 
-def test_parameters_that_s3_does_not_take_are_settings(client: Any, tmp_path: Path) -> None:
+def test_parameters_that_s3_does_not_take_are_configuration_errors(
+    client: Any, tmp_path: Path
+) -> None:
     for uri in ("s3://b/", "s3://x" + "y" * 300 + "/k"):
         with pytest.raises(ConfigurationError) as caught:
             fetch(client, DocumentRef(uri), tmp_path / "a")
         assert caught.value.code is ErrorCode.S3_URI
+
+
+def test_archived_objects_are_left_out_and_counted(
+    client: Any, bucket: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(client, bucket, "a.pdf")
+    for name, storage in [("b", "GLACIER"), ("c", "DEEP_ARCHIVE"), ("d", "STANDARD_IA")]:
+        client.put_object(Bucket=bucket, Key=f"{name}.pdf", Body=b"x", StorageClass=storage)
+    caplog.set_level("INFO", "airflow_deepseek_ocr")
+    assert keys(Listing(bucket), client) == ["a.pdf", "d.pdf"]
+    assert f"s3://{bucket}/: 2 archived objects" in caplog.text
+    assert keys(Listing(bucket, with_version_ids=True), client) == ["a.pdf", "d.pdf"]
+    error = error_of(client, f"s3://{bucket}/b.pdf", tmp_path / "b")
+    assert (type(error), error.code) == (DocumentError, ErrorCode.ARCHIVED)
+    assert "Restore it" in str(error)
+
+
+def test_restored_objects_are_listed() -> None:
+    in_archive = "<StorageClass>GLACIER</StorageClass><RestoreStatus>{}</RestoreStatus>"
+    progress, expiry = (
+        "<IsRestoreInProgress>{}</IsRestoreInProgress>",
+        "<RestoreExpiryDate>{}</RestoreExpiryDate>",
+    )
+    done, until = progress.format("false"), expiry.format("2999-01-01T00:00:00Z")
+    states = {
+        "restored.pdf": done + until,
+        "expired.pdf": done + expiry.format("2020-01-01T00:00:00Z"),
+        "running.pdf": progress.format("true"),
+        "running-again.pdf": progress.format("true") + until,
+        "unknown.pdf": "",
+    }
+    objects = {key: Answer(listed=in_archive.format(state)) for key, state in states.items()}
+    objects["instant.pdf"] = Answer(listed="<StorageClass>GLACIER_IR</StorageClass>")
+    with s3_answers(objects) as answers:
+        found = [
+            (split_uri(ref.uri)[1], restored)
+            for ref, restored in Listing("b").with_restored(answers.client())
+        ]
+        assert found == [("instant.pdf", False), ("restored.pdf", True)]
+        asked = answers.requests[0].headers["x-amz-optional-object-attributes"]
+        assert asked == "RestoreStatus"
