@@ -43,6 +43,7 @@ class ErrorCode(StrEnum):
     TOO_MUCH_MEMORY = "too_much_memory"
     TOO_SLOW = "too_slow"
     UNREADABLE = "unreadable"
+    UNSTORABLE = "unstorable"
     UNSUPPORTED_ENCRYPTION = "unsupported_encryption"
     UNSUPPORTED_SCHEME = "unsupported_scheme"
     UNSUPPORTED_TYPE = "unsupported_type"

@@ -259,7 +259,7 @@ class Pipeline:
             if document.lost:
                 return
             try:
-                self._ledger.write_page(document.lease, page)
+                page = self._ledger.write_page(document.lease, page)
             except LeaseLostError:
                 self._queue.lose(document.ref, document.lease)
                 return

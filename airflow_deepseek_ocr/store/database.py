@@ -105,7 +105,7 @@ class Database:
                     f"The results database {url} has no space left ({type(cause).__name__}: {cause}). "
                     "Free disk space on its host, and try again; stored rows are kept.",
                 ) from None
-            if _is_refused(cause):
+            if is_refused(cause):
                 raise DatabaseError(
                     ErrorCode.DATABASE_RIGHTS,
                     f"The user of the results database {url} lacks a right "
@@ -129,7 +129,7 @@ def _is_full(error: BaseException) -> bool:
     )
 
 
-def _is_refused(error: BaseException) -> bool:
+def is_refused(error: BaseException) -> bool:
     """Return whether any driver's error means that the database's user lacks a right."""
     return (
         _NO_RIGHT in _sqlstates(error)
@@ -146,7 +146,7 @@ def _sqlstates(error: BaseException) -> tuple[str | None, str | None]:
 def _may_pass(error: Exception) -> bool:
     if not isinstance(error, DBAPIError):
         return True
-    if error.orig is not None and _is_refused(error.orig):
+    if error.orig is not None and is_refused(error.orig):
         return False
     return error.connection_invalidated or isinstance(
         error, (IntegrityError, OperationalError, InterfaceError)

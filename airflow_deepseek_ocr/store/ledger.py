@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, case, delete, func, insert, select, update
+from sqlalchemy import Row, case, func, select, update
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.exceptions import (
     DatabaseError,
     DeepSeekOCRError,
+    ErrorCode,
     UnavailableError,
 )
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
@@ -42,14 +43,20 @@ from airflow_deepseek_ocr.store.leases import (
     is_leased,
     owner_of,
 )
+from airflow_deepseek_ocr.store.page_rows import (
+    UnstorableError,
+    insert_row,
+    store_page,
+    unstorable,
+)
 from airflow_deepseek_ocr.store.row_values import (
     TaskInfo,
     document_values,
     error_values,
-    page_values,
-    region_values,
+    fit,
+    task_values,
 )
-from airflow_deepseek_ocr.store.tables import PROCESSING, Base, DocumentRow, PageRow, RegionRow
+from airflow_deepseek_ocr.store.tables import PROCESSING, DocumentRow, PageRow
 
 log = logging.getLogger(__name__)
 
@@ -57,8 +64,6 @@ _T = TypeVar("_T")
 
 #: Renewals in the time of a lease: several may fail before it expires.
 _RENEWALS = 4
-#: Rows inserted in one statement.
-_INSERT_CHUNK = 500
 
 
 class Ledger:
@@ -77,7 +82,9 @@ class Ledger:
         task: TaskInfo,
         lease: timedelta = DEFAULT_LEASE,
     ) -> None:
-        self._database, self._config, self._task, self._lease = database, config, task, lease
+        self._database, self._config, self._lease = database, config, lease
+        # As the row has it, since the two are compared.
+        self._task = TaskInfo(**task_values(task))
         self._lock = threading.Lock()
         self._leases: dict[int, Lease] = {}
 
@@ -101,30 +108,28 @@ class Ledger:
                 self._leases[claimed.document_id] = claimed
         return claimed
 
-    def write_page(self, lease: Lease, page: PageResult) -> None:
+    def write_page(self, lease: Lease, page: PageResult) -> PageResult:
         """Store a page with its regions in one transaction, in place of the page stored before.
 
+        :return: the page as stored: failed with ``unstorable`` if the database does not take its data.
         :raises LeaseLostError: ``lease_lost``; another task has reclaimed the document.
         :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
 
         def work(session: Session) -> None:
             self._fence(session, lease)
-            session.execute(
-                delete(PageRow).where(
-                    PageRow.document_id == lease.document_id, PageRow.page_number == page.number
-                )
-            )
-            values = page_values(lease.document_id, page) | {"created_at": DatabaseTime()}
-            page_id = _insert(session, PageRow, values)
-            regions = [
-                region_values(page_id, position, region)
-                for position, region in enumerate(page.regions)
-            ]
-            for start in range(0, len(regions), _INSERT_CHUNK):
-                session.execute(insert(RegionRow), regions[start : start + _INSERT_CHUNK])
+            store_page(session, lease.document_id, page)
 
-        self._write(lease, work)
+        try:
+            self._write(lease, work)
+        except UnstorableError as error:
+            if page.error_code == error.code:
+                raise DatabaseError(
+                    ErrorCode.DATABASE_UNAVAILABLE,
+                    f"The results database takes no row of a page. {error}",
+                ) from None
+            return self.write_page(lease, unstorable(page, error))
+        return page
 
     def complete(
         self, lease: Lease, *, media_type: str, page_count: int, pages: int
@@ -263,7 +268,7 @@ class Ledger:
         if row is None:
             first = {"claims": 1, "created_at": DatabaseTime()}
             values = document_values(ref, self._config) | owner | first
-            return Lease(_insert(session, DocumentRow, values), token)
+            return Lease(insert_row(session, DocumentRow, values), token)
         ours = self._is_ours(row)
         # An equal token: this claim was committed, and the connection broke before its answer.
         if row.lease_token != token:
@@ -329,7 +334,7 @@ class Ledger:
                 **error_values(result.error_code, result.error),
                 lease_expires_at=None,
                 updated_at=DatabaseTime(),
-                **values,
+                **fit(DocumentRow, values),
             )
         )
         if ended.rowcount == 0:  # type: ignore[attr-defined]
@@ -346,12 +351,6 @@ def failure(error: DeepSeekOCRError, retryable: bool | None = None) -> DocumentR
     return DocumentResult(
         DocumentStatus.FAILED, error_code=error.code, error=str(error), retryable=retryable
     )
-
-
-def _insert(session: Session, table: type[Base], values: dict[str, Any]) -> int:
-    """Insert a row and return its id."""
-    key = session.execute(insert(table.__table__).values(values)).inserted_primary_key  # type: ignore
-    return int(key[0])
 
 
 def _leased_by(lease: Lease) -> Any:

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from sqlalchemy import BigInteger
+from sqlalchemy.dialects import mysql
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig, document_key
 from airflow_deepseek_ocr.ocr.results import Box, PageResult, Region
+from airflow_deepseek_ocr.store.tables import Base, DocumentRow, PageRow, RegionRow
+
+#: Characters of an error that are stored; messages of other programs have no limit.
+_MAX_ERROR = 8_000
+#: MySQL's TEXT.
+_MAX_TEXT_BYTES = 65_535
+_MAX_INTEGER, _MAX_BIG_INTEGER = 2**31 - 1, 2**63 - 1
+_MYSQL = mysql.dialect()
 
 
 @dataclass(frozen=True)
@@ -25,11 +37,11 @@ class TaskInfo:
 
 def document_values(ref: DocumentRef, config: ProcessingConfig) -> dict[str, Any]:
     """Return the columns of ``ocr_documents`` that are known before the document is opened."""
-    return {
+    values = {
         "document_key": document_key(ref, config),
         "version_key": ref.version_key,
-        "uri": _storable(ref.uri),
-        "version": _storable(ref.version),
+        "uri": ref.uri,
+        "version": ref.version,
         "etag": ref.etag,
         "size_bytes": ref.size,
         "last_modified": ref.last_modified,
@@ -42,16 +54,23 @@ def document_values(ref: DocumentRef, config: ProcessingConfig) -> dict[str, Any
         "media_type": "",
         "page_count": 0,
     }
+    return fit(DocumentRow, values)
 
 
 def error_values(code: str | None, error: str | None) -> dict[str, Any]:
     """Return the columns ``error_code`` and ``error``."""
-    return {"error_code": code, "error": _storable(error)}
+    error = error and error[:_MAX_ERROR]
+    return fit(DocumentRow, {"error_code": code, "error": error})
+
+
+def task_values(task: TaskInfo) -> dict[str, Any]:
+    """Return the columns of the task instance."""
+    return fit(DocumentRow, vars(task))
 
 
 def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
     """Return the columns of ``ocr_pages`` except ``created_at``."""
-    return {
+    values = {
         "document_id": document_id,
         "page_number": page.number,
         "status": page.status.value,
@@ -59,8 +78,8 @@ def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
         "resolution": page.resolution,
         "width": page.width,
         "height": page.height,
-        "text": _storable(page.text),
-        "markdown": _storable(page.markdown),
+        "text": page.text,
+        "markdown": page.markdown,
         "vision_tokens": page.vision_tokens,
         "text_tokens": page.text_tokens,
         "compression_ratio": page.compression_ratio,
@@ -74,22 +93,24 @@ def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
         "vision_tokens_saved": page.vision_tokens_saved,
         "is_final": not page.retryable,
     }
+    return fit(PageRow, values)
 
 
 def region_values(page_id: int, position: int, region: Region) -> dict[str, Any]:
     """Return the columns of ``ocr_regions``."""
     x1, y1, x2, y2 = _enclosing(region.boxes)
-    return {
+    values = {
         "page_id": page_id,
         "position": position,
-        "label": _storable(region.label),
-        "text": _storable(region.text),
+        "label": region.label,
+        "text": region.text,
         "x1": x1,
         "y1": y1,
         "x2": x2,
         "y2": y2,
         "boxes": json.dumps([vars(box) for box in region.boxes]),
     }
+    return fit(RegionRow, values)
 
 
 def _enclosing(boxes: Iterable[Box]) -> tuple[int, int, int, int] | tuple[None, None, None, None]:
@@ -102,8 +123,31 @@ def _enclosing(boxes: Iterable[Box]) -> tuple[int, int, int, int] | tuple[None, 
     return (min(xs), min(ys), max(xs), max(ys))
 
 
-def _storable(text: str | None) -> str | None:
+def fit(table: type[Base], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values that the table's columns hold on every database."""
+    columns = table.__table__.columns
+    return {name: _fitting(columns[name], value) for name, value in values.items()}
+
+
+def _fitting(column: Any, value: Any) -> Any:
+    kind = column.type
+    if isinstance(value, str):
+        value = _storable(value)
+        if kind.length is not None:
+            return value[: kind.length]
+        if isinstance(kind.dialect_impl(_MYSQL), mysql.LONGTEXT):
+            return value
+        return value.encode()[:_MAX_TEXT_BYTES].decode(errors="ignore")
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        most = _MAX_BIG_INTEGER if isinstance(kind, BigInteger) else _MAX_INTEGER
+        return max(-most, min(value, most))
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if column.nullable else 0.0
+    return value
+
+
+def _storable(text: str) -> str:
     """Return text that every database accepts: PostgreSQL rejects NUL, all reject lone surrogates."""
-    if text is None:
-        return None
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

@@ -174,11 +174,12 @@ def _watch(operator: Any, event_log_file: Path, page_s: float | None) -> None:
                 return ScriptedEngine(event_log, page_s)
             return WatchedEngine(super().get_conn(), event_log)
 
-    def written_down(self: Ledger, lease: Lease, page: Any) -> None:
-        write_page(self, lease, page)
+    def written_down(self: Ledger, lease: Lease, page: Any) -> Any:
+        stored = write_page(self, lease, page)
         numbers = _numbers(page.text)
         if numbers is not None:
             event_log.write("stored", numbers)
+        return stored
 
     Ledger.write_page = written_down  # type: ignore[method-assign]
     operator.__dict__["hook"] = WatchedHook()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any
 
 import httpx
 
@@ -39,6 +41,8 @@ from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
 _NO_IMAGE = '"url":""'
 #: Tokens of a prompt besides the image and its line: the first one, and a line end.
 _PROMPT_EXTRA = 8
+#: Largest number of tokens that a server may report: what a column of the results holds.
+_MAX_COUNT = 2**31 - 1
 
 
 class PageExchange:
@@ -199,14 +203,23 @@ def read_output(
             vision = capabilities.vision_tokens(request.resolution, *page.size)
         return PageOutput(
             key=request.key,
-            text=str(choice["message"]["content"] or "").removesuffix(END_OF_TEXT),
+            text=_text(choice["message"]["content"]).removesuffix(END_OF_TEXT),
             finish_reason=FinishReason(choice["finish_reason"]),
-            vision_tokens=int(vision),
-            prompt_tokens=int(usage.get("prompt_tokens", 0)),
-            text_tokens=int(usage.get("completion_tokens", 0)),
-            seconds=float(own.get("seconds", seconds)),
+            vision_tokens=_count(vision),
+            prompt_tokens=_count(usage.get("prompt_tokens", 0)),
+            text_tokens=_count(usage.get("completion_tokens", 0)),
+            seconds=_seconds(own.get("seconds", seconds)),
         )
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError) as error:
+    # RecursionError: JSON that is nested without end.
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         return PageOutput(
             key=request.key,
             error=UnavailableError(
@@ -215,3 +228,23 @@ def read_output(
                 "OpenAI-compatible server with DeepSeek-OCR?",
             ),
         )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str | None):
+        raise TypeError("not a text")
+    return value or ""
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if not 0 <= number <= _MAX_COUNT:
+        raise ValueError("not a number of tokens")
+    return number
+
+
+def _seconds(value: Any) -> float:
+    number = float(value)
+    if not 0 <= number < math.inf:
+        raise ValueError("not a duration")
+    return number

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ from airflow_deepseek_ocr.exceptions import (
 _MAX_BODY_BYTES = 16 << 20
 #: Longest part of a server's message that is quoted, in characters.
 _MAX_MESSAGE = 300
+#: Error codes that are believed; those of OpenAI's API and of this package are such words.
+_CODE = re.compile("[a-z0-9_]{1,64}")
 #: The server refuses the API key.
 UNAUTHORIZED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 
@@ -193,8 +196,12 @@ def _error_in(body: bytes) -> tuple[str | None, str]:
     """Return (code, message) of an error of OpenAI's API; (None, the beginning) of any other body."""
     try:
         error = httpx.Response(200, content=body).json()["error"]
-        return error.get("code"), str(error["message"])[:_MAX_MESSAGE]
-    except (ValueError, TypeError, KeyError, AttributeError):
+        code = error.get("code")
+        if not (isinstance(code, str) and _CODE.fullmatch(code)):
+            code = None
+        return code, str(error["message"])[:_MAX_MESSAGE]
+    # RecursionError: JSON that is nested without end.
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None, body[:_MAX_MESSAGE].decode(errors="replace")
 
 

@@ -58,7 +58,15 @@ def ask_capabilities(
     cards = _json(client, endpoint, "GET", "/v1/models").get("data")
     try:
         served = [Capabilities.of_card(card) for card in cards or []]
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        IndexError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise _bad_response(endpoint, type(error).__name__) from None
     for each in served:
         if each.model == model:

@@ -16,6 +16,36 @@ from typing import Any
 
 TEXT = "read"
 
+_DEEP = b"[" * 300_000
+
+
+def _completion(content: str = '"read"', tokens: str = "3", more: str = "") -> bytes:
+    choice = f'{{"message": {{"content": {content}}}, "finish_reason": "stop"}}'
+    usage = f'{{"prompt_tokens": 300, "completion_tokens": {tokens}}}'
+    return f'{{"choices": [{choice}], "usage": {usage}{more}}}'.encode()
+
+
+def _error(code: bytes) -> bytes:
+    return b'{"error": {"message": "no\\u0000\\ud800", "code": ' + code + b"}}"
+
+
+#: Answers with the status that no honest server gives, by the word of a script.
+BAD_ANSWERS = {
+    "deep": (200, b'{"choices": ' + _DEEP),
+    "deep_400": (400, b'{"error": ' + _DEEP),
+    "deep_500": (500, b'{"error": ' + _DEEP),
+    "deep_text": (200, _completion("[" * 900 + "]" * 900)),
+    "code_object": (500, _error(b'{"a": 1}')),
+    "code_list": (400, _error(b"[[]]")),
+    "code_long": (500, _error(b'"' + b"a" * 100 + b'"')),
+    "code_nul": (500, _error(b'"a\\u0000b"')),
+    "code_number": (500, _error(b"1e999")),
+    "many_tokens": (200, _completion(tokens="1e400")),
+    "large_count": (200, _completion(tokens="9" * 30)),
+    "no_seconds": (200, _completion(more=', "deepseek_ocr": {"seconds": NaN}')),
+    "long_text": (200, _completion('"' + "word " * 220_000 + '"')),
+}
+
 
 @dataclass
 class Faults:
@@ -132,6 +162,9 @@ def fault_server(faults: Faults, uds: Path | None = None) -> Iterator[Faults]:
                 self._ok(body)
             elif what == "garbage":
                 self._send(200, ["no completion"])
+            elif what in BAD_ANSWERS:
+                status, content = BAD_ANSWERS[what]
+                self._send_bytes(status, content, {"x-should-retry": "false"})
             elif what == "final":
                 error = {"error": {"message": "this page", "code": "engine_error"}}
                 self._send(500, error, {"x-should-retry": "false"})
@@ -168,7 +201,11 @@ def fault_server(faults: Faults, uds: Path | None = None) -> Iterator[Faults]:
             return False
 
         def _send(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
-            content = json.dumps(value).encode()
+            self._send_bytes(status, json.dumps(value).encode(), headers)
+
+        def _send_bytes(
+            self, status: int, content: bytes, headers: dict[str, str] | None = None
+        ) -> None:
             self.send_response(status)
             for name, text in {**(headers or {}), "Content-Length": str(len(content))}.items():
                 self.send_header(name, text)

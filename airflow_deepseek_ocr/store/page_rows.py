@@ -1,0 +1,132 @@
+"""Rows of one page and its regions, and of pages that the database does not take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import delete, insert, text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.orm import Session
+
+from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
+from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
+from airflow_deepseek_ocr.store.database import is_refused
+from airflow_deepseek_ocr.store.database_clock import DatabaseTime
+from airflow_deepseek_ocr.store.row_values import page_values, region_values
+from airflow_deepseek_ocr.store.tables import Base, PageRow, RegionRow
+
+#: Characters of a page's text: more than 100 times those of a page of a dense newspaper. In UTF-8 twice, as
+#: text and Markdown, they are half of MariaDB's default max_allowed_packet of 16 MiB.
+MAX_TEXT = 1_000_000
+#: Rows inserted in one statement.
+_INSERT_CHUNK = 500
+#: Bytes of a statement besides its values.
+_STATEMENT_BYTES = 16 << 10
+#: Characters that MySQL's drivers write as two.
+_ESCAPED = "\0'\"\b\n\r\t\x1a\\"
+#: MySQL's and MariaDB's ER_NO_SUCH_TABLE and ER_BAD_FIELD_ERROR: the tables are not those of the package.
+_NO_TABLE = (1146, 1054)
+
+
+class UnstorableError(DocumentError):
+    """The database does not take a page's data."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            ErrorCode.UNSTORABLE,
+            f"The results database does not take this page's output: {reason}. Its text is not stored.",
+        )
+
+
+def store_page(session: Session, document_id: int, page: PageResult) -> None:
+    """Store a page with its regions in place of the page stored before.
+
+    :raises UnstorableError: ``unstorable``; the transaction cannot continue.
+    """
+    for what, length in (("text", len(page.text)), ("Markdown", len(page.markdown))):
+        if length > MAX_TEXT:
+            raise UnstorableError(f"its {what} has {length:,} characters, over {MAX_TEXT:,}")
+    session.execute(
+        delete(PageRow).where(
+            PageRow.document_id == document_id, PageRow.page_number == page.number
+        )
+    )
+    longest = _longest_statement(session)
+    try:
+        values = page_values(document_id, page)
+        _require_short([values], longest)
+        page_id = insert_row(session, PageRow, values | {"created_at": DatabaseTime()})
+        regions = [
+            region_values(page_id, position, region) for position, region in enumerate(page.regions)
+        ]
+        for start in range(0, len(regions), _INSERT_CHUNK):
+            chunk = regions[start : start + _INSERT_CHUNK]
+            _require_short(chunk, longest)
+            session.execute(insert(RegionRow), chunk)
+    except (DataError, ProgrammingError, IntegrityError) as error:
+        if not _is_of_values(error):
+            raise
+        raise UnstorableError(f"{type(error.orig).__name__}: {error.orig}") from None
+    # Drivers raise these for values that they cannot convert.
+    except (ValueError, TypeError, OverflowError) as error:
+        raise UnstorableError(f"{type(error).__name__}: {error}") from None
+
+
+def unstorable(page: PageResult, error: UnstorableError) -> PageResult:
+    """Return the page's row without the data that the database did not take."""
+    return PageResult(
+        number=page.number,
+        status=PageStatus.FAILED,
+        resolution=page.resolution,
+        width=page.width,
+        height=page.height,
+        seconds=page.seconds,
+        error_code=error.code,
+        error=str(error),
+    )
+
+
+def insert_row(session: Session, table: type[Base], values: dict[str, Any]) -> int:
+    """Insert a row and return its id."""
+    key = session.execute(insert(table.__table__).values(values)).inserted_primary_key  # type: ignore
+    return int(key[0])
+
+
+def _is_of_values(error: DBAPIError) -> bool:
+    """Return whether the error belongs to the values, not to rights, tables or rows of other tasks."""
+    cause = error.orig
+    if cause is None or is_refused(cause):
+        return False
+    if isinstance(error, IntegrityError):
+        # NaN is NULL to SQLite and MySQL; a duplicate row is a conflict, which the transaction repeats.
+        return "null" in str(cause).lower() and "unique" not in str(cause).lower()
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
+    # PostgreSQL's class 42: syntax error, or no such table or column.
+    return not state.startswith("42") and cause.args[:1] not in [(number,) for number in _NO_TABLE]
+
+
+def _longest_statement(session: Session) -> int | None:
+    """Return the most bytes of a statement that the server reads; None without a limit.
+
+    MySQL and MariaDB close the connection at a longer one, which looks like an outage.
+    """
+    if session.get_bind().dialect.name not in ("mysql", "mariadb"):
+        return None
+    return int(session.scalar(text("SELECT @@max_allowed_packet")))
+
+
+def _require_short(rows: Iterable[Mapping[str, Any]], longest: int | None) -> None:
+    if longest is None:
+        return
+    size = _STATEMENT_BYTES + sum(_size(value) for row in rows for value in row.values())
+    if size > longest:
+        raise UnstorableError(
+            f"it takes {size:,} bytes, over the server's max_allowed_packet of {longest:,}"
+        )
+
+
+def _size(value: Any) -> int:
+    if not isinstance(value, str):
+        return 32
+    return len(value.encode()) + sum(value.count(character) for character in _ESCAPED) + 2
