@@ -13,6 +13,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from airflow_deepseek_ocr.engines.in_process.capacity import Occupancy
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from tests.chaos.engine import EventLog, ScriptedEngine
 from tests.conftest import ROOT
@@ -38,6 +39,9 @@ class ScriptedModel(ScriptedEngine):
 
     def plan(self) -> Any:
         return SimpleNamespace(slots=SLOTS)
+
+    def occupancy(self) -> Occupancy:
+        return Occupancy(slots=SLOTS)
 
     def works(self) -> bool:
         return True
