@@ -58,6 +58,7 @@ def _lines(spark: Host, **extra: str) -> list[str]:
             return [
                 f"{check.level:<8} {check.name:<10} {check.message}"
                 for check in all_checks(settings, host=spark)
+                if check.name != "sandbox"  # of this host's kernel, not of a Spark's
             ]
 
 
