@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from typing import Any
 from urllib.parse import quote
 
+import certifi
 import pytest
 from sqlalchemy import create_engine, inspect, text
 
@@ -88,13 +90,13 @@ def test_a_misspelt_extra_is_named(postgres_server: Database, connect: Connect, 
 
 TLS = [
     {"ssl_mode": "REQUIRED"},
-    {"ssl": {"ca": "/etc/ssl/certs/ca-certificates.crt"}},
-    {"ssl": '{"ca": "/etc/ssl/certs/ca-certificates.crt"}'},
-    {"client": "pymysql", "ssl_ca": "/etc/ssl/certs/ca-certificates.crt"},
-    {"client": "pymysql", "ssl": {"ca": "/etc/ssl/certs/ca-certificates.crt"}},
+    {"ssl": {"ca": certifi.where()}},
+    {"ssl": json.dumps({"ca": certifi.where()})},
+    {"client": "pymysql", "ssl_ca": certifi.where()},
+    {"client": "pymysql", "ssl": {"ca": certifi.where()}},
     {
         "client": "mysql-connector-python",
-        "ssl_ca": "/etc/ssl/certs/ca-certificates.crt",
+        "ssl_ca": certifi.where(),
         "ssl_verify_cert": "true",
     },
 ]
