@@ -78,8 +78,8 @@ class Settings:
         :param host: host name, URL or Unix socket of a server.
         :param port: the server's port.
         :param login: the server's user name.
-        :raises ConfigurationError: ``connection`` if a field has an invalid value, or if host and engine
-            contradict each other.
+        :raises ConfigurationError: ``connection`` if a field has an invalid value, if host and engine
+            contradict each other, or if the host holds a login.
         """
         values = {
             each.name: check(each, extra[each.name])
@@ -91,6 +91,7 @@ class Settings:
                 values[name] = Path(values[name]).expanduser()
         model = values.get("model", cls.model)
         host = (host or "").strip()
+        _require_no_login(host)
         engine = values.get("engine", cls.engine)
         if bool(host) != (engine == "remote") and engine != "auto":
             raise ConfigurationError(
@@ -144,4 +145,17 @@ class Settings:
             retry_with=retry_with_text(parse_retry_with(retry_with)),
             text_layer=parse_text_layer_use(options.text_layer or self.text_layer).value,
             min_score=float(options.min_score),
+        )
+
+
+def _require_no_login(host: str) -> None:
+    """Raise if a URL holds a user name or a password, which messages and records would show."""
+    if host.startswith("unix://"):
+        return
+    authority = (host.partition("://")[2] or host).lstrip("/")
+    if "@" in authority.partition("/")[0]:
+        raise ConfigurationError(
+            ErrorCode.CONNECTION,
+            "The connection's host holds a user name or a password. Enter them as login and password, and "
+            "remove them from the host.",
         )

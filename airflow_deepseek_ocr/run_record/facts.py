@@ -6,6 +6,7 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,9 @@ Facts = list[tuple[str, str]]
 
 #: Packages that decide the output or the speed.
 _PACKAGES = ("torch", "transformers", "triton", "pypdfium2", "pillow", "vllm", "apache-airflow")
-#: Variables that change where or how the model runs; none of them holds a secret.
+#: User and password in a URL.
+_URL_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+#: Variables that change where or how the model runs; those that hold URLs may have a login in them.
 _VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
     "OMP_NUM_THREADS",
@@ -57,7 +60,9 @@ def host_facts(host: Host = THIS_HOST) -> Facts:
         ("Memory", f"{memory.total / 1e9:.1f} GB, {memory.available / 1e9:.1f} GB available"),
         *_gpu_facts(host),
     ]
-    return facts + [(name, os.environ[name]) for name in _VARIABLES if name in os.environ]
+    return facts + [
+        (name, hide_logins(os.environ[name])) for name in _VARIABLES if name in os.environ
+    ]
 
 
 def version_facts() -> Facts:
@@ -104,6 +109,11 @@ def file_facts(directory: Path) -> Facts:
     """
     paths = [directory / CONFIG, directory / TOKENIZER, *weight_files(directory)]
     return [(path.name, f"{path.stat().st_size} bytes, sha256 {_sha256(path)}") for path in paths]
+
+
+def hide_logins(text: str) -> str:
+    """Return a text with user and password of each URL replaced by ``***``."""
+    return _URL_LOGIN.sub("***@", text)
 
 
 def _gpu_facts(host: Host) -> Facts:

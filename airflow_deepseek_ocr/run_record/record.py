@@ -11,15 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_deepseek_ocr.run_record.facts import Facts
+from airflow_deepseek_ocr.run_record.facts import Facts, hide_logins
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.ocr.results import PageResult
 
 #: Options whose value is a secret; ``--api-key-file`` names a file and is kept.
 _SECRET_OPTION = re.compile(r"--[\w-]*(password|passwd|token|secret|api-key|key)", re.IGNORECASE)
-#: User and password in a URL.
-_URL_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 _HIDDEN = "***"
 _PAGE_COLUMNS = (
     "document",
@@ -112,7 +110,8 @@ class RunRecord:
         """
         self.ended_after_s = self.seconds()
         if error is not None:
-            self.error = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            self.error = hide_logins(reason)
 
     def markdown(self) -> str:
         """Return the record as a Markdown page."""
@@ -167,7 +166,7 @@ def safe_command(command: Sequence[str]) -> str:
             words.append(f"{option}={shlex.quote(_HIDDEN)}" if equals else word)
             hide = not equals
         else:
-            words.append(shlex.quote(_URL_LOGIN.sub(f"{_HIDDEN}@", word)))
+            words.append(shlex.quote(hide_logins(word)))
     return " ".join(words)
 
 

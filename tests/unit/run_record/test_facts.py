@@ -62,6 +62,12 @@ def test_only_known_variables_are_recorded(monkeypatch: pytest.MonkeyPatch) -> N
     assert "s3cret" not in str(facts)
 
 
+def test_logins_in_addresses_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://user:hunter2@hub.example:8443/path")
+    facts = dict(host_facts())
+    assert facts["HF_ENDPOINT"] == "https://***@hub.example:8443/path"
+
+
 def test_versions() -> None:
     facts = dict(version_facts())
     assert (facts["airflow-deepseek-ocr"], facts["Python"]) == (
