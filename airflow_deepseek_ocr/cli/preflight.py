@@ -8,7 +8,9 @@ from typing import Any
 
 from airflow_deepseek_ocr.cli.api_key import add_api_key, given_api_key
 from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
+from airflow_deepseek_ocr.quiet_loggers import quiet_loggers
 
+_RENDERING_LOG = "airflow_deepseek_ocr.ocr.rendering"
 _FIELDS = (
     "model",
     "revision",
@@ -42,12 +44,11 @@ def _preflight(options: argparse.Namespace) -> int:
     from airflow_deepseek_ocr.preflight.check import Level
     from airflow_deepseek_ocr.preflight.checks import all_checks
 
-    # httpx logs each request; the checks report the results.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
-    logging.getLogger("airflow_deepseek_ocr.ocr.rendering").setLevel(logging.ERROR)
     settings = connection_settings(options, given_api_key(options))
     failed = False
-    for check in all_checks(settings):
-        failed |= check.level is Level.FAILURE
-        print(f"{check.level:<8} {check.name:<10} {check.message}", flush=True)
+    # The checks report what these log: each request, and the state of the sandbox.
+    with quiet_loggers("httpx", _RENDERING_LOG, level=logging.ERROR):
+        for check in all_checks(settings):
+            failed |= check.level is Level.FAILURE
+            print(f"{check.level:<8} {check.name:<10} {check.message}", flush=True)
     return int(failed)

@@ -12,6 +12,7 @@ from typing import Any
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError, is_full, local_disk
 from airflow_deepseek_ocr.model.weights.files import PATTERNS
 from airflow_deepseek_ocr.model.weights.progress import FetchProgress
+from airflow_deepseek_ocr.quiet_loggers import quiet_loggers
 
 log = logging.getLogger(__name__)
 
@@ -131,17 +132,12 @@ def _quiet() -> Iterator[None]:
         enable_progress_bars,
     )
 
-    loggers = [logging.getLogger(name) for name in _HTTP_LOGGERS]
-    levels = [logger.level for logger in loggers]
     bars = not are_progress_bars_disabled()
     if bars:
         disable_progress_bars()
     try:
-        for logger in loggers:
-            logger.setLevel(logging.WARNING)
-        yield
+        with quiet_loggers(*_HTTP_LOGGERS):
+            yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
         if bars:
             enable_progress_bars()
