@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 _PROGRESS_EVERY_S = 30.0
 
 
-#: Codes of documents that no storage was asked for, because of what ``documents`` says.
-_WRONG_SETTINGS = {ErrorCode.UNSUPPORTED_SCHEME, ErrorCode.S3_URI, ErrorCode.DOCUMENT_REFERENCE}
-
 _text = values.optional(values.text)
 #: How the arguments are converted that are neither documents nor OCR options.
 _VALUES: dict[str, values.Convert] = {
@@ -267,12 +264,10 @@ class DeepSeekOCROperator(BaseOperator):
                 f"More pages failed than max_failed_pages={self.max_failed_pages} allows: "
                 f"{summary.over_budget}. The reasons are in ocr_pages."
             )
-        if summary.failed and len(summary.failed) == summary.documents.total():
-            codes = set(summary.failed.values())
-            if codes <= _WRONG_SETTINGS:
-                raise AirflowFailException(
-                    f"Nothing was read: {summary.failed}. Correct the argument documents."
-                )
+        if summary.has_only_wrong_references:
+            raise AirflowFailException(
+                f"Nothing was read: {summary.failed}. Correct the argument documents."
+            )
         if summary.failed and self.fail_on_document_errors:
             raise AirflowFailException(
                 f"{len(summary.failed)} documents could not be read: {summary.failed}. "

@@ -11,6 +11,9 @@ from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult, PageStatus
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
 
+#: Codes of documents that no storage was asked for, because of their URI.
+_WRONG_REFERENCES = {ErrorCode.UNSUPPORTED_SCHEME, ErrorCode.S3_URI, ErrorCode.DOCUMENT_REFERENCE}
+
 
 @dataclass
 class Summary:
@@ -67,6 +70,15 @@ class Summary:
             self.failed[ref.uri] = result.error_code or ErrorCode.PAGES_FAILED.value
         if result.pages and budget.is_exceeded(result.failed_pages, result.pages):
             self.over_budget[ref.uri] = f"{result.failed_pages} of {result.pages}"
+
+    @property
+    def has_only_wrong_references(self) -> bool:
+        """Whether there were documents, and none has a URI that a storage could be asked for."""
+        return (
+            bool(self.failed)
+            and len(self.failed) == self.documents.total()
+            and set(self.failed.values()) <= _WRONG_REFERENCES
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON types for an XCom; page counts only, since batches may be large."""

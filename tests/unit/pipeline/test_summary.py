@@ -74,3 +74,16 @@ def test_an_xcom_has_every_field_as_plain_json() -> None:
     assert values["leased_by_others"] == {REF.uri: "dag, run, task, try 1"}
     # URIs of retryable documents are in the rows; the others fit into an XCom.
     assert {field.name for field in fields(Summary)} - set(values) == {"retryable"}
+
+
+def test_a_batch_of_wrong_references_differs_from_other_failures() -> None:
+    summary = Summary()
+    assert not summary.has_only_wrong_references
+    summary.documents["failed"] = 2
+    summary.failed = {"ftp://a": "unsupported_scheme", "s3://": "s3_uri"}
+    assert summary.has_only_wrong_references
+    summary.failed["s3://"] = "missing_key"
+    assert not summary.has_only_wrong_references
+    summary.failed["s3://"] = "s3_uri"
+    summary.documents["done"] = 1
+    assert not summary.has_only_wrong_references
