@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from time import monotonic
 
 from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities
@@ -26,12 +26,12 @@ class Ticket:
 
     :param client: sender of the page.
     :param tokens: estimated tokens.
-    :param since: time of its admission, by the monotonic clock.
+    :param since: time of its admission, by the clock of :class:`Admission`.
     """
 
     client: str
     tokens: int = PAGE_TOKENS
-    since: float = field(default_factory=lambda: monotonic())
+    since: float = 0.0
 
 
 class Admission:
@@ -42,10 +42,11 @@ class Admission:
     1 + 1/2 + ... + 1/n times ``max_tokens``, and one page each.
 
     :param max_tokens: estimated tokens of all admitted pages.
+    :param clock: seconds that pass.
     """
 
-    def __init__(self, max_tokens: int) -> None:
-        self._max_tokens = max_tokens
+    def __init__(self, max_tokens: int, clock: Callable[[], float] = monotonic) -> None:
+        self._max_tokens, self._clock = max_tokens, clock
         self._tickets: list[Ticket] = []
 
     @property
@@ -67,7 +68,7 @@ class Admission:
     def oldest_s(self) -> float:
         """Seconds since the admission of the oldest page that is not answered; 0 without pages."""
         tickets = list(self._tickets)
-        return monotonic() - min(each.since for each in tickets) if tickets else 0.0
+        return self._clock() - min(each.since for each in tickets) if tickets else 0.0
 
     @contextmanager
     def admit(self, client: str) -> Iterator[Ticket | None]:
@@ -78,7 +79,7 @@ class Admission:
         if not self._has_room(client):
             yield None
             return
-        ticket = Ticket(client)
+        ticket = Ticket(client, since=self._clock())
         self._tickets.append(ticket)
         try:
             yield ticket

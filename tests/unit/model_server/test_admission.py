@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.engines.protocol.chat_completions import own_capabilities
-from airflow_deepseek_ocr.model_server import admission as admission_module
 from airflow_deepseek_ocr.model_server.admission import (
     PAGE_TOKENS,
     Admission,
@@ -70,9 +68,9 @@ def test_tokens_of_a_page() -> None:
     assert tokens("gundam", None) < PAGE_TOKENS
 
 
-def test_the_age_of_the_oldest_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    admission, now = Admission(MOST), [100.0]
-    monkeypatch.setattr(admission_module, "monotonic", lambda: now[0])
+def test_the_age_of_the_oldest_page() -> None:
+    now = [100.0]
+    admission = Admission(MOST, clock=lambda: now[0])
     assert admission.oldest_s == 0
     with admission.admit("a"):
         now[0] += 5
