@@ -22,6 +22,12 @@ from tests.support.fixtures.stored_documents import CONFIG, CONN_ID, LONG, TASK
 from tests.support.servers.database import Database
 
 
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> Database:
+    found: Database = request.getfixturevalue(f"{request.param}_server")
+    return found
+
+
 @pytest.fixture(params=["sqlite", *SERVERS])
 def connection(request: pytest.FixtureRequest, connect: Connect, tmp_path: Path) -> str:
     if request.param == "sqlite":

@@ -12,31 +12,19 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, create_engine, inspect
 
-from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, read_schema, upgrade
-from tests.integration.conftest import SERVERS
+from airflow_deepseek_ocr.store.migrate import read_schema, upgrade
 from tests.support.command_line import run
-from tests.support.fixtures.older_tables import execute, schema_differences
+from tests.support.fixtures.older_tables import TABLES, drop_tables, schema_differences
 from tests.support.servers.database import Database
-
-TABLES = ("ocr_regions", "ocr_pages", "ocr_documents", VERSION_TABLE)
-
-
-@pytest.fixture(params=SERVERS)
-def server(request: pytest.FixtureRequest) -> Any:
-    return request.getfixturevalue(f"{request.param}_server")
 
 
 @pytest.fixture
 def engine(server: Database) -> Iterator[Engine]:
     engine = create_engine(server.sqlalchemy_url)
-    drop(engine)
+    drop_tables(engine)
     yield engine
-    drop(engine)
+    drop_tables(engine)
     engine.dispose()
-
-
-def drop(engine: Engine) -> None:
-    execute(engine, *(f"DROP TABLE IF EXISTS {table}" for table in TABLES))
 
 
 def schema(engine: Engine) -> dict[str, Any]:
@@ -75,7 +63,7 @@ def test_the_servers_client_runs_it(
 ) -> None:
     upgrade(engine)
     expected = schema(engine)
-    drop(engine)
+    drop_tables(engine)
     monkeypatch.setenv("RESULTS", server.sqlalchemy_url)
     printed = run("db", "sql", "--url-env", "RESULTS")
     assert printed.returncode == 0, printed.stderr

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
-from typing import Any
 
 import pytest
 from sqlalchemy import Engine, create_engine, text
@@ -17,11 +16,10 @@ from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, read_schema, upgrade
 from tests.conftest import ROOT
 from tests.integration.conftest import SERVERS, Connect, database_connection
-from tests.support.fixtures.older_tables import downgrade, execute
+from tests.support.fixtures.older_tables import downgrade, drop_tables, execute
 from tests.support.fixtures.stored_documents import CONFIG, REF, TASK, counts, page, read
 from tests.support.servers.database import LIMITED, MIGRATING, Database
 
-TABLES = ("ocr_regions", "ocr_pages", "ocr_documents", VERSION_TABLE)
 PAGE = (ROOT / "docs" / "guides" / "operations.md").read_text("utf-8")
 
 
@@ -32,18 +30,13 @@ def grants(kind: str) -> list[str]:
     return [each.strip() for each in statements.split(";") if each.strip()]
 
 
-@pytest.fixture(params=SERVERS)
-def server(request: pytest.FixtureRequest) -> Any:
-    return request.getfixturevalue(f"{request.param}_server")
-
-
 @pytest.fixture
 def owner(server: Database) -> Iterator[Engine]:
     """The tables' owner, in a database without tables."""
     engine = create_engine(server.sqlalchemy_url)
-    drop(engine)
+    drop_tables(engine)
     yield engine
-    drop(engine)
+    drop_tables(engine)
     if engine.dialect.name == "postgresql":
         for kind in ("TABLES", "SEQUENCES"):
             execute(
@@ -59,10 +52,6 @@ def limited(server: Database, connect: Connect) -> str:
     """The connection of a user who may only read and write rows."""
     connect("limited", database_connection(server) | {"login": LIMITED})
     return "limited"
-
-
-def drop(engine: Engine) -> None:
-    execute(engine, *(f"DROP TABLE IF EXISTS {table}" for table in TABLES))
 
 
 def test_without_rights_the_error_names_them(owner: Engine, limited: str, server: Database) -> None:
