@@ -37,7 +37,7 @@ def up(arguments: Arguments, *, build: bool, timeout_s: float) -> None:
     # In the foreground: gigabytes arrive, and their progress is to be seen.
     if fetches and compose.run("run", "--rm", "--no-deps", "weights"):
         raise StackError(
-            "The weights were not fetched; the reason is above. What has arrived is kept."
+            "The weights were not fetched; the reason is above. Complete files are kept."
         )
     status = compose.run("up", "--detach", "--no-build", "--remove-orphans", timeout_s=timeout_s)
     # Services that others wait for have failed already if the status is not 0.
