@@ -25,6 +25,7 @@ from airflow_deepseek_ocr.airflow_support.templates import check_literals, check
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
 from airflow_deepseek_ocr.connection.options import OcrOptions
+from airflow_deepseek_ocr.counted import counted, listed
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
@@ -250,27 +251,28 @@ class DeepSeekOCROperator(BaseOperator):
         """Raise if the documents' end is a failure of the task."""
         if summary.retryable:
             raise AirflowException(
-                f"{len(summary.retryable)} documents could not be read for reasons outside them, such as "
-                f"{summary.retryable[0]}; the reasons are in ocr_documents. A retry reads only these."
+                f"{counted(len(summary.retryable), 'document')} could not be read for reasons outside the "
+                f"documents, such as {summary.retryable[0]}; the reasons are in ocr_documents. "
+                "A retry reads only these."
             )
         if summary.leased_by_others and self.wait_for_others is not None:
             raise AirflowException(
-                f"{len(summary.leased_by_others)} documents are still leased by other tasks: "
-                f"{summary.leased_by_others}. "
+                f"Other tasks are still processing {counted(len(summary.leased_by_others), 'document')}: "
+                f"{listed(summary.leased_by_others)}. "
                 "A retry waits for them again; raise wait_for_others for longer documents."
             )
         if summary.over_budget:
             raise AirflowFailException(
                 f"More pages failed than max_failed_pages={self.max_failed_pages} allows: "
-                f"{summary.over_budget}. The reasons are in ocr_pages."
+                f"{listed(summary.over_budget)}. The reasons are in ocr_pages."
             )
         if summary.has_only_wrong_references:
             raise AirflowFailException(
-                f"Nothing was read: {summary.failed}. Correct the argument documents."
+                f"Nothing was read: {listed(summary.failed)}. Correct the argument documents."
             )
         if summary.failed and self.fail_on_document_errors:
             raise AirflowFailException(
-                f"{len(summary.failed)} documents could not be read: {summary.failed}. "
+                f"{counted(len(summary.failed), 'document')} could not be read: {listed(summary.failed)}. "
                 "The reasons are in ocr_documents."
             )
 
@@ -323,19 +325,14 @@ class DeepSeekOCROperator(BaseOperator):
             fallback=lambda: ObjectStorageSource(limits, self.storage_conn_id),
         )
 
-    def _log_progress(self) -> Any:
+    def _log_progress(self) -> Callable[[Progress], None]:
         last = time.monotonic()
 
         def log(progress: Progress) -> None:
             nonlocal last
-            if time.monotonic() - last >= _PROGRESS_EVERY_S:
+            if self._pipeline is not None and time.monotonic() - last >= _PROGRESS_EVERY_S:
                 last = time.monotonic()
-                self.log.info(
-                    "Pages: %d done, %d in progress; tokens generated: %d",
-                    progress.pages_done,
-                    progress.pages_in_flight,
-                    progress.tokens,
-                )
+                self.log.info("%s", self._pipeline.progress_line(progress))
 
         return log
 

@@ -25,10 +25,12 @@ class DocumentQueue:
     :param refs: the batch; a reference that occurs twice is queued once.
     :param ledger: claims the documents.
     :param overwrite: claim documents that are final too.
+    :ivar size: number of documents in the batch.
     """
 
     def __init__(self, refs: Iterable[DocumentRef], ledger: Ledger, *, overwrite: bool) -> None:
         self._waiting = deque(dict.fromkeys(refs))
+        self.size = len(self._waiting)
         self._ledger, self._overwrite = ledger, overwrite
         self._claimed: set[str] = set()
         self._forgotten: set[str] = set()
@@ -43,6 +45,7 @@ class DocumentQueue:
     def push(self, ref: DocumentRef) -> None:
         """Add a document at the end."""
         self._waiting.append(ref)
+        self.size += 1
 
     def claim(self, ref: DocumentRef) -> Lease | AlreadyFinal | None:
         """Claim a document version; None if another task has its lease.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.pipeline.document_report import DocumentReport
 from airflow_deepseek_ocr.store.leases import Lease
 
 
@@ -31,6 +32,7 @@ class InFlightDocument:
     :ivar page_numbers: the pages selected.
     :ivar missing: those of them that are not stored yet.
     :ivar lost: whether another task has reclaimed the document.
+    :ivar report: notes for the log's line at its end.
     """
 
     ref: DocumentRef
@@ -40,3 +42,4 @@ class InFlightDocument:
     page_numbers: tuple[int, ...]
     missing: set[int]
     lost: bool = False
+    report: DocumentReport = field(default_factory=DocumentReport)

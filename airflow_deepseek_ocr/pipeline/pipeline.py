@@ -14,6 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.exceptions import (
     DatabaseError,
     DeepSeekOCRError,
@@ -35,8 +36,10 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from airflow_deepseek_ocr.ocr.results import DocumentResult, PageResult
 from airflow_deepseek_ocr.pipeline.document_queue import DocumentQueue
+from airflow_deepseek_ocr.pipeline.document_report import DocumentReport, level
 from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument, InFlightDocument
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
+from airflow_deepseek_ocr.pipeline.progress import progress_line
 from airflow_deepseek_ocr.pipeline.summary import Summary
 from airflow_deepseek_ocr.pipeline.working_directory import document_path
 from airflow_deepseek_ocr.sources.base import Sources
@@ -125,6 +128,15 @@ class Pipeline:
         """Release the leases, for a process that is about to be killed."""
         self._ledger.release()
 
+    def progress_line(self, engine: Progress) -> str:
+        """Return how far the batch is, for the log.
+
+        :param engine: pages that the engine processes now.
+        """
+        with self._lock:
+            documents_open = [document.ref.uri for document in self._queue.open_documents]
+            return progress_line(self._summary, documents_open, self._queue.size, engine)
+
     def _new_queue(self, refs: Iterable[DocumentRef]) -> DocumentQueue:
         return DocumentQueue(refs, self._ledger, overwrite=self._options.overwrite)
 
@@ -162,7 +174,9 @@ class Pipeline:
         while queue.leased_by_others_count and (left := deadline - time.monotonic()) > 0:
             if queue.leased_by_others_count != before:
                 log.info(
-                    "Waiting for %d documents leased by other tasks.", queue.leased_by_others_count
+                    "Waiting up to %.0f s for %s that other tasks are processing.",
+                    left,
+                    counted(queue.leased_by_others_count, "document"),
                 )
             time.sleep(min(pause, left))
             before = queue.leased_by_others_count
@@ -265,6 +279,7 @@ class Pipeline:
                 return
             document.missing.discard(page.number)
             self._summary.record_page(page)
+            document.report.add(page)
             self._complete_if_stored(document)
 
     def _complete_if_stored(self, document: InFlightDocument) -> None:
@@ -281,7 +296,7 @@ class Pipeline:
             self._queue.lose(document.ref, document.lease)
             return
         self._queue.close(document.lease)
-        self._record(document.ref, result)
+        self._record(document.ref, result, document.report)
 
     def _fail(
         self, ref: DocumentRef, lease: Lease | None, error: DeepSeekOCRError, **changes: Any
@@ -300,16 +315,12 @@ class Pipeline:
                 self._queue.close(lease)
                 self._record(ref, result)
 
-    def _record(self, ref: DocumentRef, result: DocumentResult) -> None:
+    def _record(
+        self, ref: DocumentRef, result: DocumentResult, report: DocumentReport | None = None
+    ) -> None:
         self._summary.documents[result.status.value] += 1
         self._summary.record_failures(ref, result, self._options.budget)
-        log.info(
-            "%s: %s, %d pages%s",
-            ref.uri,
-            result.status,
-            result.pages,
-            f" ({result.error_code}: {result.error})" if result.error else "",
-        )
+        log.log(level(result), "%s", (report or DocumentReport()).line(ref, result))
 
     def _fail_rest(self, error: DeepSeekOCRError) -> None:
         """Store an infrastructure error for the documents that it keeps from being processed."""

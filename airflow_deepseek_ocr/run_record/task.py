@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from airflow_deepseek_ocr.counted import listed, pages_per_second
 from airflow_deepseek_ocr.run_record.facts import host_facts, settings_facts, version_facts
 from airflow_deepseek_ocr.run_record.record import as_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow_deepseek_ocr.connection.settings import Settings
     from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 
@@ -30,7 +30,9 @@ def task_record(
     :param seconds: since the start of the task.
     """
     server = [("Server", settings.host)] if settings.host else []
-    results = [(name.replace("_", " "), str(value)) for name, value in counts.items() if value]
+    results = [(name.replace("_", " "), _words(value)) for name, value in counts.items() if value]
+    if (pages := counts.get("pages")) and seconds > 0:
+        results.append(("speed", pages_per_second(pages, seconds)))
     facts = [
         *server,
         *settings_facts(settings, config),
@@ -40,3 +42,12 @@ def task_record(
         ("seconds", f"{seconds:.1f}"),
     ]
     return f"{HEADING}:\n{as_lines(facts)}"
+
+
+def _words(value: Any) -> str:
+    """Return counts as ``3 done, 1 failed``, and reasons as ``a.pdf (damaged)``."""
+    if not isinstance(value, Mapping):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    if all(isinstance(each, int) for each in value.values()):
+        return ", ".join(f"{number:,} {name.replace('_', ' ')}" for name, number in value.items())
+    return listed(value)

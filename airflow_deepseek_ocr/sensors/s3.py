@@ -25,6 +25,7 @@ from airflow_deepseek_ocr.airflow_support.new_documents import CONNECTION_IDS, N
 from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
+from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.triggers.s3 import S3NewDocumentTrigger
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         """
         with airflow_errors():
             batches = self._search().find()
-        self.log.info("%d new documents in %d batches", sum(map(len, batches)), len(batches))
+        self.log.info("%s", _found(batches))
         return PokeReturnValue(is_done=bool(batches), xcom_value=batches)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None) -> Any:
@@ -176,3 +177,12 @@ class S3NewDocumentSensor(BaseSensorOperator):
                 f"[core] max_map_length={limit} mapped tasks; raise batch_size or lower max_documents."
             )
         return search
+
+
+def _found(batches: list[list[dict[str, Any]]]) -> str:
+    documents = counted(sum(map(len, batches)), "new document")
+    return (
+        f"{documents} in {counted(len(batches), 'batch', 'batches')}."
+        if batches
+        else "No new documents."
+    )

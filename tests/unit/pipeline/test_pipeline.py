@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -17,7 +19,7 @@ from airflow_deepseek_ocr.exceptions import (
     UnavailableError,
 )
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest, Progress
 from airflow_deepseek_ocr.ocr.rendering.child_process import ChildProcess
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
@@ -198,3 +200,36 @@ def test_a_required_sandbox_that_is_incomplete_opens_no_document(
     assert caught.value.code is ErrorCode.SANDBOX_UNAVAILABLE
     assert (rows(store), engine.pages) == ({}, 0)
     assert make().run([LETTER]).documents == {"done": 1}, "auto reads it"
+
+
+def test_the_log_has_a_line_for_each_document_and_a_warning_for_each_failure(
+    make: Callable[..., Pipeline], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "airflow_deepseek_ocr.pipeline")
+    make().run([LETTER, TABLE, MISSING])
+    lines = {record.getMessage(): record.levelname for record in caplog.records}
+    (letter,) = (line for line in lines if "letter.tiff: " in line)
+    assert re.search(
+        r": done, 2 pages in \d+\.\d s \(.+ pages/s\), score 1\.00, no flags\.$", letter
+    )
+    (table,) = (line for line in lines if "table.png: " in line)
+    assert ": done, 1 page in " in table
+    (missing,) = (line for line in lines if "file.png: " in line)
+    assert ": failed (missing_file). " in missing
+    assert (lines[letter], lines[table], lines[missing]) == ("INFO", "INFO", "WARNING")
+
+
+def test_progress_counts_pages_that_are_stored(
+    make: Callable[..., Pipeline], engine: FakeEngine
+) -> None:
+    pipeline = make()
+    lines = []
+
+    def note(_: PageRequest) -> None:
+        lines.append(pipeline.progress_line(Progress(pages_done=99, pages_in_flight=1, tokens=5)))
+
+    engine.before = note
+    pipeline.run([LETTER, TABLE])
+    assert "0 of 2 documents ended, 0 pages stored. In work: 1 page of file:///" in lines[0]
+    assert "0 of 2 documents ended, 1 page stored." in lines[1]
+    assert "1 of 2 documents ended, 2 pages stored." in lines[2]

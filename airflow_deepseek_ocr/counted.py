@@ -1,0 +1,39 @@
+"""Numbers with their nouns, and lists of reasons, for messages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+#: Names in one line of a log; the rows in the database have the others.
+_NAMED = 10
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number and its noun, such as ``1 page`` or ``1,024 pages``.
+
+    :param number: how many.
+    :param noun: the singular.
+    :param plural: the plural, unless it is the singular with an s.
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def listed(reasons: Mapping[str, object]) -> str:
+    """Return names with their reasons, such as ``a.pdf (damaged), b.pdf (encrypted) and 3 more``.
+
+    :param reasons: reasons by name.
+    """
+    named = [f"{name} ({reason})" for name, reason in list(reasons.items())[:_NAMED]]
+    more = len(reasons) - len(named)
+    return ", ".join(named) + (f" and {more:,} more" if more else "")
+
+
+def pages_per_second(pages: int, seconds: float) -> str:
+    """Return a speed with about two digits, such as ``0.42 pages/s`` or ``240 pages/s``.
+
+    :param pages: finished pages.
+    :param seconds: time that they took, more than 0.
+    """
+    speed = pages / seconds
+    digits = 0 if speed >= 10 else 1 if speed >= 1 else 2
+    return f"{speed:,.{digits}f} pages/s"

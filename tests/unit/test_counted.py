@@ -1,0 +1,32 @@
+"""Numbers with their nouns."""
+
+from __future__ import annotations
+
+import pytest
+
+from airflow_deepseek_ocr.counted import counted, listed, pages_per_second
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 pages"), (1, "1 page"), (2, "2 pages"), (1024, "1,024 pages")]
+)
+def test_one_is_singular(number: int, text: str) -> None:
+    assert counted(number, "page") == text
+
+
+def test_a_plural_may_be_irregular() -> None:
+    assert counted(3, "batch", "batches") == "3 batches"
+    assert counted(1, "batch", "batches") == "1 batch"
+
+
+def test_a_list_of_reasons_ends_with_the_number_of_the_others() -> None:
+    assert listed({"a": "damaged"}) == "a (damaged)"
+    assert listed({"a": "damaged", "b": 2}) == "a (damaged), b (2)"
+    assert listed({str(name): "x" for name in range(1011)}).endswith(", 9 (x) and 1,001 more")
+
+
+@pytest.mark.parametrize(
+    ("pages", "text"), [(1, "0.10 pages/s"), (14, "1.4 pages/s"), (24000, "2,400 pages/s")]
+)
+def test_speeds_have_about_two_digits(pages: int, text: str) -> None:
+    assert pages_per_second(pages, 10) == text
