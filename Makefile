@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-gpu bench-engines prompts-guide test-docker test-gpu test-vllm train evaluate \
+.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-gpu bench-engines prompts-guide test-docker test-gpu test-vllm train evaluate \
 	thresholds fuzz fuzz-coverage survey format clean
 
 VENV := .venv
@@ -91,6 +91,7 @@ help:
 	@echo 'make thresholds     classify recorded model output with the quality checks, and print their thresholds'
 	@echo
 	@echo 'make bench-warm     time to the first page with a cold and a warm server'
+	@echo 'make bench-pipeline documents to rows with an engine that answers at once (PAGES_READ=, AGAINST=another checkout)'
 	@echo 'make bench-gpu      speed on a GPU with random weights of the full size (PARTS=, PAGES_READ=)'
 	@echo 'make bench-engines  pages per second in-process, resident and with vLLM (MODEL=, PAGES_READ=, VLLM_COMMAND=)'
 	@echo 'make prompts-guide  the prompts guide, from the outputs of a model (MODEL=, DEVICE=)'
@@ -181,6 +182,13 @@ soak: install-test
 
 bench-warm: install
 	$(PY) benchmarks/warm.py
+
+# Another checkout whose figures are measured in the same run, such as a git worktree (empty: none).
+AGAINST ?=
+
+bench-pipeline: PAGES_READ = 120
+bench-pipeline: install-test
+	$(PY) -m benchmarks.pipeline --pages $(PAGES_READ) $(if $(AGAINST),--against $(AGAINST))
 
 # Parts of the benchmark (empty: all), and pages per mode.
 PARTS ?=

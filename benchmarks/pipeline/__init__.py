@@ -1,0 +1,1 @@
+"""Speed of the pipeline from documents to rows, with an engine that answers at once."""
