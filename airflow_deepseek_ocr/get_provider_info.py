@@ -55,7 +55,7 @@ def get_provider_info() -> dict[str, Any]:
 def _config() -> dict[str, Any]:
     return {
         "deepseek_ocr": {
-            "description": "Results of DeepSeek-OCR.",
+            "description": "Results of DeepSeek-OCR, and its programs on workers.",
             "options": {
                 "auto_migrate": {
                     "description": "Whether tasks, sensors and triggers create and migrate the tables of "
@@ -65,7 +65,16 @@ def _config() -> dict[str, Any]:
                     "type": "boolean",
                     "example": None,
                     "default": "True",
-                }
+                },
+                "allow_commands": {
+                    "description": "Commands that connections may start on this worker in the fields vLLM "
+                    "command and Python of the resident server, separated by commas; each the whole command. "
+                    "The command vllm and the task's Python need no entry.",
+                    "version_added": None,
+                    "type": "string",
+                    "example": "/opt/vllm/bin/vllm,/opt/ocr/bin/python",
+                    "default": "",
+                },
             },
         }
     }

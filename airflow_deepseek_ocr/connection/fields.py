@@ -195,18 +195,20 @@ FIELDS = (
         name="server_python",
         label="Python of the resident server",
         description="Path of a Python with this package and its extra transformers; the task's own by "
-        "default",
+        "default. The worker's configuration must list it in [deepseek_ocr] allow_commands",
     ),
     ConnectionField(
         name="vllm_command",
         label="vLLM command",
-        description="Path of the program vllm on the workers",
+        description="Path of the program vllm on the workers. Their configuration must list another command "
+        "than vllm in [deepseek_ocr] allow_commands",
         default="vllm",
     ),
     ConnectionField(
         name="vllm_options",
         label="vLLM options",
-        description="Further options of vllm serve, such as --gpu-memory-utilization 0.5",
+        description="Further options of vllm serve for memory, speed and parallelism, such as "
+        "--gpu-memory-utilization 0.5",
     ),
 )
 

@@ -84,7 +84,7 @@ class Settings:
         values = {
             each.name: check(each, extra[each.name])
             for each in FIELDS
-            if extra.get(each.name) not in (None, "")
+            if extra.get(each.name) is not None and str(extra[each.name]).strip()
         }
         for name in ("cache_dir", "ca_certificates"):
             if name in values:

@@ -48,6 +48,7 @@ def choose_engine(
     :param settings: settings of the connection; its engine may be ``auto``.
     :param gpu_present: return whether this host has a GPU.
     :param torch_for_gpu: return whether this Python can run the model on a GPU.
+    :raises ConfigurationError: ``connection`` if the vLLM command cannot be parsed.
     """
     if settings.engine != "auto":
         return settings.engine
@@ -57,7 +58,9 @@ def choose_engine(
     # A Python named for the resident server was made for it.
     if not on_gpu or settings.server_python or torch_for_gpu():
         return "resident"
-    return "vllm" if shutil.which(settings.vllm_command.split()[0]) else "resident"
+    from airflow_deepseek_ocr.engines.supervisor.vllm_options import split_command
+
+    return "vllm" if shutil.which(split_command(settings.vllm_command)[0]) else "resident"
 
 
 def make_engine(settings: Settings, fetch_model: Callable[[], Path]) -> Engine:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
+from airflow_deepseek_ocr.airflow_support.allowed_commands import require_allowed_commands
 from airflow_deepseek_ocr.airflow_support.connections import load_settings, s3_client
 from airflow_deepseek_ocr.connection.fields import CONN_TYPE, DEFAULT_CONN_ID, HOOK_NAME
 from airflow_deepseek_ocr.connection.form import FIELD_BEHAVIOUR, form_widgets
@@ -94,6 +95,7 @@ class DeepSeekOCRHook(BaseHook):
         """
         from airflow_deepseek_ocr.engines.factory import make_engine
 
+        require_allowed_commands(self.settings)
         return make_engine(self.settings, self.fetch_model)
 
     def test_connection(self) -> tuple[bool, str]:
@@ -135,6 +137,7 @@ class DeepSeekOCRHook(BaseHook):
         """
         from airflow_deepseek_ocr.preflight.checks import all_checks
 
+        require_allowed_commands(self.settings)
         checks = []
         for check in all_checks(self.settings, self._s3_client_maker):
             self.log.info("%s: %s: %s", check.level, check.name, check.message)

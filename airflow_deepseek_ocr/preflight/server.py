@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,8 @@ from airflow_deepseek_ocr.engines.http.server_probe import (
 )
 from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities
 from airflow_deepseek_ocr.engines.supervisor.registry import load_record, servers_directory
+from airflow_deepseek_ocr.engines.supervisor.vllm_options import split_command, split_options
+from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.preflight.check import Check, Level
 from airflow_deepseek_ocr.preflight.weights import find_model_directory
 
@@ -119,11 +120,15 @@ def describe_host_server(settings: Settings, engine: str) -> str:
 
 
 def check_vllm_command(settings: Settings) -> Check:
-    """Check that the connection's vLLM program exists.
+    """Check that the connection's vLLM program exists and its options are accepted.
 
     :param settings: settings of the connection.
     """
-    program = shlex.split(settings.vllm_command)[0]
+    try:
+        program = split_command(settings.vllm_command)[0]
+        split_options(settings.vllm_options)
+    except ConfigurationError as error:
+        return Check("vllm", Level.FAILURE, str(error))
     path = shutil.which(program)
     if path is None:
         return Check(

@@ -178,6 +178,7 @@ def environment(
     temporary = temporary or directory
     return env | {
         "TMPDIR": str(temporary),
+        "AIRFLOW__DEEPSEEK_OCR__ALLOW_COMMANDS": str(server or ""),
         DIRECTORY_VARIABLE: str(servers_directory(temporary)),
         "AIRFLOW_HOME": str(home),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",

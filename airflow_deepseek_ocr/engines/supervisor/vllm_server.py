@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import PUBLISHED_TAB
 from airflow_deepseek_ocr.engines.protocol.endpoint import SOCKET_URL
 from airflow_deepseek_ocr.engines.supervisor.server_identity import ServerIdentity
 from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand, ServerPaths
-from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.engines.supervisor.vllm_options import split_command, split_options
 from airflow_deepseek_ocr.hardware.gpu import host_device
 from airflow_deepseek_ocr.model.weights.files import TOKENIZER
 
@@ -60,16 +59,10 @@ class VllmServerSpec(ServerIdentity):
         bind the port first and receive the API key, and vLLM answers some paths without the key.
 
         :param paths: files that the supervisor provides.
-        :raises ConfigurationError: ``connection`` if command or options have an open quotation.
+        :raises ConfigurationError: ``connection`` if command or options cannot be parsed, or an option is
+            refused.
         """
-        try:
-            program, options = shlex.split(self.command), shlex.split(self.options)
-        except ValueError as error:
-            raise ConfigurationError(
-                ErrorCode.CONNECTION,
-                f"The connection's vLLM command or vLLM options cannot be parsed: {error}. Close the "
-                "quotation.",
-            ) from error
+        program, options = split_command(self.command), split_options(self.options)
         arguments = [
             *(sys.executable, "-P", "-m", "airflow_deepseek_ocr.engines.supervisor.vllm_watchdog"),
             *("--record", str(paths.record_file)),

@@ -57,6 +57,34 @@ def test_the_connection_test_describes_weights_and_server(
     assert "No server runs on this host" in message
 
 
+@pytest.mark.parametrize("engine", ["auto", "vllm"])
+def test_a_command_runs_only_as_the_worker_allows(
+    engine: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "servers"))
+    monkeypatch.delenv("AIRFLOW__DEEPSEEK_OCR__ALLOW_COMMANDS", raising=False)
+    command = f"touch {tmp_path / 'started'}"
+    define_model(monkeypatch, "model", model=str(TINY_MODEL), engine=engine, vllm_command=command)
+    for call in (DeepSeekOCRHook("model").get_conn, DeepSeekOCRHook("model").preflight):
+        with pytest.raises(ConfigurationError, match="does not allow the program 'touch'"):
+            call()
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setenv("AIRFLOW__DEEPSEEK_OCR__ALLOW_COMMANDS", f"/opt/vllm,{command}")
+    DeepSeekOCRHook("model").get_conn().close()
+
+
+def test_the_python_of_preflight_is_one_that_the_worker_allows(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\ntouch {tmp_path / 'started'}\n")
+    python.chmod(0o755)
+    define_model(monkeypatch, "model", model=str(TINY_MODEL), server_python=str(python))
+    with pytest.raises(ConfigurationError, match="Python of the resident server"):
+        DeepSeekOCRHook("model").preflight()
+    assert not (tmp_path / "started").exists()
+
+
 @pytest.mark.parametrize(
     ("connection", "expected"),
     [
