@@ -19,6 +19,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
+from airflow_deepseek_ocr.store.outage import Outage
 
 #: Seconds of outage (a restart, a failover) after which a transaction fails.
 PATIENCE_S = 60.0
@@ -41,10 +42,12 @@ class Database:
 
     :param engine: of PostgreSQL, MySQL/MariaDB or SQLite; disposed of by :meth:`close`.
     :param patience_s: seconds of outage after which a transaction fails.
+    :ivar outage: says in the log that the database is away, and that it is back.
     """
 
     def __init__(self, engine: Engine, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
+        self.outage = Outage(patience_s)
         self._is_file = engine.dialect.name == "sqlite"
         if self._is_file:
             _prepare_sqlite(engine)
@@ -72,14 +75,20 @@ class Database:
             while True:
                 try:
                     with Session(self.engine) as session, session.begin():
-                        return work(session)
+                        result = work(session)
+                    self.outage.ended()
+                    return result
                 except (DBAPIError, self._driver_error) as error:
                     again = tries < _TRIES or (
                         not self._is_file
                         and not isinstance(error, IntegrityError)
                         and time.monotonic() < deadline
                     )
-                    if not (patient and again and _may_pass(error)):
+                    may_pass = _may_pass(error)
+                    if may_pass and not isinstance(error, IntegrityError):
+                        cause = getattr(error, "orig", None) or error
+                        self.outage.failed(cause, patient=patient)
+                    if not (patient and again and may_pass):
                         raise
                 time.sleep(pause)
                 tries, pause = tries + 1, min(2 * pause, _LONGEST_PAUSE_S)

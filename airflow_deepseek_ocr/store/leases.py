@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode
 from airflow_deepseek_ocr.ocr.results import DocumentResult
 from airflow_deepseek_ocr.store.tables import PROCESSING
@@ -90,3 +91,20 @@ def owner_of(row: Any) -> str:
         return "a process outside Airflow"
     mapped = "" if row.map_index in (None, -1) else f"[{row.map_index}]"
     return f"{row.dag_id}, {row.run_id}, {row.task_id}{mapped}, try {row.try_number}"
+
+
+def leases_unchanged(count: int, since: str, lease_s: float, next_try_s: float | None) -> str:
+    """Return the message about leases that could not be renewed or released.
+
+    :param count: number of leases.
+    :param since: time of day since which the database has been away.
+    :param lease_s: duration of a lease, in seconds.
+    :param next_try_s: seconds until the next renewal; None if they were to be released.
+    """
+    start = f"The results database has been away since {since}: the leases of {counted(count, 'document')}"
+    if next_try_s is None:
+        return f"{start} were not released. Other tasks can reclaim them within {lease_s:.0f} s."
+    return (
+        f"{start} were not renewed; the next try is in {next_try_s:.0f} s. Other tasks may reclaim documents "
+        f"{lease_s:.0f} s after their last renewal, and this task then leaves them."
+    )

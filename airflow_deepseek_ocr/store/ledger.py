@@ -41,6 +41,7 @@ from airflow_deepseek_ocr.store.leases import (
     LeaseLostError,
     is_final,
     is_leased,
+    leases_unchanged,
     owner_of,
 )
 from airflow_deepseek_ocr.store.page_rows import (
@@ -238,11 +239,9 @@ class Ledger:
         try:
             return self._database.transaction(work, patient=False)
         except DatabaseError as error:
-            log.warning(
-                "Leases of %d documents were not renewed or released: %s",
-                len(leases),
-                error,
-            )
+            since, lease_s = self._database.outage.since, self._lease.total_seconds()
+            pause_s = None if values["lease_expires_at"] is None else lease_s / _RENEWALS
+            log.warning("%s %s", leases_unchanged(len(leases), since, lease_s, pause_s), error)
             return []
 
     def _change(self, session: Session, lease: Lease, values: dict[str, Any]) -> bool:

@@ -172,6 +172,7 @@ def test_a_release_without_a_database_is_logged(
     class Switch(Database):
         def __init__(self) -> None:
             self.current: Database = store.database
+            self.outage = store.database.outage
 
         def transaction(self, work: Callable[[Session], Any], *, patient: bool = True) -> Any:
             return self.current.transaction(work, patient=patient)
@@ -180,8 +181,12 @@ def test_a_release_without_a_database_is_logged(
     task = Ledger(switch, CONFIG, TASK)
     claim(task)
     switch.current = UnavailableDatabase(store.database)
+    task.renew()
+    assert "the leases of 1 document were not renewed; the next try is in " in caplog.text
     task.release()
-    assert "were not renewed or released: no server" in caplog.text
+    assert "the leases of 1 document were not released." in caplog.text
+    assert caplog.text.count("The results database has been away since ") == 2
+    assert caplog.text.count("no server") == 2
 
 
 def test_completion_counts_the_rows(store: Store, ledger: Make) -> None:

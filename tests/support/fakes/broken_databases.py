@@ -17,6 +17,7 @@ class _Wrapper(Database):
     def __init__(self, database: Database) -> None:
         # The engine is prepared already.
         self.engine = database.engine
+        self.outage = database.outage
 
 
 class UnavailableDatabase(_Wrapper):

@@ -132,3 +132,20 @@ def test_closing_closes_connections(database: Database) -> None:
     before = database.engine.pool
     database.close()
     assert database.engine.pool is not before
+
+
+def test_an_outage_begins_with_an_error_that_may_pass_and_ends_with_a_success(
+    database: Database,
+) -> None:
+    seen: list[bool] = []
+    database.outage.failed = lambda error, patient: seen.append(patient)  # type: ignore[method-assign]
+    database.outage.ended = lambda: seen.append(False)  # type: ignore[method-assign]
+    tries: list[int] = []
+
+    def work(session: Session) -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OperationalError("statement", {}, sqlite3.OperationalError("server closed"))
+
+    database.transaction(work)
+    assert seen == [True, False]
