@@ -48,6 +48,8 @@ _ENCODED_PAGES = 8
 #: Most threads that encode pages; compression does not hold the interpreter lock.
 _ENCODING_THREADS = 4
 _PROGRESS_INTERVAL_S = 5.0
+#: Time-outs of a health check. A server answers while it computes; a loaded one may take seconds.
+_CHECK_TIMEOUT = httpx.Timeout(10.0)
 
 #: Creates a client for an endpoint and a number of connections.
 Connect = Callable[[Endpoint, int], httpx.AsyncClient]
@@ -115,6 +117,16 @@ class HttpEngine:
             ``server_device``, ``server_end``, ``server_no_repeat_ngram``.
         """
         return self._find_server().capabilities
+
+    def check(self) -> None:
+        """Return if the server responds that :meth:`capabilities` found; find it if there is none yet.
+
+        :raises UnavailableError: ``server_unreachable``, ``server_response``.
+        :raises ConfigurationError: see :meth:`capabilities`.
+        """
+        endpoint = (self._server or self._find_server()).endpoint
+        with endpoint.client(_CHECK_TIMEOUT) as client:
+            ask_capabilities(client, endpoint, self._model, self._revision)
 
     def modes(self) -> tuple[str, ...]:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.modes`."""

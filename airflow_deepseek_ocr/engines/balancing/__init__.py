@@ -1,0 +1,1 @@
+"""One engine made of several: pages are spread over replicas, which may fail and return."""
