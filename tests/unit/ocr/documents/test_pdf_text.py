@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
+import pypdfium2
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from airflow_deepseek_ocr.ocr.documents.open import open_document
+from airflow_deepseek_ocr.ocr.documents.pdf_text import _text_in
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from tests.corpus.documents.raw_pdf import assemble, one_page
 from tests.support.fixtures.made_documents import blank_pdf, write
@@ -82,3 +85,15 @@ def test_the_number_of_positions_is_bounded_and_the_text_is_not(tmp_path: Path) 
     layer = read(tmp_path / "a.pdf")
     assert layer.text.count("x") == 6400
     assert 4900 < len(layer.lines) <= 5000
+
+
+@pytest.mark.parametrize("lines", [("First line", "Second \U0001f600 line"), ("",)])
+def test_text_of_a_rectangle_is_that_of_pypdfium2(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    path = written(tmp_path / "a.pdf", *lines)
+    with closing(pypdfium2.PdfDocument(path)) as pdf:
+        textpage = pdf[0].get_textpage()
+        assert _text_in(textpage) == textpage.get_text_bounded()
+        for index in range(textpage.count_rects()):
+            left, bottom, right, top = textpage.get_rect(index)
+            expected = textpage.get_text_bounded(left, bottom, right, top)
+            assert _text_in(textpage, (left, top, right, bottom)) == expected

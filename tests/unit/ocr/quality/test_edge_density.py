@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from airflow_deepseek_ocr.ocr.quality.edge_density import MAP_SIZE, measure_edge_density
+from airflow_deepseek_ocr.ocr.quality.edge_density import MAP_SIZE, MIN_EDGE, measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS
 from tests.support.fixtures.model_output import PROSE, edge_density_of, image_of
 
@@ -53,3 +53,18 @@ def test_the_map_has_the_edges_where_the_text_is() -> None:
 
 def test_an_image_with_few_rows_has_no_map() -> None:
     assert edge_density_of(Image.new("L", (300, 50), 255)).edge_map is None
+
+
+def test_bytes_give_the_edges_that_wide_numbers_give() -> None:
+    chance = np.random.default_rng(1)
+    grey = chance.integers(0, 256, (200, 330), dtype=np.uint8)
+    grey[:50] = chance.choice(np.array([0, 31, 32, 33, 222, 223, 224, 255], np.uint8), (50, 330))
+    wide = grey.astype(np.int16)
+    slope = wide[:, 2:] - wide[:, :-2]
+    edges = np.zeros((200, 327), dtype=bool)
+    for steep in (slope > MIN_EDGE, slope < -MIN_EDGE):
+        edges |= steep[:, 1:] & ~steep[:, :-1]
+    found = edge_density_of(Image.fromarray(grey))
+    assert found.edges == int(edges.sum())
+    assert found.edge_map is not None
+    assert int(found.edge_map[10].sum()) == int(edges[20:22].sum())
