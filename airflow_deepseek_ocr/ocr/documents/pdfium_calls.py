@@ -16,7 +16,7 @@ import pypdfium2.raw as pdfium
 
 def _fast(function: Any, result: Any, *arguments: Any) -> Callable[..., Any]:
     """Return a function of PDFium with other types of its arguments; it must not be closed over by PDFium."""
-    address = ctypes.cast(function, ctypes.c_void_p).value
+    address = ctypes.cast(function, ctypes.c_void_p).value or 0
     return ctypes.CFUNCTYPE(result, *arguments)(address)
 
 
