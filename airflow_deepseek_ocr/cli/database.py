@@ -46,8 +46,8 @@ def add_db(commands: Any) -> None:
 def _upgrade(options: argparse.Namespace) -> int:
     with opened_database(options) as database, database.clear_errors():
         before = upgrade(database.engine)
-    if before.is_current:
-        print(f"The tables are at migration {before.head} already.")
+    if before.is_usable:
+        print(f"Nothing to migrate. {before}")
     else:
         print(f"Migrated the tables from {before.revision or BASE} to {before.head}.")
     return 0
@@ -56,8 +56,8 @@ def _upgrade(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     with opened_database(options) as database, database.clear_errors():
         schema = read_schema(database.engine)
-    schema.require_current()
-    print(f"The tables are at migration {schema.head}, the newest of this version.")
+    schema.require_usable()
+    print(schema)
     return 0
 
 
@@ -68,7 +68,7 @@ def _sql(options: argparse.Namespace) -> int:
             dialect = database.engine.dialect.name
             schema = read_schema(database.engine)
             schema.require_known()
-            start = start or schema.revision
+            start = start or (schema.head if schema.is_newer else schema.revision)
             # A MySQL URL may lead to MariaDB, whose SQL differs.
             if getattr(database.engine.dialect, "is_mariadb", False):
                 dialect = "mariadb"

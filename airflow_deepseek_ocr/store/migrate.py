@@ -7,12 +7,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, column, inspect, select, table, text
+from sqlalchemy import Connection, Engine, Select, inspect, literal_column, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
+from airflow_deepseek_ocr.store.compatibility import COMPATIBLE_BACK_TO
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 #: Not ``alembic_version``: the database may be Airflow's, which has a table of that name.
 VERSION_TABLE = "ocr_alembic_version"
 
-_VERSION = table(VERSION_TABLE, column("version_num")).c.version_num
+#: Older tables have no column ``compatible_back_to``, so the columns are not named.
+_VERSION: Select[Any] = select(literal_column("*")).select_from(table(VERSION_TABLE))
 
 _LOCK_NAME = "airflow_deepseek_ocr_migration"
 #: PostgreSQL's advisory locks are numbers: the first eight bytes of the name, as ASCII.
@@ -42,37 +44,52 @@ class Schema:
 
     :param revision: the migration that the tables are at; None if there are no tables.
     :param head: the newest migration of this version of the package.
-    :param is_known: whether this version has that migration.
+    :param compatible_back_to: the oldest migration whose version of the package may use the tables, as the
+        database says; None if it does not say.
+    :param is_newer: whether this version does not know the migration that the tables are at.
+    :param is_compatible: whether this version knows the migration ``compatible_back_to``.
     """
 
     revision: str | None
     head: str
-    is_known: bool = True
+    compatible_back_to: str | None = None
+    is_newer: bool = False
+    is_compatible: bool = False
 
     @property
     def is_current(self) -> bool:
-        """Whether this version of the package can use the tables as they are."""
+        """Whether the tables are at the newest migration of this version."""
         return self.revision == self.head
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether this version of the package can use the tables as they are."""
+        return self.is_current or (self.is_newer and self.is_compatible)
+
     def require_known(self) -> None:
-        """Raise if the tables are newer than this version.
+        """Raise if the tables are newer than this version, and not compatible with it.
 
         :raises DatabaseError: ``database_newer``.
         """
-        if not self.is_known:
+        if self.is_newer and not self.is_compatible:
+            back_to = (
+                f"They are compatible back to migration {self.compatible_back_to}"
+                if self.compatible_back_to
+                else "They do not say which older versions may use them"
+            )
             raise DatabaseError(
                 ErrorCode.DATABASE_NEWER,
-                f"The tables are at migration {self.revision}, which this version of "
-                "airflow-deepseek-ocr does not know; upgrade the package on this worker.",
+                f"The tables are at migration {self.revision}, which this version of airflow-deepseek-ocr "
+                f"does not know; its newest is {self.head}. {back_to}. Upgrade the package on this host.",
             )
 
-    def require_current(self) -> None:
+    def require_usable(self) -> None:
         """Raise unless this version can use the tables as they are.
 
         :raises DatabaseError: ``database_outdated``, ``database_newer``.
         """
         self.require_known()
-        if not self.is_current:
+        if not self.is_usable:
             state = (
                 f"The tables are at migration {self.revision}, and this version of airflow-deepseek-ocr "
                 f"needs {self.head}."
@@ -80,6 +97,14 @@ class Schema:
                 else "The results database has no tables of airflow-deepseek-ocr."
             )
             raise DatabaseError(ErrorCode.DATABASE_OUTDATED, f"{state} {_REMEDY}")
+
+    def __str__(self) -> str:
+        if self.is_newer:
+            return (
+                f"The tables are at migration {self.revision}, newer than {self.head} of this version, which "
+                f"can use them: they are compatible back to {self.compatible_back_to}."
+            )
+        return f"The tables are at migration {self.revision}, the newest of this version."
 
 
 class Migrations:
@@ -118,13 +143,30 @@ class Migrations:
             if getattr(self._scripts[each].module, "computes_rows", False)
         ]
 
+    def compatible_back_to(self, revision: str) -> str | None:
+        """Return the oldest migration whose version of the package may use the tables of ``revision``.
+
+        :return: the migration's ``compatible_back_to``; None before the version table has that column.
+        """
+        return getattr(self._scripts[revision].module, COMPATIBLE_BACK_TO, None)
+
     def schema(self, connection: Connection) -> Schema:
         """Return the state of the tables; it takes one query."""
         # Alembic's own context would log three lines each time.
-        revision = None
+        row = None
         if inspect(connection).has_table(VERSION_TABLE):
-            revision = connection.scalar(select(_VERSION))
-        return Schema(revision, self.revisions[-1], is_known=revision in {None, *self.revisions})
+            # Uncached: the columns of * change with a migration, and SQLAlchemy caches them.
+            uncached = {"compiled_cache": None}
+            row = connection.execute(_VERSION, execution_options=uncached).mappings().first()
+        version = dict(row or {})
+        revision, oldest = version.get("version_num"), version.get(COMPATIBLE_BACK_TO)
+        return Schema(
+            revision,
+            self.revisions[-1],
+            compatible_back_to=oldest,
+            is_newer=revision not in {None, *self.revisions},
+            is_compatible=oldest in self.revisions,
+        )
 
 
 def read_schema(engine: Engine) -> Schema:
@@ -137,7 +179,8 @@ def upgrade(engine: Engine) -> Schema:
     """Run the missing migrations; without any, it takes one query and no right to change tables.
 
     :return: the state of the tables before.
-    :raises DatabaseError: ``database_newer`` if the tables are newer than this package;
+    :raises DatabaseError: ``database_newer`` if the tables are newer than this package, and not compatible
+        with it;
         ``database_locked`` if another migration does not end within a minute.
     """
     from alembic import command
@@ -145,12 +188,14 @@ def upgrade(engine: Engine) -> Schema:
     migrations = Migrations()
     with engine.connect() as connection:
         before = migrations.schema(connection)
-        if before.is_current:
+        if before.is_usable:
             return before
     before.require_known()
     with engine.begin() as connection, _exclusive(connection):
         before = migrations.schema(connection)
         before.require_known()
+        if before.is_usable:
+            return before
         migrations.config.attributes["connection"] = connection
         command.upgrade(migrations.config, "head")
     return before

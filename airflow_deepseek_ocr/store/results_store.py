@@ -82,13 +82,14 @@ class Store:
 
         :param migrate: False to change nothing, and to raise if there is anything to change.
         :raises DatabaseError: ``database_unavailable``; ``database_locked``; ``database_rights``;
-            ``database_newer`` if a newer version of this package made the tables; ``database_outdated``.
+            ``database_newer`` if a newer version of this package made the tables, and this one cannot use
+            them; ``database_outdated``.
         """
         with self.database.clear_errors():
             if migrate:
                 upgrade(self.database.engine)
             else:
-                read_schema(self.database.engine).require_current()
+                read_schema(self.database.engine).require_usable()
 
     def look_up(
         self,

@@ -5,7 +5,8 @@
 
 from alembic import context
 
-from airflow_deepseek_ocr.store.migrate import VERSION_TABLE
+from airflow_deepseek_ocr.store.compatibility import recorder
+from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, Migrations
 from airflow_deepseek_ocr.store.tables import Base
 
 attributes = context.config.attributes
@@ -14,6 +15,7 @@ context.configure(
     dialect_name=attributes.get("dialect"),
     target_metadata=Base.metadata,
     version_table=VERSION_TABLE,
+    on_version_apply=recorder(Migrations().compatible_back_to),
     literal_binds=context.is_offline_mode(),
 )
 with context.begin_transaction():

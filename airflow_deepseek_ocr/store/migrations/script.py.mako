@@ -13,6 +13,10 @@ down_revision = ${repr(down_revision)}
 branch_labels = None
 depends_on = None
 
+#: Oldest migration whose version of the package works on these tables: that of the migration before if older
+#: versions need not know what is new (columns are nullable or have a server default), else this one.
+compatible_back_to = ${repr(up_revision)}
+
 
 def upgrade() -> None:
     ${upgrades if upgrades else "pass"}

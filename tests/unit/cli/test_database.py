@@ -31,7 +31,7 @@ def test_upgrade_says_from_where_to_where(url: str, capsys: pytest.CaptureFixtur
     assert db("upgrade") == 0
     assert capsys.readouterr().out == f"Migrated the tables from base to {HEAD}.\n"
     assert db("upgrade") == 0
-    assert f"at migration {HEAD} already" in capsys.readouterr().out
+    assert f"Nothing to migrate. The tables are at migration {HEAD}" in capsys.readouterr().out
     downgrade(create_engine(url), "0002")
     assert db("upgrade") == 0
     assert f"from 0002 to {HEAD}" in capsys.readouterr().out
@@ -47,10 +47,33 @@ def test_check_changes_nothing(url: str, capsys: pytest.CaptureFixture[str]) -> 
     downgrade(engine, "0003")
     assert db("check") == 1
     assert "at migration 0003" in capsys.readouterr().err
-    execute(engine, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+
+
+def test_incompatible_newer_tables_are_refused(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = create_engine(url)
+    upgrade(engine)
+    newer = "version_num = '9999', compatible_back_to = '9998'"
+    execute(engine, f"UPDATE {VERSION_TABLE} SET {newer}")
     for step in ("check", "upgrade", "sql"):
         assert db(step) == 1
-        assert "upgrade the package" in capsys.readouterr().err
+        printed = capsys.readouterr().err
+        assert "compatible back to migration 9998. Upgrade the package" in printed
+
+
+def test_compatible_newer_tables_are_left_alone(
+    url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = create_engine(url)
+    upgrade(engine)
+    newer = f"version_num = '9999', compatible_back_to = '{HEAD}'"
+    execute(engine, f"UPDATE {VERSION_TABLE} SET {newer}")
+    for step in ("check", "upgrade"):
+        assert db(step) == 0
+        assert f"9999, newer than {HEAD}" in capsys.readouterr().out
+    assert db("sql") == 0
+    assert capsys.readouterr() == ("", "No migration is missing.\n")
 
 
 def test_sql_of_a_dialect_needs_no_database(capsys: pytest.CaptureFixture[str]) -> None:

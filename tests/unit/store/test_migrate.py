@@ -11,6 +11,14 @@ from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, Migrations, read_schema, upgrade
 from tests.support.fixtures.older_tables import downgrade, execute, schema_differences
 
+HEAD = Migrations().revisions[-1]
+
+
+def make_newer(engine: Engine, back_to: str) -> None:
+    """Let the tables be at a migration that this version does not know."""
+    values = f"version_num = '9999', compatible_back_to = {back_to}"
+    execute(engine, f"UPDATE {VERSION_TABLE} SET {values}")
+
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Engine:
@@ -48,17 +56,53 @@ def test_airflows_own_versions_are_left_alone(engine: Engine) -> None:
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "airflow"
 
 
-def test_newer_tables_are_refused(engine: Engine) -> None:
+@pytest.mark.parametrize(
+    ("back_to", "reason"),
+    [("'9998'", "compatible back to migration 9998"), ("NULL", "do not say which older versions")],
+)
+def test_newer_tables_are_refused(engine: Engine, back_to: str, reason: str) -> None:
     upgrade(engine)
+    make_newer(engine, back_to)
+    with pytest.raises(DatabaseError, match=rf"9999.* {reason}.*Upgrade the package") as caught:
+        upgrade(engine)
+    assert caught.value.code is ErrorCode.DATABASE_NEWER
+    with pytest.raises(DatabaseError) as caught:
+        read_schema(engine).require_usable()
+    assert caught.value.code is ErrorCode.DATABASE_NEWER
+
+
+def test_newer_tables_of_before_compatibility_are_refused(engine: Engine) -> None:
+    upgrade(engine)
+    downgrade(engine, "0004")
     execute(engine, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
-    with pytest.raises(DatabaseError, match="upgrade the package") as caught:
+    with pytest.raises(DatabaseError, match="do not say") as caught:
         upgrade(engine)
     assert caught.value.code is ErrorCode.DATABASE_NEWER
 
 
+@pytest.mark.parametrize("back_to", [HEAD, "0001"])
+def test_newer_tables_that_are_compatible_are_used(engine: Engine, back_to: str) -> None:
+    upgrade(engine)
+    make_newer(engine, f"'{back_to}'")
+    found = upgrade(engine)
+    assert found == read_schema(engine)
+    assert (found.revision, found.is_current, found.is_usable) == ("9999", False, True)
+    found.require_usable()
+    assert str(found).endswith(f"compatible back to {back_to}.")
+
+
+def test_the_version_table_keeps_what_its_migration_says(engine: Engine) -> None:
+    upgrade(engine)
+    assert read_schema(engine).compatible_back_to == Migrations().compatible_back_to(HEAD)
+    execute(engine, f"UPDATE {VERSION_TABLE} SET compatible_back_to = 'other'")
+    downgrade(engine, "0004")
+    assert read_schema(engine).compatible_back_to is None
+    upgrade(engine)
+    assert read_schema(engine).compatible_back_to == Migrations().compatible_back_to(HEAD)
+
+
 def test_an_upgrade_says_where_it_began(engine: Engine) -> None:
-    head = Migrations().revisions[-1]
-    assert (upgrade(engine).revision, upgrade(engine).revision) == (None, head)
+    assert (upgrade(engine).revision, upgrade(engine).revision) == (None, HEAD)
     downgrade(engine, "0002")
     assert upgrade(engine).revision == "0002"
 
@@ -68,21 +112,21 @@ def test_reading_the_state_changes_nothing(engine: Engine) -> None:
     assert (missing.revision, missing.is_current) == (None, False)
     assert inspect(engine).get_table_names() == []
     with pytest.raises(DatabaseError, match=r"no tables.*db upgrade.*db sql") as caught:
-        missing.require_current()
+        missing.require_usable()
     assert caught.value.code is ErrorCode.DATABASE_OUTDATED
     upgrade(engine)
-    read_schema(engine).require_current()
+    read_schema(engine).require_usable()
 
 
 def test_older_and_newer_tables_cannot_be_used(engine: Engine) -> None:
     upgrade(engine)
     downgrade(engine, "0003")
-    with pytest.raises(DatabaseError, match=r"at migration 0003, .* needs 0004") as older:
-        read_schema(engine).require_current()
+    with pytest.raises(DatabaseError, match=rf"at migration 0003, .* needs {HEAD}") as older:
+        read_schema(engine).require_usable()
     assert older.value.code is ErrorCode.DATABASE_OUTDATED
     execute(engine, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
     with pytest.raises(DatabaseError, match="9999") as newer:
-        read_schema(engine).require_current()
+        read_schema(engine).require_usable()
     assert newer.value.code is ErrorCode.DATABASE_NEWER
 
 
