@@ -18,6 +18,7 @@ from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
 from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode
+from airflow_deepseek_ocr.hardware.devices import require_one_device
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
@@ -86,6 +87,7 @@ def add_read(commands: Any) -> None:
 
 def _read(options: argparse.Namespace) -> int:
     settings = connection_settings(options)
+    require_one_device(settings.device)
     config = settings.processing_config(OcrOptions.of(options))
     with (
         Notes(options.notes, options.arguments, settings, config) as notes,

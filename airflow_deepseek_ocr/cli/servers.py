@@ -14,6 +14,7 @@ from airflow_deepseek_ocr.cli.models import fetch
 from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
 from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key, require_strong
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, MissingExtraError
+from airflow_deepseek_ocr.hardware.devices import require_one_device
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 
 
@@ -78,6 +79,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     with record_exit(options.record):
         settings = connection_settings(options)
+        require_one_device(settings.device)
         address, tls = listen_address(options), server_tls(options)
         api_key = _existing_api_key(options)
         directory = fetch(settings)

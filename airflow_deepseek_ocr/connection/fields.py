@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.hardware.devices import PATTERN as DEVICE_PATTERN
 from airflow_deepseek_ocr.model.weights.source import DEFAULT_MODEL
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
@@ -102,9 +103,10 @@ FIELDS = (
     ConnectionField(
         name="device",
         label="Device",
-        description="auto (the first GPU, else the CPU), cpu, cuda or cuda:N",
+        description="auto (the first GPU, else the CPU), cpu, cuda, cuda:N; all, or GPUs separated by "
+        "commas (cuda:0,cuda:2), for a server on each",
         default="auto",
-        pattern=r"auto|cpu|cuda(:[0-9]+)?",
+        pattern=DEVICE_PATTERN,
     ),
     ConnectionField(
         name="dtype",

@@ -7,10 +7,13 @@ import logging
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from airflow_deepseek_ocr.engines.balancing.engine import BalancedEngine, NamedEngine
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.hardware.devices import require_one_device, split_devices
 from airflow_deepseek_ocr.hardware.gpu import has_gpu
 from airflow_deepseek_ocr.hardware.torch_build import has_cuda_torch
 
@@ -66,27 +69,46 @@ def choose_engine(
 def make_engine(settings: Settings, fetch_model: Callable[[], Path]) -> Engine:
     """Return the engine of a connection; a server on this host is found or started at the first request.
 
+    Several devices have a server each, and pages are spread over them.
+
     :param settings: settings of the connection.
     :param fetch_model: fetch the model into the cache and return its directory; not called for a remote
         server.
     :raises MissingExtraError: ``missing_extra`` if this Python lacks what runs the model.
-    :raises ConfigurationError: ``connection``, ``servers_directory``, or an error of the model's settings.
+    :raises ConfigurationError: ``connection``, ``device``, ``servers_directory``, or an error of the
+        model's settings.
     :raises UnavailableError: the model cannot be fetched.
     """
     engine = choose_engine(settings)
     log.info("Engine: %s", engine)
     if engine == "in_process":
+        require_one_device(settings.device)
         return _in_process(settings, fetch_model())
     # httpx logs a line at level INFO for each page, which would bury the task's own lines.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     if engine == "remote":
         endpoint = remote_endpoint(settings)
         return _http_engine(settings, lambda: endpoint)
+    devices = split_devices(settings.device)
+    model_directory = fetch_model()
+    return _balanced(
+        [
+            NamedEngine(each, _managed(replace(settings, device=each), engine, model_directory))
+            for each in devices
+        ]
+    )
+
+
+def _balanced(engines: list[NamedEngine]) -> Engine:
+    return engines[0].engine if len(engines) == 1 else BalancedEngine(engines)
+
+
+def _managed(settings: Settings, engine: str, model_directory: Path) -> HttpEngine:
+    """Return the engine of a server on one device of this host."""
     from airflow_deepseek_ocr.engines.supervisor.registry import servers_directory
     from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
     from airflow_deepseek_ocr.engines.supervisor.vllm_server import table_cells
 
-    model_directory = fetch_model()
     spec = server_spec(settings, engine, model_directory)
     supervisor = Supervisor(spec, servers_directory(), START_TIMEOUT_S)
     return _http_engine(settings, supervisor.find, table_cells(model_directory))

@@ -18,7 +18,8 @@ from airflow_deepseek_ocr.exceptions import (
 
 #: The variable that limits the GPUs of a process, and renumbers them.
 VISIBLE_VARIABLE = "CUDA_VISIBLE_DEVICES"
-_DEVICE_FILES = Path("/dev")
+#: Directory of the device files that the driver makes.
+DEVICE_FILES = Path("/dev")
 #: How GPUs and slices of them (MIG instances) are named when they are not numbered.
 _UUID_PREFIXES = ("GPU-", "MIG-")
 
@@ -45,7 +46,7 @@ class Gpu:
     instances: tuple[Gpu, ...] = ()
 
 
-def has_gpu(device_files: Path = _DEVICE_FILES) -> bool:
+def has_gpu(device_files: Path = DEVICE_FILES) -> bool:
     """Whether there is an NVIDIA GPU, by its device file (of the Windows host under WSL)."""
     return any(device_files.glob("nvidia[0-9]*")) or (device_files / "dxg").exists()
 
@@ -105,7 +106,7 @@ def _named(gpus: Sequence[Gpu], name: str) -> list[Gpu]:
     return [gpu for gpu in (*gpus, *instances) if gpu.uuid.startswith(name)]
 
 
-def host_device(name: str, device_files: Path = _DEVICE_FILES) -> str:
+def host_device(name: str, device_files: Path = DEVICE_FILES) -> str:
     """Return the device of the host that a setting means: one name for each device.
 
     A GPU is named by its number or UUID on the host, as ``CUDA_VISIBLE_DEVICES`` names it. ``auto`` is the

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, MissingExtraError
+from airflow_deepseek_ocr.hardware.devices import split_devices
 from airflow_deepseek_ocr.hardware.gpu import VISIBLE_VARIABLE, Gpu, visible_gpus
 from airflow_deepseek_ocr.preflight.check import Check, Level
 from airflow_deepseek_ocr.preflight.host import THIS_HOST, Host
@@ -28,10 +29,11 @@ def check_vllm_gpu(settings: Settings, host: Host = THIS_HOST) -> Iterator[Check
     :param host: host to ask.
     """
     try:
-        gpu = _selected(settings, host.driver_and_gpus()[1])
+        gpus = _selected(settings, host.driver_and_gpus()[1])
     except DeepSeekOCRError:
         return  # check_gpu reports it
-    if gpu is None or gpu.capability != _NOT_IN_VLLM:
+    gpu = next((each for each in gpus.values() if each and each.capability == _NOT_IN_VLLM), None)
+    if gpu is None:
         return
     memory = (
         " It shares its memory with the host: add --gpu-memory-utilization 0.4 to the vLLM options."
@@ -48,7 +50,7 @@ def check_vllm_gpu(settings: Settings, host: Host = THIS_HOST) -> Iterator[Check
 
 
 def check_gpu(settings: Settings, host: Host = THIS_HOST) -> Iterator[Check]:
-    """Check the driver, the GPU that the settings select, and its free memory.
+    """Check the driver, the GPUs that the settings select, and their free memory.
 
     :param settings: settings of the connection.
     :param host: host to ask.
@@ -65,15 +67,32 @@ def check_gpu(settings: Settings, host: Host = THIS_HOST) -> Iterator[Check]:
             f"{error} Install the driver, or set the connection's device to cpu.",
         )
         return
-    gpu = _selected(settings, gpus)
-    if gpu is None:
+    try:
+        selected = _selected(settings, gpus)
+    except DeepSeekOCRError as error:
+        yield Check("gpu", Level.FAILURE, str(error))
+        return
+    visible = len(_visible(gpus))
+    for device, gpu in selected.items():
+        if gpu is None:
+            yield Check(
+                "gpu",
+                Level.FAILURE,
+                f"Driver {driver} shows {visible} GPUs to this process, {device!r} is none of them. Change "
+                f"the connection's device, or the variable {VISIBLE_VARIABLE}.",
+            )
+        else:
+            yield from _check_one(settings, host, driver, gpu)
+    if visible > len(selected) and all(selected.values()):
         yield Check(
             "gpu",
-            Level.FAILURE,
-            f"Driver {driver} shows {len(_visible(gpus))} GPUs to this process, {settings.device!r} is none "
-            f"of them. Change the connection's device, or the variable {VISIBLE_VARIABLE}.",
+            Level.OK,
+            f"The connection's device {settings.device} uses {len(selected)} of {visible} visible GPUs. Set "
+            "it to all for a server on each, if no other program needs them.",
         )
-        return
+
+
+def _check_one(settings: Settings, host: Host, driver: str, gpu: Gpu) -> Iterator[Check]:
     yield Check(
         "gpu",
         Level.OK,
@@ -91,8 +110,17 @@ def _visible(gpus: Sequence[Gpu]) -> list[Gpu]:
     return visible_gpus(gpus, os.environ.get(VISIBLE_VARIABLE))
 
 
-def _selected(settings: Settings, gpus: Sequence[Gpu]) -> Gpu | None:
-    """Return the GPU that the connection's device means; None if this process does not see it."""
+def _selected(settings: Settings, gpus: Sequence[Gpu]) -> dict[str, Gpu | None]:
+    """Return the GPUs that the connection's device means; None for one that this process does not see.
+
+    :raises ConfigurationError: ``device`` if all GPUs are meant, and there is none.
+    """
     visible = _visible(gpus)
-    index = int(settings.device.partition(":")[2] or 0)
-    return visible[index] if index < len(visible) else None
+    numbers = {
+        device: int(device.partition(":")[2] or 0)
+        for device in split_devices(settings.device, gpu_count=lambda: len(visible))
+    }
+    return {
+        device: visible[number] if number < len(visible) else None
+        for device, number in numbers.items()
+    }

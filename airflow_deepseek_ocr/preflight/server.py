@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities
 from airflow_deepseek_ocr.engines.supervisor.registry import load_record, servers_directory
 from airflow_deepseek_ocr.engines.supervisor.vllm_options import split_command, split_options
 from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.hardware.devices import split_devices
 from airflow_deepseek_ocr.preflight.check import Check, Level
 from airflow_deepseek_ocr.preflight.weights import find_model_directory
 
@@ -110,13 +112,25 @@ def describe_host_server(settings: Settings, engine: str) -> str:
     model_directory = find_model_directory(settings)
     if model_directory is None:
         return "No server runs on this host: a worker starts one when it has fetched the weights."
-    record = load_record(servers_directory(), server_spec(settings, engine, model_directory).key)
-    if record is None or record.process() is None:
+    devices = split_devices(settings.device)
+    records = [
+        load_record(
+            servers_directory(),
+            server_spec(replace(settings, device=each), engine, model_directory).key,
+        )
+        for each in devices
+    ]
+    running = [each for each in records if each is not None and each.process() is not None]
+    if not running:
         return "No server runs on this host; the first task on a worker starts one."
-    endpoint = record.endpoint
-    with endpoint.client(QUICK) as client:
-        ask_capabilities(client, endpoint, settings.model, settings.revision)
-    return f"A server is ready on this host: process {record.pid}, version {record.version}."
+    for record in running:
+        endpoint = record.endpoint
+        with endpoint.client(QUICK) as client:
+            ask_capabilities(client, endpoint, settings.model, settings.revision)
+    ready = ", ".join(f"process {each.pid}, version {each.version}" for each in running)
+    if len(devices) == 1:
+        return f"A server is ready on this host: {ready}."
+    return f"{len(running)} of {len(devices)} servers are ready on this host: {ready}."
 
 
 def check_vllm_command(settings: Settings) -> Check:

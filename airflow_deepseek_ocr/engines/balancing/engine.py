@@ -64,6 +64,11 @@ class BalancedEngine:
         self._progress_interval_s = progress_interval_s
         self._modes: tuple[str, ...] | None = None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the replicas."""
+        return tuple(each.name for each in self._replicas)
+
     def modes(self) -> tuple[str, ...]:
         """Return the modes that all responding replicas support; all are asked, or started, at once.
 

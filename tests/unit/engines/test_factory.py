@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.connection.settings import Settings
+from airflow_deepseek_ocr.engines.balancing.engine import BalancedEngine
 from airflow_deepseek_ocr.engines.factory import (
     choose_engine,
     make_engine,
@@ -225,3 +226,24 @@ def test_settings_reach_the_server() -> None:
         command="v",
         options="--o 1",
     )
+
+
+def test_several_devices_have_a_server_each() -> None:
+    engine = make_engine(
+        Settings.of({"engine": "resident", "device": "cuda:0,cuda:1"}), lambda: TINY_MODEL
+    )
+    assert isinstance(engine, BalancedEngine)
+    assert engine.names == ("cuda:0", "cuda:1")
+
+
+@pytest.mark.parametrize("device", ["all", "cuda:0,cuda:1"])
+def test_one_process_does_not_use_several_devices(device: str) -> None:
+    with pytest.raises(ConfigurationError, match="needs a server for each GPU") as raised:
+        make_engine(Settings.of({"engine": "in_process", "device": device}), lambda: TINY_MODEL)
+    assert raised.value.code == ErrorCode.DEVICE
+
+
+def test_all_gpus_of_a_host_without_one_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    with pytest.raises(ConfigurationError, match="sees no GPU"):
+        make_engine(Settings.of({"engine": "resident", "device": "all"}), lambda: TINY_MODEL)

@@ -51,6 +51,24 @@ def test_a_gpu_that_is_not_visible_fails(
     assert "CUDA_VISIBLE_DEVICES" in check.message
 
 
+def test_all_gpus_are_checked() -> None:
+    checks = list(check_gpu(settings(device="all"), host([SMALL, LARGE])))
+    assert [check.message.split(",")[0] for check in checks[::2]] == ["small", "large"]
+    assert [check.level for check in checks] == [Level.OK, Level.FAILURE, Level.OK, Level.OK]
+
+
+def test_all_of_no_gpu_fails() -> None:
+    (check,) = check_gpu(settings(device="all"), host([]))
+    assert check.level is Level.FAILURE
+    assert "sees no GPU" in check.message
+
+
+def test_one_of_two_gpus_says_how_to_use_both() -> None:
+    *_, last = check_gpu(settings(), host([LARGE, LARGE]))
+    assert last.level is Level.OK
+    assert "uses 1 of 2 visible GPUs. Set it to all" in last.message
+
+
 def test_too_little_memory_fails() -> None:
     _, memory = check_gpu(settings(), host([SMALL]))
     assert memory.level is Level.FAILURE
