@@ -37,7 +37,7 @@ class PageBoard:
     A replica takes a page when it has room. If several wait, the one with the fewest outstanding tokens is
     served first.
 
-    :param requests: the pages, fetched by a thread of its own.
+    :param requests: the pages, fetched by a separate thread.
     :param replicas: number of replicas; all of them serve at first.
     :param outputs: receives an output for each page; the last one arrives before :attr:`over` is true.
     """
@@ -106,7 +106,7 @@ class PageBoard:
                 self._changed.notify_all()
 
     def finish(self, replica: int, output: PageOutput) -> bool:
-        """Hand on an output; drop it and return False if the replica does not have the page any more.
+        """Pass an output on; drop it and return False if the replica does not have the page any more.
 
         :param replica: the replica that read the page.
         :param output: its output.
@@ -202,7 +202,7 @@ class PageBoard:
 
 
 def _revocable(page: _Page) -> PageRequest:
-    """Return the request with a cancellation of its own for this turn."""
+    """Return the request with a separate cancellation for this turn."""
     page.revoked = revoked = threading.Event()
     cancelled: Callable[[], bool] = page.request.cancelled
     return replace(page.request, cancelled=lambda: revoked.is_set() or cancelled())
