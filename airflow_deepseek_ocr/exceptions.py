@@ -66,6 +66,7 @@ class ErrorCode(StrEnum):
     DATABASE_NEWER = "database_newer"
     DATABASE_OUTDATED = "database_outdated"
     DATABASE_RIGHTS = "database_rights"
+    DATABASE_SCHEMA = "database_schema"
     DATABASE_SQL = "database_sql"
     DATABASE_TYPE = "database_type"
     DATABASE_UNAVAILABLE = "database_unavailable"

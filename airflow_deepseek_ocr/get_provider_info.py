@@ -75,6 +75,22 @@ def _config() -> dict[str, Any]:
                     "example": "/opt/vllm/bin/vllm,/opt/ocr/bin/python",
                     "default": "",
                 },
+                "db_schema": {
+                    "description": "Schema of the tables in the results database; on MySQL and MariaDB the "
+                    "database. It must exist. Without it, the connection decides.",
+                    "version_added": None,
+                    "type": "string",
+                    "example": "team",
+                    "default": "",
+                },
+                "db_table_prefix": {
+                    "description": "Beginning of the names of the tables, their indexes and constraints: "
+                    "lower-case letters, digits and underscores, at most 20.",
+                    "version_added": None,
+                    "type": "string",
+                    "example": "scans_",
+                    "default": "",
+                },
             },
         }
     }

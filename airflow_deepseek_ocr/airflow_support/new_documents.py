@@ -14,15 +14,17 @@ from airflow_deepseek_ocr.airflow_support.connections import (
     s3_client,
 )
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.airflow_support.table_names import TABLE_NAMES, configured_names
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions, seconds
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
 
-#: How the ids of the connections are converted.
-CONNECTION_IDS: dict[str, values.Convert] = {
+#: How the ids of the connections and the names of the tables are converted.
+CONNECTIONS: dict[str, values.Convert] = {
     "deepseek_ocr_conn_id": values.optional(values.text),
     "aws_conn_id": values.optional(values.text),
     "db_conn_id": values.text,
+    **TABLE_NAMES,
 }
 
 
@@ -37,7 +39,11 @@ class NewDocuments:
         be the operator's; None counts rows of any configuration.
     :param aws_conn_id: connection to S3; None takes the worker's own credentials.
     :param db_conn_id: connection to the results database.
-    :raises ConfigurationError: ``argument`` if the id of a connection is no text.
+    :param db_schema: schema of the tables; None takes the one of Airflow's configuration, or else the
+        connection's own.
+    :param db_table_prefix: beginning of the tables' names; None takes the one of Airflow's configuration.
+    :raises ConfigurationError: ``argument`` if the id of a connection is no text, or a name of the tables is
+        none.
     """
 
     discovery: DiscoveryOptions
@@ -45,9 +51,11 @@ class NewDocuments:
     deepseek_ocr_conn_id: str | None = None
     aws_conn_id: str | None = DEFAULT_AWS_CONN_ID
     db_conn_id: str = DEFAULT_DB_CONN_ID
+    db_schema: str | None = None
+    db_table_prefix: str | None = None
 
     def __post_init__(self) -> None:
-        for name, convert in CONNECTION_IDS.items():
+        for name, convert in CONNECTIONS.items():
             object.__setattr__(self, name, convert(name, getattr(self, name)))
 
     @classmethod
@@ -59,7 +67,7 @@ class NewDocuments:
         return cls(
             discovery=DiscoveryOptions.of(owner),
             ocr=OcrOptions.of(owner),
-            **{name: getattr(owner, name) for name in CONNECTION_IDS},
+            **{name: getattr(owner, name) for name in CONNECTIONS},
         )
 
     @classmethod
@@ -70,7 +78,7 @@ class NewDocuments:
         :raises TypeError: an argument is missing or unknown.
         """
         ocr = {name: arguments.pop(name) for name in _names(OcrOptions) if name in arguments}
-        connections = {name: arguments.pop(name) for name in CONNECTION_IDS if name in arguments}
+        connections = {name: arguments.pop(name) for name in CONNECTIONS if name in arguments}
         return cls(discovery=DiscoveryOptions(**arguments), ocr=OcrOptions(**ocr), **connections)
 
     def as_kwargs(self) -> dict[str, Any]:
@@ -85,7 +93,7 @@ class NewDocuments:
             name: list(value) if isinstance(value, list | tuple | set | frozenset) else value
             for name, value in arguments.items()
         }
-        return plain | {name: getattr(self, name) for name in CONNECTION_IDS}
+        return plain | {name: getattr(self, name) for name in CONNECTIONS}
 
     def config_key(self) -> str | None:
         """Return the key of the processing configuration that counts; None counts any.
@@ -105,7 +113,8 @@ class NewDocuments:
         """
         discovery = Discovery(self.discovery, self.config_key())
         client = s3_client(self.aws_conn_id, requester_pays=self.discovery.requester_pays)
-        with closing(open_store(self.db_conn_id)) as store:
+        names = configured_names(self.db_schema, self.db_table_prefix)
+        with closing(open_store(self.db_conn_id, names=names)) as store:
             batches = discovery.find(client, store, emitted)
         return [[ref.as_dict() for ref in batch] for batch in batches]
 

@@ -8,13 +8,15 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHo
 from sqlalchemy import Engine
 
 from airflow_deepseek_ocr.airflow_support.database_extras import make_engine
+from airflow_deepseek_ocr.airflow_support.table_names import CONFIG_SECTION, configured_names
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.database import PATIENCE_S
 from airflow_deepseek_ocr.store.engine_options import SUPPORTED
+from airflow_deepseek_ocr.store.names import Names
 from airflow_deepseek_ocr.store.results_store import Store
 
-#: Section and option of Airflow's configuration that keeps tasks from migrating the tables.
-CONFIG_SECTION, AUTO_MIGRATE = "deepseek_ocr", "auto_migrate"
+#: Option of Airflow's configuration that keeps tasks from migrating the tables.
+AUTO_MIGRATE = "auto_migrate"
 
 
 def results_engine(conn_id: str) -> Engine:
@@ -42,16 +44,18 @@ def results_engine(conn_id: str) -> Engine:
     return engine
 
 
-def open_store(conn_id: str, patience_s: float = PATIENCE_S) -> Store:
+def open_store(conn_id: str, patience_s: float = PATIENCE_S, names: Names | None = None) -> Store:
     """Return the store in a connection's database, with its tables in place; the caller closes it.
 
     :param conn_id: a connection of type postgres, mysql or sqlite.
     :param patience_s: seconds of outage after which a transaction fails.
-    :raises ConfigurationError: ``database_connection``, ``database_type``.
+    :param names: the names of the tables; None takes those of Airflow's configuration.
+    :raises ConfigurationError: ``database_connection``, ``database_type``, ``database_schema``.
     :raises DatabaseError: ``database_unavailable``, ``database_newer``, ``database_locked``,
         ``database_rights``; ``database_outdated`` if Airflow's configuration forbids the migration.
     """
-    store = Store(results_engine(conn_id), patience_s)
+    names = names or configured_names()
+    store = Store(results_engine(conn_id), patience_s, names)
     try:
         store.ensure_schema(migrate=conf.getboolean(CONFIG_SECTION, AUTO_MIGRATE, fallback=True))
     except BaseException:

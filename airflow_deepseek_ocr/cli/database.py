@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from airflow_deepseek_ocr.cli.results_database import add_database, opened_database
+from airflow_deepseek_ocr.cli.results_database import add_database, opened_database, table_names
 from airflow_deepseek_ocr.store.engine_options import SUPPORTED
 from airflow_deepseek_ocr.store.migrate import read_schema, upgrade
 from airflow_deepseek_ocr.store.migration_sql import BASE, migration_sql
@@ -45,7 +45,7 @@ def add_db(commands: Any) -> None:
 
 def _upgrade(options: argparse.Namespace) -> int:
     with opened_database(options) as database, database.clear_errors():
-        before = upgrade(database.engine)
+        before = upgrade(database.engine, database.names)
     if before.is_usable:
         print(f"Nothing to migrate. {before}")
     else:
@@ -55,7 +55,7 @@ def _upgrade(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     with opened_database(options) as database, database.clear_errors():
-        schema = read_schema(database.engine)
+        schema = read_schema(database.engine, database.names)
     schema.require_usable()
     print(schema)
     return 0
@@ -66,13 +66,13 @@ def _sql(options: argparse.Namespace) -> int:
     if dialect is None:
         with opened_database(options) as database, database.clear_errors():
             dialect = database.engine.dialect.name
-            schema = read_schema(database.engine)
+            schema = read_schema(database.engine, database.names)
             schema.require_known()
             start = start or (schema.head if schema.is_newer else schema.revision)
             # A MySQL URL may lead to MariaDB, whose SQL differs.
             if getattr(database.engine.dialect, "is_mariadb", False):
                 dialect = "mariadb"
-    statements = migration_sql(dialect, start or BASE)
+    statements = migration_sql(dialect, start or BASE, table_names(options))
     if not statements:
         print("No migration is missing.", file=sys.stderr)
     print(statements, end="")

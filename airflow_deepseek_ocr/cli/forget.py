@@ -61,7 +61,7 @@ def _forget(options: argparse.Namespace) -> int:
     selection = _selection(options)
     with opened_database(options) as database:
         with database.clear_errors():
-            read_schema(database.engine).require_usable()
+            read_schema(database.engine, database.names).require_usable()
         found = list(find(database, selection))
         missing = sorted(set(selection.uris) - {each.uri for each in found})
         for uri in missing:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.engine_options import SUPPORTED, engine_options
+from airflow_deepseek_ocr.store.names import Names
 
 #: The connection that operators and sensors take by default.
 DEFAULT_CONN_ID = "deepseek_ocr_db"
@@ -25,7 +26,7 @@ _AIRFLOW_CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
 
 
 def add_database(parser: argparse.ArgumentParser) -> None:
-    """Add the options ``--conn-id`` and ``--url-env``."""
+    """Add the options that name the database and the tables in it."""
     database = parser.add_mutually_exclusive_group()
     database.add_argument(
         "--conn-id",
@@ -38,27 +39,58 @@ def add_database(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="environment variable that holds an SQLAlchemy URL of the results database instead",
     )
+    parser.add_argument(
+        "--db-schema",
+        metavar="NAME",
+        help="schema of the tables, on MySQL the database (default: [deepseek_ocr] db_schema of Airflow's "
+        "configuration, or else the connection's own)",
+    )
+    parser.add_argument(
+        "--db-table-prefix",
+        metavar="PREFIX",
+        help="beginning of the tables' names (default: [deepseek_ocr] db_table_prefix of Airflow's "
+        "configuration, or else none)",
+    )
 
 
 @contextmanager
 def opened_database(options: argparse.Namespace) -> Iterator[Database]:
     """Open the database that the options name, and close it at the end.
 
-    :raises ConfigurationError: ``database_connection``, ``database_type``.
+    :raises ConfigurationError: ``argument``, ``database_connection``, ``database_type``,
+        ``database_schema``.
     """
+    names = table_names(options)
     engine = _engine_of_url(options.url_env) if options.url_env else _engine_of(options.conn_id)
-    database = Database(engine, _PATIENCE_S)
+    database = Database(engine, _PATIENCE_S, names)
     try:
         yield database
     finally:
         database.close()
 
 
-def _engine_of(conn_id: str) -> Engine:
+def table_names(options: argparse.Namespace) -> Names:
+    """Return the names of the tables, from the options or else from Airflow's configuration.
+
+    :raises ConfigurationError: ``argument``.
+    """
+    with _airflow():
+        from airflow_deepseek_ocr.airflow_support.table_names import configured_names
+
+        return configured_names(options.db_schema, options.db_table_prefix)
+
+
+@contextmanager
+def _airflow() -> Iterator[None]:
+    """Import Airflow inside: the other commands work without it, which takes seconds."""
     os.environ.setdefault(_AIRFLOW_CONTEXT, "server")
     # Airflow logs to the standard output that it finds when it is imported, where the SQL goes.
     with redirect_stdout(sys.stderr):
-        # Imported here: the other commands work without importing Airflow, which takes seconds.
+        yield
+
+
+def _engine_of(conn_id: str) -> Engine:
+    with _airflow():
         from airflow_deepseek_ocr.airflow_support.results_database import results_engine
 
         return results_engine(conn_id)

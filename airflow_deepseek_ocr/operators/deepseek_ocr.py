@@ -21,6 +21,7 @@ from airflow_deepseek_ocr.airflow_support.connections import (
 from airflow_deepseek_ocr.airflow_support.documents import references
 from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.airflow_support.table_names import TABLE_NAMES, configured_names
 from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
@@ -54,6 +55,7 @@ _VALUES: dict[str, values.Convert] = {
     "s3_prefix": _text,
     "deepseek_ocr_conn_id": values.text,
     "db_conn_id": values.text,
+    **TABLE_NAMES,
     "aws_conn_id": _text,
     "requester_pays": values.boolean,
     "storage_conn_id": _text,
@@ -90,6 +92,9 @@ class DeepSeekOCROperator(BaseOperator):
     :param s3_prefix: instead of ``documents``: ``s3://bucket/prefix``, all documents under it.
     :param deepseek_ocr_conn_id: connection of the model.
     :param db_conn_id: connection to the results database: postgres, mysql or sqlite.
+    :param db_schema: schema of the tables; None takes the one of Airflow's configuration, or else the
+        connection's own.
+    :param db_table_prefix: beginning of the tables' names; None takes the one of Airflow's configuration.
     :param aws_conn_id: connection to S3; None takes the worker's own credentials.
     :param requester_pays: pay for requests to a bucket whose requesters pay.
     :param storage_conn_id: connection for documents of other schemes than ``s3`` and ``file``.
@@ -126,6 +131,8 @@ class DeepSeekOCROperator(BaseOperator):
         s3_prefix: str | None = None,
         deepseek_ocr_conn_id: str = DEFAULT_CONN_ID,
         db_conn_id: str = DEFAULT_DB_CONN_ID,
+        db_schema: str | None = None,
+        db_table_prefix: str | None = None,
         aws_conn_id: str | None = DEFAULT_AWS_CONN_ID,
         requester_pays: bool = False,
         storage_conn_id: str | None = None,
@@ -154,6 +161,8 @@ class DeepSeekOCROperator(BaseOperator):
         self.s3_prefix = s3_prefix
         self.deepseek_ocr_conn_id = deepseek_ocr_conn_id
         self.db_conn_id = db_conn_id
+        self.db_schema = db_schema
+        self.db_table_prefix = db_table_prefix
         self.aws_conn_id = aws_conn_id
         self.requester_pays = requester_pays
         self.storage_conn_id = storage_conn_id
@@ -200,7 +209,8 @@ class DeepSeekOCROperator(BaseOperator):
                 values.convert_attributes(self, _VALUES)
                 self._documents = self._given_documents()
                 build_pipeline = self._pipeline_builder(context)
-                with closing(open_store(self.db_conn_id)) as store:
+                names = configured_names(self.db_schema, self.db_table_prefix)
+                with closing(open_store(self.db_conn_id, names=names)) as store:
                     self._pipeline = build_pipeline(store=store)
                     summary = self._pipeline.run(self._references(), self._log_progress())
             counts = summary.as_dict()

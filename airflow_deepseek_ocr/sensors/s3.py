@@ -21,7 +21,7 @@ from airflow_deepseek_ocr.airflow_support.connections import (
     DEFAULT_DB_CONN_ID,
 )
 from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
-from airflow_deepseek_ocr.airflow_support.new_documents import CONNECTION_IDS, NewDocuments
+from airflow_deepseek_ocr.airflow_support.new_documents import CONNECTIONS, NewDocuments
 from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
@@ -49,6 +49,9 @@ class S3NewDocumentSensor(BaseSensorOperator):
         None counts rows of any configuration.
     :param aws_conn_id: connection to S3; None takes the worker's own credentials.
     :param db_conn_id: connection to the results database.
+    :param db_schema: schema of the tables; None takes the one of Airflow's configuration, or else the
+        connection's own.
+    :param db_table_prefix: beginning of the tables' names; None takes the one of Airflow's configuration.
     :param deferrable: wait in the triggerer instead of in a worker slot.
     :raises AirflowFailException: an option has an invalid value; templated ones are checked when the
         task runs.
@@ -57,7 +60,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
     template_fields: Sequence[str] = (
         *(each.name for each in fields(DiscoveryOptions)),
         *(each.name for each in fields(OcrOptions)),
-        *CONNECTION_IDS,
+        *CONNECTIONS,
         "deferrable",
     )
     ui_color = "#dbe7ff"
@@ -85,6 +88,8 @@ class S3NewDocumentSensor(BaseSensorOperator):
         min_score: float = OcrOptions.min_score,
         aws_conn_id: str | None = DEFAULT_AWS_CONN_ID,
         db_conn_id: str = DEFAULT_DB_CONN_ID,
+        db_schema: str | None = None,
+        db_table_prefix: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
         **kwargs: Any,
     ) -> None:
@@ -110,10 +115,12 @@ class S3NewDocumentSensor(BaseSensorOperator):
         self.min_score = min_score
         self.aws_conn_id = aws_conn_id
         self.db_conn_id = db_conn_id
+        self.db_schema = db_schema
+        self.db_table_prefix = db_table_prefix
         self.deferrable = deferrable
         check_literals(DiscoveryOptions, self)
         check_literals(OcrOptions, self)
-        check_values(CONNECTION_IDS | {"deferrable": values.boolean}, self)
+        check_values(CONNECTIONS | {"deferrable": values.boolean}, self)
 
     def execute(self, context: Context) -> Any:
         """Wait in this process or, if ``deferrable``, in the triggerer.

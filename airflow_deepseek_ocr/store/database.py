@@ -19,7 +19,9 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
+from airflow_deepseek_ocr.store.names import Names
 from airflow_deepseek_ocr.store.outage import Outage
+from airflow_deepseek_ocr.store.tables import Rows, rows_of
 
 #: Seconds of outage (a restart, a failover) after which a transaction fails.
 PATIENCE_S = 60.0
@@ -42,10 +44,16 @@ class Database:
 
     :param engine: of PostgreSQL, MySQL/MariaDB or SQLite; disposed of by :meth:`close`.
     :param patience_s: seconds of outage after which a transaction fails.
+    :param names: the names of the tables.
     :ivar outage: says in the log that the database is away, and that it is back.
+    :raises ConfigurationError: ``database_schema``.
     """
 
-    def __init__(self, engine: Engine, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, engine: Engine, patience_s: float = PATIENCE_S, names: Names | None = None
+    ) -> None:
+        self.names = names or Names()
+        self.names.require_possible(engine.dialect.name)
         self._patience_s = patience_s
         self.outage = Outage(patience_s)
         self._is_file = engine.dialect.name == "sqlite"
@@ -60,6 +68,11 @@ class Database:
         self.engine = engine
         # SQLAlchemy does not wrap errors raised while a new connection is prepared.
         self._driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
+
+    @property
+    def rows(self) -> Rows:
+        """The mapped classes of the tables."""
+        return rows_of(self.names)
 
     def transaction(self, work: Callable[[Session], _T], *, patient: bool = True) -> _T:
         """Run ``work`` in one transaction, and repeat it after a conflict or an outage.

@@ -12,21 +12,13 @@ from sqlalchemy.orm import Session
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.leases import LeasedByAnother, is_leased, owner_of
-from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow, RegionRow
+from airflow_deepseek_ocr.store.tables import DocumentRow
 
 #: Rows listed in one transaction, and URIs in one statement: SQLite takes at most 999 parameters in its
 #: oldest builds.
 _CHUNK = 500
 
-_LEASE = (
-    DatabaseTime().label("now"),
-    DocumentRow.lease_expires_at,
-    DocumentRow.dag_id,
-    DocumentRow.run_id,
-    DocumentRow.task_id,
-    DocumentRow.map_index,
-    DocumentRow.try_number,
-)
+_LEASE = ("lease_expires_at", "dag_id", "run_id", "task_id", "map_index", "try_number")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +36,15 @@ class Selection:
     version: str | None = None
     config_key: str | None = None
 
-    def conditions(self) -> Iterator[ColumnElement[bool]]:
+    def conditions(self, document: type[DocumentRow]) -> Iterator[ColumnElement[bool]]:
         """Yield conditions whose rows together contain all selected ones."""
         if not self.uris and not self.prefixes:
             yield true()
         for start in range(0, len(self.uris), _CHUNK):
-            yield DocumentRow.uri.in_(self.uris[start : start + _CHUNK])
+            yield document.uri.in_(self.uris[start : start + _CHUNK])
         for prefix in self.prefixes:
             # Not LIKE, which ignores case on SQLite and has wildcards.
-            yield func.substr(DocumentRow.uri, 1, len(prefix)) == prefix
+            yield func.substr(document.uri, 1, len(prefix)) == prefix
 
     def contains(self, row: Row[Any]) -> bool:
         """Return whether a row is selected; MySQL ignores spaces at the ends of strings it compares."""
@@ -97,24 +89,25 @@ def find(database: Database, selection: Selection) -> Iterator[StoredVersion]:
 
     :raises DatabaseError: ``database_unavailable``.
     """
+    document, page, *_ = database.rows
     pages = (
         select(func.count())
-        .select_from(PageRow)
-        .where(PageRow.document_id == DocumentRow.id)
+        .select_from(page)
+        .where(page.document_id == document.id)
         .scalar_subquery()
     )
     query = select(
-        *_LEASE,
-        DocumentRow.id,
-        DocumentRow.document_key,
-        DocumentRow.uri,
-        DocumentRow.version,
-        DocumentRow.config_key,
-        DocumentRow.status,
+        *_lease(document),
+        document.id,
+        document.document_key,
+        document.uri,
+        document.version,
+        document.config_key,
+        document.status,
         pages.label("pages"),
     )
     seen: set[int] = set()
-    for condition in selection.conditions():
+    for condition in selection.conditions(document):
         for row in _rows(database, query.where(condition)):
             if row.id not in seen and selection.contains(row):
                 seen.add(row.id)
@@ -129,11 +122,16 @@ def find(database: Database, selection: Selection) -> Iterator[StoredVersion]:
                 )
 
 
+def _lease(document: type[DocumentRow]) -> list[Any]:
+    return [DatabaseTime().label("now"), *(getattr(document, name) for name in _LEASE)]
+
+
 def _rows(database: Database, query: Any) -> Iterator[Row[Any]]:
     last = 0
+    document = database.rows.document
 
     def next_rows(session: Session) -> Sequence[Row[Any]]:
-        chunk = query.where(DocumentRow.id > last).order_by(DocumentRow.id).limit(_CHUNK)
+        chunk = query.where(document.id > last).order_by(document.id).limit(_CHUNK)
         return session.execute(chunk).all()
 
     while True:
@@ -157,26 +155,28 @@ def forget(
     :raises DatabaseError: ``database_unavailable``, ``database_rights``.
     """
 
+    document, page, region, _ = database.rows
+
     def work(session: Session) -> Deleted | LeasedByAnother | None:
         row = session.execute(
-            select(*_LEASE, DocumentRow.id)
-            .where(DocumentRow.document_key == document_key)
+            select(*_lease(document), document.id)
+            .where(document.document_key == document_key)
             .with_for_update()
         ).one_or_none()
         if row is None:
             return None
         if is_leased(row) and not force:
             return LeasedByAnother(owner_of(row))
-        own = PageRow.document_id == row.id
-        pages = session.scalar(select(func.count()).select_from(PageRow).where(own))
+        own = page.document_id == row.id
+        pages = session.scalar(select(func.count()).select_from(page).where(own))
         regions = session.scalar(
             select(func.count())
-            .select_from(RegionRow)
-            .join(PageRow, PageRow.id == RegionRow.page_id)
+            .select_from(region)
+            .join(page, page.id == region.page_id)
             .where(own)
         )
         # Foreign keys with ON DELETE CASCADE delete the rest.
-        session.execute(delete(DocumentRow).where(DocumentRow.id == row.id))
+        session.execute(delete(document).where(document.id == row.id))
         return Deleted(pages or 0, regions or 0)
 
     return database.transaction(work)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from sqlalchemy import Row, case, func, select, update
+from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.exceptions import (
@@ -28,8 +28,6 @@ from airflow_deepseek_ocr.ocr.results import (
     DocumentResult,
     DocumentStatus,
     PageResult,
-    PageStatus,
-    status_of,
 )
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
@@ -47,6 +45,7 @@ from airflow_deepseek_ocr.store.leases import (
 from airflow_deepseek_ocr.store.page_rows import (
     UnstorableError,
     insert_row,
+    result_of_pages,
     store_page,
     unstorable,
 )
@@ -57,7 +56,7 @@ from airflow_deepseek_ocr.store.row_values import (
     fit,
     task_values,
 )
-from airflow_deepseek_ocr.store.tables import PROCESSING, DocumentRow, PageRow
+from airflow_deepseek_ocr.store.tables import PROCESSING, DocumentRow, Rows
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +83,8 @@ class Ledger:
         lease: timedelta = DEFAULT_LEASE,
     ) -> None:
         self._database, self._config, self._lease = database, config, lease
+        self._rows = database.rows
+        self._document, self._page = self._rows.document, self._rows.page
         # As the row has it, since the two are compared.
         self._task = TaskInfo(**task_values(task))
         self._lock = threading.Lock()
@@ -119,7 +120,7 @@ class Ledger:
 
         def work(session: Session) -> None:
             self._fence(session, lease)
-            store_page(session, lease.document_id, page)
+            store_page(session, self._rows, lease.document_id, page)
 
         try:
             self._write(lease, work)
@@ -148,7 +149,7 @@ class Ledger:
 
         def work(session: Session) -> DocumentResult:
             self._fence(session, lease)
-            result = _result_of_pages(session, lease.document_id)
+            result = result_of_pages(session, self._rows, lease.document_id)
             if result.pages != pages:
                 raise LeaseLostError
             self._end(session, lease, result, media_type=media_type, page_count=page_count)
@@ -210,8 +211,8 @@ class Ledger:
 
         :raises DatabaseError: ``database_unavailable``.
         """
-        row = select(DocumentRow.id).where(
-            DocumentRow.document_key == document_key(ref, self._config)
+        row = select(self._document.id).where(
+            self._document.document_key == document_key(ref, self._config)
         )
         return self._database.transaction(lambda session: session.scalar(row)) is None
 
@@ -245,16 +246,16 @@ class Ledger:
             return []
 
     def _change(self, session: Session, lease: Lease, values: dict[str, Any]) -> bool:
-        leased = _leased_by(lease) & DocumentRow.lease_expires_at.is_not(None)
-        changed = session.execute(update(DocumentRow).where(leased).values(values))
+        leased = self._leased_by(lease) & self._document.lease_expires_at.is_not(None)
+        changed = session.execute(update(self._document).where(leased).values(values))
         return changed.rowcount > 0  # type: ignore[attr-defined,no-any-return]
 
     def _claim(
         self, session: Session, ref: DocumentRef, token: str, overwrite: bool
     ) -> Lease | LeasedByAnother | AlreadyFinal:
         row = session.execute(
-            select(DocumentRow.__table__, DatabaseTime().label("now"))
-            .where(DocumentRow.document_key == document_key(ref, self._config))
+            select(self._document.__table__, DatabaseTime().label("now"))
+            .where(self._document.document_key == document_key(ref, self._config))
             .with_for_update()
         ).one_or_none()
         owner = vars(self._task) | {
@@ -267,7 +268,7 @@ class Ledger:
         if row is None:
             first = {"claims": 1, "created_at": DatabaseTime()}
             values = document_values(ref, self._config) | owner | first
-            return Lease(insert_row(session, DocumentRow, values), token)
+            return Lease(insert_row(session, self._document, values), token)
         ours = self._is_ours(row)
         # An equal token: this claim was committed, and the connection broke before its answer.
         if row.lease_token != token:
@@ -275,18 +276,22 @@ class Ledger:
                 if not (ours and (row.try_number or 0) <= (self._task.try_number or 0)):
                     return LeasedByAnother(owner_of(row))
             elif is_final(row) and (ours or not overwrite):
-                return AlreadyFinal(_result_of_row(session, row) if ours else None)
+                return AlreadyFinal(_result_of_row(session, self._rows, row) if ours else None)
             if overwrite and not ours:
                 session.execute(
-                    update(PageRow).where(PageRow.document_id == row.id).values(is_final=False)
+                    update(self._page)
+                    .where(self._page.document_id == row.id)
+                    .values(is_final=False)
                 )
             session.execute(
-                update(DocumentRow)
-                .where(DocumentRow.id == row.id)
+                update(self._document)
+                .where(self._document.id == row.id)
                 .values(owner | {"claims": row.claims + 1, "error_code": None, "error": None})
             )
         final = session.scalars(
-            select(PageRow.page_number).where(PageRow.document_id == row.id, PageRow.is_final)
+            select(self._page.page_number).where(
+                self._page.document_id == row.id, self._page.is_final
+            )
         )
         return Lease(row.id, token, frozenset(final))
 
@@ -297,6 +302,10 @@ class Ledger:
             (row.dag_id, row.run_id, row.task_id, row.map_index)
             == (task.dag_id, task.run_id, task.task_id, task.map_index)
         )
+
+    def _leased_by(self, lease: Lease) -> Any:
+        document = self._document
+        return (document.id == lease.document_id) & (document.lease_token == lease.token)
 
     def _write(self, lease: Lease, work: Callable[[Session], _T], *, last: bool = False) -> _T:
         try:
@@ -318,15 +327,15 @@ class Ledger:
 
         An expired lease is valid until another task reclaims the document.
         """
-        row = select(DocumentRow.id).where(_leased_by(lease)).with_for_update()
+        row = select(self._document.id).where(self._leased_by(lease)).with_for_update()
         if session.scalar(row) is None:
             raise LeaseLostError
 
     def _end(self, session: Session, lease: Lease, result: DocumentResult, **values: Any) -> None:
         # The token stays: if the answer to the commit is lost, the same end is written again.
         ended = session.execute(
-            update(DocumentRow)
-            .where(_leased_by(lease))
+            update(self._document)
+            .where(self._leased_by(lease))
             .values(
                 status=result.status.value,
                 retryable=result.retryable,
@@ -352,12 +361,8 @@ def failure(error: DeepSeekOCRError, retryable: bool | None = None) -> DocumentR
     )
 
 
-def _leased_by(lease: Lease) -> Any:
-    return (DocumentRow.id == lease.document_id) & (DocumentRow.lease_token == lease.token)
-
-
-def _result_of_row(session: Session, row: Row[Any]) -> DocumentResult:
-    pages = _result_of_pages(session, row.id)
+def _result_of_row(session: Session, rows: Rows, row: Row[Any]) -> DocumentResult:
+    pages = result_of_pages(session, rows, row.id)
     return DocumentResult(
         DocumentStatus(row.status),
         pages=pages.pages,
@@ -365,32 +370,4 @@ def _result_of_row(session: Session, row: Row[Any]) -> DocumentResult:
         error_code=row.error_code,
         error=row.error,
         retryable=row.retryable,
-    )
-
-
-def _result_of_pages(session: Session, document_id: int) -> DocumentResult:
-    failed = PageRow.status == PageStatus.FAILED.value
-    pages, failed_pages, not_final = session.execute(
-        select(
-            func.count(),
-            func.coalesce(func.sum(case((failed, 1), else_=0)), 0),
-            func.coalesce(func.sum(case((PageRow.is_final, 0), else_=1)), 0),
-        ).where(PageRow.document_id == document_id)
-    ).one()
-    status = status_of(int(pages), int(failed_pages))
-    code, error = None, None
-    if status is DocumentStatus.FAILED and pages:
-        code, error = session.execute(
-            select(PageRow.error_code, PageRow.error)
-            .where(PageRow.document_id == document_id, failed)
-            .order_by(PageRow.page_number)
-            .limit(1)
-        ).one()
-    return DocumentResult(
-        status,
-        pages=int(pages),
-        failed_pages=int(failed_pages),
-        error_code=code,
-        error=error,
-        retryable=not_final > 0,
     )

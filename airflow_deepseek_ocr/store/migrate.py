@@ -7,23 +7,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, Select, inspect, literal_column, select, table, text
+from sqlalchemy import Connection, Engine, inspect, literal_column, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.store.compatibility import COMPATIBLE_BACK_TO
+from airflow_deepseek_ocr.store.names import VERSIONS, Names
 
 if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import Script
-
-#: Not ``alembic_version``: the database may be Airflow's, which has a table of that name.
-VERSION_TABLE = "ocr_alembic_version"
-
-#: Older tables have no column ``compatible_back_to``, so the columns are not named.
-_VERSION: Select[Any] = select(literal_column("*")).select_from(table(VERSION_TABLE))
 
 _LOCK_NAME = "airflow_deepseek_ocr_migration"
 #: PostgreSQL's advisory locks are numbers: the first eight bytes of the name, as ASCII.
@@ -108,7 +103,13 @@ class Schema:
 
 
 class Migrations:
-    """The migrations of this version of the package."""
+    """The migrations of this version of the package.
+
+    :param names: the names of the tables.
+    """
+
+    def __init__(self, names: Names | None = None) -> None:
+        self.names = names or Names()
 
     @cached_property
     def config(self) -> Config:
@@ -118,6 +119,7 @@ class Migrations:
 
         config = Config()
         config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+        config.attributes["names"] = self.names
         return config
 
     @cached_property
@@ -154,10 +156,13 @@ class Migrations:
         """Return the state of the tables; it takes one query."""
         # Alembic's own context would log three lines each time.
         row = None
-        if inspect(connection).has_table(VERSION_TABLE):
-            # Uncached: the columns of * change with a migration, and SQLAlchemy caches them.
+        name, schema = self.names.table(VERSIONS), self.names.schema
+        if inspect(connection).has_table(name, schema):
+            # Older tables have no column compatible_back_to, so the columns are not named. Uncached: the
+            # columns of * change with a migration, and SQLAlchemy caches them.
+            query = select(literal_column("*")).select_from(table(name, schema=schema))
             uncached = {"compiled_cache": None}
-            row = connection.execute(_VERSION, execution_options=uncached).mappings().first()
+            row = connection.execute(query, execution_options=uncached).mappings().first()
         version = dict(row or {})
         revision, oldest = version.get("version_num"), version.get(COMPATIBLE_BACK_TO)
         return Schema(
@@ -169,15 +174,19 @@ class Migrations:
         )
 
 
-def read_schema(engine: Engine) -> Schema:
-    """Return the state of the tables, and change nothing."""
+def read_schema(engine: Engine, names: Names | None = None) -> Schema:
+    """Return the state of the tables, and change nothing.
+
+    :param names: the names of the tables.
+    """
     with engine.connect() as connection:
-        return Migrations().schema(connection)
+        return Migrations(names).schema(connection)
 
 
-def upgrade(engine: Engine) -> Schema:
+def upgrade(engine: Engine, names: Names | None = None) -> Schema:
     """Run the missing migrations; without any, it takes one query and no right to change tables.
 
+    :param names: the names of the tables.
     :return: the state of the tables before.
     :raises DatabaseError: ``database_newer`` if the tables are newer than this package, and not compatible
         with it;
@@ -185,7 +194,7 @@ def upgrade(engine: Engine) -> Schema:
     """
     from alembic import command
 
-    migrations = Migrations()
+    migrations = Migrations(names)
     with engine.connect() as connection:
         before = migrations.schema(connection)
         if before.is_usable:

@@ -7,22 +7,25 @@ from collections.abc import Sequence
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.migrate import Migrations
+from airflow_deepseek_ocr.store.names import Names
 
 #: The state of a database without tables, as Alembic names it.
 BASE = "base"
 
 
-def migration_sql(dialect: str, start: str = BASE) -> str:
+def migration_sql(dialect: str, start: str = BASE, names: Names | None = None) -> str:
     """Return the SQL of the migrations after ``start``, with the update of the version table.
 
     :param dialect: name of SQLAlchemy's dialect.
     :param start: the revision that the tables are at; :data:`BASE` for a database without tables.
-    :raises ConfigurationError: ``database_sql`` if the revision is unknown, or if a migration computes rows
-        in Python.
+    :param names: the names of the tables.
+    :raises ConfigurationError: ``database_schema``; ``database_sql`` if the revision is unknown, or if a
+        migration computes rows in Python.
     """
     from alembic import command
 
-    migrations = Migrations()
+    migrations = Migrations(names)
+    migrations.names.require_possible(dialect)
     if start not in (BASE, *migrations.revisions):
         raise ConfigurationError(
             ErrorCode.DATABASE_SQL,

@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import delete, insert, text
+from sqlalchemy import case, delete, func, insert, select, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
-from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
+from airflow_deepseek_ocr.ocr.results import (
+    DocumentResult,
+    DocumentStatus,
+    PageResult,
+    PageStatus,
+    status_of,
+)
 from airflow_deepseek_ocr.store.database import is_refused
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.row_values import page_values, region_values
-from airflow_deepseek_ocr.store.tables import Base, PageRow, RegionRow
+from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow, Rows
 
 #: Characters of a page's text: more than 100 times those of a page of a dense newspaper. In UTF-8 twice, as
 #: text and Markdown, they are half of MariaDB's default max_allowed_packet of 16 MiB.
@@ -39,31 +45,32 @@ class UnstorableError(DocumentError):
         )
 
 
-def store_page(session: Session, document_id: int, page: PageResult) -> None:
+def store_page(session: Session, rows: Rows, document_id: int, page: PageResult) -> None:
     """Store a page with its regions in place of the page stored before.
 
+    :param rows: the mapped classes of the tables.
     :raises UnstorableError: ``unstorable``; the transaction cannot continue.
     """
     for what, length in (("text", len(page.text)), ("Markdown", len(page.markdown))):
         if length > MAX_TEXT:
             raise UnstorableError(f"its {what} has {length:,} characters, over {MAX_TEXT:,}")
     session.execute(
-        delete(PageRow).where(
-            PageRow.document_id == document_id, PageRow.page_number == page.number
+        delete(rows.page).where(
+            rows.page.document_id == document_id, rows.page.page_number == page.number
         )
     )
     longest = _longest_statement(session)
     try:
         values = page_values(document_id, page)
         _require_short([values], longest)
-        page_id = insert_row(session, PageRow, values | {"created_at": DatabaseTime()})
+        page_id = insert_row(session, rows.page, values | {"created_at": DatabaseTime()})
         regions = [
             region_values(page_id, position, region) for position, region in enumerate(page.regions)
         ]
         for start in range(0, len(regions), _INSERT_CHUNK):
             chunk = regions[start : start + _INSERT_CHUNK]
             _require_short(chunk, longest)
-            session.execute(insert(RegionRow), chunk)
+            session.execute(insert(rows.region), chunk)
     except (DataError, ProgrammingError, IntegrityError) as error:
         if not _is_of_values(error):
             raise
@@ -71,6 +78,38 @@ def store_page(session: Session, document_id: int, page: PageResult) -> None:
     # Drivers raise these for values that they cannot convert.
     except (ValueError, TypeError, OverflowError) as error:
         raise UnstorableError(f"{type(error).__name__}: {error}") from None
+
+
+def result_of_pages(session: Session, rows: Rows, document_id: int) -> DocumentResult:
+    """Return the result that follows from a document's stored pages.
+
+    :param rows: the mapped classes of the tables.
+    """
+    failed = rows.page.status == PageStatus.FAILED.value
+    pages, failed_pages, not_final = session.execute(
+        select(
+            func.count(),
+            func.coalesce(func.sum(case((failed, 1), else_=0)), 0),
+            func.coalesce(func.sum(case((rows.page.is_final, 0), else_=1)), 0),
+        ).where(rows.page.document_id == document_id)
+    ).one()
+    status = status_of(int(pages), int(failed_pages))
+    code, error = None, None
+    if status is DocumentStatus.FAILED and pages:
+        code, error = session.execute(
+            select(rows.page.error_code, rows.page.error)
+            .where(rows.page.document_id == document_id, failed)
+            .order_by(rows.page.page_number)
+            .limit(1)
+        ).one()
+    return DocumentResult(
+        status,
+        pages=int(pages),
+        failed_pages=int(failed_pages),
+        error_code=code,
+        error=error,
+        retryable=not_final > 0,
+    )
 
 
 def unstorable(page: PageResult, error: UnstorableError) -> PageResult:
@@ -87,7 +126,7 @@ def unstorable(page: PageResult, error: UnstorableError) -> PageResult:
     )
 
 
-def insert_row(session: Session, table: type[Base], values: dict[str, Any]) -> int:
+def insert_row(session: Session, table: type[DocumentRow | PageRow], values: dict[str, Any]) -> int:
     """Insert a row and return its id."""
     key = session.execute(insert(table.__table__).values(values)).inserted_primary_key  # type: ignore
     return int(key[0])

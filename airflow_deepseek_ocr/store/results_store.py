@@ -16,7 +16,8 @@ from airflow_deepseek_ocr.store.database import PATIENCE_S, Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.leases import GONE
 from airflow_deepseek_ocr.store.migrate import read_schema, upgrade
-from airflow_deepseek_ocr.store.tables import PROCESSING, DocumentRow
+from airflow_deepseek_ocr.store.names import Names
+from airflow_deepseek_ocr.store.tables import PROCESSING
 
 #: Keys looked up in one statement; SQLite takes at most 999 parameters in its oldest builds.
 _LOOKUP_CHUNK = 500
@@ -25,23 +26,9 @@ _LOOKUP_CHUNK = 500
 MAX_CLAIMS = 24
 
 #: Columns from which the state follows.
-_STATE = (
-    DatabaseTime().label("now"),
-    DocumentRow.status,
-    DocumentRow.retryable,
-    DocumentRow.error_code,
-    DocumentRow.claims,
-    DocumentRow.updated_at,
-    DocumentRow.lease_expires_at,
-)
+_STATE = ("status", "retryable", "error_code", "claims", "updated_at", "lease_expires_at")
 #: Columns that make a :class:`DocumentRef`.
-_REFERENCE = (
-    DocumentRow.uri,
-    DocumentRow.version,
-    DocumentRow.etag,
-    DocumentRow.size_bytes,
-    DocumentRow.last_modified,
-)
+_REFERENCE = ("uri", "version", "etag", "size_bytes", "last_modified")
 
 
 class State(Enum):
@@ -71,11 +58,15 @@ class Store:
 
     :param engine: of PostgreSQL, MySQL/MariaDB or SQLite; :meth:`close` disposes of it.
     :param patience_s: seconds of outage after which a transaction fails.
+    :param names: the names of the tables.
     :ivar database: runs transactions.
+    :raises ConfigurationError: ``database_schema``.
     """
 
-    def __init__(self, engine: Engine, patience_s: float = PATIENCE_S) -> None:
-        self.database = Database(engine, patience_s)
+    def __init__(
+        self, engine: Engine, patience_s: float = PATIENCE_S, names: Names | None = None
+    ) -> None:
+        self.database = Database(engine, patience_s, names)
 
     def ensure_schema(self, *, migrate: bool = True) -> None:
         """Create or migrate the tables.
@@ -87,9 +78,9 @@ class Store:
         """
         with self.database.clear_errors():
             if migrate:
-                upgrade(self.database.engine)
+                upgrade(self.database.engine, self.database.names)
             else:
-                read_schema(self.database.engine).require_usable()
+                read_schema(self.database.engine, self.database.names).require_usable()
 
     def look_up(
         self,
@@ -109,8 +100,8 @@ class Store:
         keys = [ref.version_key for ref in refs]
         known: dict[str, KnownVersion] = {}
         for start in range(0, len(keys), _LOOKUP_CHUNK):
-            chunk = DocumentRow.version_key.in_(keys[start : start + _LOOKUP_CHUNK])
-            for row in self._rows((DocumentRow.version_key,), chunk, config_key):
+            chunk = self.database.rows.document.version_key.in_(keys[start : start + _LOOKUP_CHUNK])
+            for row in self._rows(("version_key",), chunk, config_key):
                 found = _known_version(row, retry_failed_after)
                 before = known.get(row.version_key)
                 # Of several configurations, one that needs no work decides.
@@ -126,8 +117,8 @@ class Store:
         :param config_key: only rows of this processing configuration; None takes all.
         :raises DatabaseError: ``database_unavailable``.
         """
-        columns = (*_REFERENCE, DocumentRow.version_key)
-        rows = self._rows(columns, DocumentRow.status == PROCESSING, config_key)
+        processing = self.database.rows.document.status == PROCESSING
+        rows = self._rows((*_REFERENCE, "version_key"), processing, config_key)
         found = [(row, _reference(row), _known_version(row, None)) for row in rows]
         return [
             (ref, known.due_for_s)
@@ -142,11 +133,13 @@ class Store:
         self.database.close()
 
     def _rows(
-        self, columns: Sequence[Any], condition: Any, config_key: str | None
+        self, columns: Sequence[str], condition: Any, config_key: str | None
     ) -> Sequence[Row[Any]]:
-        query = select(*_STATE, *columns).where(condition)
+        document = self.database.rows.document
+        found = (getattr(document, name) for name in (*_STATE, *columns))
+        query = select(DatabaseTime().label("now"), *found).where(condition)
         if config_key is not None:
-            query = query.where(DocumentRow.config_key == config_key)
+            query = query.where(document.config_key == config_key)
         return self.database.transaction(lambda session: session.execute(query).all())
 
 

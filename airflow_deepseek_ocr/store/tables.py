@@ -7,6 +7,8 @@ Keys are hashes of fixed length, because an S3 URI is longer than a string that 
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
+from typing import Any, ClassVar, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -24,42 +26,58 @@ from sqlalchemy import (
 from sqlalchemy import (
     text as sql,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 from airflow_deepseek_ocr.store.column_types import TABLE_OPTIONS, LongText, RowId, UtcDateTime
+from airflow_deepseek_ocr.store.names import DOCUMENTS, PAGES, REGIONS, Names
+
+#: As :meth:`Names.constraint` makes them.
+_CONVENTION = {
+    "pk": "pk_%(table_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ix": "ix_%(table_name)s_%(column_0_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+}
 
 
 class Base(DeclarativeBase):
-    """Base of the tables."""
+    """Base of the tables without a prefix, in the connection's own schema."""
 
-    metadata = MetaData(
-        naming_convention={
-            "pk": "pk_%(table_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-            "ix": "ix_%(table_name)s_%(column_0_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_name)s",
-        }
-    )
+    metadata = MetaData(naming_convention=_CONVENTION)
+    names: ClassVar[Names] = Names()
+
+
+def _names(row: Any) -> Names:
+    """Return the names that a row's base class has."""
+    names: Names = row.names
+    return names
 
 
 #: Status of a document that a task has claimed and not ended; the task may have died.
 PROCESSING = "processing"
 
 
-class DocumentRow(Base):
+class DocumentColumns:
     """One version of one document, processed with one configuration.
 
     ``lease_token`` names the claim that may write its pages; ``lease_expires_at`` is None while no task has
     a lease.
     """
 
-    __tablename__ = "ocr_documents"
-    __table_args__ = (
-        UniqueConstraint("document_key"),
-        Index(None, "version_key"),
-        Index(None, "status"),
-        TABLE_OPTIONS,
-    )
+    @declared_attr.directive
+    def __tablename__(cls) -> str:
+        """Return the table's name."""
+        return _names(cls).table(DOCUMENTS)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:
+        """Return the table's constraints, indexes and options."""
+        return (
+            UniqueConstraint("document_key"),
+            Index(None, "version_key"),
+            Index(None, "status"),
+            TABLE_OPTIONS,
+        )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
     document_key: Mapped[str] = mapped_column(String(64))
@@ -93,16 +111,20 @@ class DocumentRow(Base):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class PageRow(Base):
+class PageColumns:
     """One page of a document; ``is_final`` if processing it again would bring the same result."""
 
-    __tablename__ = "ocr_pages"
-    __table_args__ = (UniqueConstraint("document_id", "page_number"), TABLE_OPTIONS)
+    @declared_attr.directive
+    def __tablename__(cls) -> str:
+        """Return the table's name."""
+        return _names(cls).table(PAGES)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:
+        """Return the table's constraints, indexes and options."""
+        return (UniqueConstraint("document_id", "page_number"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
-    document_id: Mapped[int] = mapped_column(
-        RowId, ForeignKey("ocr_documents.id", ondelete="CASCADE")
-    )
     page_number: Mapped[int] = mapped_column(Integer)
     status: Mapped[str] = mapped_column(String(16))
     error_code: Mapped[str | None] = mapped_column(String(64))
@@ -126,15 +148,26 @@ class PageRow(Base):
     is_final: Mapped[bool] = mapped_column(Boolean, server_default=true())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
+    @declared_attr
+    def document_id(cls) -> Mapped[int]:
+        """Return the reference to the page's document."""
+        return mapped_column(RowId, ForeignKey(_names(cls).target(DOCUMENTS), ondelete="CASCADE"))
 
-class RegionRow(Base):
+
+class RegionColumns:
     """One region of a page; ``x1`` to ``y2`` enclose all its boxes, in pixels of the page image."""
 
-    __tablename__ = "ocr_regions"
-    __table_args__ = (UniqueConstraint("page_id", "position"), TABLE_OPTIONS)
+    @declared_attr.directive
+    def __tablename__(cls) -> str:
+        """Return the table's name."""
+        return _names(cls).table(REGIONS)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:
+        """Return the table's constraints, indexes and options."""
+        return (UniqueConstraint("page_id", "position"), TABLE_OPTIONS)
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
-    page_id: Mapped[int] = mapped_column(RowId, ForeignKey("ocr_pages.id", ondelete="CASCADE"))
     position: Mapped[int] = mapped_column(Integer)
     label: Mapped[str] = mapped_column(Text)
     text: Mapped[str] = mapped_column(LongText)
@@ -143,3 +176,47 @@ class RegionRow(Base):
     x2: Mapped[int | None] = mapped_column(Integer)
     y2: Mapped[int | None] = mapped_column(Integer)
     boxes: Mapped[str] = mapped_column(LongText)
+
+    @declared_attr
+    def page_id(cls) -> Mapped[int]:
+        """Return the reference to the region's page."""
+        return mapped_column(RowId, ForeignKey(_names(cls).target(PAGES), ondelete="CASCADE"))
+
+
+class DocumentRow(DocumentColumns, Base):
+    """A row of ``ocr_documents``."""
+
+
+class PageRow(PageColumns, Base):
+    """A row of ``ocr_pages``."""
+
+
+class RegionRow(RegionColumns, Base):
+    """A row of ``ocr_regions``."""
+
+
+class Rows(NamedTuple):
+    """The mapped classes of one set of tables, whose columns are the same in each."""
+
+    document: type[DocumentRow]
+    page: type[PageRow]
+    region: type[RegionRow]
+    base: type[DeclarativeBase]
+
+
+@cache
+def rows_of(names: Names) -> Rows:
+    """Return the mapped classes of the tables with these names; the same ones at each call."""
+    if names == Names():
+        return Rows(DocumentRow, PageRow, RegionRow, Base)
+    metadata = MetaData(schema=names.schema, naming_convention=_CONVENTION)
+    base: Any = type("NamedBase", (DeclarativeBase,), {"metadata": metadata, "names": names})
+    document, page, region = (
+        type(kind.__name__, (columns, base), {})
+        for kind, columns in (
+            (DocumentRow, DocumentColumns),
+            (PageRow, PageColumns),
+            (RegionRow, RegionColumns),
+        )
+    )
+    return Rows(document, page, region, base)

@@ -88,6 +88,9 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
         None counts rows of any configuration.
     :param aws_conn_id: connection to S3; None takes the triggerer's own credentials.
     :param db_conn_id: connection to the results database.
+    :param db_schema: schema of the tables; None takes the one of Airflow's configuration, or else the
+        connection's own.
+    :param db_table_prefix: beginning of the tables' names; None takes the one of Airflow's configuration.
     :param poke_interval: time between two polls; it grows up to eightfold while polls fail. A timedelta,
         or seconds.
     :param redeliver_after: time after which a document without a row is emitted again. A timedelta, or
@@ -118,6 +121,8 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
         min_score: float = OcrOptions.min_score,
         aws_conn_id: str | None = DEFAULT_AWS_CONN_ID,
         db_conn_id: str = DEFAULT_DB_CONN_ID,
+        db_schema: str | None = None,
+        db_table_prefix: str | None = None,
         poke_interval: timedelta | float = 60.0,
         redeliver_after: timedelta | float = timedelta(hours=6),
     ) -> None:
@@ -150,6 +155,8 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
             deepseek_ocr_conn_id=deepseek_ocr_conn_id,
             aws_conn_id=aws_conn_id,
             db_conn_id=db_conn_id,
+            db_schema=db_schema,
+            db_table_prefix=db_table_prefix,
         )
         self._emitted_at: dict[str, float] = {}
 

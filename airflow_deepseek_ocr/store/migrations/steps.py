@@ -1,8 +1,8 @@
-"""Schema changes that may be repeated.
+"""Schema changes that may be repeated, with the names of the tables that are migrated.
 
 MySQL commits each change of a table at once, so a migration that died left some of its changes behind.
 The functions leave out the changes that are in place. Without a database to ask, as in SQL for an
-administrator, every change is written.
+administrator, every change is written. They take names of tables without the prefix.
 """
 
 from __future__ import annotations
@@ -12,17 +12,52 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from airflow_deepseek_ocr.store.column_types import TABLE_OPTIONS
+from airflow_deepseek_ocr.store.names import Names
+
+
+def names() -> Names:
+    """Return the names of the tables that are migrated."""
+    found: Names = op.get_context().opts["names"]
+    return found
+
+
+def table_of(table: str, *columns: sa.ColumnClause[Any]) -> sa.TableClause:
+    """Return a table for statements that read or change rows."""
+    return sa.table(names().table(table), *columns, schema=names().schema)
+
+
+def create_table(table: str, *parts: sa.schema.SchemaItem) -> None:
+    """Create a table unless there is one of that name.
+
+    :param parts: columns and constraints.
+    """
+    op.create_table(
+        names().table(table), *parts, schema=names().schema, if_not_exists=True, **TABLE_OPTIONS
+    )
+
+
+def drop_table(table: str) -> None:
+    """Drop a table with everything in it."""
+    op.drop_table(names().table(table), schema=names().schema)
+
 
 def add_column(table: str, column: sa.Column[Any]) -> None:
     """Add a column unless the table has one of that name."""
     if column.name not in _column_names(table):
-        op.add_column(table, column)
+        op.add_column(names().table(table), column, schema=names().schema)
 
 
-def add_index(name: str, table: str, columns: list[str]) -> None:
-    """Add an index unless the table has one of that name."""
+def drop_column(table: str, column: str) -> None:
+    """Drop a column."""
+    op.drop_column(names().table(table), column, schema=names().schema)
+
+
+def add_index(table: str, column: str) -> None:
+    """Add an index of a column unless the table has it."""
+    name = names().constraint("ix", table, column)
     if name not in _index_names(table):
-        op.create_index(name, table, columns)
+        op.create_index(name, names().table(table), [column], schema=names().schema)
 
 
 def rename_column(
@@ -35,12 +70,13 @@ def rename_column(
     """
     if new not in _column_names(table):
         op.alter_column(
-            table,
+            names().table(table),
             old,
             new_column_name=new,
             existing_type=kind,
             existing_nullable=nullable,
             existing_server_default=default,
+            schema=names().schema,
         )
 
 
@@ -52,10 +88,16 @@ def is_sql_only() -> bool:
 def _column_names(table: str) -> set[str]:
     if is_sql_only():
         return set()
-    return {each["name"] for each in sa.inspect(op.get_bind()).get_columns(table)}
+    return {
+        each["name"]
+        for each in sa.inspect(op.get_bind()).get_columns(names().table(table), names().schema)
+    }
 
 
 def _index_names(table: str) -> set[str | None]:
     if is_sql_only():
         return set()
-    return {each["name"] for each in sa.inspect(op.get_bind()).get_indexes(table)}
+    return {
+        each["name"]
+        for each in sa.inspect(op.get_bind()).get_indexes(names().table(table), names().schema)
+    }

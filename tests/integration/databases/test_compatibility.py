@@ -16,7 +16,8 @@ from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.store.forget import Deleted, Selection, find, forget
 from airflow_deepseek_ocr.store.leases import AlreadyFinal
 from airflow_deepseek_ocr.store.ledger import Ledger, failure
-from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, Migrations
+from airflow_deepseek_ocr.store.migrate import Migrations
+from airflow_deepseek_ocr.store.names import VERSIONS
 from airflow_deepseek_ocr.store.results_store import KnownVersion, State, Store
 from tests.support.fixtures.older_tables import drop_tables, execute
 from tests.support.fixtures.stored_documents import (
@@ -51,7 +52,7 @@ ADDITIVE = (
 def set_version(engine: Engine, revision: str, back_to: str) -> None:
     """Write the version table's row."""
     values = f"version_num = '{revision}', compatible_back_to = '{back_to}'"
-    execute(engine, f"UPDATE {VERSION_TABLE} SET {values}")
+    execute(engine, f"UPDATE {VERSIONS} SET {values}")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig, document_key
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.store.leases import AlreadyFinal
 from airflow_deepseek_ocr.store.ledger import Ledger
-from airflow_deepseek_ocr.store.migrate import VERSION_TABLE
+from airflow_deepseek_ocr.store.names import VERSIONS
 from airflow_deepseek_ocr.store.results_store import KnownVersion, State, Store
 from airflow_deepseek_ocr.store.row_values import TaskInfo
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow
@@ -209,7 +209,7 @@ def test_a_migration_that_died_is_resumed(left: str, store: Store) -> None:
     revision, statements = DIED[left]
     downgrade(engine, revision or "0001")
     if revision is None:
-        statements = [f"DELETE FROM {VERSION_TABLE}", *statements]
+        statements = [f"DELETE FROM {VERSIONS}", *statements]
     where = " ON ocr_documents" if engine.dialect.name in ("mysql", "mariadb") else ""
     index = f"DROP INDEX ix_ocr_documents_status{where}"
     execute(engine, *(index if each == "drop the index" else each for each in statements))
@@ -249,6 +249,6 @@ def test_renaming_that_died_is_resumed(renamed: int, store: Store) -> None:
             )
     store.ensure_schema()
     check_today(store)
-    execute(engine, f"UPDATE {VERSION_TABLE} SET version_num = '0003'")
+    execute(engine, f"UPDATE {VERSIONS} SET version_num = '0003'")
     store.ensure_schema()
     check_today(store)

@@ -13,7 +13,8 @@ from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.store.forget import Deleted, Selection, find, forget
 from airflow_deepseek_ocr.store.ledger import Ledger
-from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, read_schema, upgrade
+from airflow_deepseek_ocr.store.migrate import read_schema, upgrade
+from airflow_deepseek_ocr.store.names import VERSIONS
 from tests.conftest import ROOT
 from tests.integration.conftest import SERVERS, Connect, database_connection
 from tests.support.fixtures.older_tables import downgrade, drop_tables, execute
@@ -83,7 +84,7 @@ def test_tasks_need_no_right_to_change_tables(owner: Engine, limited: str) -> No
 @pytest.mark.parametrize("server", ["postgres"], indirect=True)
 def test_a_sensor_needs_no_more_than_to_read(owner: Engine, limited: str) -> None:
     upgrade(owner)
-    execute(owner, f"GRANT SELECT ON ocr_documents, {VERSION_TABLE} TO {LIMITED}")
+    execute(owner, f"GRANT SELECT ON ocr_documents, {VERSIONS} TO {LIMITED}")
     with closing(open_store(limited)) as store:
         assert store.look_up([REF]) == {}
         assert store.abandoned() == []

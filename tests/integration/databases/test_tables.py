@@ -13,7 +13,7 @@ from sqlalchemy import text
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.exceptions import ConfigurationError, DatabaseError, ErrorCode
 from airflow_deepseek_ocr.store.ledger import Ledger
-from airflow_deepseek_ocr.store.migrate import VERSION_TABLE
+from airflow_deepseek_ocr.store.names import VERSIONS
 from airflow_deepseek_ocr.store.results_store import Store
 from tests.integration.conftest import SERVERS, Connect, database_connection
 from tests.support.fixtures.older_tables import schema_differences
@@ -28,7 +28,7 @@ def test_migrations_make_the_tables_of_the_code(store: Store) -> None:
 
 def test_many_tasks_may_create_the_tables_at_once(connection: str, store: Store) -> None:
     with store.database.engine.begin() as database:
-        for table in ("ocr_regions", "ocr_pages", "ocr_documents", VERSION_TABLE):
+        for table in ("ocr_regions", "ocr_pages", "ocr_documents", VERSIONS):
             database.execute(text(f"DROP TABLE {table}"))
 
     def create(_: int) -> None:
@@ -41,15 +41,15 @@ def test_many_tasks_may_create_the_tables_at_once(connection: str, store: Store)
 
 def test_tables_of_a_newer_version_are_left_alone(connection: str, store: Store) -> None:
     with store.database.engine.begin() as database:
-        head = database.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
-        database.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+        head = database.scalar(text(f"SELECT version_num FROM {VERSIONS}"))
+        database.execute(text(f"UPDATE {VERSIONS} SET version_num = '9999'"))
     try:
         with pytest.raises(DatabaseError, match="upgrade the package") as caught:
             open_store(connection)
         assert caught.value.code is ErrorCode.DATABASE_NEWER
     finally:
         with store.database.engine.begin() as database:
-            database.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '{head}'"))
+            database.execute(text(f"UPDATE {VERSIONS} SET version_num = '{head}'"))
 
 
 @pytest.mark.parametrize("kind", SERVERS)

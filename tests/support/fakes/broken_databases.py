@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 class _Wrapper(Database):
     def __init__(self, database: Database) -> None:
         # The engine is prepared already.
-        self.engine = database.engine
+        self.engine, self.names = database.engine, database.names
         self.outage = database.outage
 
 

@@ -14,6 +14,8 @@ from .process import LOOPBACK, START_TIMEOUT_S, Process, wait_until
 LIMITED = "limited"
 #: A user who may migrate the tables; likewise.
 MIGRATING = "migrating"
+#: A schema, on MySQL a database, that the owner may create and drop; its name needs quotes.
+OTHER_SCHEMA = "Other-docs"
 _MIGRATING_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, REFERENCES, DROP"
 
 
@@ -26,6 +28,7 @@ def mysql_start_script(user: str, password: str, name: str) -> str:
         f"CREATE DATABASE IF NOT EXISTS {name};\n"
         f"CREATE USER IF NOT EXISTS {user}@'%' IDENTIFIED BY '{password}';\n"
         f"GRANT ALL ON {name}.* TO {user}@'%';\n"
+        f"GRANT ALL ON `{OTHER_SCHEMA}`.* TO {user}@'%';\n"
         f"CREATE USER IF NOT EXISTS {LIMITED}@'%' IDENTIFIED BY '{password}';\n"
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON {name}.* TO {LIMITED}@'%';\n"
         f"CREATE USER IF NOT EXISTS {MIGRATING}@'%' IDENTIFIED BY '{password}';\n"

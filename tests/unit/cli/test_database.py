@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from airflow_deepseek_ocr.cli import main
-from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, Migrations, upgrade
+from airflow_deepseek_ocr.store.migrate import Migrations, upgrade
+from airflow_deepseek_ocr.store.names import VERSIONS
 from tests.support.fixtures.older_tables import downgrade, execute
 
 HEAD = Migrations().revisions[-1]
@@ -55,7 +56,7 @@ def test_incompatible_newer_tables_are_refused(
     engine = create_engine(url)
     upgrade(engine)
     newer = "version_num = '9999', compatible_back_to = '9998'"
-    execute(engine, f"UPDATE {VERSION_TABLE} SET {newer}")
+    execute(engine, f"UPDATE {VERSIONS} SET {newer}")
     for step in ("check", "upgrade", "sql"):
         assert db(step) == 1
         printed = capsys.readouterr().err
@@ -68,7 +69,7 @@ def test_compatible_newer_tables_are_left_alone(
     engine = create_engine(url)
     upgrade(engine)
     newer = f"version_num = '9999', compatible_back_to = '{HEAD}'"
-    execute(engine, f"UPDATE {VERSION_TABLE} SET {newer}")
+    execute(engine, f"UPDATE {VERSIONS} SET {newer}")
     for step in ("check", "upgrade"):
         assert db(step) == 0
         assert f"9999, newer than {HEAD}" in capsys.readouterr().out
@@ -94,3 +95,30 @@ def test_sql_of_a_database_is_what_it_lacks(
     assert db("sql") == 0
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "No migration is missing.\n")
+
+
+def test_a_prefix_holds_for_all_commands(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prefix = ("--db-table-prefix", "scans_")
+    assert db("sql", *prefix) == 0
+    with closing(sqlite3.connect(tmp_path / "results.db")) as database:
+        database.executescript(capsys.readouterr().out)
+    assert db("check", *prefix) == 0
+    assert db("check") == 1
+    monkeypatch.setenv("AIRFLOW__DEEPSEEK_OCR__DB_TABLE_PREFIX", "scans_")
+    assert db("check") == 0
+    assert main(["forget", "--url-env", "RESULTS", "--prefix", "s3://", "--dry-run"]) == 0
+    assert len(inspect(create_engine(url)).get_table_names()) == 4
+    assert main(["db", "sql", "--dialect", "postgresql", "--db-schema", "docs"]) == 0
+    assert "CREATE TABLE docs.scans_ocr_regions" in capsys.readouterr().out.replace(
+        "IF NOT EXISTS ", ""
+    )
+
+
+def test_wrong_names_are_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert db("upgrade", "--db-table-prefix", "Scans-") == 1
+    assert "db_table_prefix is 'Scans-'" in capsys.readouterr().err
+    assert db("upgrade", "--db-schema", "docs") == 1
+    assert "SQLite has no schemas" in capsys.readouterr().err
+    assert inspect(create_engine(url)).get_table_names() == []

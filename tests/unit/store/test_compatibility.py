@@ -10,8 +10,9 @@ from alembic import command
 from sqlalchemy import Engine, create_engine, inspect, text
 
 from airflow_deepseek_ocr.store.compatibility import COMPATIBLE_BACK_TO, recorder
-from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, Migrations
+from airflow_deepseek_ocr.store.migrate import Migrations
 from airflow_deepseek_ocr.store.migration_sql import migration_sql
+from airflow_deepseek_ocr.store.names import VERSIONS
 
 REVISIONS = Migrations().revisions
 #: The first migration of a version that reads the column.
@@ -33,7 +34,7 @@ def migrate_to(engine: Engine, revision: str) -> dict[str, dict[str, dict[str, A
 
 def said(engine: Engine) -> str | None:
     with engine.connect() as connection:
-        return connection.scalar(text(f"SELECT {COMPATIBLE_BACK_TO} FROM {VERSION_TABLE}"))
+        return connection.scalar(text(f"SELECT {COMPATIBLE_BACK_TO} FROM {VERSIONS}"))
 
 
 @pytest.mark.parametrize("revision", REVISIONS[SINCE:])

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import Engine, create_engine, event, inspect, text
 
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
-from airflow_deepseek_ocr.store.migrate import VERSION_TABLE, Migrations, read_schema, upgrade
+from airflow_deepseek_ocr.store.migrate import Migrations, read_schema, upgrade
+from airflow_deepseek_ocr.store.names import VERSIONS, Names
 from tests.support.fixtures.older_tables import downgrade, execute, schema_differences
 
 HEAD = Migrations().revisions[-1]
@@ -17,7 +18,7 @@ HEAD = Migrations().revisions[-1]
 def make_newer(engine: Engine, back_to: str) -> None:
     """Let the tables be at a migration that this version does not know."""
     values = f"version_num = '9999', compatible_back_to = {back_to}"
-    execute(engine, f"UPDATE {VERSION_TABLE} SET {values}")
+    execute(engine, f"UPDATE {VERSIONS} SET {values}")
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def engine(tmp_path: Path) -> Engine:
 
 def test_tables_are_created(engine: Engine) -> None:
     upgrade(engine)
-    assert {"ocr_documents", "ocr_pages", "ocr_regions", VERSION_TABLE} == set(
+    assert {"ocr_documents", "ocr_pages", "ocr_regions", VERSIONS} == set(
         inspect(engine).get_table_names()
     )
     assert schema_differences(engine) == []
@@ -74,7 +75,7 @@ def test_newer_tables_are_refused(engine: Engine, back_to: str, reason: str) -> 
 def test_newer_tables_of_before_compatibility_are_refused(engine: Engine) -> None:
     upgrade(engine)
     downgrade(engine, "0004")
-    execute(engine, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    execute(engine, f"UPDATE {VERSIONS} SET version_num = '9999'")
     with pytest.raises(DatabaseError, match="do not say") as caught:
         upgrade(engine)
     assert caught.value.code is ErrorCode.DATABASE_NEWER
@@ -94,7 +95,7 @@ def test_newer_tables_that_are_compatible_are_used(engine: Engine, back_to: str)
 def test_the_version_table_keeps_what_its_migration_says(engine: Engine) -> None:
     upgrade(engine)
     assert read_schema(engine).compatible_back_to == Migrations().compatible_back_to(HEAD)
-    execute(engine, f"UPDATE {VERSION_TABLE} SET compatible_back_to = 'other'")
+    execute(engine, f"UPDATE {VERSIONS} SET compatible_back_to = 'other'")
     downgrade(engine, "0004")
     assert read_schema(engine).compatible_back_to is None
     upgrade(engine)
@@ -124,7 +125,7 @@ def test_older_and_newer_tables_cannot_be_used(engine: Engine) -> None:
     with pytest.raises(DatabaseError, match=rf"at migration 0003, .* needs {HEAD}") as older:
         read_schema(engine).require_usable()
     assert older.value.code is ErrorCode.DATABASE_OUTDATED
-    execute(engine, f"UPDATE {VERSION_TABLE} SET version_num = '9999'")
+    execute(engine, f"UPDATE {VERSIONS} SET version_num = '9999'")
     with pytest.raises(DatabaseError, match="9999") as newer:
         read_schema(engine).require_usable()
     assert newer.value.code is ErrorCode.DATABASE_NEWER
@@ -134,3 +135,17 @@ def test_migrations_that_compute_rows_are_marked() -> None:
     migrations = Migrations()
     assert migrations.revisions[:4] == ["0001", "0002", "0003", "0004"]
     assert migrations.computed(["0001", "0002", "0003", "0004"]) == ["0004"]
+
+
+def test_two_sets_of_tables_live_side_by_side(engine: Engine) -> None:
+    scans = Names("scans_")
+    upgrade(engine)
+    downgrade(engine, "0003")
+    upgrade(engine, scans)
+    assert read_schema(engine).revision == "0003"
+    assert read_schema(engine, scans).is_current
+    assert upgrade(engine).revision == "0003"
+    for names in (Names(), scans):
+        assert schema_differences(engine, names) == []
+    downgrade(engine, "base", scans)
+    assert read_schema(engine).is_current

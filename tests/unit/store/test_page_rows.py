@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from airflow_deepseek_ocr.store.ledger import Ledger
+from airflow_deepseek_ocr.store.names import Names
 from airflow_deepseek_ocr.store.page_rows import (
     MAX_TEXT,
     UnstorableError,
@@ -20,6 +21,7 @@ from airflow_deepseek_ocr.store.page_rows import (
     unstorable,
 )
 from airflow_deepseek_ocr.store.results_store import Store
+from airflow_deepseek_ocr.store.tables import rows_of
 from tests.support.fixtures.stored_documents import CONFIG, REF, TASK, page
 
 
@@ -34,7 +36,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def test_a_text_over_the_limit_is_refused(store: Store, field: str) -> None:
     with Session(store.database.engine) as session:
         with pytest.raises(UnstorableError, match="1,000,001") as caught:
-            store_page(session, 1, page(1, **{field: "x" * (MAX_TEXT + 1)}))
+            store_page(session, rows_of(Names()), 1, page(1, **{field: "x" * (MAX_TEXT + 1)}))
         session.rollback()
     assert caught.value.code is ErrorCode.UNSTORABLE
 

@@ -5,10 +5,9 @@ Revises:
 """
 
 import sqlalchemy as sa
-from alembic import op
 
-from airflow_deepseek_ocr.store.column_types import TABLE_OPTIONS, LongText, RowId, UtcDateTime
-from airflow_deepseek_ocr.store.migrations.steps import add_index
+from airflow_deepseek_ocr.store.column_types import LongText, RowId, UtcDateTime
+from airflow_deepseek_ocr.store.migrations.steps import add_index, create_table, drop_table, names
 
 revision = "0001"
 down_revision = None
@@ -18,7 +17,7 @@ depends_on = None
 
 def upgrade() -> None:
     """Create the tables that a migration that died has not created."""
-    op.create_table(
+    create_table(
         "ocr_documents",
         sa.Column("id", RowId, autoincrement=True, nullable=False),
         sa.Column("document_key", sa.String(64), nullable=False),
@@ -48,14 +47,14 @@ def upgrade() -> None:
         sa.Column("try_number", sa.Integer),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("updated_at", UtcDateTime, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_ocr_documents"),
-        sa.UniqueConstraint("document_key", name="uq_ocr_documents_document_key"),
-        if_not_exists=True,
-        **TABLE_OPTIONS,
+        sa.PrimaryKeyConstraint("id", name=names().constraint("pk", "ocr_documents")),
+        sa.UniqueConstraint(
+            "document_key", name=names().constraint("uq", "ocr_documents", "document_key")
+        ),
     )
     for column in ("version_key", "status"):
-        add_index(f"ix_ocr_documents_{column}", "ocr_documents", [column])
-    op.create_table(
+        add_index("ocr_documents", column)
+    create_table(
         "ocr_pages",
         sa.Column("id", RowId, autoincrement=True, nullable=False),
         sa.Column("document_id", RowId, nullable=False),
@@ -73,18 +72,18 @@ def upgrade() -> None:
         sa.Column("compression_ratio", sa.Double),
         sa.Column("seconds", sa.Double, nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_ocr_pages"),
+        sa.PrimaryKeyConstraint("id", name=names().constraint("pk", "ocr_pages")),
         sa.ForeignKeyConstraint(
             ["document_id"],
-            ["ocr_documents.id"],
-            name="fk_ocr_pages_document_id",
+            [names().target("ocr_documents")],
+            name=names().constraint("fk", "ocr_pages", "document_id"),
             ondelete="CASCADE",
         ),
-        sa.UniqueConstraint("document_id", "page_number", name="uq_ocr_pages_document_id"),
-        if_not_exists=True,
-        **TABLE_OPTIONS,
+        sa.UniqueConstraint(
+            "document_id", "page_number", name=names().constraint("uq", "ocr_pages", "document_id")
+        ),
     )
-    op.create_table(
+    create_table(
         "ocr_regions",
         sa.Column("id", RowId, autoincrement=True, nullable=False),
         sa.Column("page_id", RowId, nullable=False),
@@ -96,18 +95,21 @@ def upgrade() -> None:
         sa.Column("x2", sa.Integer),
         sa.Column("y2", sa.Integer),
         sa.Column("boxes", LongText, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_ocr_regions"),
+        sa.PrimaryKeyConstraint("id", name=names().constraint("pk", "ocr_regions")),
         sa.ForeignKeyConstraint(
-            ["page_id"], ["ocr_pages.id"], name="fk_ocr_regions_page_id", ondelete="CASCADE"
+            ["page_id"],
+            [names().target("ocr_pages")],
+            name=names().constraint("fk", "ocr_regions", "page_id"),
+            ondelete="CASCADE",
         ),
-        sa.UniqueConstraint("page_id", "position", name="uq_ocr_regions_page_id"),
-        if_not_exists=True,
-        **TABLE_OPTIONS,
+        sa.UniqueConstraint(
+            "page_id", "position", name=names().constraint("uq", "ocr_regions", "page_id")
+        ),
     )
 
 
 def downgrade() -> None:
     """Drop the tables with everything in them."""
-    op.drop_table("ocr_regions")
-    op.drop_table("ocr_pages")
-    op.drop_table("ocr_documents")
+    drop_table("ocr_regions")
+    drop_table("ocr_pages")
+    drop_table("ocr_documents")

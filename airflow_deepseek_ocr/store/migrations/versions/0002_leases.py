@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from airflow_deepseek_ocr.store.column_types import UtcDateTime
-from airflow_deepseek_ocr.store.migrations.steps import add_column
+from airflow_deepseek_ocr.store.migrations.steps import add_column, drop_column, table_of
 
 revision = "0002"
 down_revision = "0001"
@@ -23,8 +23,8 @@ def upgrade() -> None:
     add_column(
         "ocr_pages", sa.Column("settled", sa.Boolean, nullable=False, server_default=sa.true())
     )
-    documents = sa.table("ocr_documents", sa.column("id"), sa.column("retryable", sa.Boolean))
-    pages = sa.table(
+    documents = table_of("ocr_documents", sa.column("id"), sa.column("retryable", sa.Boolean))
+    pages = table_of(
         "ocr_pages",
         sa.column("document_id"),
         sa.column("status", sa.String),
@@ -42,6 +42,6 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Drop the columns."""
-    op.drop_column("ocr_pages", "settled")
-    op.drop_column("ocr_documents", "lease_expires_at")
-    op.drop_column("ocr_documents", "lease_token")
+    drop_column("ocr_pages", "settled")
+    drop_column("ocr_documents", "lease_expires_at")
+    drop_column("ocr_documents", "lease_token")

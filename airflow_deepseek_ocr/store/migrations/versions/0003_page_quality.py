@@ -5,10 +5,9 @@ Revises: 0002
 """
 
 import sqlalchemy as sa
-from alembic import op
 
 from airflow_deepseek_ocr.store.column_types import LongText
-from airflow_deepseek_ocr.store.migrations.steps import add_column
+from airflow_deepseek_ocr.store.migrations.steps import add_column, drop_column
 
 revision = "0003"
 down_revision = "0002"
@@ -35,4 +34,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop the columns."""
     for name in (*_COLUMNS, "attempts"):
-        op.drop_column("ocr_pages", name)
+        drop_column("ocr_pages", name)

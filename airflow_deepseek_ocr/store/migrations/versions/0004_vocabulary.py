@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from airflow_deepseek_ocr.store.column_types import LongText
-from airflow_deepseek_ocr.store.migrations.steps import is_sql_only, rename_column
+from airflow_deepseek_ocr.store.migrations.steps import is_sql_only, rename_column, table_of
 
 revision = "0004"
 down_revision = "0003"
@@ -98,9 +98,9 @@ def _change_values(
 
 
 def _rename_values(table: str, column: str, names: _Names) -> None:
-    rows = sa.table(table, sa.column(column, sa.String))
+    changed = table_of(table, sa.column(column, sa.String))
     for old, new in names.items():
-        op.execute(rows.update().where(rows.c[column] == old).values({column: new}))
+        op.execute(changed.update().where(changed.c[column] == old).values({column: new}))
 
 
 def _rename_in_configs(key_column: str, config_column: str, names: _Names, steps: _Names) -> None:
@@ -108,7 +108,7 @@ def _rename_in_configs(key_column: str, config_column: str, names: _Names, steps
 
     A document stays known by its keys: today's configuration has the same hash.
     """
-    rows = sa.table(
+    rows = table_of(
         "ocr_documents",
         sa.column("id", sa.BigInteger),
         sa.column("uri", sa.Text),
@@ -156,7 +156,7 @@ def _rename_in_attempts(
     attempts_column: str, *, steps: _Names, flags: _Names, codes: _Names
 ) -> None:
     """Rename flags of pages, and ways, flags and error codes of their attempts."""
-    rows = sa.table(
+    rows = table_of(
         "ocr_pages",
         sa.column("id", sa.BigInteger),
         sa.column("flags", sa.Text),

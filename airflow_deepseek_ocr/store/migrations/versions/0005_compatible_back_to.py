@@ -5,9 +5,9 @@ Revises: 0004
 """
 
 import sqlalchemy as sa
-from alembic import op
 
-from airflow_deepseek_ocr.store.migrations.steps import add_column
+from airflow_deepseek_ocr.store.migrations.steps import add_column, drop_column
+from airflow_deepseek_ocr.store.names import VERSIONS
 
 revision = "0005"
 down_revision = "0004"
@@ -20,9 +20,9 @@ compatible_back_to = "0004"
 
 def upgrade() -> None:
     """Add the column, which each migration fills from its ``compatible_back_to``."""
-    add_column(op.get_context().version_table, sa.Column("compatible_back_to", sa.String(32)))
+    add_column(VERSIONS, sa.Column("compatible_back_to", sa.String(32)))
 
 
 def downgrade() -> None:
     """Drop the column."""
-    op.drop_column(op.get_context().version_table, "compatible_back_to")
+    drop_column(VERSIONS, "compatible_back_to")
