@@ -117,7 +117,7 @@ class Stop(Exception):
 
 @pytest.fixture
 def without_database(monkeypatch: pytest.MonkeyPatch) -> None:
-    def stop(*_: Any) -> None:
+    def stop(*_: Any, **__: Any) -> None:
         raise Stop
 
     monkeypatch.setattr("airflow_deepseek_ocr.operators.deepseek_ocr.open_store", stop)
@@ -179,6 +179,8 @@ def test_a_list_in_a_template_is_its_documents(native: bool) -> None:
         ({"wait_for_others": -1}, "wait_for_others"),
         ({"max_failed_pages": "{{ x }}"}, "max_failed_pages"),
         ({"db_conn_id": None}, "db_conn_id"),
+        ({"db_schema": "a;b"}, "db_schema"),
+        ({"db_table_prefix": "Scans"}, "db_table_prefix"),
         ({"deepseek_ocr_conn_id": "{{ x }}"}, "deepseek_ocr_conn_id"),
         ({"documents": None, "s3_prefix": "b/prefix"}, "b/prefix"),
     ],

@@ -63,6 +63,8 @@ def test_the_operator_s_templates_are_the_sensor_s() -> None:
         ({"batch_size": "many"}, "batch_size"),
         ({"deferrable": "later"}, "deferrable"),
         ({"db_conn_id": None}, "db_conn_id"),
+        ({"db_schema": "a;b"}, "db_schema"),
+        ({"db_table_prefix": "Scans"}, "db_table_prefix"),
         ({"minimum_age": "soon"}, "minimum_age"),
     ],
 )
