@@ -7,7 +7,7 @@ import sys
 
 from airflow.providers.common.compat.sdk import conf
 
-from airflow_deepseek_ocr.airflow_support.results_database import CONFIG_SECTION
+from airflow_deepseek_ocr.airflow_support.table_names import CONFIG_SECTION
 from airflow_deepseek_ocr.connection.fields import DEFAULTS
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.engines.supervisor.vllm_options import split_command, split_options
