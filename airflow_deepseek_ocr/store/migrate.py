@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, inspect, literal_column, select, table, text
+from sqlalchemy import Connection, Engine, Select, inspect, literal_column, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
@@ -160,7 +160,7 @@ class Migrations:
         if inspect(connection).has_table(name, schema):
             # Older tables have no column compatible_back_to, so the columns are not named. Uncached: the
             # columns of * change with a migration, and SQLAlchemy caches them.
-            query = select(literal_column("*")).select_from(table(name, schema=schema))
+            query: Select[Any] = select(literal_column("*")).select_from(table(name, schema=schema))
             uncached = {"compiled_cache": None}
             row = connection.execute(query, execution_options=uncached).mappings().first()
         version = dict(row or {})
