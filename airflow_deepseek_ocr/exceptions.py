@@ -56,6 +56,7 @@ class ErrorCode(StrEnum):
     MISSING_BUCKET = "missing_bucket"
     RENDERER_KILLED = "renderer_killed"
     RENDERER_UNAVAILABLE = "renderer_unavailable"
+    STANDARD_OUTPUT = "standard_output"
     STORAGE_UNAVAILABLE = "storage_unavailable"
     WRONG_REGION = "wrong_region"
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from typing import Any
 
+from airflow_deepseek_ocr.cli.output import report, write
 from airflow_deepseek_ocr.cli.results_database import add_database, opened_database, table_names
 from airflow_deepseek_ocr.store.engine_options import SUPPORTED
 from airflow_deepseek_ocr.store.migrate import read_schema, upgrade
@@ -47,9 +47,9 @@ def _upgrade(options: argparse.Namespace) -> int:
     with opened_database(options) as database, database.clear_errors():
         before = upgrade(database.engine, database.names)
     if before.is_usable:
-        print(f"Nothing to migrate. {before}")
+        write(f"Nothing to migrate. {before}")
     else:
-        print(f"Migrated the tables from {before.revision or BASE} to {before.head}.")
+        write(f"Migrated the tables from {before.revision or BASE} to {before.head}.")
     return 0
 
 
@@ -57,7 +57,7 @@ def _check(options: argparse.Namespace) -> int:
     with opened_database(options) as database, database.clear_errors():
         schema = read_schema(database.engine, database.names)
     schema.require_usable()
-    print(schema)
+    write(str(schema))
     return 0
 
 
@@ -74,6 +74,6 @@ def _sql(options: argparse.Namespace) -> int:
                 dialect = "mariadb"
     statements = migration_sql(dialect, start or BASE, table_names(options))
     if not statements:
-        print("No migration is missing.", file=sys.stderr)
-    print(statements, end="")
+        report("No migration is missing.")
+    write(statements, end="")
     return 0

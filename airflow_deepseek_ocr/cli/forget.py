@@ -7,12 +7,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from airflow_deepseek_ocr.cli.output import report, write
 from airflow_deepseek_ocr.cli.results_database import add_database, opened_database
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.forget import Deleted, Selection, StoredVersion, find, forget
 from airflow_deepseek_ocr.store.leases import LeasedByAnother
 from airflow_deepseek_ocr.store.migrate import read_schema
+from airflow_deepseek_ocr.undecodable import percent_encoded, readable_line
 
 #: Characters of a configuration's key that are printed.
 _KEY_LENGTH = 12
@@ -65,7 +67,7 @@ def _forget(options: argparse.Namespace) -> int:
         found = list(find(database, selection))
         missing = sorted(set(selection.uris) - {each.uri for each in found})
         for uri in missing:
-            print(f"Nothing is stored about {uri}.", file=sys.stderr)
+            report(f"Nothing is stored about {readable_line(uri)}.")
         if options.dry_run or not found:
             _list(found)
             return int(bool(missing))
@@ -82,8 +84,8 @@ def _selection(options: argparse.Namespace) -> Selection:
             ErrorCode.FORGET, "Name documents: a URI, --prefix PREFIX or --config KEY."
         )
     return Selection(
-        uris=tuple(options.uris),
-        prefixes=tuple(filter(None, options.prefixes)),
+        uris=tuple(map(percent_encoded, options.uris)),
+        prefixes=tuple(map(percent_encoded, filter(None, options.prefixes))),
         version=options.version,
         config_key=options.config,
     )
@@ -92,12 +94,12 @@ def _selection(options: argparse.Namespace) -> Selection:
 def _list(found: Sequence[StoredVersion]) -> None:
     for each in found:
         state = f"processed now by {each.owner}" if each.owner else each.status
-        print(
-            f"{each.uri}  version {each.version or '(unknown)'}  "
+        write(
+            f"{readable_line(each.uri)}  version {each.version or '(unknown)'}  "
             f"config {each.config_key[:_KEY_LENGTH]}  {each.pages} pages  {state}"
         )
     pages = sum(each.pages for each in found)
-    print(f"{_documents(found)}, {len(found)} rows of ocr_documents, {pages} pages.")
+    write(f"{_documents(found)}, {len(found)} rows of ocr_documents, {pages} pages.")
 
 
 def _documents(found: Sequence[StoredVersion]) -> str:
@@ -106,12 +108,16 @@ def _documents(found: Sequence[StoredVersion]) -> str:
 
 
 def _confirm(rows: int) -> None:
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise ConfigurationError(
             ErrorCode.FORGET,
             "Nothing was deleted: there is no terminal to confirm at. Give --yes, or --dry-run to list only.",
         )
-    if input(f"Delete these {rows} rows for good? Type yes: ").strip().lower() != "yes":
+    try:
+        answer = input(f"Delete these {rows} rows for good? Type yes: ")
+    except EOFError:  # Ctrl-D
+        answer = ""
+    if answer.strip().lower() != "yes":
         raise ConfigurationError(ErrorCode.FORGET, "Nothing was deleted.")
 
 
@@ -123,15 +129,14 @@ def _delete(database: Database, found: Sequence[StoredVersion], *, force: bool) 
         result = forget(database, each.document_key, force=force)
         if isinstance(result, LeasedByAnother):
             kept += 1
-            print(
-                f"Not deleted: {each.uri} is being processed by {result.owner}. Wait or end the task and "
-                "repeat the command, or give --force.",
-                file=sys.stderr,
+            report(
+                f"Not deleted: {readable_line(each.uri)} is being processed by {result.owner}. Wait or end "
+                "the task and repeat the command, or give --force."
             )
         elif isinstance(result, Deleted):
             deleted.append(each)
             pages, regions = pages + result.pages, regions + result.regions
-    print(
+    write(
         f"Deleted {_documents(deleted)}: {len(deleted)} rows of ocr_documents, {pages} pages, "
         f"{regions} regions. {_REMAINS}"
     )

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from airflow_deepseek_ocr.cli.output import write_path
 from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
 from airflow_deepseek_ocr.connection.settings import Settings
 
@@ -30,5 +31,5 @@ def fetch(settings: Settings) -> Path:
 
 
 def _pull(options: argparse.Namespace) -> int:
-    print(fetch(connection_settings(options)))
+    write_path(fetch(connection_settings(options)))
     return 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from airflow_deepseek_ocr.cli.output import OutputClosedError
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, local_disk
 from airflow_deepseek_ocr.run_record.facts import (
     file_facts,
@@ -19,6 +20,7 @@ from airflow_deepseek_ocr.run_record.facts import (
     version_facts,
 )
 from airflow_deepseek_ocr.run_record.record import RunRecord
+from airflow_deepseek_ocr.undecodable import readable
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Least seconds between two versions of the file: a run of thousands of pages must not write it for each.
 _WRITE_EVERY_S = 5.0
+#: Ends of a run that its user waits for.
+_ENDED_BY_USER = (KeyboardInterrupt, OutputClosedError)
 _PROGRAM = "airflow-deepseek-ocr"
 
 
@@ -78,7 +82,7 @@ class Notes:
             return
         self._record.end(error)
         self._write()
-        if self._directory is not None:
+        if self._directory is not None and not isinstance(error, _ENDED_BY_USER):
             # Last, because it reads the whole model, and no page should wait for it.
             with suppress(DeepSeekOCRError, OSError):
                 self._record.sections["Model"] += file_facts(self._directory)
@@ -129,7 +133,7 @@ class Notes:
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}.part")
         try:
             try:
-                temporary.write_text(self._record.markdown())
+                temporary.write_text(readable(self._record.markdown()), encoding="utf-8")
                 temporary.replace(self._path)
             finally:
                 temporary.unlink(missing_ok=True)

@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 from airflow_deepseek_ocr.cli.api_key import add_api_key, given_api_key
+from airflow_deepseek_ocr.cli.output import write
 from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
 from airflow_deepseek_ocr.quiet_loggers import quiet_loggers
 
@@ -50,5 +51,5 @@ def _preflight(options: argparse.Namespace) -> int:
     with quiet_loggers("httpx", _RENDERING_LOG, level=logging.ERROR):
         for check in all_checks(settings):
             failed |= check.level is Level.FAILURE
-            print(f"{check.level:<8} {check.name:<10} {check.message}", flush=True)
+            write(f"{check.level:<8} {check.name:<10} {check.message}")
     return int(failed)

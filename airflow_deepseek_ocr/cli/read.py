@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import json
-import sys
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from airflow_deepseek_ocr.cli.models import fetch
 from airflow_deepseek_ocr.cli.notes import Notes
+from airflow_deepseek_ocr.cli.output import report, require_output, use_utf8, write, write_json
 from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
 from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.connection.settings import Settings
@@ -35,6 +35,8 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
+from airflow_deepseek_ocr.sources.files import open_regular
+from airflow_deepseek_ocr.undecodable import readable, readable_line
 
 _FIELDS = (
     "model",
@@ -86,6 +88,9 @@ def add_read(commands: Any) -> None:
 
 
 def _read(options: argparse.Namespace) -> int:
+    require_output()
+    if options.json:
+        use_utf8()
     settings = connection_settings(options)
     require_one_device(settings.device)
     config = settings.processing_config(OcrOptions.of(options))
@@ -94,7 +99,7 @@ def _read(options: argparse.Namespace) -> int:
         Renderer(Limits(), Sandbox(settings.sandbox)) as renderer,
     ):
         renderer.require_sandbox()
-        output = _Output(sys.stdout, as_json=options.json, notes=notes)
+        output = _Output(as_json=options.json, notes=notes)
         reader = Reader(
             partial(_engine, settings, notes),
             config.prompt,
@@ -132,7 +137,7 @@ def _pages(
         try:
             # Opened here too: the system's message explains a wrong path best.
             with (
-                file.open("rb"),
+                open_regular(os.fspath(file), readable_line(str(file))),
                 renderer.open(file, selection=selection, dpi=config.dpi) as document,
             ):
                 for number in document.page_numbers:
@@ -152,7 +157,6 @@ def _pages(
 
 @dataclass
 class _Output:
-    stream: TextIO
     as_json: bool
     notes: Notes
     failures: int = 0
@@ -161,34 +165,31 @@ class _Output:
         self.failures += page.status is PageStatus.FAILED
         self.notes.page(str(file), page)
         if self.as_json:
-            self._json(page_to_dict(str(file), page))
+            write_json(page_to_dict(readable(str(file)), page))
         else:
-            print(f"<!-- {file}, page {page.number} -->\n\n{page.markdown}\n", file=self.stream)
+            name = readable_line(str(file))
+            write(f"<!-- {name}, page {page.number} -->\n\n{page.markdown}\n")
         if page.error:
-            print(f"error: {file}, page {page.number}: {page.error}", file=sys.stderr)
+            report(f"error: {readable_line(str(file))}, page {page.number}: {page.error}")
 
     def document_failed(self, file: Path, code: ErrorCode, message: str) -> None:
         self.failures += 1
         self.notes.document_failed(str(file), message)
         if self.as_json:
-            self._json(
+            write_json(
                 {
-                    "document": str(file),
+                    "document": readable(str(file)),
                     "page": None,
                     "status": PageStatus.FAILED.value,
                     "error_code": code,
                     "error": message,
                 }
             )
-        print(f"error: {file}: {message}", file=sys.stderr)
-
-    def _json(self, values: dict[str, object]) -> None:
-        print(json.dumps(values, ensure_ascii=False), file=self.stream, flush=True)
+        report(f"error: {readable_line(str(file))}: {message}")
 
 
 def _show_progress(progress: Progress) -> None:
-    print(
+    report(
         f"Pages: {progress.pages_done} done, {progress.pages_in_flight} in progress; "
-        f"tokens generated: {progress.tokens}",
-        file=sys.stderr,
+        f"tokens generated: {progress.tokens}"
     )

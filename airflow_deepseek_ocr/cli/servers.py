@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 from airflow_deepseek_ocr.cli.api_key import add_api_key, given_api_key
 from airflow_deepseek_ocr.cli.listening import add_listening, listen_address, server_tls
 from airflow_deepseek_ocr.cli.models import fetch
+from airflow_deepseek_ocr.cli.output import report, write
 from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
 from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key, require_strong
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, MissingExtraError
@@ -131,10 +131,10 @@ def _servers(_: argparse.Namespace) -> int:
 
     records = list(all_records(servers_directory()))
     if not records:
-        print("No servers on this host.", file=sys.stderr)
+        report("No servers on this host.")
     for record in records:
         state = f"process {record.pid}" if record.process() else "exited"
-        print(f"{record.key}  {record.kind}  {record.version}  {state}  {record.description}")
+        write(f"{record.key}  {record.kind}  {record.version}  {state}  {record.description}")
     return 0
 
 
@@ -153,5 +153,5 @@ def _stop(options: argparse.Namespace) -> int:
         )
     for key in records if options.all else options.keys:
         stop_server(records[key], directory)
-        print(f"stopped {key}")
+        write(f"stopped {key}")
     return 0

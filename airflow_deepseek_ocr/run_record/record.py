@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.run_record.facts import Facts, hide_logins
+from airflow_deepseek_ocr.undecodable import readable
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.ocr.results import PageResult
@@ -115,7 +116,7 @@ class RunRecord:
 
     def markdown(self) -> str:
         """Return the record as a Markdown page."""
-        command = f"cd {shlex.quote(self.directory)}\n{safe_command(self.command)}"
+        command = f"cd {quoted(self.directory)}\n{safe_command(self.command)}"
         parts = [
             f"# Run of {self.started:%Y-%m-%d %H:%M:%S} UTC",
             f"To repeat it, in a shell:\n\n```\n{command}\n```",
@@ -166,8 +167,24 @@ def safe_command(command: Sequence[str]) -> str:
             words.append(f"{option}={shlex.quote(_HIDDEN)}" if equals else word)
             hide = not equals
         else:
-            words.append(shlex.quote(hide_logins(word)))
+            words.append(quoted(hide_logins(word)))
     return " ".join(words)
+
+
+def quoted(word: str) -> str:
+    """Return a word for a shell; one with bytes that are not UTF-8 in the form of bash and zsh.
+
+    :param word: an argument or a path.
+    """
+    if readable(word) == word:
+        return shlex.quote(word)
+    content = word.encode("utf-8", "surrogateescape")
+    return "$'" + "".join(map(_escaped, content)) + "'"
+
+
+def _escaped(byte: int) -> str:
+    plain = chr(byte).isprintable() and byte < 0x80 and chr(byte) not in "'\\"
+    return chr(byte) if plain else f"\\x{byte:02x}"
 
 
 def as_lines(facts: Iterable[tuple[str, str]]) -> str:

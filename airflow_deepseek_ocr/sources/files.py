@@ -11,12 +11,15 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote_to_bytes
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, overwritten, write_copy
+
+#: Errors of a path that names no file, whatever is tried.
+_NO_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
 
 
 class FileSource:
@@ -41,14 +44,16 @@ class FileSource:
         try:
             with self.open(ref.uri) as source:
                 found = copy_hashed(source, target, ref, self._limits)
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
-            raise DocumentError(
-                ErrorCode.MISSING_FILE, f"{ref.uri} is not a file on this host. Check the path."
-            ) from None
         except PermissionError:
             raise UnavailableError(
                 ErrorCode.ACCESS_DENIED,
                 f"{ref.uri} cannot be read by the user of this process. Change its permissions.",
+            ) from None
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError) and error.errno not in _NO_FILE:
+                raise
+            raise DocumentError(
+                ErrorCode.MISSING_FILE, f"{ref.uri} is not a file on this host. Check the path."
             ) from None
         if ref.version and found.version != ref.version:
             raise overwritten(ref.uri)
@@ -57,21 +62,11 @@ class FileSource:
     def open(self, uri: str) -> AbstractContextManager[BinaryIO]:
         """Open a document for reading.
 
-        :raises DocumentError: ``unsupported_type`` for a pipe, a device or a socket.
+        :raises DocumentError: ``unsupported_type`` for a pipe, a device or a socket; ``document_reference``
+            for a file of another host.
         :raises OSError: the file is missing or cannot be read.
         """
-        path = unquote(urlsplit(uri).path)
-        try:
-            # Without O_NONBLOCK a pipe waits for its writer.
-            file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
-        except OSError as error:
-            if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, or a device without driver
-                raise _not_regular(uri) from None
-            raise
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            file.close()
-            raise _not_regular(uri)
-        return file
+        return open_regular(path_of(uri), uri)
 
 
 class ObjectStorageSource(FileSource):
@@ -102,6 +97,48 @@ class ObjectStorageSource(FileSource):
                 f"{uri} cannot be opened: install the Airflow provider and the fsspec package of "
                 f"its scheme ({error}).",
             ) from None
+
+
+def path_of(uri: str) -> bytes:
+    """Return the path of a ``file://`` URI, in bytes: the name of a file need not be UTF-8.
+
+    ``#`` and ``?`` belong to the name, as file URIs have neither fragment nor query.
+
+    :raises DocumentError: ``document_reference`` if the URI names another host.
+    """
+    host, slash, path = uri.partition("://")[2].partition("/")
+    if host.lower() not in ("", "localhost"):
+        raise DocumentError(
+            ErrorCode.DOCUMENT_REFERENCE,
+            f"{uri} names the host {host!r}. For a file of the worker write its absolute path after three "
+            f"slashes: file:///{host}{slash}{path}",
+        )
+    return unquote_to_bytes(slash + path)
+
+
+def open_regular(path: str | bytes, name: str) -> BinaryIO:
+    """Open a regular file for reading, without waiting for the writer of a pipe.
+
+    :param path: of the file.
+    :param name: of the file, for messages.
+    :raises DocumentError: ``unsupported_type`` for a pipe, a device or a socket.
+    :raises OSError: the file is missing or cannot be read.
+    """
+    if (b"\0" if isinstance(path, bytes) else "\0") in path:  # type: ignore[operator]
+        raise FileNotFoundError(errno.ENOENT, "No file has such a name", name)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, or a device without driver
+            raise _not_regular(name) from None
+        raise
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
+    raise _not_regular(name)
 
 
 def _not_regular(uri: str) -> DocumentError:

@@ -217,7 +217,7 @@ def load_record(directory: Path, key: str) -> ServerRecord | None:
     :param key: name of the server.
     """
     try:
-        values: dict[str, Any] = json.loads(record_file(directory, key).read_text())
+        values: dict[str, Any] = json.loads(record_file(directory, key).read_bytes())
         failure = values.pop("failure", None)
         return ServerRecord(**values, failure=Failure.from_json(failure) if failure else None)
     except (OSError, ValueError, TypeError, AttributeError, KeyError):

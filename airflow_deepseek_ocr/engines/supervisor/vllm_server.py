@@ -95,7 +95,7 @@ def table_cells(model_directory: Path) -> tuple[int, ...]:
     :param model_directory: complete directory of the model.
     :return: ids in that model's tokenizer, or the published ones if its tokenizer has neither.
     """
-    added = json.loads((model_directory / TOKENIZER).read_text()).get("added_tokens", [])
+    added = json.loads((model_directory / TOKENIZER).read_bytes()).get("added_tokens", [])
     ids = {each["content"]: int(each["id"]) for each in added}
     cells = tuple(ids[name] for name in ("<td>", "</td>") if name in ids)
     return cells or PUBLISHED_TABLE_CELLS

@@ -83,7 +83,7 @@ def load_model(
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    config = translate_config(json.loads((directory / CONFIG).read_text()), image_token_id)
+    config = translate_config(json.loads((directory / CONFIG).read_bytes()), image_token_id)
     model, report = UnlimitedOcrForConditionalGeneration.from_pretrained(
         directory,
         config=config,

@@ -28,7 +28,7 @@ def weight_files(directory: Path) -> list[Path]:
     if (directory / SINGLE_FILE).is_file():
         return [directory / SINGLE_FILE]
     try:
-        names = set(json.loads((directory / INDEX).read_text())["weight_map"].values())
+        names = set(json.loads((directory / INDEX).read_bytes())["weight_map"].values())
     except (OSError, ValueError, KeyError, AttributeError) as error:
         raise _incomplete(directory, f"{INDEX} is missing or unreadable") from error
     return sorted(directory / Path(name).name for name in names)
@@ -46,7 +46,7 @@ def check_model_directory(directory: Path) -> int:
         )
     for name in (CONFIG, TOKENIZER):
         try:
-            json.loads((directory / name).read_text())
+            json.loads((directory / name).read_bytes())
         except (OSError, ValueError) as error:
             raise _incomplete(directory, f"{name} is missing or unreadable") from error
     return sum(_checked_size(path) for path in weight_files(directory))

@@ -40,7 +40,7 @@ def mirror_directory(uri: str, revision: str, cache_dir: Path) -> Path:
 def is_fetched(directory: Path) -> bool:
     """Return whether the mirror in that directory is complete: all files have their sizes."""
     try:
-        sizes = json.loads((directory / _MANIFEST).read_text())
+        sizes = json.loads((directory / _MANIFEST).read_bytes())
         return all(
             (directory / name).stat().st_size == entry["size"] for name, entry in sizes.items()
         )
@@ -134,7 +134,7 @@ def _fetched_before(directory: Path, listed: dict[str, Any]) -> dict[str, dict[s
     known: dict[str, dict[str, Any]] = {}
     for name in (_MANIFEST, _UNFINISHED):
         with suppress(OSError, ValueError, TypeError):
-            known |= json.loads((directory / name).read_text())
+            known |= json.loads((directory / name).read_bytes())
     found = {}
     for name, entry in listed.items():
         with suppress(OSError):

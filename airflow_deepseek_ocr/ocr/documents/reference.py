@@ -8,13 +8,15 @@ from datetime import datetime
 from typing import Any
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.undecodable import percent_encoded
 
 
 @dataclass(frozen=True)
 class DocumentRef:
     """A document, and which version of it.
 
-    :param uri: its address, such as ``s3://bucket/key`` or ``file:///data/letter.pdf``.
+    :param uri: its address, such as ``s3://bucket/key`` or ``file:///data/letter.pdf``. Bytes that are not
+        UTF-8 are percent-encoded.
     :param version: tells its versions apart: the S3 version id, else the ETag, else a hash of its content.
         Empty while it is unknown; a source fills it in.
     :param version_id: the S3 version id, if the bucket keeps versions.
@@ -29,6 +31,10 @@ class DocumentRef:
     etag: str | None = None
     size: int | None = None
     last_modified: datetime | None = None
+
+    def __post_init__(self) -> None:
+        # The URI becomes a row, an XCom and lines of logs, which have no lone surrogates.
+        object.__setattr__(self, "uri", percent_encoded(self.uri))
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain JSON types, for an XCom or the payload of an event."""
@@ -69,7 +75,7 @@ class DocumentRef:
 
 def digest(*parts: str) -> str:
     """Return the SHA-256 of the parts as 64 hexadecimal digits."""
-    # Lone surrogates occur in file names that are not UTF-8.
+    # Versions and settings may have lone surrogates.
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 

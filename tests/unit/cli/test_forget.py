@@ -81,6 +81,22 @@ def test_at_a_terminal_it_asks(
     assert counts(store)[0] == left
 
 
+@pytest.mark.parametrize("stdin", [None, Terminal("")], ids=["closed", "ctrl-d"])
+def test_no_answer_deletes_nothing(
+    store: Store, monkeypatch: pytest.MonkeyPatch, stdin: Terminal | None
+) -> None:
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert run(A) == 1
+    assert counts(store)[0] == 2
+
+
+def test_a_name_that_is_not_utf_8_names_its_row(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("file:///caf\udce9\n.pdf") == 1
+    assert "Nothing is stored about file:///caf%E9\\x0a.pdf.\n" in capsys.readouterr().err
+
+
 def test_nothing_named_deletes_nothing(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--yes") == 1
     assert run("--prefix", "", "--yes") == 1

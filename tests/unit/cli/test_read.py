@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
+
+from airflow_deepseek_ocr.cli import main
 from tests.conftest import ROOT, TINY_MODEL
 from tests.support.command_line import run
+from tests.support.fakes.scripted_engine import ScriptedEngine
 
 DOCUMENTS = ROOT / "demo" / "documents"
 FIELDS = {
@@ -31,6 +40,59 @@ def test_read_prints_a_json_object_a_page(tmp_path: Path) -> None:
     assert "found your order" in pages[0]["markdown"]
     assert pages[0]["regions"][-1]["boxes"][0]["normalized"]
     assert {each["error_code"] for each in failed} == {"damaged", "missing_file"}
+
+
+def test_any_name_in_any_locale_is_read_or_has_its_line(tmp_path: Path) -> None:
+    directory = os.fsencode(tmp_path)
+    names = [
+        b"r\xe9sum\xe9.tiff",
+        b"caf\xe9.png",
+        b"caf\xe8.png",
+        b"line\nend.png",
+        b"pipe",
+    ]
+    shutil.copy(DOCUMENTS / "letter.tiff", directory + b"/" + names[0])
+    for name in names[1:4]:
+        Path(os.fsdecode(directory + b"/" + name)).write_bytes(b"no image")
+    os.mkfifo(tmp_path / "pipe")
+    notes = tmp_path / "notes.md"
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "airflow_deepseek_ocr.cli", "read",
+            *(directory + b"/" + name for name in reversed(names)), tmp_path,
+            "--model", TINY_MODEL, "--resolution", "tiny", "--max-output-length", "8", "--json",
+            "--retry-with", "none", "--min-score", "0", "--pages", "1", "--notes", notes,
+        ],
+        capture_output=True, timeout=200, check=False, stdin=subprocess.DEVNULL,
+        env=os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": "latin-1"},
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+    lines = [json.loads(line) for line in done.stdout.decode("utf-8").splitlines()]
+    short = {line["document"].removeprefix(f"{tmp_path}/"): line["error_code"] for line in lines}
+    assert short == {
+        "r\\xe9sum\\xe9.tiff": None,
+        "caf\\xe9.png": "unsupported_type",
+        "caf\\xe8.png": "unsupported_type",
+        "line\nend.png": "unsupported_type",
+        "pipe": "unsupported_type",
+        str(tmp_path): "missing_file",
+    }
+    assert sum(line.startswith(b"error: ") for line in done.stderr.splitlines()) == 5
+    assert "r\\xe9sum\\xe9.tiff | 1 |" in notes.read_text("utf-8")
+
+
+def test_text_of_a_page_does_not_end_the_run_at_a_terminal_without_its_characters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="ascii"))
+    monkeypatch.setattr(
+        "airflow_deepseek_ocr.cli.read._engine",
+        lambda *_: ScriptedEngine(lambda _: "5 €"),
+    )
+    assert main(["read", str(DOCUMENTS / "table.png"), "--min-score", "0"]) == 0
+    assert raw.getvalue().endswith(b"page 1 -->\n\n5 \\u20ac\n\n")
 
 
 def test_an_option_that_cannot_be_is_refused_before_the_model_is_loaded() -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
 import pytest
 
 from airflow_deepseek_ocr.ocr.results import Attempt, PageResult, PageStatus
@@ -87,3 +90,11 @@ def test_secrets_are_hidden(arguments: list[str], shown: str) -> None:
 
 def test_facts_as_lines_of_a_log() -> None:
     assert as_lines([("CPU", "x"), ("GPU", "none")]) == "  CPU: x\n  GPU: none"
+
+
+def test_names_that_are_not_utf_8_can_be_repeated_in_a_shell() -> None:
+    arguments = ["two words", "größe.pdf", "it's caf\udce9\\.pdf", "a\nb\udcff"]
+    script = f"printf '%s\\0' {safe_command(arguments)}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, check=True, timeout=20)
+    assert done.stdout.split(b"\0")[:-1] == [os.fsencode(each) for each in arguments]
+    RunRecord(arguments, directory="/data/caf\udce9").markdown().encode("utf-8")

@@ -20,7 +20,13 @@ from airflow_deepseek_ocr.exceptions import (
 )
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.sources.files import FileSource, ObjectStorageSource, copy_hashed
+from airflow_deepseek_ocr.sources.files import (
+    FileSource,
+    ObjectStorageSource,
+    copy_hashed,
+    open_regular,
+    path_of,
+)
 
 
 def version_of(content: bytes) -> str:
@@ -173,3 +179,75 @@ def test_only_regular_files_are_opened(source: FileSource, tmp_path: Path, kind:
             source.fetch(DocumentRef(f"file://{path}"), tmp_path / "copy", lambda _: True)
     assert caught.value.code is ErrorCode.UNSUPPORTED_TYPE
     assert not (tmp_path / "copy").exists()
+
+
+NAMES = [
+    b"caf\xe9.pdf",
+    b"two words.pdf",
+    b"a#b.pdf",
+    b"a?b=c.pdf",
+    b"100%.pdf",
+    b"a%25b.pdf",
+    b"a+b&c;d.pdf",
+    b"line\nend\tand tab.pdf",
+    "größe €.pdf".encode(),
+    b"\xff\xfe",
+    b"[x].pdf",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("start", ["file://", "file://localhost", "FILE://LocalHost"])
+def test_any_name_is_found_by_its_uri(
+    source: FileSource, tmp_path: Path, name: bytes, start: str
+) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
+    path.write_bytes(name)
+    ref = DocumentRef(path.as_uri().replace("file://", start))
+    found = source.fetch(ref, tmp_path / "copy", lambda _: True)
+    assert found is not None
+    assert (tmp_path / "copy").read_bytes() == name
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if b"%" not in name])
+def test_names_need_no_percent_encoding(source: FileSource, tmp_path: Path, name: bytes) -> None:
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
+    Path(path).write_bytes(name)
+    found = source.fetch(DocumentRef(f"file://{path}"), tmp_path / "copy", lambda _: True)
+    assert found is not None
+    assert (tmp_path / "copy").read_bytes() == name
+    found.uri.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    "uri", ["file://data/a.pdf", "file://./a.pdf", "file://a.pdf", "file://[::1]/a"]
+)
+def test_a_file_of_another_host_is_refused(source: FileSource, tmp_path: Path, uri: str) -> None:
+    error = error_of(source, DocumentRef(uri), tmp_path / "copy")
+    assert (type(error), error.code) == (DocumentError, ErrorCode.DOCUMENT_REFERENCE)
+    assert uri.replace("file://", "file:///") in str(error)
+
+
+@pytest.mark.parametrize("name", ["a%00b.pdf", "a\0b.pdf", "x" * 300, "\ud800.pdf"])
+def test_a_name_that_no_file_has(source: FileSource, tmp_path: Path, name: str) -> None:
+    error = error_of(source, DocumentRef(f"file://{tmp_path}/{name}"), tmp_path / "copy")
+    assert (type(error), error.code) == (DocumentError, ErrorCode.MISSING_FILE)
+    str(error).encode("utf-8")
+
+
+def test_a_path_that_leads_to_itself(source: FileSource, tmp_path: Path) -> None:
+    (tmp_path / "loop.pdf").symlink_to(tmp_path / "loop.pdf")
+    error = error_of(source, DocumentRef(f"file://{tmp_path}/loop.pdf"), tmp_path / "copy")
+    assert error.code is ErrorCode.MISSING_FILE
+
+
+def test_the_path_of_a_uri_is_bytes() -> None:
+    assert path_of("file:///data/caf%E9%20%23%3F%25.pdf") == b"/data/caf\xe9 #?%.pdf"
+    assert path_of("file://localhost/data/%C3%A9") == "/data/é".encode()
+
+
+def test_a_directory_is_no_regular_file_and_leaves_no_descriptor(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with pytest.raises(IsADirectoryError):
+        open_regular(str(tmp_path), "a directory")
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

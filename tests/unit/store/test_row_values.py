@@ -72,4 +72,4 @@ def test_texts_are_made_storable() -> None:
         "error": "a\ufffdb?",
     }
     assert error_values(None, None) == {"error_code": None, "error": None}
-    assert document_values(DocumentRef("file:///a\udc80"), CONFIG)["uri"] == "file:///a?"
+    assert document_values(DocumentRef("file:///a\udc80"), CONFIG)["uri"] == "file:///a%80"

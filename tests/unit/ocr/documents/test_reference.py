@@ -61,3 +61,12 @@ def test_the_key_depends_on_uri_and_version_only() -> None:
 def test_digests_separate_their_parts_and_accept_any_name() -> None:
     assert digest("ab", "c") != digest("a", "bc")
     assert len(digest("file:///\udcff.pdf")) == 64, "names of files need not be UTF-8"
+
+
+def test_a_name_that_is_not_utf_8_is_percent_encoded_everywhere() -> None:
+    ref = DocumentRef.of("file:///data/caf\udce9.pdf")
+    assert ref.uri == "file:///data/caf%E9.pdf"
+    assert ref == DocumentRef("file:///data/caf%E9.pdf")
+    assert ref.unversioned().uri == DocumentRef.of(ref.as_dict()).uri == ref.uri
+    json.dumps(ref.as_dict(), ensure_ascii=False).encode("utf-8")
+    assert ref.version_key == DocumentRef("file:///data/caf%E9.pdf").version_key
