@@ -1,6 +1,7 @@
 """Every hour, read the new documents of the bucket ``invoices`` into a database.
 
-The shortest useful DAG; ``s3_to_database`` has parameters. Connections: ``aws_default`` (S3),
+The shortest useful DAG: it waits 50 minutes of each hour in the triggerer, or searches once if it is
+triggered by hand. ``s3_to_database`` has parameters. Connections: ``aws_default`` (S3),
 ``deepseek_ocr_default`` (the model), ``deepseek_ocr_db`` (postgres, mysql or sqlite).
 """
 
@@ -22,7 +23,13 @@ with DAG(
     max_active_runs=1,
 ):
     find = S3NewDocumentSensor(
-        task_id="find", bucket="invoices", deferrable=True, timeout=3000, soft_fail=True
+        task_id="find",
+        bucket="invoices",
+        deepseek_ocr_conn_id="deepseek_ocr_default",  # as the operator's: see "Two DAGs on one bucket"
+        deferrable=True,
+        timeout=3000,
+        manual_timeout=0,
+        soft_fail=True,
     )
     DeepSeekOCROperator.partial(task_id="read", retries=2).expand(documents=find.output)
 # [END howto_invoices]

@@ -19,7 +19,8 @@ with DAG(
     schedule="@hourly",
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    # Two runs at once would find the same new documents.
+    # Two runs at once would find the same new documents, and the second would wait for the first. A run that
+    # is triggered while another one waits is queued until then; the waiting one takes the documents.
     max_active_runs=1,
     params={
         "bucket": Param("documents", type="string", description="bucket of the documents"),
@@ -37,11 +38,12 @@ with DAG(
         task_id="find",
         bucket="{{ params.bucket }}",
         prefix="{{ params.prefix or '' }}",
-        # Rows of other models, prompts and modes do not count: other DAGs may read the same bucket.
+        # The operator's connection: without it, DAGs that share a bucket take each other's documents.
         deepseek_ocr_conn_id="deepseek_ocr_default",
         deferrable=True,  # waits in the triggerer, not in a worker slot
         poke_interval=60,
         timeout=timedelta(minutes=50).total_seconds(),
+        manual_timeout=0,  # a run that is triggered by hand searches once
         soft_fail=True,  # an hour without new documents is skipped, not failed
     )
     DeepSeekOCROperator.partial(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
@@ -17,8 +18,16 @@ from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.airflow_support.table_names import TABLE_NAMES, configured_names
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions, seconds
+from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
+from airflow_deepseek_ocr.store.results_store import State
 
+#: Warning of sensors and event triggers without a model connection.
+ANY_CONFIGURATION = (
+    "deepseek_ocr_conn_id is not set: documents that any DAG has processed are not new here, whatever model, "
+    "prompt or mode read them, so DAGs that share a bucket take each other's documents. Set it to the "
+    "operator's connection, with the operator's options."
+)
 #: How the ids of the connections and the names of the tables are converted.
 CONNECTIONS: dict[str, values.Convert] = {
     "deepseek_ocr_conn_id": values.optional(values.text),
@@ -104,10 +113,25 @@ class NewDocuments:
             return None
         return load_settings(self.deepseek_ocr_conn_id).processing_config(self.ocr).key
 
-    def find(self, emitted: Mapping[str, float] | None = None) -> list[list[dict[str, Any]]]:
+    def nothing_new(self, seen: Counter[State]) -> str:
+        """Return why a search found nothing, for the log.
+
+        :param seen: listed versions with rows, by state.
+        """
+        where = f"s3://{self.discovery.bucket}/{self.discovery.prefix}"
+        running, known = seen[State.RUNNING], seen.total()
+        if not known:
+            return f"No new documents in {where}: it has no documents that match."
+        others = f", {running:,} of them in work by other tasks" if running else ""
+        return f"No new documents in {where}: {counted(known, 'document')} known{others}."
+
+    def find(
+        self, emitted: Mapping[str, float] | None = None, seen: Counter[State] | None = None
+    ) -> list[list[dict[str, Any]]]:
         """Return batches of new documents in plain JSON types; an empty list if there are none.
 
         :param emitted: seconds since documents were emitted, by version key.
+        :param seen: receives the number of listed versions with rows, by state.
         :raises ConfigurationError: a connection has an invalid value.
         :raises UnavailableError: bucket or database are unreachable.
         """
@@ -115,7 +139,7 @@ class NewDocuments:
         client = s3_client(self.aws_conn_id, requester_pays=self.discovery.requester_pays)
         names = configured_names(self.db_schema, self.db_table_prefix)
         with closing(open_store(self.db_conn_id, names=names)) as store:
-            batches = discovery.find(client, store, emitted)
+            batches = discovery.find(client, store, emitted, seen)
         return [[ref.as_dict() for ref in batch] for batch in batches]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,7 +37,11 @@ class Discovery:
     config_key: str | None = None
 
     def find(
-        self, client: Any, store: Store, emitted: Mapping[str, float] | None = None
+        self,
+        client: Any,
+        store: Store,
+        emitted: Mapping[str, float] | None = None,
+        seen: Counter[State] | None = None,
     ) -> list[list[DocumentRef]]:
         """Return batches of new documents; an empty list if there are none.
 
@@ -47,14 +52,16 @@ class Discovery:
         :param store: the results database, with its tables in place.
         :param emitted: seconds since documents were emitted, by version key. They are skipped, unless a
             task that was processing them died since.
+        :param seen: receives the number of listed versions with rows, by state.
         :raises DatabaseError: ``database_unavailable``.
         :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
         """
-        due = islice(self._due(client, store, emitted or {}), self.options.max_documents)
+        due = self._due(client, store, emitted or {}, Counter() if seen is None else seen)
+        due = islice(due, self.options.max_documents)
         return list(_chunks(due, self.options.batch_size))
 
     def _due(
-        self, client: Any, store: Store, emitted: Mapping[str, float]
+        self, client: Any, store: Store, emitted: Mapping[str, float], seen: Counter[State]
     ) -> Iterator[DocumentRef]:
         def is_due(ref: DocumentRef, due_for_s: float) -> bool:
             return ref.version_key not in emitted or emitted[ref.version_key] > due_for_s
@@ -71,6 +78,7 @@ class Discovery:
         yield from abandoned.values()
         for chunk in _chunks(listing.with_restored(client), _CHUNK):
             known = store.look_up([ref for ref, _ in chunk], self.config_key, retry_after)
+            seen.update(version.state for version in known.values())
             for ref, restored in chunk:
                 version = known.get(ref.version_key, _NEW)
                 if version.archived and restored:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import timedelta
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.common.compat.sdk import (
     AirflowException,
     AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
     BaseSensorOperator,
     PokeReturnValue,
     conf,
@@ -21,15 +24,26 @@ from airflow_deepseek_ocr.airflow_support.connections import (
     DEFAULT_DB_CONN_ID,
 )
 from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
-from airflow_deepseek_ocr.airflow_support.new_documents import CONNECTIONS, NewDocuments
+from airflow_deepseek_ocr.airflow_support.new_documents import (
+    ANY_CONFIGURATION,
+    CONNECTIONS,
+    NewDocuments,
+)
 from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
 from airflow_deepseek_ocr.counted import counted
+from airflow_deepseek_ocr.store.results_store import State
 from airflow_deepseek_ocr.triggers.s3 import S3NewDocumentTrigger
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+#: How the arguments are converted that are neither options nor connections.
+_VALUES: dict[str, values.Convert] = {
+    "deferrable": values.boolean,
+    "manual_timeout": values.optional(values.duration),
+}
 
 
 class S3NewDocumentSensor(BaseSensorOperator):
@@ -46,13 +60,16 @@ class S3NewDocumentSensor(BaseSensorOperator):
 
     :param deepseek_ocr_conn_id: the operator's model connection. With it, a document is new if it has
         no row with the processing configuration of that connection and of ``prompt`` to ``min_score``;
-        None counts rows of any configuration.
+        None counts rows of any configuration, and warns.
     :param aws_conn_id: connection to S3; None takes the worker's own credentials.
     :param db_conn_id: connection to the results database.
     :param db_schema: schema of the tables; None takes the one of Airflow's configuration, or else the
         connection's own.
     :param db_table_prefix: beginning of the tables' names; None takes the one of Airflow's configuration.
     :param deferrable: wait in the triggerer instead of in a worker slot.
+    :param manual_timeout: the ``timeout`` of a run that was triggered by hand (in the UI, by the API or the
+        command line), if it is shorter; 0 searches once. With ``soft_fail`` the run is skipped then. None
+        waits as long as a scheduled run. A timedelta, or seconds.
     :raises AirflowFailException: an option has an invalid value; templated ones are checked when the
         task runs.
     """
@@ -61,9 +78,10 @@ class S3NewDocumentSensor(BaseSensorOperator):
         *(each.name for each in fields(DiscoveryOptions)),
         *(each.name for each in fields(OcrOptions)),
         *CONNECTIONS,
-        "deferrable",
+        *_VALUES,
     )
     ui_color = "#dbe7ff"
+    timeout: float
 
     def __init__(
         self,
@@ -91,6 +109,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         db_schema: str | None = None,
         db_table_prefix: str | None = None,
         deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        manual_timeout: timedelta | float | None = None,
         **kwargs: Any,
     ) -> None:
         """Keep each argument as the attribute of its name, where Airflow renders templates."""
@@ -118,9 +137,10 @@ class S3NewDocumentSensor(BaseSensorOperator):
         self.db_schema = db_schema
         self.db_table_prefix = db_table_prefix
         self.deferrable = deferrable
+        self.manual_timeout = manual_timeout
         check_literals(DiscoveryOptions, self)
         check_literals(OcrOptions, self)
-        check_values(CONNECTIONS | {"deferrable": values.boolean}, self)
+        check_values(CONNECTIONS | _VALUES, self)
 
     def execute(self, context: Context) -> Any:
         """Wait in this process or, if ``deferrable``, in the triggerer.
@@ -131,15 +151,25 @@ class S3NewDocumentSensor(BaseSensorOperator):
         """
         with airflow_errors():
             deferrable = values.boolean("deferrable", self.deferrable)
+            self.timeout = self._timeout(context)
+            if self._search().deepseek_ocr_conn_id is None:
+                self.log.warning(ANY_CONFIGURATION)
         if not deferrable:
             return super().execute(context)
-        with airflow_errors():
-            search = self._search()
-            batches = search.find()
-        if batches:
+        if batches := self._find():
             return batches
+        if not self.timeout:
+            kind = AirflowSkipException if self.soft_fail else AirflowSensorTimeout
+            raise kind("There are no new documents, and this run does not wait for them.")
+        self.log.info(
+            "Waiting for up to %s in the triggerer, with a search every %g s.",
+            timedelta(seconds=self.timeout),
+            self.poke_interval,
+        )
         self.defer(
-            trigger=S3NewDocumentTrigger(poke_interval=self.poke_interval, **search.as_kwargs()),
+            trigger=S3NewDocumentTrigger(
+                poke_interval=self.poke_interval, **self._search().as_kwargs()
+            ),
             method_name="execute_complete",
             timeout=timedelta(seconds=self.timeout),
         )
@@ -151,9 +181,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         :raises AirflowFailException: a setting is invalid.
         :raises AirflowException: bucket or database are unreachable.
         """
-        with airflow_errors():
-            batches = self._search().find()
-        self.log.info("%s", _found(batches))
+        batches = self._find()
         return PokeReturnValue(is_done=bool(batches), xcom_value=batches)
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None) -> Any:
@@ -174,6 +202,30 @@ class S3NewDocumentSensor(BaseSensorOperator):
             "airflow-deepseek-ocr?"
         )
 
+    def _timeout(self, context: Context) -> float:
+        """Return the seconds that this run waits, which may be fewer if it was triggered by hand."""
+        limit = _VALUES["manual_timeout"]("manual_timeout", self.manual_timeout)
+        run_type = getattr(context.get("dag_run"), "run_type", None)
+        timeout: float = self.timeout
+        return (
+            min(timeout, limit.total_seconds())
+            if limit is not None and run_type == "manual"
+            else timeout
+        )
+
+    def _find(self) -> list[list[dict[str, Any]]]:
+        """Search the bucket once, and log the outcome."""
+        seen: Counter[State] = Counter()
+        with airflow_errors():
+            search = self._search()
+            batches = search.find(seen=seen)
+        if batches:
+            documents = counted(sum(map(len, batches)), "new document")
+            self.log.info("%s in %s.", documents, counted(len(batches), "batch", "batches"))
+        else:
+            self.log.info("%s", search.nothing_new(seen))
+        return batches
+
     def _search(self) -> NewDocuments:
         search = NewDocuments.of(self)
         options = search.discovery
@@ -184,12 +236,3 @@ class S3NewDocumentSensor(BaseSensorOperator):
                 f"[core] max_map_length={limit} mapped tasks; raise batch_size or lower max_documents."
             )
         return search
-
-
-def _found(batches: list[list[dict[str, Any]]]) -> str:
-    documents = counted(sum(map(len, batches)), "new document")
-    return (
-        f"{documents} in {counted(len(batches), 'batch', 'batches')}."
-        if batches
-        else "No new documents."
-    )

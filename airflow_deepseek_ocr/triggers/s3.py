@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.airflow_support.connections import (
     DEFAULT_AWS_CONN_ID,
     DEFAULT_DB_CONN_ID,
 )
-from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
+from airflow_deepseek_ocr.airflow_support.new_documents import ANY_CONFIGURATION, NewDocuments
 from airflow_deepseek_ocr.connection.options import (
     DiscoveryOptions,
     OcrOptions,
@@ -85,7 +85,7 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
 
     :param deepseek_ocr_conn_id: the operator's model connection. With it, a document is new if it has
         no row with the processing configuration of that connection and of ``prompt`` to ``min_score``;
-        None counts rows of any configuration.
+        None counts rows of any configuration, and warns.
     :param aws_conn_id: connection to S3; None takes the triggerer's own credentials.
     :param db_conn_id: connection to the results database.
     :param db_schema: schema of the tables; None takes the one of Airflow's configuration, or else the
@@ -170,6 +170,8 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Poll for ever; an error is logged, and the next poll tries again."""
+        if self.search.deepseek_ocr_conn_id is None:
+            self.log.warning(ANY_CONFIGURATION)
         search = BackgroundSearch(self.search)
         failures = 0
         while True:

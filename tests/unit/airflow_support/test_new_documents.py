@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from airflow_deepseek_ocr.airflow_support.connections import load_settings
 from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
 from airflow_deepseek_ocr.exceptions import ConfigurationError
+from airflow_deepseek_ocr.store.results_store import State
 from tests.support.airflow_connections import define_model
 
 SEARCH = NewDocuments(
@@ -50,3 +52,18 @@ def test_the_configuration_is_the_connection_s_with_the_options(
     key = load_settings("model").processing_config(SEARCH.ocr).key
     assert SEARCH.config_key() == key
     assert NewDocuments(discovery=SEARCH.discovery, ocr=SEARCH.ocr).config_key() is None
+
+
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({}, "it has no documents that match."),
+        ({State.DONE: 1}, "1 document known."),
+        (
+            {State.DONE: 1200, State.RUNNING: 34},
+            "1,234 documents known, 34 of them in work by other tasks.",
+        ),
+    ],
+)
+def test_a_search_that_finds_nothing_says_why(seen: dict[State, int], said: str) -> None:
+    assert SEARCH.nothing_new(Counter(seen)) == f"No new documents in s3://b/: {said}"

@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
 
 from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
 from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
 from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
+from airflow_deepseek_ocr.store.results_store import State
 from tests.support.airflow_connections import define_model
 
 CONN_ID = "deepseek_ocr_default"
@@ -178,3 +187,82 @@ def test_a_templated_bucket_is_checked_when_it_is_rendered() -> None:
         find.poke({})
     with pytest.raises(AirflowFailException, match=r"bucket='letters'"):
         sensor(bucket="s3://letters")
+
+
+class _Searches:
+    """Stands for the bucket and the database: finds nothing, and counts how often it is asked."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+
+        def find(search: NewDocuments, *, seen: Counter[State]) -> list[Any]:
+            self.count += 1
+            seen.update({State.DONE: 7, State.RUNNING: 2})
+            return []
+
+        monkeypatch.setattr(NewDocuments, "find", find)
+
+
+def _run(run_type: str) -> Any:
+    return {"dag_run": SimpleNamespace(run_type=run_type)}
+
+
+@pytest.mark.parametrize(
+    ("run_type", "manual_timeout", "waits_s"),
+    [
+        ("scheduled", 0, 3000),
+        ("manual", None, 3000),
+        ("manual", 90, 90),
+        ("manual", timedelta(hours=9), 3000),
+        ("asset_triggered", 0, 3000),
+    ],
+)
+def test_a_run_that_is_triggered_by_hand_may_wait_shorter(
+    run_type: str, manual_timeout: Any, waits_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _Searches(monkeypatch)
+    find = sensor(deferrable=True, timeout=3000, manual_timeout=manual_timeout)
+    with pytest.raises(TaskDeferred) as deferred:
+        find.execute(_run(run_type))
+    assert deferred.value.timeout == timedelta(seconds=waits_s)
+
+
+@pytest.mark.parametrize("deferrable", [True, False])
+@pytest.mark.parametrize(
+    ("soft_fail", "kind"), [(True, AirflowSkipException), (False, AirflowSensorTimeout)]
+)
+def test_a_run_that_does_not_wait_searches_once(
+    soft_fail: bool, kind: type[Exception], deferrable: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches = _Searches(monkeypatch)
+    find = sensor(
+        deferrable=deferrable, soft_fail=soft_fail, timeout=3000, manual_timeout="{{ params.x }}"
+    )
+    find.render_template_fields({"params": {"x": 0}})
+    lines: list[str] = []
+    monkeypatch.setattr(find.log, "info", lambda text, *values: lines.append(text % values))
+    with pytest.raises(kind) as ended:
+        find.execute(_run("manual"))
+    assert type(ended.value) is kind
+    assert searches.count == 1
+    assert lines == [
+        "No new documents in s3://b/: 9 documents known, 2 of them in work by other tasks."
+    ]
+
+
+@pytest.mark.parametrize(("conn_id", "warnings"), [(CONN_ID, 0), (None, 1)])
+def test_a_sensor_without_the_operator_s_connection_warns(
+    conn_id: str | None, warnings: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _Searches(monkeypatch)
+    find = sensor(deferrable=True, deepseek_ocr_conn_id=conn_id)
+    lines: list[str] = []
+    monkeypatch.setattr(find.log, "warning", lines.append)
+    with pytest.raises(TaskDeferred):
+        find.execute(_run("scheduled"))
+    assert sum("deepseek_ocr_conn_id is not set" in line for line in lines) == warnings
+
+
+def test_a_negative_wait_is_refused_in_the_dag() -> None:
+    with pytest.raises(AirflowFailException, match="manual_timeout"):
+        sensor(manual_timeout=-1)
