@@ -189,7 +189,7 @@ def test_the_reason_of_a_failed_start_is_raised(
     with pytest.raises(
         UnavailableError, match=r"status 3: ValueError: no such mode\. Its log is .*\.log"
     ):
-        Supervisor(spec("v4", options="--fail yes"), servers, 30).find()
+        Supervisor(spec("v4", options="--load-format fails"), servers, 30).find()
     with pytest.raises(ConfigurationError, match=r"/no/vllm.*path of the program") as caught:
         Supervisor(spec("v5", command="/no/vllm"), servers, 30).find()
     assert caught.value.code is ErrorCode.SERVER_COMMAND

@@ -20,7 +20,7 @@ def main() -> None:
     Path(os.environ["VLLM_STAND_IN_NOTES"]).write_text(
         json.dumps({"pid": os.getpid(), "arguments": arguments})
     )
-    if options.get("--fail"):
+    if options.get("--load-format") == "fails":
         # As vLLM: the reason, and far more than a message quotes after it.
         print("(EngineCore pid=7) ERROR 11-28 07:05:11 [core.py:1100] ValueError: no such mode")
         print("(APIServer pid=6) \n" * 1000)

@@ -21,7 +21,7 @@ SPEC = VllmServerSpec(
     model="m",
     idle_s=60,
     command="/v/python -m vllm",
-    options="--x '1 2'",
+    options="--seed '1 2'",
 )
 PATHS = ServerPaths(
     socket=Path("/r/k.sock"),
@@ -42,7 +42,7 @@ def test_the_watchdog_runs_vllm() -> None:
         "airflow_deepseek_ocr.engines.supervisor.vllm_watchdog",
     ]
     assert arguments[at + 1 : at + 6] == ["/v/python", "-m", "vllm", "serve", str(TINY_MODEL)]
-    assert arguments[-2:] == ["--x", "1 2"], "as a shell splits them"
+    assert arguments[-2:] == ["--seed", "1 2"], "as a shell splits them"
     socket = str(PATHS.socket)
     assert arguments[arguments.index("--socket") + 1] == socket, "the watchdog's"
     assert arguments[arguments.index("--uds") + 1] == socket, "vLLM's"
