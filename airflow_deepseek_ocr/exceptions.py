@@ -96,6 +96,7 @@ class ErrorCode(StrEnum):
     SERVER_COMMAND = "server_command"
     SERVER_CRASHES = "server_crashes"
     SERVER_DEVICE = "server_device"
+    SERVER_ELSEWHERE = "server_elsewhere"
     SERVER_END = "server_end"
     SERVER_ERROR = "server_error"
     SERVER_FAILED = "server_failed"

@@ -133,7 +133,7 @@ def _servers(_: argparse.Namespace) -> int:
     if not records:
         report("No servers on this host.")
     for record in records:
-        state = f"process {record.pid}" if record.process() else "exited"
+        state = record.place if record.is_alive() else "exited"
         write(f"{record.key}  {record.kind}  {record.version}  {state}  {record.description}")
     return 0
 
@@ -152,6 +152,10 @@ def _stop(options: argparse.Namespace) -> int:
             + " To list the servers: airflow-deepseek-ocr servers",
         )
     for key in records if options.all else options.keys:
-        stop_server(records[key], directory)
+        record = records[key]
+        if options.all and record.is_foreign and record.is_alive():
+            write(f"left {key}: {record.place}")
+            continue
+        stop_server(record, directory)
         write(f"stopped {key}")
     return 0

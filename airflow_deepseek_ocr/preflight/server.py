@@ -120,14 +120,14 @@ def describe_host_server(settings: Settings, engine: str) -> str:
         )
         for each in devices
     ]
-    running = [each for each in records if each is not None and each.process() is not None]
+    running = [each for each in records if each is not None and each.is_alive()]
     if not running:
         return "No server runs on this host; the first task on a worker starts one."
     for record in running:
         endpoint = record.endpoint
         with endpoint.client(QUICK) as client:
             ask_capabilities(client, endpoint, settings.model, settings.revision)
-    ready = ", ".join(f"process {each.pid}, version {each.version}" for each in running)
+    ready = ", ".join(f"{each.place}, version {each.version}" for each in running)
     if len(devices) == 1:
         return f"A server is ready on this host: {ready}."
     return f"{len(running)} of {len(devices)} servers are ready on this host: {ready}."

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
@@ -14,7 +15,7 @@ import psutil
 from airflow_deepseek_ocr.engines.supervisor.registry import ServerRecord
 from airflow_deepseek_ocr.engines.supervisor.server_environment import server_environment
 from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand
-from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 
 #: Seconds until a server that was asked to stop is killed. Servers take up to 120 s for pages in flight
 #: (``model_server.main.DRAIN_S``, ``vllm_watchdog``), and some seconds to free the device.
@@ -22,15 +23,18 @@ STOP_TIMEOUT_S = 150.0
 _POLL_S = 0.1
 
 
-def start_detached(command: LaunchCommand, log_file: Path) -> psutil.Popen:
+def start_detached(
+    command: LaunchCommand, log_file: Path, *, keep_open: Sequence[int] = ()
+) -> psutil.Popen:
     """Start a server that outlives this process.
 
-    The server leads a session, so signals to the task's process group do not reach it. It inherits no open
-    files, or it would keep the task's channel to Airflow's supervisor open, and no variable that may hold a
-    secret.
+    The server leads a session, so signals to the task's process group do not reach it. It inherits no other
+    open files than those named, or it would keep the task's channel to Airflow's supervisor open, and no
+    variable that may hold a secret.
 
     :param command: command of the server.
     :param log_file: file for its output; created with mode 0600, or emptied.
+    :param keep_open: descriptors that the server inherits.
     :raises ConfigurationError: ``server_command`` if the program cannot be started.
     :raises OSError: the log cannot be created.
     """
@@ -46,6 +50,7 @@ def start_detached(command: LaunchCommand, log_file: Path) -> psutil.Popen:
                 env=server_environment(command.environment),
                 start_new_session=True,
                 close_fds=True,
+                pass_fds=keep_open,
             )
         except OSError as error:
             raise ConfigurationError(
@@ -65,7 +70,15 @@ def stop_server(
     :param record: the server.
     :param directory: directory of the registry.
     :param timeout_s: seconds after which the server is killed.
+    :raises UnavailableError: ``server_elsewhere`` if it runs in another container, from which it is out of
+        reach.
     """
+    if record.is_foreign and record.is_alive():
+        raise UnavailableError(
+            ErrorCode.SERVER_ELSEWHERE,
+            f"The server {record.key} ({record.place}) cannot be stopped from here. Run there: "
+            f"airflow-deepseek-ocr stop {record.key}",
+        )
     process = record.process()
     if process is not None:
         with contextlib.suppress(psutil.Error):

@@ -17,6 +17,8 @@ from airflow_deepseek_ocr.engines.protocol.api_key import read_api_key
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.engines.protocol.page_files import remove_page_directory
 from airflow_deepseek_ocr.engines.protocol.private_directory import make_private_directory
+from airflow_deepseek_ocr.engines.supervisor.life_lock import is_held, listens
+from airflow_deepseek_ocr.engines.supervisor.process_namespace import process_namespace
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     DeepSeekOCRError,
@@ -120,6 +122,10 @@ class ServerRecord:
     :param log_file: file with its output.
     :param crashes: times at which earlier servers of this key crashed, in seconds since the epoch.
     :param failure: error that ended it, if it could still register one.
+    :param namespace: process namespace of ``pid``, see :func:`~.process_namespace.process_namespace`; empty
+        for that of the reader.
+    :param hostname: name of the host or container in which it runs.
+    :param life_file: file that it has locked for its life; empty if there is none.
     """
 
     key: str
@@ -134,6 +140,9 @@ class ServerRecord:
     log_file: str
     crashes: list[float] = field(default_factory=list)
     failure: Failure | None = None
+    namespace: str = ""
+    hostname: str = ""
+    life_file: str = ""
 
     @property
     def endpoint(self) -> Endpoint:
@@ -144,8 +153,31 @@ class ServerRecord:
         api_key = read_api_key(Path(self.api_key_file))
         return Endpoint(self.url, api_key, Path(self.socket) if self.socket else None)
 
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the server was started in another process namespace: in another container, or before a
+        restart of this one. Its process id means nothing here."""
+        return self.namespace not in ("", process_namespace())
+
+    def is_alive(self) -> bool:
+        """Return whether the server runs, in this container or another one."""
+        if not self.is_foreign:
+            return self.process() is not None
+        if self.life_file and is_held(Path(self.life_file)):
+            return True
+        return self.socket is not None and listens(Path(self.socket))
+
+    @property
+    def place(self) -> str:
+        """Process and container of the server, for logs and messages."""
+        if self.is_foreign:
+            return f"process {self.pid} of the container or host {self.hostname}"
+        return f"process {self.pid}"
+
     def process(self) -> psutil.Process | None:
-        """Return the server's process; None if it has ended."""
+        """Return the server's process; None if it has ended, or is one of another container."""
+        if self.is_foreign:
+            return None
         try:
             process = psutil.Process(self.pid)
             running = self._is(process) and process.status() != psutil.STATUS_ZOMBIE
@@ -156,8 +188,11 @@ class ServerRecord:
     def owns_process_group(self) -> bool:
         """Return whether the process group with the server's number, if it exists, is the server's.
 
-        The kernel does not reuse the number of a group that has members, until the host reboots.
+        The kernel does not reuse the number of a group that has members, until the host reboots or the
+        container ends.
         """
+        if self.is_foreign:
+            return False
         try:
             return self._is(psutil.Process(self.pid))
         except psutil.Error:
@@ -189,13 +224,15 @@ class ServerRecord:
             raise
 
     def remove(self, directory: Path) -> None:
-        """Remove the record and the server's API key, socket and page files; the log stays.
+        """Remove the record and the server's API key, lock, socket and page files; the log stays.
 
         :param directory: directory of the registry.
         :raises OSError: a file cannot be removed.
         """
         for path in (record_file(directory, self.key), Path(self.api_key_file)):
             path.unlink(missing_ok=True)
+        if self.life_file:
+            Path(self.life_file).unlink(missing_ok=True)
         if self.socket:
             Path(self.socket).unlink(missing_ok=True)
             remove_page_directory(Path(self.socket))
@@ -277,4 +314,5 @@ def _remove(record: ServerRecord, directory: Path) -> None:
 def _own_record(path: Path) -> ServerRecord | None:
     """Return the record, unless another process has taken its place."""
     record = load_record(path.parent, path.stem)
-    return record if record is not None and record.pid == os.getpid() else None
+    own = record is not None and record.pid == os.getpid() and record.process() is not None
+    return record if own else None

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import secrets
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from packaging.version import Version
 from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key
 from airflow_deepseek_ocr.engines.protocol.endpoint import MAX_SOCKET_PATH, Endpoint
+from airflow_deepseek_ocr.engines.supervisor.life_lock import life_lock
 from airflow_deepseek_ocr.engines.supervisor.log_reason import find_reason
 from airflow_deepseek_ocr.engines.supervisor.process import (
     kill_process_group,
@@ -24,7 +26,9 @@ from airflow_deepseek_ocr.engines.supervisor.process import (
     start_detached,
     stop_server,
 )
+from airflow_deepseek_ocr.engines.supervisor.process_namespace import process_namespace
 from airflow_deepseek_ocr.engines.supervisor.registry import (
+    DIRECTORY_VARIABLE,
     ServerRecord,
     load_record,
     record_file,
@@ -45,6 +49,8 @@ log = logging.getLogger(__name__)
 MAX_CRASHES = 5
 CRASH_WINDOW_S = 900.0
 _POLL_S = 0.1
+#: End of the name of the file that a server has locked for its life.
+_LIFE = ".alive"
 _HEALTH_TIMEOUT = httpx.Timeout(5.0)
 
 
@@ -106,9 +112,19 @@ class Supervisor:
     def _running(self) -> ServerRecord | None:
         """Return the record of the running server; stop a server of an older version."""
         record = load_record(self._directory, self._spec.key)
-        if record is None or record.process() is None:
+        if record is None or not record.is_alive():
             return None
         if Version(record.version) >= Version(__version__):
+            return record
+        if record.is_foreign:
+            log.warning(
+                "Using the server of version %s (%s), which shares %s: this task has version %s. Upgrade the "
+                "package there, and stop that server.",
+                record.version,
+                record.place,
+                self._directory,
+                __version__,
+            )
             return record
         log.info(
             "Stopping the server of version %s (process %d): this task has version %s.",
@@ -140,6 +156,7 @@ class Supervisor:
         with contextlib.ExitStack() as undo:
             # An unregistered server would keep the device's memory, and no task would find it.
             undo.callback(paths.api_key_file.unlink, missing_ok=True)
+            undo.callback(paths.api_key_file.with_suffix(_LIFE).unlink, missing_ok=True)
             record = self._launch(paths, crashes, undo)
             record.save(self._directory)
             undo.pop_all()
@@ -153,7 +170,9 @@ class Supervisor:
         command = spec.launch_command(paths)
         with contextlib.suppress(FileNotFoundError):
             paths.log_file.replace(paths.log_file.with_suffix(".previous.log"))
-        process = start_detached(command, paths.log_file)
+        life_file = paths.api_key_file.with_suffix(_LIFE)
+        with life_lock(life_file) as descriptor:
+            process = start_detached(command, paths.log_file, keep_open=[descriptor])
         # This process is the parent, so the number is not reused before it is reaped here.
         undo.callback(lambda: kill_process_group(process.pid))
         return ServerRecord(
@@ -168,6 +187,9 @@ class Supervisor:
             api_key_file=str(paths.api_key_file),
             log_file=str(paths.log_file),
             crashes=crashes,
+            namespace=process_namespace(),
+            hostname=socket.gethostname(),
+            life_file=str(life_file),
         )
 
     def _crashes(self) -> list[float]:
@@ -183,8 +205,8 @@ class Supervisor:
         reason = find_reason(Path(last.log_file))
         if last.failure is None or not last.failure.before_ready:
             log.warning(
-                "The server (process %d) crashed%s. The end of its log:\n%s",
-                last.pid,
+                "The server (%s) crashed%s. The end of its log:\n%s",
+                last.place,
                 f": {reason}" if reason else "",
                 log_tail(Path(last.log_file)),
             )
@@ -206,9 +228,11 @@ class Supervisor:
         endpoint = _endpoint_if_ready(record)
         if endpoint is not None:
             return endpoint
+        if record.is_foreign:
+            log.info("Waiting for the server of another container: %s.", record.place)
         with contextlib.closing(LogFollower(Path(record.log_file))) as follower:
             while True:
-                if record.process() is None:
+                if not record.is_alive():
                     follower.forward()
                     self._raise_start_failure(record)
                     return None
@@ -217,13 +241,22 @@ class Supervisor:
                 if endpoint is not None:
                     return endpoint
                 if time.monotonic() > deadline:
-                    raise UnavailableError(
-                        ErrorCode.SERVER_START_TIMEOUT,
-                        f"The server (process {record.pid}) was not ready in "
-                        f"{self._start_timeout_s:g} s. It is still loading, so a retry may succeed; its log "
-                        f"is {record.log_file}.",
-                    )
+                    raise self._start_timeout(record)
                 time.sleep(_POLL_S)
+
+    def _start_timeout(self, record: ServerRecord) -> UnavailableError:
+        remedy = "It is still loading, so a retry may succeed"
+        if record.is_foreign:
+            remedy = (
+                "It is left alone, because another container started it. If it is not loading, stop it there "
+                f"(airflow-deepseek-ocr stop {record.key}), or set {DIRECTORY_VARIABLE} to a directory that "
+                "this container does not share"
+            )
+        return UnavailableError(
+            ErrorCode.SERVER_START_TIMEOUT,
+            f"The server ({record.place}) was not ready in {self._start_timeout_s:g} s. {remedy}; its log is "
+            f"{record.log_file}.",
+        )
 
     def _raise_start_failure(self, record: ServerRecord) -> None:
         current = load_record(self._directory, record.key)

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from airflow_deepseek_ocr.engines.supervisor.life_lock import is_held, life_lock
 from airflow_deepseek_ocr.engines.supervisor.process import (
     kill_process_group,
     kill_server,
@@ -20,7 +21,7 @@ from airflow_deepseek_ocr.engines.supervisor.process import (
 )
 from airflow_deepseek_ocr.engines.supervisor.registry import load_record
 from airflow_deepseek_ocr.engines.supervisor.server_spec import LaunchCommand
-from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from tests.support.fixtures.server_records import own_record
 from tests.support.waiting import eventually
 
@@ -118,6 +119,34 @@ def test_a_group_that_belongs_to_others_is_left_alone(
     assert sleeper.poll() is None
     kill_server(own_record(tmp_path, pid=sleeper.pid, created=created))
     assert sleeper.wait(10) == -signal.SIGKILL, "and no signal before"
+
+
+def test_a_process_id_of_another_container_gets_no_signal(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    created = psutil.Process(sleeper.pid).create_time()
+    life = tmp_path / "k.alive"
+    record = own_record(
+        tmp_path, pid=sleeper.pid, created=created, namespace="other", life_file=str(life)
+    )
+    record.save(tmp_path)
+    kill_server(record)
+    with life_lock(life), pytest.raises(UnavailableError, match="Run there") as caught:
+        stop_server(record, tmp_path)
+    assert caught.value.code is ErrorCode.SERVER_ELSEWHERE
+    assert load_record(tmp_path, "k") == record
+    stop_server(record, tmp_path)
+    assert load_record(tmp_path, "k") is None, "it has ended with its container"
+    assert sleeper.poll() is None
+
+
+def test_a_server_inherits_the_files_that_are_named(tmp_path: Path) -> None:
+    with life_lock(tmp_path / "lock") as descriptor:
+        process = start_detached(command("sleep", "100"), tmp_path / "log", keep_open=[descriptor])
+    assert is_held(tmp_path / "lock")
+    kill_process_group(process.pid)
+    process.wait(10)
+    assert not is_held(tmp_path / "lock")
 
 
 def test_children_of_a_dead_server_are_killed(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key
 from airflow_deepseek_ocr.engines.protocol.page_files import page_directory
+from airflow_deepseek_ocr.engines.supervisor.life_lock import life_lock
+from airflow_deepseek_ocr.engines.supervisor.process_namespace import process_namespace
 from airflow_deepseek_ocr.engines.supervisor.registry import (
     DIRECTORY_VARIABLE,
     Failure,
@@ -122,9 +125,39 @@ def test_a_group_outlives_its_leader_but_no_reboot(tmp_path: Path) -> None:
     assert not replace(record, created=psutil.boot_time() - 100).owns_process_group()
 
 
+def test_a_server_of_another_container_lives_by_its_lock_or_socket(tmp_path: Path) -> None:
+    """Its process id, which is that of this process here, says nothing."""
+    lock, path = tmp_path / "k.alive", tmp_path / "k.sock"
+    record = own_record(tmp_path, namespace="other", life_file=str(lock), socket=str(path))
+    assert own_record(tmp_path, namespace=process_namespace()).is_alive()
+    assert record.is_foreign
+    assert record.process() is None
+    assert not record.owns_process_group()
+    assert not record.is_alive()
+    with life_lock(lock):
+        assert record.is_alive()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        assert record.is_alive()
+    assert not record.is_alive()
+
+
+def test_a_server_of_another_container_keeps_its_record(tmp_path: Path) -> None:
+    """A server here, whose process id is the same, ends."""
+    other = own_record(tmp_path, namespace="other")
+    other.save(tmp_path)
+    with record_exit(tmp_path / "k.json"):
+        pass
+    assert load_record(tmp_path, "k") == other
+
+
 def test_removing_a_record_removes_key_socket_and_pages(tmp_path: Path) -> None:
-    record = own_record(tmp_path, socket=str(tmp_path / "k.sock"))
+    record = own_record(
+        tmp_path, socket=str(tmp_path / "k.sock"), life_file=str(tmp_path / "k.alive")
+    )
     record.save(tmp_path)
+    Path(record.life_file).touch()
     create_api_key(Path(record.api_key_file))
     Path(record.log_file).touch()
     Path(str(record.socket)).touch()

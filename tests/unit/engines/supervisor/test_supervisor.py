@@ -146,6 +146,30 @@ def test_a_server_of_an_older_version_is_replaced(
     stop_server(record_in(tmp_path), tmp_path)
 
 
+def test_another_containers_server_of_an_older_version_is_used(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is out of reach, and a second one may not fit the GPU."""
+    with fault_server(Faults()) as server:
+        script = Script("exec sleep 100", url=server.url)
+        supervisor = Supervisor(script, tmp_path, 60)
+        supervisor.find()
+        own = record_in(tmp_path)
+        older = replace(own, version="0.0.9", namespace="other", hostname="worker-2")
+        older.save(tmp_path)
+        supervisor.find()
+        assert len(script.starts) == 1
+        assert f"process {own.pid} of the container or host worker-2" in caplog.text
+        assert own.process() is not None
+        stop_server(own, tmp_path)
+        # The other container has ended, and left its record.
+        older.save(tmp_path)
+        supervisor.find()
+        assert len(script.starts) == 2
+        assert len(record_in(tmp_path).crashes) == 1
+    stop_server(record_in(tmp_path), tmp_path)
+
+
 def test_a_lock_that_is_not_released_is_named(tmp_path: Path) -> None:
     with (
         filelock.FileLock(tmp_path / "k.lock"),
