@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from pathlib import Path
+from typing import Any
 
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
+from airflow_deepseek_ocr.regular_file import open_regular_file, read_regular_file
 
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
@@ -18,6 +21,9 @@ PATTERNS = ("*.json", "*.safetensors")
 
 #: A safetensors header is never larger (limit of the format's reference implementation), in bytes.
 _MAX_HEADER = 100_000_000
+#: Largest JSON file of a model, in bytes. The published tokenizer has 10 MB; those with the largest
+#: vocabularies (Gemma 3: 262,000 tokens) have 33 MB.
+_MAX_JSON = 64 << 20
 
 
 def weight_files(directory: Path) -> list[Path]:
@@ -27,11 +33,11 @@ def weight_files(directory: Path) -> list[Path]:
     """
     if (directory / SINGLE_FILE).is_file():
         return [directory / SINGLE_FILE]
+    index = _read_json(directory, INDEX)
     try:
-        names = set(json.loads((directory / INDEX).read_bytes())["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise _incomplete(directory, f"{INDEX} is missing or unreadable") from error
-    return sorted(directory / Path(name).name for name in names)
+        return sorted({directory / Path(name).name for name in index["weight_map"].values()})
+    except (KeyError, AttributeError, TypeError) as error:
+        raise _incomplete(directory, f"{INDEX} names no files of weights") from error
 
 
 def check_model_directory(directory: Path) -> int:
@@ -45,17 +51,32 @@ def check_model_directory(directory: Path) -> int:
             f"The model directory {directory} does not exist on this host; check the path.",
         )
     for name in (CONFIG, TOKENIZER):
-        try:
-            json.loads((directory / name).read_bytes())
-        except (OSError, ValueError) as error:
-            raise _incomplete(directory, f"{name} is missing or unreadable") from error
+        _read_json(directory, name)
     return sum(_checked_size(path) for path in weight_files(directory))
+
+
+def _read_json(directory: Path, name: str) -> Any:
+    """Return the content of a JSON file, which another program may have replaced by anything."""
+    try:
+        content = read_regular_file(directory / name, _MAX_JSON)
+    except FileNotFoundError as error:
+        raise _incomplete(directory, f"{name} is missing") from error
+    except OSError as error:
+        raise _incomplete(directory, f"{name} cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise _incomplete(directory, f"{name} {error}") from error
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise _incomplete(directory, f"{name} is nested too deep") from None
+    except ValueError as error:
+        raise _incomplete(directory, f"{name} is not JSON") from error
 
 
 def _checked_size(path: Path) -> int:
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        with open(open_regular_file(path), "rb") as file:
+            size = os.fstat(file.fileno()).st_size
             (length,) = struct.unpack("<Q", file.read(8))
             if length > _MAX_HEADER:
                 raise ValueError("header too large")
@@ -66,7 +87,16 @@ def _checked_size(path: Path) -> int:
         expected = 8 + length + max(ends, default=0)
     except FileNotFoundError as error:
         raise _incomplete(path.parent, f"{path.name} is missing") from error
-    except (OSError, ValueError, struct.error, KeyError, TypeError) as error:
+    except (
+        OSError,
+        ValueError,
+        struct.error,
+        KeyError,
+        TypeError,
+        AttributeError,
+        IndexError,
+        RecursionError,
+    ) as error:
         raise _incomplete(path.parent, f"{path.name} is not a safetensors file") from error
     if size != expected:
         raise _incomplete(path.parent, f"{path.name} has {size} bytes instead of {expected}")
