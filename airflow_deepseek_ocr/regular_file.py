@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 #: What a path may name instead of a regular file.
 _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
@@ -17,22 +18,22 @@ _KINDS: tuple[tuple[Callable[[int], bool], str], ...] = (
 )
 
 
-def open_regular_file(path: Path) -> int:
-    """Return a descriptor for reading the file, opened without waiting.
+def open_regular_file(path: Path) -> BinaryIO:
+    """Return the file, opened for reading without waiting.
 
     :raises ValueError: it is no regular file; the message says what it is.
     :raises OSError: it is missing or cannot be opened.
     """
     # A pipe without a writer blocks in open(), and opening some devices has effects.
-    _require_regular(os.stat(path).st_mode)
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    _require_regular(path.stat().st_mode)
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
     try:
         # Another file may have taken its place meanwhile.
-        _require_regular(os.fstat(descriptor).st_mode)
+        _require_regular(os.fstat(file.fileno()).st_mode)
     except ValueError:
-        os.close(descriptor)
+        file.close()
         raise
-    return descriptor
+    return file
 
 
 def read_regular_file(path: Path, max_bytes: int) -> bytes:
@@ -43,7 +44,7 @@ def read_regular_file(path: Path, max_bytes: int) -> bytes:
     :raises ValueError: it is no regular file, or larger; the message says what it is.
     :raises OSError: it is missing or cannot be read.
     """
-    with open(open_regular_file(path), "rb") as file:
+    with open_regular_file(path) as file:
         size = os.fstat(file.fileno()).st_size
         if size > max_bytes:
             raise ValueError(f"has {size:,} bytes, more than {max_bytes:,}")

@@ -55,13 +55,17 @@ def test_what_is_no_small_file_is_refused_at_once(
     tmp_path: Path, make: Callable[[Path], None], said: str
 ) -> None:
     make(tmp_path / "path")
-    open_files, started = len(os.listdir("/proc/self/fd")), time.monotonic()
+    open_files, started = _open_files(), time.monotonic()
     with pytest.raises(ValueError, match=said):
         read_regular_file(tmp_path / "path", 100)
     assert time.monotonic() - started < 1
-    assert len(os.listdir("/proc/self/fd")) == open_files
+    assert _open_files() == open_files
 
 
 def test_a_missing_file_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_regular_file(tmp_path / "path", 100)
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

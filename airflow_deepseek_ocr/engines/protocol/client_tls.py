@@ -9,9 +9,12 @@ from pathlib import Path
 import certifi
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.regular_file import read_regular_file
 
 #: Variables of OpenSSL that name other authorities than the system's.
 _VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
+#: Largest file of authorities, in bytes: Mozilla's bundle, of all public ones, has 0.3 MB.
+_MAX_BYTES = 16 << 20
 
 
 def client_context(ca_certificates: Path | None) -> ssl.SSLContext:
@@ -28,12 +31,16 @@ def client_context(ca_certificates: Path | None) -> ssl.SSLContext:
             context.load_verify_locations(certifi.where())
         return context
     try:
+        # OpenSSL would wait for a pipe.
+        read_regular_file(ca_certificates, _MAX_BYTES)
         return ssl.create_default_context(cafile=str(ca_certificates))
     # A subclass of OSError, which has no useful strerror.
     except ssl.SSLError as error:
         raise _refused(ca_certificates, "it holds no certificate in PEM format") from error
     except OSError as error:
         raise _refused(ca_certificates, error.strerror or str(error)) from error
+    except ValueError as error:
+        raise _refused(ca_certificates, f"it {error}") from error
 
 
 def _refused(path: Path, reason: str) -> ConfigurationError:

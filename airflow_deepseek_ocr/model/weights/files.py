@@ -75,7 +75,7 @@ def _read_json(directory: Path, name: str) -> Any:
 
 def _checked_size(path: Path) -> int:
     try:
-        with open(open_regular_file(path), "rb") as file:
+        with open_regular_file(path) as file:
             size = os.fstat(file.fileno()).st_size
             (length,) = struct.unpack("<Q", file.read(8))
             if length > _MAX_HEADER:

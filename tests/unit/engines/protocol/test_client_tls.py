@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from pathlib import Path
 
@@ -38,10 +39,13 @@ def test_the_variable_of_openssl_replaces_the_systems(
 def test_a_file_that_cannot_be_used(tmp_path: Path) -> None:
     text = tmp_path / "text"
     text.write_text("text")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
     for path, reason in (
         (tmp_path / "missing", "No such file"),
         (text, "no certificate in PEM format"),
-        (tmp_path, "no certificate|Is a directory"),
+        (tmp_path, "is a directory"),
+        (pipe, "is a named pipe"),
     ):
         with pytest.raises(ConfigurationError, match=reason) as caught:
             client_context(path)
