@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +11,10 @@ import httpx
 from airflow_deepseek_ocr.engines.http.connection_errors import connection_error
 from airflow_deepseek_ocr.engines.http.image_encoding import data_url
 from airflow_deepseek_ocr.engines.http.responses import UNAUTHORIZED, api_key_refused
+from airflow_deepseek_ocr.engines.protocol.bounded_request import (
+    ResponseLimitError,
+    bounded_request,
+)
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     CHAT_PATH,
     Capabilities,
@@ -34,9 +37,10 @@ _REFUSALS = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
 #: a special meaning would do; small ids exist in small vocabularies too.
 _FORCED_TOKEN, _BIAS = 200, 100
 _PROBE_TOKENS = 6
-#: Longest answer in bytes: cards of some hundred models. Compressed answers could be larger than they appear.
+#: Longest answer in bytes: cards of some hundred models.
 _MAX_BYTES = 1 << 20
-_UNCOMPRESSED = {"Accept-Encoding": "identity"}
+#: Most models that an error names, and most characters of a name.
+_MAX_NAMES, _MAX_NAME = 20, 200
 #: If bigrams must not repeat, a token cannot occur three times in a row.
 _PROBE_NGRAM = (2, 20)
 #: A mode that vLLM supports only with the plugin, and the mode that it supports without.
@@ -77,7 +81,7 @@ def ask_capabilities(
                     f"{revision}: set the connection's revision, or start the server with the other.",
                 )
             return each
-    names = ", ".join(each.model for each in served) or "none"
+    names = ", ".join(each.model[:_MAX_NAME] for each in served[:_MAX_NAMES]) or "none"
     raise ConfigurationError(
         ErrorCode.SERVER_MODEL,
         f"The server at {endpoint.address} does not serve {model!r}. Models there: {names}. Set the "
@@ -243,37 +247,26 @@ def _json(
     :param refusal: returned if the server refuses a field of the request; None to raise.
     """
     try:
-        with client.stream(method, path, headers=_UNCOMPRESSED, **options) as response:
-            content = _content(endpoint, response, client.timeout.read)
+        response = bounded_request(client, method, path, max_bytes=_MAX_BYTES, **options)
+    except ResponseLimitError as error:
+        raise _bad_response(endpoint, str(error)) from None
     except httpx.TransportError as error:
         raise connection_error(endpoint, error) from None
-    if response.status_code in UNAUTHORIZED:
-        raise api_key_refused(endpoint, response.status_code)
-    if response.status_code >= 500:
+    if response.status in UNAUTHORIZED:
+        raise api_key_refused(endpoint, response.status)
+    if response.status >= 500:
         raise ServerUnreachableError(
-            f"The server at {endpoint.address} responds with status {response.status_code}; see its log."
+            f"The server at {endpoint.address} responds with status {response.status}; see its log."
         )
-    if refusal is not None and response.status_code in _REFUSALS:
+    if refusal is not None and response.status in _REFUSALS:
         return refusal
     try:
-        answer = json.loads(content)
+        answer = json.loads(response.content)
     except (ValueError, RecursionError):
         answer = None
-    if response.status_code != httpx.codes.OK or not isinstance(answer, dict):
-        raise _bad_response(endpoint, f"{path} responds with status {response.status_code}")
+    if response.status != httpx.codes.OK or not isinstance(answer, dict):
+        raise _bad_response(endpoint, f"{path} responds with status {response.status}")
     return answer
-
-
-def _content(endpoint: Endpoint, response: httpx.Response, seconds: float | None) -> bytes:
-    """Return the body of a response, which a broken server may send without end."""
-    content, started = bytearray(), time.monotonic()
-    for chunk in response.iter_raw():
-        content += chunk
-        if len(content) > _MAX_BYTES:
-            raise _bad_response(endpoint, f"more than {_MAX_BYTES:,} bytes")
-        if seconds is not None and time.monotonic() - started > seconds:
-            raise _bad_response(endpoint, f"its response takes more than {seconds:g} s")
-    return bytes(content)
 
 
 def _bad_response(endpoint: Endpoint, reason: str) -> UnavailableError:

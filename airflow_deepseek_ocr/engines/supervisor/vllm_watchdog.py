@@ -21,6 +21,7 @@ from types import FrameType
 import httpx
 
 from airflow_deepseek_ocr.engines.protocol.api_key import read_api_key
+from airflow_deepseek_ocr.engines.protocol.bounded_request import bounded_request
 from airflow_deepseek_ocr.engines.protocol.endpoint import SOCKET_URL, Endpoint
 from airflow_deepseek_ocr.engines.supervisor.log_reason import find_reason
 from airflow_deepseek_ocr.engines.supervisor.registry import record_exit
@@ -38,6 +39,8 @@ _POLL_S = 1.0
 #: (``airflow_deepseek_ocr.model_server.main.DRAIN_S``).
 _DRAIN_S = 120.0
 _TIMEOUT = httpx.Timeout(5.0)
+#: Largest answer of ``/metrics``, in bytes: vLLM's has some 100 KB.
+_MAX_METRICS_BYTES = 8 << 20
 #: vLLM's gauges of requests in progress, and its counter of finished requests (vLLM docs, "Metrics").
 _IN_PROGRESS = ("vllm:num_requests_running", "vllm:num_requests_waiting")
 _FINISHED = ("vllm:request_success_total",)
@@ -110,7 +113,8 @@ def _wait_until_idle(vllm: subprocess.Popen[bytes], options: argparse.Namespace)
             if vllm.poll() is not None:
                 raise _exit_error(vllm.returncode, options.log_file, ready=ready)
             try:
-                metrics = client.get("/metrics").text
+                answer = bounded_request(client, "GET", "/metrics", max_bytes=_MAX_METRICS_BYTES)
+                metrics = answer.content.decode(errors="replace")
             except httpx.TransportError:
                 last_used = time.monotonic()  # it loads the model, or is too busy to answer
                 continue
