@@ -6,10 +6,9 @@ from typing import Any
 
 from airflow_deepseek_ocr.connection.fields import FIELDS
 
-#: Port of connections that need none: the Test button of Airflow 3.3.2 sends port 0 for a saved connection
-#: without a port, and the API server rejects the request.
-TEST_BUTTON_PORT = 1
-#: The standard fields of the form. ``port`` is shown even without a host, for :data:`TEST_BUTTON_PORT`.
+#: The standard fields of the form. ``port`` is shown even without a host: the Test button of Airflow 3.3.2
+#: sends port 0 for a saved connection without a port, and the API server rejects the request, because that
+#: is not the saved one. A saved 0 is accepted, and means none here.
 FIELD_BEHAVIOUR: dict[str, Any] = {
     "hidden_fields": ["schema"],
     "relabeling": {
@@ -22,8 +21,7 @@ FIELD_BEHAVIOUR: dict[str, Any] = {
         "unix:///path/of/socket of a server",
         "login": "only for basic authentication",
         "password": "of a server; without a host: only for private hub models",
-        "port": "of the server; unused without a host and with a socket: enter "
-        f"{TEST_BUTTON_PORT} to enable the test",
+        "port": "of the server; 0 for none, which the Test button of Airflow 3.3.2 needs",
     },
 }
 

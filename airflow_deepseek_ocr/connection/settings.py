@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow_deepseek_ocr.connection.fields import DEFAULTS, FIELDS, check
 from airflow_deepseek_ocr.connection.options import OcrOptions
+from airflow_deepseek_ocr.connection.server_address import parse_server_address
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.model.weights.source import default_cache_dir, default_revision
 from airflow_deepseek_ocr.ocr.decoding import Decoding
@@ -78,8 +79,8 @@ class Settings:
         :param host: host name, URL or Unix socket of a server.
         :param port: the server's port.
         :param login: the server's user name.
-        :raises ConfigurationError: ``connection`` if a field has an invalid value, if host and engine
-            contradict each other, or if the host holds a login.
+        :raises ConfigurationError: ``connection`` if a field has an invalid value, if host and port are no
+            address, or if host and engine contradict each other.
         """
         values = {
             each.name: check(each, extra[each.name])
@@ -88,10 +89,11 @@ class Settings:
         }
         for name in ("cache_dir", "ca_certificates"):
             if name in values:
-                values[name] = Path(values[name]).expanduser()
+                values[name] = _path(name, values[name])
         model = values.get("model", cls.model)
         host = (host or "").strip()
-        _require_no_login(host)
+        if host:
+            parse_server_address(host, port)
         engine = values.get("engine", cls.engine)
         if bool(host) != (engine == "remote") and engine != "auto":
             raise ConfigurationError(
@@ -148,14 +150,12 @@ class Settings:
         )
 
 
-def _require_no_login(host: str) -> None:
-    """Raise if a URL holds a user name or a password, which messages and records would show."""
-    if host.startswith("unix://"):
-        return
-    authority = (host.partition("://")[2] or host).lstrip("/")
-    if "@" in authority.partition("/")[0]:
+def _path(name: str, value: str) -> Path:
+    try:
+        return Path(value).expanduser()
+    except RuntimeError:
         raise ConfigurationError(
             ErrorCode.CONNECTION,
-            "The connection's host holds a user name or a password. Enter them as login and password, and "
-            "remove them from the host.",
-        )
+            f"The connection's {name} begins with the home directory of a user that this host does not have: "
+            f"{value}. Give the whole path.",
+        ) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -145,18 +144,17 @@ def remote_endpoint(settings: Settings) -> Endpoint:
     """Return the address and credentials of the connection's server.
 
     :param settings: settings of the connection, with a host.
-    :raises ConfigurationError: ``connection`` if the host has a scheme other than HTTP or unix, a socket's
-        path cannot be used, CA certificates are given for a server without TLS, or the password has
-        characters that an HTTP header cannot carry.
+    :raises ConfigurationError: ``connection`` if host and port are no address
+        (:func:`~airflow_deepseek_ocr.connection.server_address.parse_server_address`), CA certificates are
+        given for a server without TLS, or the password has characters that an HTTP header cannot carry.
     """
+    from airflow_deepseek_ocr.connection.server_address import parse_server_address
     from airflow_deepseek_ocr.engines.protocol.api_key import fits_header
     from airflow_deepseek_ocr.engines.protocol.endpoint import SOCKET_URL, Endpoint
 
     api_key = settings.api_key or ""
-    if settings.host.startswith(("unix:", "/")):
-        url, socket = SOCKET_URL, _socket_path(settings)
-    else:
-        url, socket = _server_url(settings), None
+    address = parse_server_address(settings.host, settings.port)
+    url = SOCKET_URL if address.socket_path else _usable(address.url)
     if settings.ca_certificates is not None and not url.startswith("https://"):
         raise _invalid(
             "The connection has CA certificates, but the host is not https://... Write https:// before the "
@@ -171,46 +169,23 @@ def remote_endpoint(settings: Settings) -> Endpoint:
     return Endpoint(
         url,
         api_key or None,
-        socket,
+        address.socket_path,
         login=settings.login,
         ca_certificates=settings.ca_certificates,
     )
 
 
-def _server_url(settings: Settings) -> str:
-    host = settings.host.rstrip("/").removesuffix("/v1")
-    url = host if "://" in host else f"http://{host}"
-    if settings.port:
-        scheme, _, rest = url.partition("://")
-        name, slash, path = rest.partition("/")
-        url = f"{scheme}://{name}:{settings.port}{slash}{path}"
-    if not url.startswith(("http://", "https://")):
+def _usable(url: str) -> str:
+    """Return the URL, which the HTTP client may refuse for a name with letters that no name has."""
+    import httpx
+
+    try:
+        httpx.URL(url)
+    except (httpx.InvalidURL, ValueError):
         raise _invalid(
-            "The connection's host must be a name, http://..., https://... or unix:///path/of/socket."
-        )
+            "The connection's host has characters that no host name has. Use the name that DNS knows."
+        ) from None
     return url
-
-
-def _socket_path(settings: Settings) -> Path:
-    from airflow_deepseek_ocr.connection.form import TEST_BUTTON_PORT
-    from airflow_deepseek_ocr.engines.protocol.endpoint import MAX_SOCKET_PATH, UNIX_SCHEME
-
-    scheme, path = settings.host[: len(UNIX_SCHEME)], settings.host[len(UNIX_SCHEME) :]
-    if scheme != UNIX_SCHEME or not path.startswith("/") or path == "/":
-        raise _invalid(
-            f"The connection's host {settings.host} names no absolute path of a socket. Write unix:// and "
-            "the path, as in unix:///run/deepseek-ocr/server.sock"
-        )
-    if settings.port not in (None, TEST_BUTTON_PORT):
-        raise _invalid(
-            f"The connection has the port {settings.port}, but its host is a Unix socket. Empty the port."
-        )
-    if len(os.fsencode(path)) > MAX_SOCKET_PATH:
-        raise _invalid(
-            f"The path {path} is too long for a Unix socket ({MAX_SOCKET_PATH} bytes at most). Choose a "
-            "shorter one, for server and connection."
-        )
-    return Path(path)
 
 
 def _invalid(message: str) -> ConfigurationError:

@@ -10,7 +10,8 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from airflow_deepseek_ocr.engines.protocol.endpoint import LOOPBACK, UNIX_SCHEME
+from airflow_deepseek_ocr.connection.server_address import UNIX_SCHEME
+from airflow_deepseek_ocr.engines.protocol.endpoint import LOOPBACK
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 
 _BACKLOG = 1024

@@ -9,17 +9,14 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from airflow_deepseek_ocr.connection.server_address import UNIX_SCHEME
 from airflow_deepseek_ocr.engines.protocol.client_tls import client_context
 
 #: Address that servers of this host listen on.
 LOOPBACK = "127.0.0.1"
 _LOOPBACK_NAMES = frozenset({"localhost", LOOPBACK, "::1"})
-#: Beginning of a Unix socket's address in the connection and in messages.
-UNIX_SCHEME = "unix://"
 #: URL of a server behind a Unix socket; HTTP needs a host name, which is never resolved.
 SOCKET_URL = "http://localhost"
-#: Longest path of a Unix socket on Linux, in bytes (``unix(7)``: ``sun_path`` has 108, one for the end).
-MAX_SOCKET_PATH = 107
 #: Seconds for which an idle connection is kept: fewer than servers keep it (5 in uvicorn, and so in vLLM).
 #: A page sent on a connection that the server is closing fails as if the server had crashed.
 KEEPALIVE_S = 2.0

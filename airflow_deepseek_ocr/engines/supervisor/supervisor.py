@@ -16,8 +16,9 @@ import httpx
 from packaging.version import Version
 
 from airflow_deepseek_ocr import __version__
+from airflow_deepseek_ocr.connection.server_address import MAX_SOCKET_PATH
 from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key
-from airflow_deepseek_ocr.engines.protocol.endpoint import MAX_SOCKET_PATH, Endpoint
+from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.engines.supervisor.life_lock import life_lock
 from airflow_deepseek_ocr.engines.supervisor.log_reason import find_reason
 from airflow_deepseek_ocr.engines.supervisor.process import (
