@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -99,34 +98,19 @@ class DeepSeekOCRHook(BaseHook):
         return make_engine(self.settings, self.fetch_model)
 
     def test_connection(self) -> tuple[bool, str]:
-        """Return whether the settings pass the quick checks, and the checks' messages.
+        """Return whether the server at the connection's host can be used, and the reason.
 
         Airflow calls this in its API server, often on another host than the workers. Nothing is fetched or
-        started, and torch is not imported.
+        started, torch is not imported, and no disk or bucket is read: a model that runs on the workers is
+        not confirmed.
         """
-        from airflow_deepseek_ocr.preflight.check import Level
-        from airflow_deepseek_ocr.preflight.checks import quick_checks
+        from airflow_deepseek_ocr.preflight.connection_test import run_connection_test
 
         try:
             settings = self.settings
         except DeepSeekOCRError as error:
             return False, str(error)
-        # Time-outs of S3 and of name servers are longer than a user waits.
-        pool = ThreadPoolExecutor(1, thread_name_prefix="test-connection")
-        try:
-            checks = pool.submit(lambda: list(quick_checks(settings, self._s3_client_maker)))
-            found = checks.result(self._test_timeout_s)
-        except TimeoutError:
-            return (
-                False,
-                f"No response in {self._test_timeout_s:g} s; check host, model and network.",
-            )
-        except DeepSeekOCRError as error:
-            return False, str(error)
-        finally:
-            pool.shutdown(wait=False)
-        failures = [check.message for check in found if check.level is Level.FAILURE]
-        return not failures, " ".join(failures or [check.message for check in found])
+        return run_connection_test(settings, self._test_timeout_s)
 
     def preflight(self) -> list[Check]:
         """Check everything that processing needs on this worker; a failure names its remedy.

@@ -15,43 +15,15 @@ from airflow_deepseek_ocr.preflight.memory import check_host_memory
 from airflow_deepseek_ocr.preflight.sandbox import check_sandbox
 from airflow_deepseek_ocr.preflight.server import (
     PATIENT,
-    QUICK,
     check_vllm_command,
     describe_host_server,
     describe_remote_server,
-    describe_unshared_paths,
 )
 from airflow_deepseek_ocr.preflight.torch_checks import check_torch
 from airflow_deepseek_ocr.preflight.weights import describe_weights
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
-
-
-def quick_checks(
-    settings: Settings,
-    s3_client: Callable[[], Any] | None = None,
-    host: Host = THIS_HOST,
-) -> Iterator[Check]:
-    """Run the checks of the Test button: within seconds, without torch; nothing is fetched or started.
-
-    :param settings: settings of the connection.
-    :param s3_client: return a boto3 S3 client for a mirror of the weights; None for the host's credentials.
-    :param host: host to ask.
-    """
-    engine = choose_engine(settings, gpu_present=host.has_gpu)
-    if engine == "remote":
-        yield _check(
-            "server",
-            lambda: (
-                describe_unshared_paths(settings)
-                or describe_remote_server(settings, QUICK, probe_no_repeat_ngram=False)
-            ),
-        )
-        return
-    yield _check("weights", lambda: describe_weights(settings, s3_client))
-    if engine in ("resident", "vllm"):
-        yield _check("server", lambda: describe_host_server(settings, engine))
 
 
 def all_checks(
@@ -62,7 +34,7 @@ def all_checks(
     """Run all checks, on a worker: within a minute; no server is started.
 
     :param settings: settings of the connection.
-    :param s3_client: see :func:`quick_checks`.
+    :param s3_client: return a boto3 S3 client for a mirror of the weights; None for the host's credentials.
     :param host: host to ask.
     """
     engine = choose_engine(settings, gpu_present=host.has_gpu)
@@ -74,7 +46,9 @@ def all_checks(
             lambda: describe_remote_server(settings, PATIENT, probe_no_repeat_ngram=True),
         )
         return
-    yield from quick_checks(settings, s3_client, host)
+    yield _check("weights", lambda: describe_weights(settings, s3_client))
+    if engine in ("resident", "vllm"):
+        yield _check("server", lambda: describe_host_server(settings, engine))
     if engine == "vllm":
         yield check_vllm_command(settings)
         yield from check_vllm_gpu(settings, host)

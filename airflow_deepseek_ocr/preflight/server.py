@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
@@ -31,32 +30,6 @@ if TYPE_CHECKING:
 QUICK = httpx.Timeout(3.0)
 #: Time-outs of the full checks: a probe that generates tokens takes seconds on a GPU, a minute on a CPU.
 PATIENT = httpx.Timeout(120.0, connect=10.0)
-
-
-def describe_unshared_paths(settings: Settings) -> str | None:
-    """Return one line about a socket or CA certificates that this host lacks; None if it has both.
-
-    The API server, where the Test button runs, may lack the workers' disks.
-
-    :param settings: settings of the connection, with a host.
-    :raises ConfigurationError: ``connection``.
-    """
-    endpoint = remote_endpoint(settings)
-    for path in (endpoint.socket_path, endpoint.ca_certificates):
-        if path is not None and not _exists(path):
-            return (
-                f"Settings are valid. {path} is not on this host, so the server was not asked; workers must "
-                "have it. To check a worker, run there: airflow-deepseek-ocr preflight"
-            )
-    return None
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:
-        # It is there, and this user may not enter its directory: the request says so.
-        return True
 
 
 def describe_remote_server(

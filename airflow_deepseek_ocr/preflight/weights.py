@@ -25,15 +25,13 @@ def describe_weights(settings: Settings, s3_client: Callable[[], Any] | None = N
     :param settings: settings of the connection.
     :param s3_client: return a boto3 S3 client for a mirror; None for the host's credentials.
     :raises ConfigurationError: ``model_name``, ``model_revision``.
-    :raises UnavailableError: ``model_incomplete``, ``model_unavailable``, or an error of S3.
+    :raises UnavailableError: ``model_missing``, ``model_incomplete``, ``model_unavailable``, or an error of
+        S3.
     """
     model, revision = settings.model, settings.revision
     check_model_name(model, revision)
     if is_local(model):
         directory = local_directory(model)
-        if not directory.exists():
-            # The API server, where the Test button runs, may lack the workers' disks.
-            return f"Settings are valid. {directory} is not on this host; workers must have it."
         return f"Settings are valid. {directory} is complete: {_size(directory)}."
     if model.startswith("s3://"):
         return _describe_mirror(settings, s3_client)

@@ -143,7 +143,7 @@ def _begin_connection(browser: webdriver.Chrome, instance: Airflow, name: str) -
 
 def _fill_in_connection(browser: webdriver.Chrome, instance: Airflow) -> None:
     _begin_connection(browser, instance, "deepseek_ocr_default")
-    enter(find(browser, "//input[@name='port']"), "1")  # the Test button fails without one
+    enter(find(browser, "//input[@name='port']"), "0")  # the Test button fails without one
     _open_extra_fields(browser)
     screenshot(browser, "connection-form-empty")
     text = find(browser, "//*[@role='dialog']").text
@@ -166,7 +166,8 @@ def _fill_in_connection(browser: webdriver.Chrome, instance: Airflow) -> None:
     find(browser, "//*[contains(text(), 'deepseek_ocr_default')]")
     screenshot(browser, "connections")
     click(browser, "//button[contains(@aria-label, 'Test Connection')]")
-    find(browser, "//*[contains(text(), 'Test Connection Successful')]")
+    # The API server does not look at the disk that has the model.
+    find(browser, "//*[contains(text(), 'Not tested, although the fields are valid')]")
     screenshot(browser, "connection-tested")
     saved = instance.command("connections", "get", "deepseek_ocr_default", "-o", "json")
     assert str(TINY_MODEL) in saved

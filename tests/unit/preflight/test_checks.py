@@ -1,4 +1,4 @@
-"""The quick checks of the Test button, and all checks of a worker."""
+"""All checks of a worker."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_deepseek_ocr.engines.supervisor.registry import DIRECTORY_VARIABLE
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.hardware.gpu import Gpu
 from airflow_deepseek_ocr.preflight.check import Level
-from airflow_deepseek_ocr.preflight.checks import all_checks, quick_checks
+from airflow_deepseek_ocr.preflight.checks import all_checks
 from airflow_deepseek_ocr.preflight.host import Host
 from tests.conftest import ROOT
 from tests.support import spark_preflight
@@ -113,12 +113,14 @@ def test_vllm_needs_its_program_and_no_torch_here() -> None:
     assert "torch" not in found
 
 
-def test_the_quick_checks_of_a_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is started, and torch is not asked."""
+def test_a_directory_that_is_not_there_is_a_failure() -> None:
+    failed = failures(all_checks(settings(model="/nowhere/model", device="cpu")))
+    assert "/nowhere/model does not exist on this host" in failed["weights"]
+
+
+def test_no_server_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "servers"))
-    assert list(levels(quick_checks(settings()))) == ["weights"]
-    checks = {check.name: check for check in quick_checks(settings(engine="resident"))}
-    assert list(checks) == ["weights", "server"]
+    checks = {check.name: check for check in all_checks(settings(engine="resident", device="cpu"))}
     assert "No server runs on this host" in checks["server"].message
     assert list((tmp_path / "servers").iterdir()) == []
 
@@ -132,5 +134,3 @@ def test_a_remote_server_needs_no_weights_here() -> None:
         assert len(server.requests) == 2, (
             "one for the modes, one for the no-repeat-n-gram constraint"
         )
-        assert levels(quick_checks(remote)) == {"server": Level.OK}
-        assert len(server.requests) == 2, "the quick checks generate no token"

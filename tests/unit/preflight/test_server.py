@@ -15,7 +15,7 @@ from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key
 from airflow_deepseek_ocr.engines.supervisor.registry import DIRECTORY_VARIABLE, servers_directory
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.preflight.check import Check, Level
-from airflow_deepseek_ocr.preflight.checks import all_checks, quick_checks
+from airflow_deepseek_ocr.preflight.checks import all_checks
 from airflow_deepseek_ocr.preflight.server import (
     PATIENT,
     QUICK,
@@ -90,29 +90,13 @@ def test_a_server_that_is_away() -> None:
     assert caught.value.code is ErrorCode.SERVER_UNREACHABLE
 
 
-def test_the_test_button_needs_no_paths_of_workers(tmp_path: Path) -> None:
-    """The API server lacks the workers' disks."""
+def test_a_worker_must_have_the_paths(tmp_path: Path) -> None:
     socket, ca = tmp_path / "s.sock", tmp_path / "ca.pem"
-    behind_socket = Settings.of({}, host=f"unix://{socket}")
-    with_tls = Settings.of({"ca_certificates": str(ca)}, host="https://127.0.0.1:9")
-    for settings_, path in ((behind_socket, socket), (with_tls, ca)):
-        (check,) = quick_checks(settings_)
-        assert check.level is Level.OK
-        assert f"{path} is not on this host, so the server was not asked" in check.message
-    # A worker must have them.
-    check = _server_check(behind_socket)
+    check = _server_check(Settings.of({}, host=f"unix://{socket}"))
     assert (check.level, "There is no socket" in check.message) == (Level.FAILURE, True)
+    with_tls = Settings.of({"ca_certificates": str(ca)}, host="https://127.0.0.1:9")
     check = _server_check(with_tls)
     assert (check.level, str(ca) in check.message) == (Level.FAILURE, True)
-
-
-def test_a_path_that_exists_is_used_by_the_test_button(tmp_path: Path) -> None:
-    path = tmp_path / "s.sock"
-    path.touch()
-    (check,) = quick_checks(Settings.of({}, host=f"unix://{path}"))
-    assert (check.level, f"{path} is no socket" in check.message) == (Level.FAILURE, True)
-    (check,) = quick_checks(Settings.of({}, host="unix://s.sock"))
-    assert (check.level, "unix:// and the path" in check.message) == (Level.FAILURE, True)
 
 
 def test_the_server_of_this_host(

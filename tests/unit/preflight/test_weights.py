@@ -33,10 +33,10 @@ def test_weights_that_are_cut_short(cut_short: Path) -> None:
     assert find_model_directory(settings(model=str(cut_short))) is None
 
 
-def test_a_directory_of_other_hosts_is_no_error() -> None:
-    """The Test button runs in the API server."""
+def test_a_directory_that_is_not_there() -> None:
     missing = Settings.of({"model": "/nowhere/model"})
-    assert "workers must have it" in describe_weights(missing)
+    with pytest.raises(UnavailableError, match="/nowhere/model does not exist on this host"):
+        describe_weights(missing)
     assert find_model_directory(missing) is None
 
 
