@@ -62,6 +62,7 @@ class ErrorCode(StrEnum):
 
     # The results database
     DATABASE_CONNECTION = "database_connection"
+    DATABASE_FOREIGN = "database_foreign"
     DATABASE_FULL = "database_full"
     DATABASE_LOCKED = "database_locked"
     DATABASE_NEWER = "database_newer"

@@ -29,7 +29,7 @@ TABLE_NAMES: dict[str, values.Convert] = {
 
 
 def configured_names(db_schema: str | None = None, db_table_prefix: str | None = None) -> Names:
-    """Return the names of the tables; what is None is as in Airflow's configuration.
+    """Return the names of the tables; None takes the value of Airflow's configuration.
 
     :raises ConfigurationError: ``argument``.
     """

@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Select, inspect, literal_column, select, table, text
+from sqlalchemy import Connection, Engine, Select, literal_column, select, table, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.store.compatibility import COMPATIBLE_BACK_TO
+from airflow_deepseek_ocr.store.migrations.ownership import Ownership
 from airflow_deepseek_ocr.store.names import VERSIONS, Names
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ _LOCK_NAME = "airflow_deepseek_ocr_migration"
 #: PostgreSQL's advisory locks are numbers: the first eight bytes of the name, as ASCII.
 _LOCK_NUMBER = int.from_bytes(_LOCK_NAME.encode()[:8], "big")
 _LOCK_TIMEOUT_S = 60
-
+#: Until the end of the transaction.
+_HOME_FIRST = text(
+    "SELECT set_config('search_path', quote_ident(:home) || ',' || current_setting('search_path'), true)"
+)
 
 #: What to do about older or missing tables.
 _REMEDY = (
@@ -43,6 +47,7 @@ class Schema:
         database says; None if it does not say.
     :param is_newer: whether this version does not know the migration that the tables are at.
     :param is_compatible: whether this version knows the migration ``compatible_back_to``.
+    :param home: schema of the version table; None without one, or without schemas.
     """
 
     revision: str | None
@@ -50,6 +55,7 @@ class Schema:
     compatible_back_to: str | None = None
     is_newer: bool = False
     is_compatible: bool = False
+    home: str | None = None
 
     @property
     def is_current(self) -> bool:
@@ -153,11 +159,16 @@ class Migrations:
         return getattr(self._scripts[revision].module, COMPATIBLE_BACK_TO, None)
 
     def schema(self, connection: Connection) -> Schema:
-        """Return the state of the tables; it takes one query."""
+        """Return the state of the tables; it takes two queries.
+
+        :raises ConfigurationError: ``database_foreign`` if tables of these names are not the package's;
+            ``database_schema`` if there is no schema for them.
+        """
         # Alembic's own context would log three lines each time.
         row = None
+        ownership = Ownership(connection, self.names)
         name, schema = self.names.table(VERSIONS), self.names.schema
-        if inspect(connection).has_table(name, schema):
+        if ownership.has_versions():
             # Older tables have no column compatible_back_to, so the columns are not named. Uncached: the
             # columns of * change with a migration, and SQLAlchemy caches them.
             query: Select[Any] = select(literal_column("*")).select_from(table(name, schema=schema))
@@ -165,32 +176,39 @@ class Migrations:
             row = connection.execute(query, execution_options=uncached).mappings().first()
         version = dict(row or {})
         revision, oldest = version.get("version_num"), version.get(COMPATIBLE_BACK_TO)
-        return Schema(
+        found = Schema(
             revision,
             self.revisions[-1],
             compatible_back_to=oldest,
             is_newer=revision not in {None, *self.revisions},
             is_compatible=oldest in self.revisions,
+            home=ownership.home,
         )
+        if found.is_newer:
+            ownership.require_known(str(revision))
+        elif not found.is_current:
+            ownership.require_changeable()
+        return found
 
 
 def read_schema(engine: Engine, names: Names | None = None) -> Schema:
     """Return the state of the tables, and change nothing.
 
     :param names: the names of the tables.
+    :raises ConfigurationError: ``database_foreign``, ``database_schema``.
     """
     with engine.connect() as connection:
         return Migrations(names).schema(connection)
 
 
 def upgrade(engine: Engine, names: Names | None = None) -> Schema:
-    """Run the missing migrations; without any, it takes one query and no right to change tables.
+    """Run the missing migrations; without any, it takes two queries and no right to change tables.
 
     :param names: the names of the tables.
     :return: the state of the tables before.
+    :raises ConfigurationError: ``database_foreign``, ``database_schema``; nothing was changed.
     :raises DatabaseError: ``database_newer`` if the tables are newer than this package, and not compatible
-        with it;
-        ``database_locked`` if another migration does not end within a minute.
+        with it; ``database_locked`` if another migration does not end within a minute.
     """
     from alembic import command
 
@@ -205,6 +223,9 @@ def upgrade(engine: Engine, names: Names | None = None) -> Schema:
         before.require_known()
         if before.is_usable:
             return before
+        if before.home and connection.dialect.name == "postgresql":
+            # New tables belong beside the others, although another schema may be first by now.
+            connection.execute(_HOME_FIRST, {"home": before.home})
         migrations.config.attributes["connection"] = connection
         command.upgrade(migrations.config, "head")
     return before

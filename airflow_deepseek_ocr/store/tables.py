@@ -40,6 +40,10 @@ _CONVENTION = {
 }
 
 
+#: Order of columns; that of the others is 0. A reference is made by a function, which would put it last.
+_FIRST, _SECOND = -2, -1
+
+
 class Base(DeclarativeBase):
     """Base of the tables without a prefix, in the connection's own schema."""
 
@@ -124,7 +128,7 @@ class PageColumns:
         """Return the table's constraints, indexes and options."""
         return (UniqueConstraint("document_id", "page_number"), TABLE_OPTIONS)
 
-    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True, sort_order=_FIRST)
     page_number: Mapped[int] = mapped_column(Integer)
     status: Mapped[str] = mapped_column(String(16))
     error_code: Mapped[str | None] = mapped_column(String(64))
@@ -151,7 +155,8 @@ class PageColumns:
     @declared_attr
     def document_id(cls) -> Mapped[int]:
         """Return the reference to the page's document."""
-        return mapped_column(RowId, ForeignKey(_names(cls).target(DOCUMENTS), ondelete="CASCADE"))
+        target = ForeignKey(_names(cls).target(DOCUMENTS), ondelete="CASCADE")
+        return mapped_column(RowId, target, sort_order=_SECOND)
 
 
 class RegionColumns:
@@ -167,7 +172,7 @@ class RegionColumns:
         """Return the table's constraints, indexes and options."""
         return (UniqueConstraint("page_id", "position"), TABLE_OPTIONS)
 
-    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True, sort_order=_FIRST)
     position: Mapped[int] = mapped_column(Integer)
     label: Mapped[str] = mapped_column(Text)
     text: Mapped[str] = mapped_column(LongText)
@@ -180,7 +185,8 @@ class RegionColumns:
     @declared_attr
     def page_id(cls) -> Mapped[int]:
         """Return the reference to the region's page."""
-        return mapped_column(RowId, ForeignKey(_names(cls).target(PAGES), ondelete="CASCADE"))
+        target = ForeignKey(_names(cls).target(PAGES), ondelete="CASCADE")
+        return mapped_column(RowId, target, sort_order=_SECOND)
 
 
 class DocumentRow(DocumentColumns, Base):

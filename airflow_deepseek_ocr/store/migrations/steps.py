@@ -33,7 +33,12 @@ def create_table(table: str, *parts: sa.schema.SchemaItem) -> None:
     :param parts: columns and constraints.
     """
     op.create_table(
-        names().table(table), *parts, schema=names().schema, if_not_exists=True, **TABLE_OPTIONS
+        names().table(table),
+        *parts,
+        schema=names().schema,
+        # An administrator's SQL must stop at a table of another application.
+        if_not_exists=not is_sql_only(),
+        **TABLE_OPTIONS,
     )
 
 
