@@ -14,6 +14,7 @@ from airflow_deepseek_ocr.cli.output import report, write
 from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
 from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key, require_strong
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, MissingExtraError
+from airflow_deepseek_ocr.hardware.cpu_threads import sleep_while_waiting
 from airflow_deepseek_ocr.hardware.devices import require_one_device
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 
@@ -83,6 +84,7 @@ def _serve(options: argparse.Namespace) -> int:
         address, tls = listen_address(options), server_tls(options)
         api_key = _existing_api_key(options)
         directory = fetch(settings)
+        sleep_while_waiting(settings.device)
         try:
             from airflow_deepseek_ocr.model_server.main import run
             from airflow_deepseek_ocr.model_server.service import Model, Service

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import MissingExtraError
+from airflow_deepseek_ocr.hardware.cpu_threads import limit_threads, sleep_while_waiting
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ def release_cached_engine() -> None:
 
 
 def _load(key: EngineKey) -> InProcessEngine:
+    sleep_while_waiting(key.device)
     try:
         from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
     except ImportError as error:
         raise MissingExtraError(error.name or "transformers", "transformers") from error
+    limit_threads()
     return InProcessEngine(
         key.directory,
         device=key.device,
