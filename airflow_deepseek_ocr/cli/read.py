@@ -19,9 +19,10 @@ from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode
 from airflow_deepseek_ocr.hardware.devices import require_one_device
-from airflow_deepseek_ocr.ocr.documents.base import Page
+from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.documents.unshown import unshown_messages
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
 from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
@@ -147,6 +148,7 @@ def _pages(
                         output.page(file, failed_page(number, config.resolution, error))
                     else:
                         yield file, page
+                output.unshown(file, document)
         except DeepSeekOCRError as error:
             output.document_failed(file, error.code, str(error))
         except OSError as error:
@@ -171,6 +173,10 @@ class _Output:
             write(f"<!-- {name}, page {page.number} -->\n\n{page.markdown}\n")
         if page.error:
             report(f"error: {readable_line(str(file))}, page {page.number}: {page.error}")
+
+    def unshown(self, file: Path, document: Document) -> None:
+        for message in unshown_messages(document.attachments, dynamic_form=document.dynamic_form):
+            report(f"warning: {readable_line(str(file))}: {message}")
 
     def document_failed(self, file: Path, code: ErrorCode, message: str) -> None:
         self.failures += 1

@@ -109,6 +109,7 @@ class PageResult:
     :param agreement: words common to the text and the page's text layer, as F1; None without a usable layer.
     :param agreement_ordered: the same for words in the same order.
     :param attempts: all attempts in order, the stored one among them.
+    :param attachments: names of attached files, which were not read; on the first page those of the document.
     :param vision_tokens_saved: vision tokens of the best mode minus those of all attempts; None unless the
         resolution was ``auto``.
     :param error_code: an :class:`~airflow_deepseek_ocr.exceptions.ErrorCode` or a flag; None unless it
@@ -133,6 +134,7 @@ class PageResult:
     agreement: float | None = None
     agreement_ordered: float | None = None
     attempts: tuple[Attempt, ...] = ()
+    attachments: tuple[str, ...] = ()
     vision_tokens_saved: int | None = None
     error_code: str | None = None
     error: str | None = None

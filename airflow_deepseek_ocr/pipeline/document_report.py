@@ -10,6 +10,11 @@ from dataclasses import dataclass, field
 
 from airflow_deepseek_ocr.counted import counted, pages_per_second
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.documents.unshown import (
+    NO_ATTACHMENTS,
+    Attachments,
+    unshown_messages,
+)
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult, PageStatus
 
 #: Flags and failed pages that a line names; the rows have all of them.
@@ -25,6 +30,8 @@ class DocumentReport:
     :ivar scores: their quality scores.
     :ivar flags: how many of them have each flag.
     :ivar failed: numbers and errors of the first failed pages.
+    :ivar dynamic_form: whether its pages are the placeholder of a dynamic XFA form.
+    :ivar attachments: files attached to it, or to a page processed now.
     """
 
     clock: Callable[[], float] = time.monotonic
@@ -33,6 +40,8 @@ class DocumentReport:
     scores: list[float] = field(default_factory=list)
     flags: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[int, str]] = field(default_factory=list)
+    dynamic_form: bool = False
+    attachments: Attachments = NO_ATTACHMENTS
 
     def __post_init__(self) -> None:
         self.started = self.clock()
@@ -61,7 +70,11 @@ class DocumentReport:
         if not result.pages:
             return f"{status}. {_sentence(result.error or 'It has no pages.')}"
         parts = [self._pages(result), *self._quality()]
-        return " ".join([f"{status}, {', '.join(parts)}.", *self._reasons(result)])
+        return " ".join([f"{status}, {', '.join(parts)}.", *self._reasons(result), *self.unshown()])
+
+    def unshown(self) -> tuple[str, ...]:
+        """Return sentences about content that the pages do not show, and that was not read."""
+        return unshown_messages(self.attachments, dynamic_form=self.dynamic_form)
 
     def _pages(self, result: DocumentResult) -> str:
         seconds = self.clock() - self.started
@@ -97,12 +110,15 @@ class DocumentReport:
         return reasons
 
 
-def level(result: DocumentResult) -> int:
-    """Return the log level of a document's line: a warning if a part of it failed.
+def level(result: DocumentResult, report: DocumentReport) -> int:
+    """Return the log level of a document's line: a warning if a part of it failed or was not read.
 
     :param result: the document's outcome.
+    :param report: the notes about it.
     """
-    return logging.INFO if result.status is DocumentStatus.DONE else logging.WARNING
+    unread = report.dynamic_form or report.attachments.are_documents
+    done = result.status is DocumentStatus.DONE and not unread
+    return logging.INFO if done else logging.WARNING
 
 
 def _sentence(text: str) -> str:

@@ -224,6 +224,7 @@ class Pipeline:
             page_count=opened.page_count,
             page_numbers=numbers,
             missing=set(missing),
+            report=DocumentReport(dynamic_form=opened.dynamic_form, attachments=opened.attachments),
         )
         with self._lock:
             self._summary.pages_resumed += len(numbers) - len(missing)
@@ -237,6 +238,7 @@ class Pipeline:
             except DeepSeekOCRError as error:
                 self._store_page(document, failed_page(number, self._config.resolution, error))
             else:
+                document.report.attachments = opened.attachments
                 yield document, page
 
     def _fetch(self, fetched: FetchedDocument, target: Path) -> Lease | None:
@@ -320,7 +322,9 @@ class Pipeline:
     ) -> None:
         self._summary.documents[result.status.value] += 1
         self._summary.record_failures(ref, result, self._options.budget)
-        log.log(level(result), "%s", (report or DocumentReport()).line(ref, result))
+        report = report or DocumentReport()
+        self._summary.record_unshown(ref, report)
+        log.log(level(result, report), "%s", report.line(ref, result))
 
     def _fail_rest(self, error: DeepSeekOCRError) -> None:
         """Store an infrastructure error for the documents that it keeps from being processed."""

@@ -9,6 +9,7 @@ from typing import Any
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult, PageStatus
+from airflow_deepseek_ocr.pipeline.document_report import DocumentReport
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
 
 #: Codes of documents that no storage was asked for, because of their URI.
@@ -33,6 +34,8 @@ class Summary:
     :ivar retryable: URIs of documents that failed for a reason outside them.
     :ivar failed: error codes of failed documents, by URI.
     :ivar over_budget: failed and all pages of documents over the error budget, by URI.
+    :ivar unread: content that pages do not show and that is missed, in words, by URI of the document:
+        attached documents, dynamic XFA forms.
     :ivar leased_by_others: the tasks that are processing documents of the batch, by URI.
     """
 
@@ -48,6 +51,7 @@ class Summary:
     retryable: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     over_budget: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
     leased_by_others: dict[str, str] = field(default_factory=dict)
 
     def record_page(self, page: PageResult) -> None:
@@ -70,6 +74,11 @@ class Summary:
             self.failed[ref.uri] = result.error_code or ErrorCode.PAGES_FAILED.value
         if result.pages and budget.is_exceeded(result.failed_pages, result.pages):
             self.over_budget[ref.uri] = f"{result.failed_pages} of {result.pages}"
+
+    def record_unshown(self, ref: DocumentRef, report: DocumentReport) -> None:
+        """Record the content of a document that was not read although it is expected."""
+        if report.dynamic_form or report.attachments.are_documents:
+            self.unread[ref.uri] = " ".join(report.unshown())
 
     @property
     def has_only_wrong_references(self) -> bool:
@@ -94,5 +103,6 @@ class Summary:
             "vision_tokens_saved": self.vision_tokens_saved,
             "failed": dict(self.failed),
             "over_budget": dict(self.over_budget),
+            "unread": dict(self.unread),
             "leased_by_others": dict(self.leased_by_others),
         }

@@ -14,6 +14,7 @@ from typing import Any
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.documents.unshown import SUFFIXES
 from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, write_copy
 from airflow_deepseek_ocr.sources.s3_errors import clear_s3_errors
 from airflow_deepseek_ocr.sources.s3_uri import is_bucket, split_uri
@@ -25,7 +26,7 @@ log = logging.getLogger(__name__)
 _ARCHIVES = ("GLACIER", "DEEP_ARCHIVE")
 
 #: Key suffixes of the supported types; by default a sensor ignores other keys.
-DEFAULT_SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif")
+DEFAULT_SUFFIXES = SUFFIXES
 
 
 def check_bucket(bucket: object) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.documents.unshown import NO_ATTACHMENTS, Attachments
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,11 +25,15 @@ class Page:
     :param number: from 1.
     :param image: RGB, 8 bits a channel, upright.
     :param text_layer: the text that the file contains for this page; None if its type has no text.
+    :param dynamic_form: whether the document is a dynamic XFA form, of which the page is a placeholder.
+    :param attachments: files attached to the page; on the first page read, also those of the document.
     """
 
     number: int
     image: Image.Image
     text_layer: TextLayer | None = None
+    dynamic_form: bool = False
+    attachments: Attachments = NO_ATTACHMENTS
 
 
 class Document(AbstractContextManager["Document"], ABC):
@@ -37,11 +42,15 @@ class Document(AbstractContextManager["Document"], ABC):
     :ivar media_type: its type by content, such as ``application/pdf``.
     :ivar page_count: number of pages in the file.
     :ivar page_numbers: the selected pages, ascending, from 1.
+    :ivar dynamic_form: whether it is a dynamic XFA form.
+    :ivar attachments: files attached to it as a whole, and to the pages rendered so far.
     """
 
     media_type: str
     page_count: int
     page_numbers: tuple[int, ...]
+    dynamic_form: bool = False
+    attachments: Attachments = NO_ATTACHMENTS
 
     @abstractmethod
     def page(self, number: int) -> Page:

@@ -19,6 +19,11 @@ from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import MAX_RENDERED_PIXELS, Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.pdf_text import read_text_layer
+from airflow_deepseek_ocr.ocr.documents.pdf_unshown import (
+    document_attachments,
+    is_dynamic_form,
+    page_attachments,
+)
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 
 log = logging.getLogger(__name__)
@@ -54,7 +59,8 @@ class PdfDocument(Document):
         self._dpi, self._limits, self._file = dpi, limits, file
         with _PDFIUM:
             # PDFium would open a path; the sandbox refuses that.
-            self._content = np.frombuffer(mmap(file.fileno(), 0, access=ACCESS_READ), np.uint8)
+            mapping = mmap(file.fileno(), 0, access=ACCESS_READ)
+            self._content = np.frombuffer(mapping, np.uint8)
             self._pdf = _open(self._content)
             try:
                 self.page_count = len(self._pdf)
@@ -62,6 +68,8 @@ class PdfDocument(Document):
                     raise DocumentError(ErrorCode.DAMAGED, "The PDF has no pages. Export it again.")
                 self._select(selection, limits)
                 self._pdf.init_forms()
+                self.dynamic_form = is_dynamic_form(self._pdf)
+                self.attachments = document_attachments(self._pdf, mapping)
             except BaseException:
                 self._pdf.close()
                 raise
@@ -78,6 +86,7 @@ class PdfDocument(Document):
                 raise _damaged(number, error) from error
             try:
                 scale = self._scale(number, *page.get_size())
+                attachments = page_attachments(page)
                 bitmap = page.render(scale=scale, prefer_bgrx=True, rev_byteorder=True)
                 try:
                     # Converting copies the pixels: the bitmap's memory is released below.
@@ -89,7 +98,7 @@ class PdfDocument(Document):
                 raise _damaged(number, error) from error
             finally:
                 page.close()
-        return Page(number, image, layer)
+        return Page(number, image, layer, attachments=attachments)
 
     def close(self) -> None:
         """See :meth:`Document.close`."""

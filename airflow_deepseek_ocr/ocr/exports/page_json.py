@@ -41,5 +41,6 @@ def page_to_dict(document: str, page: PageResult) -> dict[str, Any]:
         "agreement": page.agreement,
         "agreement_ordered": page.agreement_ordered,
         "attempts": [attempt.to_dict() for attempt in page.attempts],
+        "attachments": page.attachments,
         "vision_tokens_saved": page.vision_tokens_saved,
     }

@@ -34,6 +34,8 @@ _MESSAGES: dict[Flag, str] = {
     Flag.ONLY_IN_OUTPUT: "The page's text layer lacks much of the output. ",
     Flag.LAYER_OVERRULED: "The page's text layer differs from outputs that agree with each other. ",
     Flag.LAYER_UNCONFIRMED: "No output confirms the page's text layer. ",
+    Flag.DYNAMIC_FORM: "The page is the placeholder of a dynamic XFA form. ",
+    Flag.UNREAD_ATTACHMENTS: "Files are attached that were not read. ",
 }
 
 

@@ -39,6 +39,9 @@ class Flag(StrEnum):
     LAYER_OVERRULED = "layer_overruled"
     #: the text is that of the text layer, and model output without other faults disagrees with it
     LAYER_UNCONFIRMED = "layer_unconfirmed"
+    DYNAMIC_FORM = "dynamic_form"  #: the page is the placeholder of a dynamic XFA form
+    #: files are attached to the page or document whose text is missed
+    UNREAD_ATTACHMENTS = "unread_attachments"
 
 
 #: Weight of each flag. The score is the product of (1 - weight) over all flags, so a single flag with a
@@ -68,6 +71,8 @@ WEIGHTS: Mapping[Flag, float] = {
     Flag.ONLY_IN_OUTPUT: 0.1,
     Flag.LAYER_OVERRULED: 0.1,
     Flag.LAYER_UNCONFIRMED: 0.2,
+    Flag.DYNAMIC_FORM: 0.4,
+    Flag.UNREAD_ATTACHMENTS: 0.1,
 }
 
 #: The flags of a difference between output and text layer.

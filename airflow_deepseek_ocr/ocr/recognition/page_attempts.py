@@ -16,7 +16,7 @@ from airflow_deepseek_ocr.ocr.quality.text_layer_checks import measure_agreement
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.compressed_image import CompressedImage
 from airflow_deepseek_ocr.ocr.recognition.layer_dispute import overrule_layer
-from airflow_deepseek_ocr.ocr.recognition.page_result import page_result
+from airflow_deepseek_ocr.ocr.recognition.page_result import PageSource, page_result
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_plan import PlannedAttempt, RetryPlan
 from airflow_deepseek_ocr.ocr.recognition.slicing import PageSlice, cut_slices, join_slices
@@ -78,7 +78,8 @@ class PageAttempts:
     """
 
     def __init__(self, page: Page, plan: RecognitionPlan) -> None:
-        self.number, self._size, self._plan = page.number, page.image.size, plan
+        self._source, self._plan = PageSource.of(page), plan
+        self.number, self._size = self._source.number, self._source.size
         self._prompt = get_prompt(plan.prompt)
         self._edge_density = measure_edge_density(page.image) if self._prompt.whole_page else None
         self._layer = usable_text_layer(page, plan, self._edge_density)
@@ -130,7 +131,7 @@ class PageAttempts:
 
     def result(self) -> PageResult:
         """Return the page with its best attempt."""
-        return page_result(self.number, self._size, self._plan, self._candidates)
+        return page_result(self._source, self._plan, self._candidates)
 
     def _in_progress(self) -> _AttemptInProgress:
         if self._current is None:

@@ -3,23 +3,61 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.quality.failure_messages import failure_of
+from airflow_deepseek_ocr.ocr.quality.flags import Flag
+from airflow_deepseek_ocr.ocr.quality.report import report_of
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO
 from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 
+if TYPE_CHECKING:
+    from airflow_deepseek_ocr.ocr.documents.base import Page
+
+
+@dataclass(frozen=True)
+class PageSource:
+    """A page without its image.
+
+    :param number: from 1.
+    :param size: width and height of the page image in pixels.
+    :param flags: flags of content that the page does not show.
+    :param attachments: names of attached files.
+    """
+
+    number: int
+    size: tuple[int, int]
+    flags: tuple[Flag, ...] = ()
+    attachments: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, page: Page) -> PageSource:
+        """Return the source of a page."""
+        flags = (
+            (Flag.DYNAMIC_FORM, page.dynamic_form),
+            (Flag.UNREAD_ATTACHMENTS, page.attachments.are_documents),
+        )
+        return cls(
+            page.number,
+            page.image.size,
+            tuple(flag for flag, holds in flags if holds),
+            page.attachments.names,
+        )
+
 
 def page_result(
-    number: int, size: tuple[int, int], plan: RecognitionPlan, candidates: Sequence[Candidate]
+    source: PageSource, plan: RecognitionPlan, candidates: Sequence[Candidate]
 ) -> PageResult:
     """Return the page with the best of its candidates.
 
-    :param number: the page's number, from 1.
-    :param size: width and height of the page image in pixels.
+    Flags of the page's source lower the score, but reject no output: another attempt would have them too.
+
+    :param source: the page without its image.
     :param plan: the settings of the run.
     :param candidates: the outcomes of all attempts, at least one.
     """
@@ -27,8 +65,10 @@ def page_result(
     accepted = plan.accepts(best.score)
     code, message = (None, None) if accepted else failure_of(best.quality, best.error)
     attempts = tuple(each.to_attempt(with_text=each is not best) for each in candidates)
+    quality = report_of({*best.quality.flags, *source.flags})
+    size = source.size
     return PageResult(
-        number=number,
+        number=source.number,
         status=_status(best, plan, candidates),
         resolution=best.resolution,
         width=size[0],
@@ -39,8 +79,9 @@ def page_result(
         vision_tokens=best.vision_tokens,
         text_tokens=best.text_tokens,
         seconds=sum(each.seconds for each in candidates),
-        score=best.score,
-        flags=best.to_attempt().flags,
+        score=quality.score if best.score else best.score,
+        flags=tuple(flag.value for flag in quality.flags),
+        attachments=source.attachments,
         agreement=best.agreement.unordered if best.agreement else None,
         agreement_ordered=best.agreement.ordered if best.agreement else None,
         attempts=attempts,

@@ -11,7 +11,7 @@ from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import report_of
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import find_fault
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
-from airflow_deepseek_ocr.ocr.recognition.page_result import page_result
+from airflow_deepseek_ocr.ocr.recognition.page_result import PageSource, page_result
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     TEXT_LAYER_STEP,
@@ -61,7 +61,7 @@ def text_layer_result(page: Page, plan: RecognitionPlan) -> PageResult | None:
     candidate = text_layer_candidate(step, layer, edge_density)
     if not plan.accepts(candidate.score):
         return None
-    return page_result(page.number, page.image.size, plan, [candidate])
+    return page_result(PageSource.of(page), plan, [candidate])
 
 
 def text_layer_candidate(

@@ -147,7 +147,7 @@ class ChildProcess:
         image = self._pixels.take(rendered.size)
         if image is None:
             raise self._broke_rules(what, "too few pixels")
-        return Page(number, image, rendered.text_layer)
+        return Page(number, image, rendered.text_layer, attachments=rendered.attachments)
 
     def close_document(self) -> None:
         """Close the open document.

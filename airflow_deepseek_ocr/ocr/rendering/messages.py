@@ -20,11 +20,18 @@ from airflow_deepseek_ocr.ocr.documents.text_layer import (
     LayerLine,
     TextLayer,
 )
+from airflow_deepseek_ocr.ocr.documents.unshown import (
+    MAX_NAME,
+    MAX_NAMES,
+    NO_ATTACHMENTS,
+    Attachments,
+    clean_name,
+)
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import SandboxReport
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Box
 
 #: Largest payload in bytes. Twice :data:`MAX_LAYER_CHARACTERS`, for the text and its lines, at six bytes for
-#: an escaped character, and 80 bytes for the box of each line, take 2.8 MB.
+#: an escaped character, 80 bytes for the box of each line, and the names of attached files take 3 MB.
 MAX_PAYLOAD_BYTES = 4 << 20
 
 #: Characters of an error's message, at most; the child shortens longer ones.
@@ -94,10 +101,14 @@ class Opened:
 
     :param media_type: see :class:`~airflow_deepseek_ocr.ocr.documents.base.Document`.
     :param page_count: number of pages in the file.
+    :param dynamic_form: see the same class.
+    :param attachments: see the same class.
     """
 
     media_type: str
     page_count: int
+    dynamic_form: bool = False
+    attachments: Attachments = NO_ATTACHMENTS
 
 
 @dataclass(frozen=True)
@@ -107,11 +118,13 @@ class RenderedPage:
     :param number: the page.
     :param size: width and height in pixels; a pixel has three bytes (RGB).
     :param text_layer: see :class:`~airflow_deepseek_ocr.ocr.documents.base.Page`.
+    :param attachments: files attached to the page.
     """
 
     number: int
     size: tuple[int, int]
     text_layer: TextLayer | None
+    attachments: Attachments = NO_ATTACHMENTS
 
 
 @dataclass(frozen=True)
@@ -181,10 +194,15 @@ def _values(message: Request | Answer) -> dict[str, Any]:
             return {"number": number}
         case Ready(report):
             return {"landlock": report.landlock, "missing": report.missing}
-        case Opened(media_type, page_count):
-            return {"media_type": media_type, "page_count": page_count}
-        case RenderedPage(number, size, layer):
-            return {"number": number, "size": size, "text_layer": layer and _layer_values(layer)}
+        case Opened():
+            return vars(message) | {"attachments": vars(message.attachments)}
+        case RenderedPage(number, size, layer, attachments):
+            return {
+                "number": number,
+                "size": size,
+                "text_layer": layer and _layer_values(layer),
+                "attachments": vars(attachments),
+            }
         case Probed(allowed, refused):
             return {"allowed": allowed, "refused": refused}
         case Failed(code, text):
@@ -222,17 +240,36 @@ def _ready(values: Any) -> Ready:
 
 
 def _opened(values: Any) -> Opened:
-    media_type, page_count = _fields(values, "media_type", "page_count")
-    return Opened(_text(media_type, _MAX_ITEM_CHARACTERS), _number(page_count, 1, MAX_PAGE_COUNT))
+    media_type, page_count, dynamic_form, attachments = _fields(
+        values, "media_type", "page_count", "dynamic_form", "attachments"
+    )
+    return Opened(
+        _text(media_type, _MAX_ITEM_CHARACTERS),
+        _number(page_count, 1, MAX_PAGE_COUNT),
+        _truth(dynamic_form),
+        _attachments(attachments),
+    )
 
 
 def _rendered(values: Any) -> RenderedPage:
-    number, size, layer = _fields(values, "number", "size", "text_layer")
+    number, size, layer, attachments = _fields(
+        values, "number", "size", "text_layer", "attachments"
+    )
     width, height = (_number(side, 1) for side in _list(size, 2, exactly=True))
     return RenderedPage(
         _number(number, 1),
         (width, height),
         None if layer is None else _layer(layer, (width, height)),
+        _attachments(attachments),
+    )
+
+
+def _attachments(values: Any) -> Attachments:
+    count, names, are_documents = _fields(values, "count", "names", "are_documents")
+    names = [_text(name, MAX_NAME) for name in _list(names, MAX_NAMES)]
+    # The child's names are cleaned again: they become lines of a log and values of a row.
+    return Attachments(
+        _number(count, len(names)), tuple(map(clean_name, names)), _truth(are_documents)
     )
 
 
@@ -298,6 +335,12 @@ def _text(value: Any, most: int) -> str:
 def _number(value: Any, least: int, most: int = _MAX_NUMBER) -> int:
     if type(value) is not int or not least <= value <= most:
         raise MessageError(f"no whole number from {least} to {most}")
+    return value
+
+
+def _truth(value: Any) -> bool:
+    if type(value) is not bool:
+        raise MessageError("neither true nor false")
     return value
 
 

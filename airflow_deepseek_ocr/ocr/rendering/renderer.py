@@ -10,6 +10,7 @@ reason, and the next one gets a new child. The child has given up all rights tha
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
@@ -103,6 +104,7 @@ class _RenderedDocument(Document):
         self._deaths: list[ChildDiedError] = []
         opened = self._open()
         self.media_type, self.page_count = opened.media_type, opened.page_count
+        self.dynamic_form, self.attachments = opened.dynamic_form, opened.attachments
         self.page_numbers = renderer.check_page_count(request.selection, opened.page_count)
 
     def page(self, number: int) -> Page:
@@ -116,10 +118,14 @@ class _RenderedDocument(Document):
         try:
             if self._child.dead:
                 self._open()
-            return self._child.page(number)
+            page = self._child.page(number)
         except ChildDiedError as error:
             self._deaths.append(error)
             raise
+        self.attachments += page.attachments
+        if number == self.page_numbers[0]:
+            page = replace(page, attachments=self.attachments)
+        return replace(page, dynamic_form=self.dynamic_form)
 
     def close(self) -> None:
         """See :meth:`Document.close`."""

@@ -108,7 +108,9 @@ class Requests:
             file, selection=request.selection, dpi=request.dpi, limits=self._limits
         )
         self._document = document
-        return Opened(document.media_type, document.page_count)
+        return Opened(
+            document.media_type, document.page_count, document.dynamic_form, document.attachments
+        )
 
     def _close(self) -> None:
         document, self._document = self._document, None
@@ -125,7 +127,7 @@ class Requests:
         for top in range(0, height, rows):
             band = page.image.crop((0, top, width, min(top + rows, height)))
             os.pwrite(self._pixels, band.tobytes(), PIXEL_BYTES * width * top)
-        return RenderedPage(number, (width, height), page.text_layer)
+        return RenderedPage(number, (width, height), page.text_layer, page.attachments)
 
 
 def _keep_memory() -> None:

@@ -13,15 +13,18 @@ from pathlib import Path
 import pytest
 
 from airflow_deepseek_ocr.cli import main
+from airflow_deepseek_ocr.ocr.documents.unshown import DYNAMIC_FORM
 from tests.conftest import ROOT, TINY_MODEL
 from tests.support.command_line import run
 from tests.support.fakes.scripted_engine import ScriptedEngine
+from tests.support.unshown_pdfs import form, portfolio
 
 DOCUMENTS = ROOT / "demo" / "documents"
 FIELDS = {
     "document", "page", "width", "height", "resolution", "status", "error_code", "error", "text",
     "markdown", "regions", "vision_tokens", "text_tokens", "compression_ratio", "seconds",
-    "score", "flags", "agreement", "agreement_ordered", "attempts", "vision_tokens_saved",
+    "score", "flags", "agreement", "agreement_ordered", "attempts", "attachments",
+    "vision_tokens_saved",
 }  # fmt: skip
 
 
@@ -93,6 +96,30 @@ def test_text_of_a_page_does_not_end_the_run_at_a_terminal_without_its_character
     )
     assert main(["read", str(DOCUMENTS / "table.png"), "--min-score", "0"]) == 0
     assert raw.getvalue().endswith(b"page 1 -->\n\n5 \\u20ac\n\n")
+
+
+def test_content_that_pages_do_not_show_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        "airflow_deepseek_ocr.cli.read._engine",
+        lambda *_: ScriptedEngine(lambda _: "Please wait"),
+    )
+    files, placeholder = tmp_path / "files.pdf", tmp_path / "form.pdf"
+    files.write_bytes(portfolio("1.pdf", "2.docx"))
+    placeholder.write_bytes(form(needs_rendering=True, fields=False))
+    options = ["--json", "--pages", "1", "--text-layer", "off", "--retry-with", "none"]
+    assert main(["read", str(files), str(placeholder), *options]) == 0
+    said = capsys.readouterr()
+    cover, page = map(json.loads, said.out.splitlines())
+    assert (cover["flags"], cover["attachments"]) == (["unread_attachments"], ["1.pdf", "2.docx"])
+    assert cover["score"] == 0.9
+    assert (page["flags"], page["score"], page["attachments"]) == (["dynamic_form"], 0.6, [])
+    warnings = [line for line in said.err.splitlines() if line.startswith("warning: ")]
+    assert warnings == [
+        f"warning: {files}: 2 attached files were not read: 1.pdf, 2.docx.",
+        f"warning: {placeholder}: {DYNAMIC_FORM}",
+    ]
 
 
 def test_an_option_that_cannot_be_is_refused_before_the_model_is_loaded() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.documents.unshown import Attachments
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult, PageStatus
 from airflow_deepseek_ocr.pipeline.document_report import DocumentReport, level
 
@@ -32,7 +33,7 @@ def test_one_page() -> None:
     done = DocumentResult(DocumentStatus.DONE, pages=1)
     line = report(page(score=1.0)).line(REF, done)
     assert line == f"{URI}: done, 1 page in 4.0 s (0.25 pages/s), score 1.00, no flags."
-    assert level(done) == logging.INFO
+    assert level(done, report()) == logging.INFO
 
 
 def test_several_pages_with_scores_and_flags() -> None:
@@ -58,13 +59,13 @@ def test_a_partial_document_is_a_warning_with_the_reasons_of_its_pages() -> None
     line = report(*failed, page(6, score=0.5)).line(REF, partial)
     assert "6 pages in 4.0 s (1.5 pages/s), 5 of them failed, score 0.50, no flags." in line
     assert line.endswith("Page 3: It loops. 2 failed pages more: see error in ocr_pages.")
-    assert level(partial) == logging.WARNING
+    assert level(partial, report()) == logging.WARNING
 
 
 def test_a_failed_document_without_pages_has_its_reason() -> None:
     failed = DocumentResult(DocumentStatus.FAILED, error_code="damaged", error="It is\nno PDF.")
     assert report().line(REF, failed) == f"{URI}: failed (damaged). It is no PDF."
-    assert level(failed) == logging.WARNING
+    assert level(failed, report()) == logging.WARNING
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,21 @@ def test_failed_pages_of_an_earlier_try(error: str | None, reason: str) -> None:
 def test_a_document_without_processed_pages_has_no_speed() -> None:
     line = report(seconds=0.0).line(REF, DocumentResult(DocumentStatus.DONE, pages=2))
     assert line == f"{URI}: done, 2 pages in 0.0 s, 2 stored by an earlier try."
+
+
+@pytest.mark.parametrize(
+    ("dynamic_form", "attachments", "said", "expected"),
+    [
+        (True, Attachments(), "It is a dynamic XFA form", logging.WARNING),
+        (False, Attachments(1, ("a.pdf",), True), "not read: a.pdf.", logging.WARNING),
+        (False, Attachments(1, ("a.xml",)), "not read: a.xml.", logging.INFO),
+    ],
+)
+def test_content_that_the_pages_do_not_show(
+    dynamic_form: bool, attachments: Attachments, said: str, expected: int
+) -> None:
+    done = DocumentResult(DocumentStatus.DONE, pages=1)
+    notes = report(page(score=1.0))
+    notes.dynamic_form, notes.attachments = dynamic_form, attachments
+    assert said in notes.line(REF, done)
+    assert level(done, notes) == expected

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
@@ -19,6 +21,7 @@ from airflow_deepseek_ocr.exceptions import (
     UnavailableError,
 )
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.documents.unshown import DYNAMIC_FORM
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest, Progress
 from airflow_deepseek_ocr.ocr.rendering.child_process import ChildProcess
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
@@ -39,6 +42,7 @@ from tests.support.fakes.batch_engine import (
     rows,
 )
 from tests.support.fakes.broken_databases import UnavailableDatabase
+from tests.support.unshown_pdfs import annotated, attach, form, pdf, portfolio, saved
 
 LETTER = DocumentRef((DOCUMENTS / "letter.tiff").as_uri())
 TABLE = DocumentRef((DOCUMENTS / "table.png").as_uri())
@@ -217,6 +221,49 @@ def test_the_log_has_a_line_for_each_document_and_a_warning_for_each_failure(
     (missing,) = (line for line in lines if "file.png: " in line)
     assert ": failed (missing_file). " in missing
     assert (lines[letter], lines[table], lines[missing]) == ("INFO", "INFO", "WARNING")
+
+
+def test_content_that_pages_do_not_show_is_in_row_summary_and_log(
+    make: Callable[..., Pipeline],
+    store: Store,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    contents = {
+        "form.pdf": form(needs_rendering=True, fields=False),
+        "files.pdf": portfolio("1.pdf", "2.pdf"),
+        "invoice.pdf": saved(attach(pdf(), {"factur-x.xml": "text/xml"})),
+        "annotated.pdf": saved(annotated(pdf(2), 1, "annex.pdf")),
+    }
+    for name, content in contents.items():
+        (tmp_path / name).write_bytes(content)
+    caplog.set_level(logging.INFO, "airflow_deepseek_ocr.pipeline")
+    uris = {name: (tmp_path / name).as_uri() for name in contents}
+    summary = make().run(map(DocumentRef, uris.values()))
+    assert summary.documents == {"done": 4}
+    assert summary.as_dict()["unread"] == {
+        uris["form.pdf"]: DYNAMIC_FORM,
+        uris["files.pdf"]: "2 attached files were not read: 1.pdf, 2.pdf.",
+        uris["annotated.pdf"]: "1 attached file was not read: annex.pdf.",
+    }
+    levels = {
+        name: record.levelname
+        for record in caplog.records
+        for name, uri in uris.items()
+        if record.getMessage().startswith(f"{uri}: done")
+    }
+    assert levels == dict.fromkeys(contents, "WARNING") | {"invoice.pdf": "INFO"}
+    with store.database.engine.connect() as connection:
+        stored = connection.execute(text("SELECT document_id, page_number, flags FROM ocr_pages"))
+        flags = {(document, page): json.loads(value) for document, page, value in stored}
+    assert flags == {
+        (1, 1): ["dynamic_form"],
+        (1, 2): ["dynamic_form"],
+        (2, 1): ["unread_attachments"],
+        (3, 1): [],
+        (4, 1): [],
+        (4, 2): ["unread_attachments"],
+    }
 
 
 def test_progress_counts_pages_that_are_stored(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from airflow_deepseek_ocr.exceptions import (
     DeepSeekOCRError,
@@ -12,10 +13,12 @@ from airflow_deepseek_ocr.exceptions import (
     ErrorCode,
     UnavailableError,
 )
+from airflow_deepseek_ocr.ocr.documents.base import Page
+from airflow_deepseek_ocr.ocr.documents.unshown import Attachments
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import report_of
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
-from airflow_deepseek_ocr.ocr.recognition.page_result import failed_page, page_result
+from airflow_deepseek_ocr.ocr.recognition.page_result import PageSource, failed_page, page_result
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import RetryStep
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
@@ -39,7 +42,34 @@ def candidate(mode: str, *flags: Flag, error: DeepSeekOCRError | None = None) ->
 
 
 def result(*candidates: Candidate, plan: RecognitionPlan = PLAN) -> PageResult:
-    return page_result(3, SIZE, plan, candidates)
+    return page_result(PageSource(3, SIZE), plan, candidates)
+
+
+def test_flags_of_the_page_lower_the_score_and_reject_nothing() -> None:
+    source = PageSource(
+        3, SIZE, (Flag.UNREAD_ATTACHMENTS, Flag.DYNAMIC_FORM), attachments=("a.pdf",)
+    )
+    page = page_result(source, PLAN, [candidate("small", Flag.LAYER_UNCONFIRMED)])
+    assert (page.status, page.error_code) == (PageStatus.OK, None)
+    assert page.flags == ("layer_unconfirmed", "dynamic_form", "unread_attachments")
+    assert page.score == 0.432
+    assert page.attachments == ("a.pdf",)
+    (attempt,) = page.attempts
+    assert (attempt.score, attempt.flags) == (0.8, ("layer_unconfirmed",))
+
+
+def test_the_source_of_a_page_has_its_flags() -> None:
+    image = Image.new("RGB", (3, 4))
+    assert PageSource.of(Page(2, image)) == PageSource(2, (3, 4))
+    files = Attachments(1, ("a.pdf",), are_documents=True)
+    harmless = Attachments(1, ("a.xml",))
+    assert PageSource.of(Page(2, image, None, True, files)).flags == (
+        Flag.DYNAMIC_FORM,
+        Flag.UNREAD_ATTACHMENTS,
+    )
+    assert PageSource.of(Page(2, image, None, False, harmless)) == PageSource(
+        2, (3, 4), (), ("a.xml",)
+    )
 
 
 def test_the_best_attempt_is_stored_and_all_are_listed() -> None:

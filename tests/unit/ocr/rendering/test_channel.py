@@ -24,6 +24,7 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
     Ready,
     RenderedPage,
     RenderRequest,
+    encode,
 )
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import SandboxReport
 
@@ -110,8 +111,8 @@ def test_the_deadline_is_that_of_the_whole_answer(pair: Pair, sent: bytes) -> No
 def test_answers_come_in_pieces(pair: Pair) -> None:
     pair.request(CloseRequest())
     pair.child.receive()
-    payload = b'{"media_type": "image/png", "page_count": 2}'
-    data = HEADER.pack(17, 1, len(payload)) + payload
+    kind, payload = encode(Opened("image/png", 2))
+    data = HEADER.pack(kind, 1, len(payload)) + payload
     sent = iter(data)
 
     def wait() -> None:

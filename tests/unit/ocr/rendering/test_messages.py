@@ -15,6 +15,7 @@ from airflow_deepseek_ocr.ocr.documents.text_layer import (
     LayerLine,
     TextLayer,
 )
+from airflow_deepseek_ocr.ocr.documents.unshown import MAX_NAME, MAX_NAMES, Attachments
 from airflow_deepseek_ocr.ocr.rendering.messages import (
     MAX_MESSAGE_CHARACTERS,
     MAX_PAGE_COUNT,
@@ -39,6 +40,7 @@ from airflow_deepseek_ocr.ocr.results import Box
 LINE = LayerLine("größe", Box((0, 0, 999, 9), (0, 0, 640, 3)))
 LAYER = TextLayer("größe\0\n日本", (LINE,), 0.1, 1.0)
 RENDERED, FAILED, OPENED = 18, 21, 17
+NONE = {"count": 0, "names": [], "are_documents": False}
 
 
 @pytest.mark.parametrize(
@@ -51,8 +53,10 @@ RENDERED, FAILED, OPENED = 18, 21, 17
         ProbeRequest(),
         Ready(SandboxReport(7, ("seccomp filter: none",))),
         Opened("application/pdf", 3),
+        Opened("application/pdf", 3, True, Attachments(200, ("a.pdf",) * MAX_NAMES, True)),
         RenderedPage(1, (640, 480), LAYER),
         RenderedPage(2, (1, 1), None),
+        RenderedPage(2, (1, 1), None, Attachments(1, ("größe €.pdf",))),
         RenderedPage(2, (1, 1), TextLayer("")),
         Closed(),
         Probed(("TCP",), ("UDP", "netlink")),
@@ -62,6 +66,12 @@ RENDERED, FAILED, OPENED = 18, 21, 17
 )
 def test_a_message_arrives_as_it_was_sent(message: Any) -> None:
     assert decode(*encode(message)) == message
+
+
+def test_names_of_attached_files_are_cleaned_by_the_parent_too() -> None:
+    values = attached(count=1, names=["../a\nERROR\u202e.pdf"])
+    found = decode(OPENED, json.dumps(values).encode()).attachments
+    assert found.names == ("a ERROR .pdf",)
 
 
 def test_a_failure_is_the_documents_error() -> None:
@@ -96,7 +106,16 @@ def test_the_largest_layer_fits_into_a_message() -> None:
 
 
 def page(**changes: Any) -> dict[str, Any]:
-    return {"number": 1, "size": [64, 64], "text_layer": None} | changes
+    return {"number": 1, "size": [64, 64], "text_layer": None, "attachments": NONE} | changes
+
+
+def opened(**changes: Any) -> dict[str, Any]:
+    values = {"media_type": "image/png", "page_count": 1, "dynamic_form": False}
+    return values | {"attachments": NONE} | changes
+
+
+def attached(**changes: Any) -> dict[str, Any]:
+    return opened(attachments=NONE | changes)
 
 
 def layer(**changes: Any) -> dict[str, Any]:
@@ -114,12 +133,23 @@ def line(*, words: Any = "a", normalized: Any = (0, 0, 1, 1), pixels: Any = (0, 
         (19, {"more": 1}),
         (19, []),
         (19, None),
-        (OPENED, {"media_type": "image/png"}),
-        (OPENED, {"media_type": "image/png", "page_count": 0}),
-        (OPENED, {"media_type": "image/png", "page_count": MAX_PAGE_COUNT + 1}),
-        (OPENED, {"media_type": "image/png", "page_count": 1.0}),
-        (OPENED, {"media_type": 1, "page_count": 1}),
-        (OPENED, {"media_type": "x" * 1000, "page_count": 1}),
+        (OPENED, {"media_type": "image/png", "page_count": 1}),
+        (OPENED, opened(page_count=0)),
+        (OPENED, opened(page_count=MAX_PAGE_COUNT + 1)),
+        (OPENED, opened(page_count=1.0)),
+        (OPENED, opened(media_type=1)),
+        (OPENED, opened(media_type="x" * 1000)),
+        (OPENED, opened(dynamic_form=1)),
+        (OPENED, opened(attachments=None)),
+        (OPENED, attached(count=-1)),
+        (OPENED, attached(count=1 << 40)),
+        (OPENED, attached(names=["a"])),
+        (OPENED, attached(count=200, names=["a"] * (MAX_NAMES + 1))),
+        (OPENED, attached(count=1, names=["x" * (MAX_NAME + 1)])),
+        (OPENED, attached(count=1, names=[None])),
+        (OPENED, attached(are_documents="yes")),
+        (OPENED, attached(more=1)),
+        (RENDERED, page(attachments=[])),
         (FAILED, {"code": "no_such_code", "message": ""}),
         (FAILED, {"code": "damaged", "message": "x" * (MAX_MESSAGE_CHARACTERS + 1)}),
         (FAILED, {"code": None, "message": ""}),
@@ -175,7 +205,7 @@ def test_a_message_that_breaks_the_rules_is_refused(kind: int, values: Any) -> N
         b"[" * 200_000,
         b'{"number": NaN}',
         b'{"number": ' + b"1" * 5000 + b"}",
-        b'{"number": 1, "number": 1, "size": [1, 1], "text_layer": null}',
+        b'{"number": 1, "number": 1, "size": [1, 1], "text_layer": null, "attachments": null}',
         json.dumps(layer(text="\ud800")).encode(),
         json.dumps(layer(unmapped=float("nan"))).encode(),
         json.dumps(layer(unmapped=1e999)).encode(),

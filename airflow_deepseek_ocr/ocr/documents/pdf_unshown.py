@@ -1,0 +1,135 @@
+"""Attached files and XFA forms of a PDF, found by PDFium without decoding them."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
+from mmap import mmap
+
+import pypdfium2
+import pypdfium2.raw as pdfium
+
+from airflow_deepseek_ocr.ocr.documents.unshown import (
+    MAX_NAMES,
+    Attachments,
+    clean_name,
+    is_document_name,
+)
+
+#: Pages of an XFA form that are searched for fields: a static form has some on its first pages.
+_FORM_PAGES = 20
+#: Annotations of a page that are inspected, at most.
+_MAX_ANNOTATIONS = 1000
+#: Bytes of a name or type in UTF-16, at most; longer ones are not read.
+_MAX_TEXT_BYTES = 4 << 20
+#: Entry of a portfolio's catalog (PDF 1.7, section 7.11.6).
+_COLLECTION = b"/Collection"
+#: The beginning of a stream of compressed objects (PDF 1.7, section 7.5.7).
+_OBJECT_STREAM = re.compile(rb"/Type\s*/ObjStm[^<>]{0,500}>>\s*stream\r?\n")
+#: Streams that are searched, and bytes of each, at most: about a second's work.
+_MAX_STREAMS, _MAX_STREAM_BYTES = 200, 1 << 20
+_DOCUMENT_TYPES = ("application/pdf", "image/")
+
+
+def is_dynamic_form(pdf: pypdfium2.PdfDocument) -> bool:
+    """Return whether a PDF is a dynamic XFA form, whose pages are placeholders.
+
+    ``NeedsRendering`` marks such forms (PDF 1.7, table 28). Some lack it, but have no field on any page, as
+    static XFA forms have.
+    """
+    kind = pdfium.FPDF_GetFormType(pdf)
+    if kind != pdfium.FORMTYPE_XFA_FOREGROUND:
+        return bool(kind == pdfium.FORMTYPE_XFA_FULL)
+    return not any(_has_field(pdf, index) for index in range(min(len(pdf), _FORM_PAGES)))
+
+
+def document_attachments(pdf: pypdfium2.PdfDocument, content: mmap) -> Attachments:
+    """Return the files that are attached to a PDF as a whole.
+
+    :param pdf: the open document.
+    :param content: the bytes of its file.
+    """
+    count = max(0, pdfium.FPDFDoc_GetAttachmentCount(pdf))
+    found = [pdfium.FPDFDoc_GetAttachment(pdf, index) for index in range(min(count, MAX_NAMES))]
+    files = _attachments([each for each in found if each])
+    are_documents = files.are_documents or (count > 0 and _is_portfolio(pdf, content))
+    return Attachments(count, files.names, are_documents)
+
+
+def page_attachments(page: pypdfium2.PdfPage) -> Attachments:
+    """Return the files that are attached to a place on a page.
+
+    :param page: an open page.
+    """
+    return _attachments(list(_annotated_files(page)))
+
+
+def _is_portfolio(pdf: pypdfium2.PdfDocument, content: mmap) -> bool:
+    """Return whether a PDF with attached files has the entry of portfolios, which PDFium does not report."""
+    return (
+        pdfium.FPDFDoc_GetPageMode(pdf) == pdfium.PAGEMODE_USEATTACHMENTS
+        or content.find(_COLLECTION) >= 0
+        or any(_COLLECTION in objects for objects in _compressed_objects(content))
+    )
+
+
+def _compressed_objects(content: mmap) -> Iterator[bytes]:
+    """Yield the beginnings of compressed objects, of which the catalog is most often one."""
+    for match in islice(_OBJECT_STREAM.finditer(content), _MAX_STREAMS):
+        with suppress(zlib.error):
+            data = content[match.end() : match.end() + _MAX_STREAM_BYTES]
+            yield zlib.decompressobj().decompress(data, _MAX_STREAM_BYTES)
+
+
+def _annotated_files(page: pypdfium2.PdfPage) -> Iterator[pdfium.FPDF_ATTACHMENT]:
+    for annotation in _annotations(page):
+        if pdfium.FPDFAnnot_GetSubtype(annotation) == pdfium.FPDF_ANNOT_FILEATTACHMENT:
+            file = pdfium.FPDFAnnot_GetFileAttachment(annotation)
+            if file:
+                yield file
+
+
+def _annotations(page: pypdfium2.PdfPage) -> Iterator[pdfium.FPDF_ANNOTATION]:
+    for index in range(min(pdfium.FPDFPage_GetAnnotCount(page), _MAX_ANNOTATIONS)):
+        annotation = pdfium.FPDFPage_GetAnnot(page, index)
+        if annotation:
+            try:
+                yield annotation
+            finally:
+                pdfium.FPDFPage_CloseAnnot(annotation)
+
+
+def _has_field(pdf: pypdfium2.PdfDocument, index: int) -> bool:
+    try:
+        page = pdf[index]
+    except pypdfium2.PdfiumError:
+        return False
+    try:
+        return any(
+            pdfium.FPDFAnnot_GetSubtype(annotation) == pdfium.FPDF_ANNOT_WIDGET
+            for annotation in _annotations(page)
+        )
+    finally:
+        page.close()
+
+
+def _attachments(files: list[pdfium.FPDF_ATTACHMENT]) -> Attachments:
+    names = tuple(clean_name(_text(pdfium.FPDFAttachment_GetName, file)) for file in files)
+    are_documents = any(map(is_document_name, names)) or any(
+        _text(pdfium.FPDFAttachment_GetSubtype, file).lower().startswith(_DOCUMENT_TYPES)
+        for file in files
+    )
+    return Attachments(len(files), names[:MAX_NAMES], are_documents)
+
+
+def _text(function: object, file: pdfium.FPDF_ATTACHMENT) -> str:
+    size = function(file, None, 0)  # type: ignore[operator]
+    if not 0 < size <= _MAX_TEXT_BYTES:
+        return ""
+    buffer = ctypes.create_string_buffer(size)
+    function(file, ctypes.cast(buffer, ctypes.POINTER(ctypes.c_ushort)), size)  # type: ignore[operator]
+    return buffer.raw[:size].decode("utf-16-le", "replace").partition("\0")[0]

@@ -1,0 +1,82 @@
+"""Content of a document that its pages do not show: attached files, and the fields of dynamic forms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: Attached files that are named, at most; a database needs no more to find the document.
+MAX_NAMES = 100
+#: Characters of a name, at most: the limit of Linux for the name of a file.
+MAX_NAME = 255
+_NO_NAME = "(no name)"
+#: Names in a message.
+_NAMED = 5
+
+#: Endings of the names of documents that this package reads.
+SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif")
+
+DYNAMIC_FORM = (
+    "It is a dynamic XFA form: its pages show a placeholder, and not the form. Print it to a PDF with a "
+    "viewer of XFA forms, such as Adobe Acrobat."
+)
+
+
+@dataclass(frozen=True)
+class Attachments:
+    """Files that are attached to a document or a page.
+
+    :param count: how many there are.
+    :param names: names of the first ones, at most :data:`MAX_NAMES`.
+    :param are_documents: whether their text is missed: the document is a portfolio of them, or one of them
+        is a PDF or an image. An invoice's data in XML, or the source of a report, is no such file.
+    """
+
+    count: int = 0
+    names: tuple[str, ...] = ()
+    are_documents: bool = False
+
+    def __add__(self, other: Attachments) -> Attachments:
+        return Attachments(
+            self.count + other.count,
+            (self.names + other.names)[:MAX_NAMES],
+            self.are_documents or other.are_documents,
+        )
+
+    @property
+    def message(self) -> str:
+        """The attached files in a sentence; empty without any."""
+        if not self.count:
+            return ""
+        named = self.names[:_NAMED]
+        more = self.count - len(named)
+        files = "1 attached file was" if self.count == 1 else f"{self.count} attached files were"
+        return f"{files} not read: {', '.join(named)}" + (f" and {more} more." if more else ".")
+
+
+NO_ATTACHMENTS = Attachments()
+
+
+def clean_name(name: str) -> str:
+    """Return the name of an attached file for a line of a log: no directory, control character or length.
+
+    :param name: the name that the document has for it.
+    """
+    # Unprintable characters, among them those that reverse the direction of writing, could disguise a name.
+    printable = "".join(each if each.isprintable() else " " for each in name[: 1 << 16])
+    last = printable.replace("\\", "/").rstrip("/ ").rpartition("/")[2]
+    return " ".join(last.split())[:MAX_NAME] or _NO_NAME
+
+
+def is_document_name(name: str) -> bool:
+    """Return whether a file is a PDF or an image by its name."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def unshown_messages(attachments: Attachments, *, dynamic_form: bool) -> tuple[str, ...]:
+    """Return sentences about the content that is not read; none if there is no such content.
+
+    :param attachments: attached files of the document and of its pages.
+    :param dynamic_form: whether the document is a dynamic XFA form.
+    """
+    form = DYNAMIC_FORM if dynamic_form else ""
+    return tuple(filter(None, (form, attachments.message)))
