@@ -24,6 +24,7 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import (
 from airflow_deepseek_ocr.engines.protocol.request_errors import RequestErrorCode
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.model_server.admission import Ticket
+from airflow_deepseek_ocr.model_server.body_budget import Reception
 from airflow_deepseek_ocr.model_server.request_parsing import ParsedPage, RequestError, parse_page
 from airflow_deepseek_ocr.model_server.service import Service
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
@@ -92,21 +93,24 @@ async def _chat(service: Service, request: Request) -> JSONResponse:
     client = request.headers.get(CLIENT_HEADER, "")[:_MAX_CLIENT_NAME]
     with service.admit(client) as ticket:
         if ticket is None:
-            return _error(
-                429, ErrorCode.SERVER_FULL, "The server's queue is full; try again later."
-            )
+            raise _full()
         started = time.monotonic()
-        body = await _body(request, service.max_body_bytes)
-        page = await run_in_threadpool(
-            parse_page, body, capabilities, DEFAULT_RESOLUTION, service.page_files
-        )
-        del body
+        with service.bodies.receive() as reception:
+            body = await _body(request, service.max_body_bytes, reception)
+            page = await run_in_threadpool(
+                parse_page, body, capabilities, DEFAULT_RESOLUTION, service.page_files
+            )
+            del body
         service.weigh(ticket, page)
         output = await _unless_gone(request, _read(service, page, ticket))
         if output is None:
             return _gone()
         service.metrics.count(page.resolution, output, time.monotonic() - started)
         return _answer(capabilities.model, output)
+
+
+def _full() -> RequestError:
+    return RequestError(429, ErrorCode.SERVER_FULL, "The server's queue is full; try again later.")
 
 
 def _gone() -> JSONResponse:
@@ -136,7 +140,7 @@ async def _read(service: Service, page: ParsedPage, ticket: Ticket) -> PageOutpu
     return await service.dispatcher.read(request, ticket.client, ticket.tokens)
 
 
-async def _body(request: Request, limit: int) -> bytes:
+async def _body(request: Request, limit: int, reception: Reception) -> bytearray:
     """Return the request's body, or refuse it as soon as it is known to exceed ``limit`` bytes."""
     too_large = RequestError(
         413, RequestErrorCode.REQUEST_TOO_LARGE, f"A request may have at most {limit:,} bytes."
@@ -144,21 +148,23 @@ async def _body(request: Request, limit: int) -> bytes:
     declared = request.headers.get("content-length", "0")
     if not declared.isdigit() or int(declared) > limit:
         raise too_large
-    parts, size = [], 0
+    body = bytearray()
     try:
         async with asyncio.timeout(_BODY_TIMEOUT_S):
             async for part in request.stream():
-                size += len(part)
-                if size > limit:
+                if len(body) + len(part) > limit:
                     raise too_large
-                parts.append(part)
+                await reception.take(len(part))
+                body += part
     except TimeoutError:
+        if reception.waits:
+            raise _full() from None
         raise RequestError(
             408,
             RequestErrorCode.REQUEST_TIMEOUT,
             f"The request's body did not arrive in {_BODY_TIMEOUT_S:g} s.",
         ) from None
-    return b"".join(parts)
+    return body
 
 
 async def _unless_gone(request: Request, output: Awaitable[PageOutput]) -> PageOutput | None:
@@ -226,13 +232,50 @@ def _error(
     )
 
 
+def _with_path(scope: Scope) -> Scope:
+    """Return the scope of a request, with the path in place of a URL."""
+    scheme, found, rest = scope.get("path", "").partition("://")
+    if not found or scheme.lower() not in ("http", "https"):
+        return scope
+    path = f"/{rest.partition('/')[2]}"
+    return {**scope, "path": path, "raw_path": path.encode()}
+
+
+def _unsupported(scope: Scope) -> JSONResponse | None:
+    """Return the answer to a tunnel, or to another version of HTTP; what follows it is no request."""
+    if scope["type"] != "http":
+        return None
+    if scope["http_version"] not in ("1.0", "1.1"):
+        status, message = 505, "The server speaks HTTP/1.1 only."
+    elif scope["method"] == "CONNECT":
+        status, message = (
+            405,
+            "The server is no proxy. Empty HTTP_PROXY, or correct the client's address.",
+        )
+    else:
+        return None
+    response = _error(status, RequestErrorCode.BAD_REQUEST, message)
+    response.headers.update(
+        {"Connection": "close"} | ({"Allow": "GET, POST"} if status == 405 else {})
+    )
+    return response
+
+
 class _RequireApiKey:
-    """Responds 401 to requests without the API key, before their body is read."""
+    """Responds 401 to requests without the API key, before their body is read.
+
+    Requests of clients that take the server for a proxy get an answer as well: a URL in place of the path is
+    the path in it (RFC 9112, 3.2.2), and a tunnel is refused.
+    """
 
     def __init__(self, app: ASGIApp, api_key: str) -> None:
         self._app, self._expected = app, f"Bearer {api_key}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope = _with_path(scope)
+        if (refusal := _unsupported(scope)) is not None:
+            await refusal(scope, receive, send)
+            return
         if scope["type"] == "http" and scope["path"] not in _OPEN:
             sent = dict(scope["headers"]).get(b"authorization", b"")
             if not hmac.compare_digest(sent, self._expected):

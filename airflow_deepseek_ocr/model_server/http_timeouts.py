@@ -36,7 +36,8 @@ def raise_open_files_limit() -> None:
 class HeadTimeoutProtocol(H11Protocol):
     """uvicorn's HTTP protocol with a time-out for a request's head, and for the rest of a refused request.
 
-    uvicorn waits for both without end.
+    uvicorn waits for both without end. It also fails at a malformed part of a request that was answered
+    before its end.
     """
 
     head_timeout_s = HEAD_TIMEOUT_S
@@ -52,10 +53,24 @@ class HeadTimeoutProtocol(H11Protocol):
         super().data_received(data)
         self._watch()
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer a malformed request; close the connection if its answer was sent before.
+
+        :param msg: the answer's text.
+        """
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop the time-out of a closed connection."""
         self._cancel_timer()
         super().connection_lost(exc)
+
+    def _should_upgrade(self) -> bool:
+        # Without uvicorn's warning, which anybody could fill the log with.
+        return False
 
     def _watch(self) -> None:
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):

@@ -106,6 +106,8 @@ def _server(app: FastAPI, tls: ssl.SSLContext | None) -> uvicorn.Server:
             app,
             # The tests cover requests that this protocol refuses before their body is read.
             http=HeadTimeoutProtocol,
+            # uvicorn would hand the connection to a protocol that knows no time-outs, and no ends of them.
+            ws="none",
             log_config=None,
             access_log=False,
             server_header=False,

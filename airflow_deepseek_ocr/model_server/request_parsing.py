@@ -90,7 +90,7 @@ class _Body(BaseModel):
 
 
 def parse_page(
-    raw: bytes,
+    raw: bytes | bytearray,
     server: Capabilities,
     default_resolution: str,
     files: ReceivedPageFiles | None = None,

@@ -25,6 +25,7 @@ from airflow_deepseek_ocr.model_server.admission import (
     Ticket,
     estimated_tokens,
 )
+from airflow_deepseek_ocr.model_server.body_budget import BodyBudget
 from airflow_deepseek_ocr.model_server.dispatcher import Dispatcher
 from airflow_deepseek_ocr.model_server.metrics import Load, Metrics
 from airflow_deepseek_ocr.model_server.received_page_files import ReceivedPageFiles
@@ -40,6 +41,9 @@ _ADMITTED_PER_SLOT = 2
 _MIN_ADMITTED = 32
 #: Largest request, in bytes: an uncompressed page of 30 megapixels, in base64.
 MAX_BODY_BYTES = 128 << 20
+#: Largest requests that are received at the same time, and until they are parsed; smaller ones are more: 50
+#: pages of 5 MB, as compressed images of 300 dpi have.
+_BODIES = 2
 
 
 class State(StrEnum):
@@ -109,6 +113,7 @@ class Service:
     ) -> None:
         self.metrics = Metrics()
         self.max_body_bytes = max_body_bytes
+        self.bodies = BodyBudget(_BODIES * max_body_bytes)
         self.page_files = (
             ReceivedPageFiles(page_directory, max_body_bytes) if page_directory else None
         )

@@ -147,5 +147,5 @@ def test_the_connection_test_needs_no_torch_and_starts_nothing(
         env=os.environ | {DIRECTORY_VARIABLE: str(tmp_path / "servers")},
     )
     assert done.stdout.splitlines()[-1] == "[]"
-    assert "(False, 'Not tested" in done.stdout
+    assert '(False, "Not tested' in done.stdout
     assert not (tmp_path / "servers").exists()
