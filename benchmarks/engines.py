@@ -244,7 +244,7 @@ def _resident(kind: type[ForcedServerSpec], way: str, job: Job, tell: Tell) -> N
         batch_size=job.batch_size,
         idle_s=round(START_TIMEOUT_S),
     )
-    with _server(spec) as (supervisor, ready):
+    with running_server(spec) as (supervisor, ready):
         engine = HttpEngine(
             supervisor.find, model=_NAME, decoding=Decoding(forced=True), retry_policy=RetryPolicy()
         )
@@ -266,7 +266,7 @@ def vllm(job: Job, tell: Tell) -> None:
         command=job.command,
         options=job.options,
     )
-    with _server(spec) as (supervisor, ready):
+    with running_server(spec) as (supervisor, ready):
         engine = HttpEngine(
             supervisor.find,
             model=_NAME,
@@ -279,10 +279,16 @@ def vllm(job: Job, tell: Tell) -> None:
 
 
 @contextmanager
-def _server(spec: ServerIdentity) -> Iterator[tuple[Supervisor, float]]:
-    """A server of its own, and the seconds until it was ready; ended afterwards."""
+def running_server(
+    spec: ServerIdentity, directory: Path | None = None
+) -> Iterator[tuple[Supervisor, float]]:
+    """Yield a server and the seconds until it was ready; stop it afterwards.
+
+    :param spec: the server.
+    :param directory: directory of the registry, in which the server may run already; a new one if None.
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
-        directory = Path(name)
+        directory = directory or Path(name)
         supervisor = Supervisor(spec, directory, START_TIMEOUT_S)  # type: ignore[arg-type]
         started = time.perf_counter()
         try:

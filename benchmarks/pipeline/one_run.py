@@ -42,7 +42,7 @@ from airflow_deepseek_ocr.store.results_store import Store
 #: Requests that wait at the engine, as at the in-process engine on a GPU.
 _BOUND = 64
 #: Output of each page: 20 paragraphs with their places, about 800 tokens.
-_OUTPUT = "".join(
+OUTPUT = "".join(
     f"<|ref|>text<|/ref|><|det|>[[60, {60 + row * 40}, 940, {95 + row * 40}]]<|/det|>\n"
     f"Paragraph {row} of the page says what the paragraphs before it did not say, number by number.\n\n"
     for row in range(20)
@@ -71,7 +71,7 @@ class InstantEngine:
                     continue
                 yield PageOutput(
                     key=key,
-                    text=_OUTPUT,
+                    text=OUTPUT,
                     finish_reason=FinishReason.STOP,
                     vision_tokens=903,
                     prompt_tokens=910,
