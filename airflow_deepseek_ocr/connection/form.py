@@ -18,7 +18,7 @@ FIELD_BEHAVIOUR: dict[str, Any] = {
     },
     "placeholders": {
         "host": "empty: the model runs on the workers; else a host, https://... or "
-        "unix:///path/of/socket of a server",
+        "unix:///path/of/socket of a server; several separated by commas",
         "login": "only for basic authentication",
         "password": "of a server; without a host: only for private hub models",
         "port": "of the server; 0 for none, which the Test button of Airflow 3.3.2 needs",

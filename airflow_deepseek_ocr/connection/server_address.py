@@ -44,6 +44,14 @@ class ServerAddress:
     socket_path: Path | None = None
 
 
+def split_hosts(host: str) -> tuple[str, ...]:
+    """Return the servers that a connection's host lists, each once.
+
+    :param host: one server, or several separated by commas; see :func:`parse_server_address`.
+    """
+    return tuple(dict.fromkeys(each.strip() for each in host.split(",") if each.strip()))
+
+
 def parse_server_address(host: str, port: int | None) -> ServerAddress:
     """Return the address that a connection's host and port mean.
 

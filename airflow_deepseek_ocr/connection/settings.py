@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from airflow_deepseek_ocr.connection.fields import DEFAULTS, FIELDS, check
 from airflow_deepseek_ocr.connection.options import OcrOptions
-from airflow_deepseek_ocr.connection.server_address import parse_server_address
+from airflow_deepseek_ocr.connection.server_address import parse_server_address, split_hosts
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.model.weights.source import default_cache_dir, default_revision
 from airflow_deepseek_ocr.ocr.decoding import Decoding
@@ -26,8 +26,8 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
 class Settings:
     """A connection's settings, with the defaults of :data:`~.fields.FIELDS`.
 
-    :param host: host name, URL or Unix socket (``unix:///path``) of a server; empty if the model runs on the
-        workers.
+    :param host: host name, URL or Unix socket (``unix:///path``) of a server, or several separated by commas;
+        empty if the model runs on the workers.
     :param port: the server's port.
     :param login: user name, if the server requires basic authentication.
     :param hub_token: access token for private hub models, from the connection's password.
@@ -76,7 +76,7 @@ class Settings:
 
         :param extra: the connection's extra.
         :param password: API key of the server at ``host``; without ``host``, an access token of the hub.
-        :param host: host name, URL or Unix socket of a server.
+        :param host: host name, URL or Unix socket of a server, or several separated by commas.
         :param port: the server's port.
         :param login: the server's user name.
         :raises ConfigurationError: ``connection`` if a field has an invalid value, if host and port are no
@@ -92,8 +92,8 @@ class Settings:
                 values[name] = _path(name, values[name])
         model = values.get("model", cls.model)
         host = (host or "").strip()
-        if host:
-            parse_server_address(host, port)
+        for each in split_hosts(host):
+            parse_server_address(each, port)
         engine = values.get("engine", cls.engine)
         if bool(host) != (engine == "remote") and engine != "auto":
             raise ConfigurationError(
@@ -113,6 +113,10 @@ class Settings:
             login=login or "",
             api_key=password or None,
         )
+
+    def each_server(self) -> tuple[Settings, ...]:
+        """Return the settings with one of the host's servers each; empty without a host."""
+        return tuple(replace(self, host=each) for each in split_hosts(self.host))
 
     @property
     def cache_directory(self) -> Path:

@@ -68,7 +68,7 @@ def choose_engine(
 def make_engine(settings: Settings, fetch_model: Callable[[], Path]) -> Engine:
     """Return the engine of a connection; a server on this host is found or started at the first request.
 
-    Several devices have a server each, and pages are spread over them.
+    Several devices have a server each. Pages are spread over several servers.
 
     :param settings: settings of the connection.
     :param fetch_model: fetch the model into the cache and return its directory; not called for a remote
@@ -86,8 +86,7 @@ def make_engine(settings: Settings, fetch_model: Callable[[], Path]) -> Engine:
     # httpx logs a line at level INFO for each page, which would bury the task's own lines.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     if engine == "remote":
-        endpoint = remote_endpoint(settings)
-        return _http_engine(settings, lambda: endpoint)
+        return _balanced([_remote(each) for each in settings.each_server()])
     devices = split_devices(settings.device)
     model_directory = fetch_model()
     return _balanced(
@@ -100,6 +99,11 @@ def make_engine(settings: Settings, fetch_model: Callable[[], Path]) -> Engine:
 
 def _balanced(engines: list[NamedEngine]) -> Engine:
     return engines[0].engine if len(engines) == 1 else BalancedEngine(engines)
+
+
+def _remote(settings: Settings) -> NamedEngine:
+    endpoint = remote_endpoint(settings)
+    return NamedEngine(endpoint.address, _http_engine(settings, lambda: endpoint))
 
 
 def _managed(settings: Settings, engine: str, model_directory: Path) -> HttpEngine:
@@ -141,9 +145,10 @@ def server_spec(settings: Settings, engine: str, model_directory: Path) -> Serve
 
 
 def remote_endpoint(settings: Settings) -> Endpoint:
-    """Return the address and credentials of the connection's server.
+    """Return the address and credentials of a server.
 
-    :param settings: settings of the connection, with a host.
+    :param settings: settings of the connection, with one server as host
+        (:meth:`~airflow_deepseek_ocr.connection.settings.Settings.each_server`).
     :raises ConfigurationError: ``connection`` if host and port are no address
         (:func:`~airflow_deepseek_ocr.connection.server_address.parse_server_address`), CA certificates are
         given for a server without TLS, or the password has characters that an HTTP header cannot carry.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from airflow_deepseek_ocr import __version__
@@ -41,10 +42,11 @@ def all_checks(
     yield Check("version", Level.OK, f"airflow-deepseek-ocr {__version__}, engine {engine}.")
     yield check_sandbox(settings)
     if engine == "remote":
-        yield _check(
-            "server",
-            lambda: describe_remote_server(settings, PATIENT, probe_no_repeat_ngram=True),
-        )
+        for each in settings.each_server():
+            yield _check(
+                "server",
+                partial(describe_remote_server, each, PATIENT, probe_no_repeat_ngram=True),
+            )
         return
     yield _check("weights", lambda: describe_weights(settings, s3_client))
     if engine in ("resident", "vllm"):

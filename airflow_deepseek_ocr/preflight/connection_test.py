@@ -48,12 +48,12 @@ def run_connection_test(settings: Settings, timeout_s: float) -> tuple[bool, str
     """
     try:
         settings.processing_config()
-        endpoint = remote_endpoint(settings) if settings.host else None
-        if endpoint is None:
+        endpoints = [remote_endpoint(each) for each in settings.each_server()]
+        if not endpoints:
             check_model_name(settings.model, settings.revision)
     except DeepSeekOCRError as error:
         return False, _line(str(error))
-    reason = _untested_because(settings, endpoint)
+    reason = _untested_because(settings, endpoints)
     if reason is not None:
         return False, untested(reason)
     try:
@@ -70,15 +70,16 @@ def untested(reason: str) -> str:
     return f"Not tested, although the fields are valid: {reason} {_ON_WORKER}"
 
 
-def _untested_because(settings: Settings, endpoint: Endpoint | None) -> str | None:
-    if endpoint is None:
+def _untested_because(settings: Settings, endpoints: list[Endpoint]) -> str | None:
+    if not endpoints:
         return (
             f"{settings.model} runs on the workers, and this test runs in the API server, which does not "
             "open the workers' files and buckets."
         )
-    if endpoint.socket_path is not None:
+    socket = next((each for each in endpoints if each.socket_path is not None), None)
+    if socket is not None:
         return (
-            f"workers reach the server at {endpoint.address}, and this test runs in the API server, which "
+            f"workers reach the server at {socket.address}, and this test runs in the API server, which "
             "does not open files."
         )
     return None

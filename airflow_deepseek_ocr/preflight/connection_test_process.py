@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.engines.protocol.client_tls import client_context
@@ -27,7 +28,7 @@ def main() -> None:
 
 
 def ask_server(settings: Settings) -> tuple[bool, str]:
-    """Return whether the server at the connection's host can be used, and the reason.
+    """Return whether all servers of the connection's host can be used, and the reasons.
 
     :param settings: settings of the connection, with a host.
     """
@@ -40,6 +41,14 @@ def ask_server(settings: Settings) -> tuple[bool, str]:
                 f"the API server, where this test runs, cannot use {settings.ca_certificates}, which "
                 "workers need to verify the server's certificate."
             )
+    servers = settings.each_server()
+    # All at once: the button's time is that of one server.
+    with ThreadPoolExecutor(len(servers)) as pool:
+        answers = list(pool.map(_ask_one, servers))
+    return all(good for good, _ in answers), " ".join(message for _, message in answers)
+
+
+def _ask_one(settings: Settings) -> tuple[bool, str]:
     try:
         return True, describe_remote_server(settings, QUICK, probe_no_repeat_ngram=False)
     except DeepSeekOCRError as error:

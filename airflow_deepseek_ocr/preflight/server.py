@@ -35,9 +35,9 @@ PATIENT = httpx.Timeout(120.0, connect=10.0)
 def describe_remote_server(
     settings: Settings, timeout: httpx.Timeout, *, probe_no_repeat_ngram: bool
 ) -> str:
-    """Return one line about the server at the connection's host.
+    """Return one line about a server.
 
-    :param settings: settings of the connection, with a host.
+    :param settings: settings of the connection, with one server as host.
     :param timeout: time-outs of each request.
     :param probe_no_repeat_ngram: also verify the no-repeat-n-gram constraint, which generates tokens.
     :raises UnavailableError: ``server_unreachable``, ``server_response``.

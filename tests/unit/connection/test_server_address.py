@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from airflow_deepseek_ocr.connection.server_address import parse_server_address
+from airflow_deepseek_ocr.connection.server_address import parse_server_address, split_hosts
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.engines.factory import remote_endpoint
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
@@ -121,7 +121,6 @@ def test_spellings_of_a_socket(host: str, path: str, port: int | None) -> None:
         ("a..b", None, "no name or IP address"),
         ("-a", None, "no name or IP address"),
         ("a*", None, "no name or IP address"),
-        ("a,b", None, "no name or IP address"),
         ("a" * 64, None, "no name or IP address"),
         ("a." * 200, None, "no name or IP address"),
         ("a b", None, "space"),
@@ -194,3 +193,23 @@ def test_no_message_quotes_what_may_be_a_secret(host: str, engine: str) -> None:
     assert "hunter2" not in str(caught.value)
     assert "hunter2" not in repr(caught.value.__cause__)
     assert caught.value.code is ErrorCode.CONNECTION
+
+
+@pytest.mark.parametrize(
+    ("host", "hosts"),
+    [
+        ("", ()),
+        ("a", ("a",)),
+        ("http://a:8000,http://b:8000", ("http://a:8000", "http://b:8000")),
+        (" a , b,, a ,", ("a", "b")),
+        ("[::1]:8000,unix:///run/s.sock", ("[::1]:8000", "unix:///run/s.sock")),
+    ],
+)
+def test_several_servers(host: str, hosts: tuple[str, ...]) -> None:
+    assert split_hosts(host) == hosts
+    assert tuple(each.host for each in Settings.of({}, host=host).each_server()) == hosts
+
+
+def test_each_of_several_servers_is_checked() -> None:
+    with pytest.raises(ConfigurationError, match="no number"):
+        Settings.of({}, host="http://a:8000,http://b:x")

@@ -233,3 +233,33 @@ def test_all_gpus_of_a_host_without_one_are_refused(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(ConfigurationError, match="sees no GPU"):
         make_engine(Settings.of({"engine": "resident", "device": "all"}), lambda: TINY_MODEL)
+
+
+def test_pages_are_spread_over_the_servers_of_the_host() -> None:
+    card = {"id": "m", "max_model_len": 8192}
+    with fault_server(Faults(card=card)) as first, fault_server(Faults(card=card)) as second:
+        settings = Settings.of({"model": "m"}, host=f"{first.url}, {second.url},{first.url}")
+        engine = make_engine(settings, lambda: TINY_MODEL)
+        assert isinstance(engine, BalancedEngine)
+        assert engine.names == (first.url, second.url)
+        assert engine.modes() == ("gundam",)
+        requests = [
+            PageRequest(
+                key=number, image=Image.new("RGB", (50, 50)), prompt="free", resolution="gundam"
+            )
+            for number in range(40)
+        ]
+        outputs = list(engine.read(requests))
+        assert sorted(each.key for each in outputs) == list(range(40))
+        assert len(first.pages) + len(second.pages) == 40
+        assert min(len(first.pages), len(second.pages)) > 5
+
+
+def test_a_server_that_is_away_leaves_the_pages_to_the_others() -> None:
+    with fault_server(Faults(card={"id": "m", "max_model_len": 8192})) as server:
+        settings = Settings.of({"model": "m"}, host=f"http://127.0.0.1:9,{server.url}")
+        engine = make_engine(settings, lambda: TINY_MODEL)
+        request = PageRequest(
+            key=1, image=Image.new("RGB", (50, 50)), prompt="free", resolution="gundam"
+        )
+        assert [output.text for output in engine.read([request])] == [TEXT]

@@ -42,3 +42,12 @@ def test_authorities_that_are_there_are_used(tmp_path: Path) -> None:
     settings = Settings.of({"ca_certificates": str(path)}, host="https://127.0.0.1:9")
     good, message = ask_server(settings)
     assert (good, "No connection to https://127.0.0.1:9" in message) == (False, True)
+
+
+def test_all_servers_are_asked_and_each_has_a_line() -> None:
+    with fault_server(Faults(card={"id": "m"})) as server:
+        good = ask_server(Settings.of({"model": "m"}, host=f"{server.url},{server.url}/"))
+        bad = ask_server(Settings.of({"model": "m"}, host=f"{server.url},http://127.0.0.1:9"))
+    assert (good[0], good[1].count("serves m")) == (True, 2)
+    assert (bad[0], "serves m" in bad[1]) == (False, True)
+    assert "No connection to http://127.0.0.1:9" in bad[1]

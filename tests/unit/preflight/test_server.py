@@ -99,6 +99,12 @@ def test_a_worker_must_have_the_paths(tmp_path: Path) -> None:
     assert (check.level, str(ca) in check.message) == (Level.FAILURE, True)
 
 
+def test_each_server_of_the_host_has_a_check(server: Faults) -> None:
+    both = Settings.of({"model": "m"}, host=f"{server.url},http://127.0.0.1:9")
+    levels = [each.level for each in all_checks(both) if each.name == "server"]
+    assert levels == [Level.OK, Level.FAILURE]
+
+
 def test_the_server_of_this_host(
     server: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
