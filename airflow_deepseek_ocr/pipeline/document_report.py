@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from airflow_deepseek_ocr.counted import counted, pages_per_second
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.documents.unshown import (
+    NAMED,
     NO_ATTACHMENTS,
     Attachments,
     unshown_messages,
@@ -72,9 +73,17 @@ class DocumentReport:
         parts = [self._pages(result), *self._quality()]
         return " ".join([f"{status}, {', '.join(parts)}.", *self._reasons(result), *self.unshown()])
 
-    def unshown(self) -> tuple[str, ...]:
-        """Return sentences about content that the pages do not show, and that was not read."""
-        return unshown_messages(self.attachments, dynamic_form=self.dynamic_form)
+    def unshown(self, most: int = NAMED) -> tuple[str, ...]:
+        """Return sentences about content that the pages do not show, and that was not read.
+
+        :param most: number of names of attached files in them, at most.
+        """
+        return unshown_messages(self.attachments, dynamic_form=self.dynamic_form, most=most)
+
+    @property
+    def misses_content(self) -> bool:
+        """Whether readers of the rows would expect that content."""
+        return self.dynamic_form or self.attachments.are_documents
 
     def _pages(self, result: DocumentResult) -> str:
         seconds = self.clock() - self.started
@@ -116,8 +125,7 @@ def level(result: DocumentResult, report: DocumentReport) -> int:
     :param result: the document's outcome.
     :param report: the notes about it.
     """
-    unread = report.dynamic_form or report.attachments.are_documents
-    done = result.status is DocumentStatus.DONE and not unread
+    done = result.status is DocumentStatus.DONE and not report.misses_content
     return logging.INFO if done else logging.WARNING
 
 

@@ -25,6 +25,7 @@ from airflow_deepseek_ocr.exceptions import (
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.documents.unshown import MAX_NAMES
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
 from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 from airflow_deepseek_ocr.ocr.recognition.page_result import failed_page
@@ -293,12 +294,17 @@ class Pipeline:
                 media_type=document.media_type,
                 page_count=document.page_count,
                 pages=len(document.page_numbers),
+                note=self._note(document.report),
             )
         except LeaseLostError:
             self._queue.lose(document.ref, document.lease)
             return
         self._queue.close(document.lease)
         self._record(document.ref, result, document.report)
+
+    @staticmethod
+    def _note(report: DocumentReport) -> str | None:
+        return " ".join(report.unshown(MAX_NAMES)) if report.misses_content else None
 
     def _fail(
         self, ref: DocumentRef, lease: Lease | None, error: DeepSeekOCRError, **changes: Any

@@ -77,7 +77,7 @@ class Summary:
 
     def record_unshown(self, ref: DocumentRef, report: DocumentReport) -> None:
         """Record the content of a document that was not read although it is expected."""
-        if report.dynamic_form or report.attachments.are_documents:
+        if report.misses_content:
             self.unread[ref.uri] = " ".join(report.unshown())
 
     @property

@@ -10,6 +10,7 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -134,13 +135,20 @@ class Ledger:
         return page
 
     def complete(
-        self, lease: Lease, *, media_type: str, page_count: int, pages: int
+        self,
+        lease: Lease,
+        *,
+        media_type: str,
+        page_count: int,
+        pages: int,
+        note: str | None = None,
     ) -> DocumentResult:
         """Set the document's status from its pages and release the lease.
 
         :param media_type: the document's type, detected from its content.
         :param page_count: number of pages in the document.
         :param pages: number of pages selected; each has a row.
+        :param note: content that was not read; stored as the error of a document that has none.
         :return: the result stored.
         :raises LeaseLostError: ``lease_lost``; another task has reclaimed the document, or rows of pages
             were deleted.
@@ -152,6 +160,7 @@ class Ledger:
             result = result_of_pages(session, self._rows, lease.document_id)
             if result.pages != pages:
                 raise LeaseLostError
+            result = replace(result, error=result.error or note)
             self._end(session, lease, result, media_type=media_type, page_count=page_count)
             return result
 

@@ -9,8 +9,8 @@ MAX_NAMES = 100
 #: Characters of a name, at most: the limit of Linux for the name of a file.
 MAX_NAME = 255
 _NO_NAME = "(no name)"
-#: Names in a message.
-_NAMED = 5
+#: Names in a line of a log.
+NAMED = 5
 
 #: Endings of the names of documents that this package reads.
 SUFFIXES = (".pdf", ".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".heic", ".heif")
@@ -42,12 +42,14 @@ class Attachments:
             self.are_documents or other.are_documents,
         )
 
-    @property
-    def message(self) -> str:
-        """The attached files in a sentence; empty without any."""
+    def message(self, most: int) -> str:
+        """Return the attached files in a sentence; empty without any.
+
+        :param most: number of names in it, at most.
+        """
         if not self.count:
             return ""
-        named = self.names[:_NAMED]
+        named = self.names[:most]
         more = self.count - len(named)
         files = "1 attached file was" if self.count == 1 else f"{self.count} attached files were"
         return f"{files} not read: {', '.join(named)}" + (f" and {more} more." if more else ".")
@@ -72,11 +74,14 @@ def is_document_name(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def unshown_messages(attachments: Attachments, *, dynamic_form: bool) -> tuple[str, ...]:
+def unshown_messages(
+    attachments: Attachments, *, dynamic_form: bool, most: int = NAMED
+) -> tuple[str, ...]:
     """Return sentences about the content that is not read; none if there is no such content.
 
     :param attachments: attached files of the document and of its pages.
     :param dynamic_form: whether the document is a dynamic XFA form.
+    :param most: number of names of attached files in them, at most.
     """
     form = DYNAMIC_FORM if dynamic_form else ""
-    return tuple(filter(None, (form, attachments.message)))
+    return tuple(filter(None, (form, attachments.message(most))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -246,6 +247,10 @@ def test_content_that_pages_do_not_show_is_in_row_summary_and_log(
         uris["files.pdf"]: "2 attached files were not read: 1.pdf, 2.pdf.",
         uris["annotated.pdf"]: "1 attached file was not read: annex.pdf.",
     }
+    with store.database.engine.connect() as connection:
+        stored = connection.execute(text("SELECT uri, error, error_code FROM ocr_documents"))
+        notes = {uri: (error, code) for uri, error, code in stored}
+    assert notes == {uri: (summary.unread.get(uri), None) for uri in uris.values()}
     levels = {
         name: record.levelname
         for record in caplog.records
@@ -264,6 +269,42 @@ def test_content_that_pages_do_not_show_is_in_row_summary_and_log(
         (4, 1): [],
         (4, 2): ["unread_attachments"],
     }
+
+
+def test_a_row_names_more_attached_files_than_the_log(
+    make: Callable[..., Pipeline], store: Store, tmp_path: Path
+) -> None:
+    path = tmp_path / "files.pdf"
+    path.write_bytes(portfolio(*(f"{number}.pdf" for number in range(101))))
+    summary = make().run([DocumentRef(path.as_uri())])
+    assert summary.unread[path.as_uri()].endswith("3.pdf, 4.pdf and 96 more.")
+    with store.database.engine.connect() as connection:
+        error = connection.scalar(text("SELECT error FROM ocr_documents"))
+    assert error.endswith("98.pdf, 99.pdf and 1 more.")
+
+
+def test_a_name_that_is_not_utf_8_is_the_same_in_row_summary_and_log(
+    make: Callable[..., Pipeline],
+    store: Store,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "airflow_deepseek_ocr.pipeline")
+    path = tmp_path / os.fsdecode(b"caf\xe9 #1?.png")
+    path.write_bytes((DOCUMENTS / "table.png").read_bytes())
+    missing = tmp_path / os.fsdecode(b"caf\xe8.png")
+    given = [DocumentRef(f"file://{path}"), DocumentRef(f"file://{missing}")]
+    uris = [f"file://{tmp_path}/caf%E9 #1?.png", f"file://{tmp_path}/caf%E8.png"]
+    summary = make().run(given)
+    assert summary.documents == {"done": 1, "failed": 1}
+    assert summary.failed == {uris[1]: "missing_file"}
+    with store.database.engine.connect() as connection:
+        stored = connection.scalars(text("SELECT uri FROM ocr_documents"))
+        assert set(stored) == set(uris)
+    for said in (*caplog.messages, json.dumps(summary.as_dict(), ensure_ascii=False)):
+        said.encode("utf-8")
+    assert any(line.startswith(f"{uris[0]}: done") for line in caplog.messages)
+    assert make().run(given).documents == {"skipped": 1, "failed": 1}
 
 
 def test_progress_counts_pages_that_are_stored(
