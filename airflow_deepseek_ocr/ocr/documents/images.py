@@ -1,28 +1,40 @@
-"""Image files as documents, decoded by Pillow; each frame of a TIFF is a page."""
+"""Image files as documents, decoded by Pillow; TIFF and HEIF files have several pages."""
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
+from functools import partial
 from types import ModuleType
 from typing import BinaryIO
 
-import numpy as np
-from PIL import ExifTags, Image, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, UnidentifiedImageError
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
-from airflow_deepseek_ocr.ocr.documents.limits import MAX_RENDERED_PIXELS, Limits
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.pixel_aspect import densities, with_square_pixels
+from airflow_deepseek_ocr.ocr.documents.pixels import (
+    decode_lower_bytes,
+    has_deep_colours,
+    prepare,
+    to_rgb,
+)
+from airflow_deepseek_ocr.ocr.documents.sample_range import StoredSamples
+from airflow_deepseek_ocr.ocr.documents.tiff import TiffPages
 
-#: Pillow's decoders per media type. Phones write several pictures into one JPEG (MPO); the first is the
-#: photograph.
+#: Pillow's decoders per media type but TIFF. Phones write several pictures into one JPEG (MPO); the first is
+#: the photograph.
 _FORMATS = {
     "image/png": ("PNG",),
     "image/jpeg": ("JPEG", "MPO"),
     "image/webp": ("WEBP",),
-    "image/tiff": ("TIFF",),
     "image/heif": ("HEIF",),
 }
+
+#: HEIF images with less than this part of the main image's pixels are its thumbnails and maps.
+_SMALLEST_PAGE = 4
 
 #: Errors that Pillow raises on damaged files (found by fuzzing its decoders).
 _DECODER_ERRORS = (
@@ -31,12 +43,10 @@ _DECODER_ERRORS = (
     SyntaxError,
     EOFError,
     OverflowError,
-    KeyError,
+    LookupError,
     TypeError,
+    struct.error,
 )
-
-#: Pixels that are converted at once; each takes up to 40 bytes during conversion.
-_BAND_PIXELS = 2_000_000
 
 #: Transpositions that turn an image upright, by its orientation (EXIF 2.32, tag 0x0112).
 _TURNS = {
@@ -67,12 +77,12 @@ class ImageDocument(Document):
         self.media_type, self._limits, self._file = media_type, limits, file
         if media_type == "image/heif":
             register_heif()
-        self._densities: dict[int, tuple[float, float]] = {}
         self._image = self._open()
         try:
-            frames = getattr(self._image, "n_frames", 1) if media_type == "image/tiff" else 1
-            self.page_count = max(1, frames)
-            limits.check_pixels(*self._image.size)
+            self._frames = _page_frames(self._image)
+            self.page_count = len(self._frames)
+            if self.page_count == 1:  # pages of different sizes are checked one by one
+                limits.check_pixels(*self._image.size)
             self._select(selection, limits)
         except _DECODER_ERRORS as error:
             self._image.close()
@@ -81,9 +91,12 @@ class ImageDocument(Document):
             self._image.close()
             raise
 
-    def _open(self) -> Image.Image:
+    def _open(self) -> ImageFile.ImageFile:
         try:
-            return Image.open(self._file, formats=_FORMATS[self.media_type])
+            if self.media_type == "image/tiff":
+                self._file.seek(0)
+                return TiffPages(self._file)
+            image = Image.open(self._file, formats=_FORMATS[self.media_type])
         except Image.DecompressionBombError as error:
             raise DocumentError(
                 ErrorCode.TOO_MANY_PIXELS, f"{error} Scale the image down and upload it again."
@@ -94,20 +107,25 @@ class ImageDocument(Document):
             ) from error
         except _DECODER_ERRORS as error:
             raise _damaged(error) from error
+        if not isinstance(image, ImageFile.ImageFile):
+            raise TypeError("Pillow's decoders return image files")
+        return image
 
     def page(self, number: int) -> Page:
         """See :meth:`Document.page`.
 
-        :raises DocumentError: ``damaged``, ``too_many_pixels``.
+        :raises DocumentError: ``damaged``, ``unsupported_type``, ``too_many_pixels``.
         """
         try:
-            if self.page_count > 1:
-                self._image.seek(number - 1)
-            self._limits.check_pixels(*self._image.size)
-            density = self._densities.setdefault(number, densities(self._image))
-            self._image.load()
-            square = with_square_pixels(_converted(self._image), *density)
-            return Page(number, _upright(square, self._image))
+            image = self._image
+            samples = _select_frame(image, self._frames[number - 1])
+            self._limits.check_pixels(*image.size)
+            prepare(image)
+            lower = partial(self._lower_bytes, number) if has_deep_colours(image) else None
+            density = densities(image)  # which decodes some files
+            image.load()
+            square = with_square_pixels(to_rgb(image, samples, lower), *density)
+            return Page(number, _upright(square, image))
         except Image.DecompressionBombError as error:
             raise DocumentError(
                 ErrorCode.TOO_MANY_PIXELS,
@@ -116,51 +134,40 @@ class ImageDocument(Document):
         except _DECODER_ERRORS as error:
             raise _damaged(error) from error
 
+    def _lower_bytes(self, number: int) -> Image.Image:
+        """Return the lower bytes of a page with colours of 16 bits; its upper bytes are decoded."""
+        again = self._open()
+        _select_frame(again, self._frames[number - 1])
+        return decode_lower_bytes(again)
+
     def close(self) -> None:
         """See :meth:`Document.close`."""
         self._image.close()
         self._file.close()
 
 
-def _converted(image: Image.Image) -> Image.Image:
-    """Return the image in RGB, halved if it is very large."""
-    factor = 2 if image.width * image.height > MAX_RENDERED_PIXELS else 1
-    width, height = -(-image.width // factor), -(-image.height // factor)
-    white = _white(image)
-    converted = Image.new("RGB", (width, height))
-    # In bands, so that no step copies the whole image.
-    rows = max(1, _BAND_PIXELS // image.width) * factor
-    for top in range(0, image.height, rows):
-        band = image.crop((0, top, image.width, min(top + rows, image.height)))
-        converted.paste(_to_rgb(band, white).reduce(factor), (0, top // factor))
-    return converted
+def _page_frames(image: ImageFile.ImageFile) -> Sequence[int]:
+    """Return the frames of a file that are pages."""
+    if isinstance(image, TiffPages):
+        return image.page_frames
+    if image.format != "HEIF":
+        return (0,)  # further frames are an animation's, or a phone's previews and depth maps
+    primary = image.tell()
+    sizes = []
+    for frame in range(getattr(image, "n_frames", 1)):
+        image.seek(frame)
+        sizes.append(image.width * image.height)
+    return [frame for frame, size in enumerate(sizes) if size * _SMALLEST_PAGE >= sizes[primary]]
 
 
-def _white(image: Image.Image) -> float | None:
-    """Return the value of white in an image with more than 8 bits of grey; None for other images."""
-    if image.mode.startswith("I;16"):
-        return 65535.0
-    if image.mode not in ("I", "F"):
-        return None
-    # Pillow returns None if all pixels are NaN.
-    _, highest = image.getextrema() or (0.0, 0.0)
-    return 65535.0 if isinstance(highest, float | int) and highest > 255 else 255.0
-
-
-def _to_rgb(image: Image.Image, white: float | None) -> Image.Image:
-    """Return 8 bits a channel with transparency on white, as viewers show it.
-
-    :param white: see :func:`_white`.
-    """
-    if white is not None:
-        # Pillow clips values at 255 instead of scaling them.
-        pixels = np.nan_to_num(np.asarray(image, dtype=np.float64)).clip(0, white)
-        return Image.fromarray((pixels * (255 / white)).astype(np.uint8)).convert("RGB")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(paper, image).convert("RGB")
-    return image.convert("RGB")
+def _select_frame(image: ImageFile.ImageFile, frame: int) -> StoredSamples:
+    """Make a frame the current image, not yet decoded, and return how its samples are stored."""
+    if isinstance(image, TiffPages):
+        image.select(frame)
+        return image.samples
+    if image.format == "HEIF":
+        image.seek(frame)
+    return StoredSamples(bits=16 if image.mode.startswith("I;16") else 8)
 
 
 def _upright(converted: Image.Image, image: Image.Image) -> Image.Image:
@@ -191,6 +198,11 @@ def register_heif() -> ModuleType:
 
 
 def _damaged(error: BaseException) -> DocumentError:
+    if "unknown pixel mode" in str(error):
+        return DocumentError(
+            ErrorCode.UNSUPPORTED_TYPE,
+            "The TIFF has samples of a kind that is not supported. Convert it to 8 or 16 bits a sample.",
+        )
     return DocumentError(
         ErrorCode.DAMAGED, f"The image is damaged or incomplete ({error}). Upload it again."
     )

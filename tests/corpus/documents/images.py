@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.corpus.documents.bombs import zeros
 from tests.corpus.documents.raw_images import encoded, png, png_chunk, printed
+from tests.corpus.documents.raw_tiff import Directory, tiff
 from tests.corpus.documents.registry import malformed
 
 DAMAGED = "damaged"
@@ -330,3 +331,33 @@ def no_entries() -> bytes:
 def truncated_tiff() -> bytes:
     """The first 100 bytes of a file."""
     return encoded(printed(), "TIFF")[:100]
+
+
+@malformed("twelve_bits_in_sixteen.tiff", (None, None))
+def twelve_bits_in_sixteen() -> bytes:
+    """A camera's values, of which white is 4095, in both directions."""
+    values = np.asarray(printed()).astype(np.uint16) * 16
+    return tiff(Directory(values=values), Directory(values=values, photometric=0))
+
+
+@malformed("thumbnails_and_a_mask.tiff", (None, None))
+def thumbnails_and_a_mask() -> bytes:
+    """Two pages among a thumbnail, a pyramid's level and a transparency mask."""
+    page, small = np.asarray(printed()), np.asarray(printed(60, 40))
+    kinds = ((small, 1), (page, 0), (small, 1), (page, 4), (page, 2))
+    return tiff(*(Directory(values=each, tags={254: (4, [kind])}) for each, kind in kinds))
+
+
+@malformed("photograph_below_its_thumbnail.tiff")
+def photograph_below_its_thumbnail() -> bytes:
+    """A thumbnail whose SubIFDs have the photograph, as cameras write it."""
+    photograph = Directory(values=np.asarray(printed()), tags={254: (4, [0])})
+    small = np.asarray(printed(60, 40))
+    return tiff(Directory(values=small, tags={254: (4, [1])}, below=(photograph,)))
+
+
+@malformed("page_of_64_bits.tiff", (None, "unsupported_type"))
+def page_of_64_bits() -> bytes:
+    """The second page has real numbers of 64 bits, which Pillow does not decode."""
+    page = np.asarray(printed())
+    return tiff(Directory(values=page), Directory(values=page / 255, sample_format=3))

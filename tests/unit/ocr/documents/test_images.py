@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -85,23 +86,27 @@ def test_transparency_is_white_and_deep_grey_is_scaled(tmp_path: Path) -> None:
         assert document.page(1).image.getpixel((0, 0)) == (127, 127, 127)
 
 
-@pytest.mark.parametrize(
-    ("values", "shades"),
-    [
-        (np.array([[0, 51, 255]], np.float32), [0, 51, 255]),
-        (np.array([[0, 65535, 1e9]], np.float32), [0, 255, 255]),
-        (np.array([[-5, 128, np.nan]], np.float32), [0, 128, 0]),
-        (np.array([[-5, 255, 256]], np.int32), [0, 0, 0]),
-    ],
-    ids=["8 bits", "16 bits", "not numbers", "16 bits by their largest value"],
-)
-def test_the_largest_value_decides_about_white(
-    tmp_path: Path, values: np.ndarray, shades: list[int]
+def test_each_image_of_a_heif_file_is_a_page_but_thumbnails(tmp_path: Path) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    file = pillow_heif.HeifFile()
+    for width, height in ((64, 48), (80, 48), (16, 12)):
+        file.add_from_pillow(Image.new("RGB", (width, height), "white"))
+    file.save(tmp_path / "scan.heic", thumbnails=[16])
+    with open_document(tmp_path / "scan.heic") as document:
+        assert document.page_numbers == (1, 2)
+        widths = [document.page(number).image.width for number in (1, 2, 1)]
+    assert widths == [64, 80, 64]
+
+
+@pytest.mark.parametrize(("kind", "options"), [("MPO", {}), ("WEBP", {"duration": 9}), ("PNG", {})])
+def test_previews_and_animations_are_no_pages(
+    tmp_path: Path, kind: str, options: dict[str, Any]
 ) -> None:
-    path = write(tmp_path, "deep.tiff", encoded(Image.fromarray(values), "TIFF"))
-    with open_document(path) as document:
-        image = document.page(1).image
-    assert [image.getpixel((x, 0)) for x in range(3)] == [(shade,) * 3 for shade in shades]
+    first, second = Image.new("RGB", (64, 48), "white"), Image.new("RGB", (64, 48), "black")
+    content = encoded(first, kind, save_all=True, append_images=[second], **options)
+    with open_document(write(tmp_path, "a", content)) as document:
+        assert document.page_numbers == (1,)
+        assert document.page(1).image.getpixel((9, 9)) == (255, 255, 255)
 
 
 def test_images_above_40_megapixels_are_halved(tmp_path: Path) -> None:
