@@ -132,7 +132,8 @@ class Database:
                     ErrorCode.DATABASE_RIGHTS,
                     f"The user of the results database {url} lacks a right "
                     f"({type(cause).__name__}: {cause}). It needs SELECT, INSERT, UPDATE and DELETE on "
-                    "the ocr_ tables, and to migrate them CREATE, ALTER and INDEX or their ownership. "
+                    f"the tables {self.names.table('ocr_')}*, and to migrate them CREATE, ALTER and INDEX or "
+                    "their ownership. "
                     "Grant these, or run airflow-deepseek-ocr db upgrade as a user who has them.",
                 ) from None
             raise DatabaseError(

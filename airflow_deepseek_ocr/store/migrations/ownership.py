@@ -69,7 +69,8 @@ _QUERIES = {
             OR CAST(:schema AS name) IS NULL AND pg_catalog.pg_table_is_visible(c.oid))
         """,
     "mysql": """
-        SELECT t.table_schema, t.table_name, CASE t.table_type WHEN 'BASE TABLE' THEN 'table'
+        SELECT t.table_schema, t.table_name,
+            CASE WHEN t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') THEN 'table'
             ELSE lower(t.table_type) END, NULL, c.column_name
         FROM information_schema.tables t
         LEFT JOIN information_schema.columns c

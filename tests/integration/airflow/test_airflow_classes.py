@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,45 @@ def test_sensor_returns_new_documents(client: Any, bucket: str, model: None) -> 
     assert poke(bucket=bucket) == [["a.png", "c.png"]]
     other_config = {"deepseek_ocr_conn_id": "deepseek_ocr_default", "prompt": "free"}
     assert poke(bucket=bucket, **other_config) == [["a.png", "b.PDF", "c.png"]]
+
+
+def test_operator_sensor_and_trigger_use_the_tables_that_are_named(
+    client: Any, bucket: str, model: None, sqlite_results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client.put_object(Bucket=bucket, Key="a.png", Body=b"no picture")
+    scans = {"db_table_prefix": "scans_"}
+    reading = DeepSeekOCROperator(task_id="read", s3_prefix=f"s3://{bucket}/", **scans)
+    reading.execute({})
+    assert poke(bucket=bucket, **scans) == []
+    assert poke(bucket=bucket) == [["a.png"]]
+    sensor = S3NewDocumentSensor(
+        task_id="find", bucket=bucket, deferrable=True, poke_interval=0.1, **scans
+    )
+    with pytest.raises(TaskDeferred) as deferred:
+        sensor.execute({})
+    assert deferred.value.trigger.serialize()[1]["db_table_prefix"] == "scans_"
+    watcher = S3NewDocumentEventTrigger(bucket=bucket, **scans)
+    assert watcher.serialize()[1]["db_table_prefix"] == "scans_"
+    monkeypatch.setenv("AIRFLOW__DEEPSEEK_OCR__DB_TABLE_PREFIX", "scans_")
+    assert poke(bucket=bucket) == []
+    assert poke(bucket=bucket, db_table_prefix="mail_") == [["a.png"]]
+    with pytest.raises(AirflowFailException, match="SQLite has no schemas"):
+        poke(bucket=bucket, db_schema="team")
+
+
+def test_another_applications_table_fails_the_task_for_good(
+    client: Any, bucket: str, model: None, sqlite_results: Path
+) -> None:
+    with closing(sqlite3.connect(sqlite_results)) as theirs:
+        theirs.execute("CREATE TABLE ocr_pages (id INTEGER, name TEXT)")
+    for act in (
+        lambda: DeepSeekOCROperator(task_id="read", documents=[]).execute({}),
+        lambda: poke(bucket=bucket),
+    ):
+        with pytest.raises(AirflowFailException, match=r"table ocr_pages .*db_table_prefix"):
+            act()
+    with closing(sqlite3.connect(sqlite_results)) as theirs:
+        assert theirs.execute("SELECT name FROM sqlite_master").fetchall() == [("ocr_pages",)]
 
 
 def test_sensor_finds_all_of_more_keys_than_a_listing_page_holds(client: Any, bucket: str) -> None:

@@ -2,28 +2,36 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import yaml
-from sqlalchemy import text, update
+from sqlalchemy import create_engine, text, update
 
+from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.ledger import Ledger, failure
+from airflow_deepseek_ocr.store.names import Names
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.tables import DocumentRow
 from tests.conftest import ROOT
+from tests.integration.conftest import Connect, database_connection
+from tests.support.fixtures.older_tables import execute
 from tests.support.fixtures.stored_documents import (
     CONFIG,
+    CONN_ID,
     REF,
     TASK,
     claim,
     page,
     read,
 )
+from tests.support.servers.database import Database
 
 CONFIGURATION = ROOT / "deploy" / "monitoring" / "sql_exporter.yaml"
 QUERIES = {
@@ -62,3 +70,30 @@ def test_the_queries_count_what_they_say(store: Store) -> None:
             .values(lease_expires_at=DatabaseTime(-timedelta(minutes=11)))
         )
     assert rows(store, "ocr_abandoned_documents") == [{"documents": 1}]
+
+
+@pytest.mark.parametrize("server", ["postgres"], indirect=True)
+def test_the_guides_command_names_prefix_and_schema(server: Database, connect: Connect) -> None:
+    guide = (ROOT / "docs" / "guides" / "operations.md").read_text("utf-8")
+    ((command, path),) = re.findall(r"^ +sed '(.*)' (deploy/monitoring/\S+)$", guide, re.MULTILINE)
+    done = subprocess.run(
+        ["sed", command, path], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
+    )
+    queries = yaml.safe_load(done.stdout)["jobs"][0]["queries"]
+    assert [each["name"] for each in queries] == list(QUERIES)
+    connect(CONN_ID, database_connection(server))
+    admin = create_engine(server.sqlalchemy_url)
+    execute(admin, "CREATE SCHEMA team")
+    try:
+        with (
+            closing(open_store(CONN_ID, names=Names("scans_", "team"))) as store,
+            closing(store.database.engine.connect()) as connection,
+        ):
+            read(Ledger(store.database, CONFIG, TASK), page(1))
+            found = {
+                each["name"]: connection.execute(text(each["query"])).all() for each in queries
+            }
+        assert found["ocr_documents"] == [("done", 1)]
+    finally:
+        execute(admin, "DROP SCHEMA team CASCADE")
+        admin.dispose()

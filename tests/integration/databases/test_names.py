@@ -10,8 +10,10 @@ from sqlalchemy import Engine, inspect
 
 from airflow_deepseek_ocr.airflow_support.results_database import open_store, results_engine
 from airflow_deepseek_ocr.store.forget import Deleted, Selection, find, forget
+from airflow_deepseek_ocr.store.leases import AlreadyFinal
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.migrate import read_schema, upgrade
+from airflow_deepseek_ocr.store.migrations.ownership import EXPECTED
 from airflow_deepseek_ocr.store.names import Names
 from airflow_deepseek_ocr.store.results_store import State, Store
 from tests.integration.conftest import Connect, database_connection
@@ -75,6 +77,19 @@ def test_each_set_of_tables_is_its_own(schema: str) -> None:
     for names in (Names(), MAIL, Names("scans_", schema)):
         with closing(open_store(CONN_ID, names=names)) as store:
             assert len(store.look_up([REF])) == 1
+
+
+@pytest.mark.parametrize("server", ["postgres"], indirect=True)
+def test_tables_that_are_moved_to_a_schema_keep_their_rows(schema: str) -> None:
+    with closing(open_store(CONN_ID)) as store:
+        read_a_document(store)
+        execute(
+            store.database.engine,
+            *(f'ALTER TABLE {name} SET SCHEMA "{schema}"' for name in EXPECTED),
+        )
+    with closing(open_store(CONN_ID, names=Names(schema=schema))) as store:
+        assert store.look_up([REF])[REF.version_key].state is State.DONE
+        assert isinstance(Ledger(store.database, CONFIG, TASK).claim(REF), AlreadyFinal)
 
 
 def test_migrations_from_each_revision_go_on(schema: str) -> None:
