@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-gpu bench-engines prompts-guide test-docker test-gpu test-vllm train evaluate \
+.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-gpu bench-engines bench-end-to-end prompts-guide test-docker test-gpu test-vllm train evaluate \
 	thresholds fuzz fuzz-coverage survey format clean
 
 VENV := .venv
@@ -93,6 +93,7 @@ help:
 	@echo 'make bench-warm     time to the first page with a cold and a warm server'
 	@echo 'make bench-pipeline documents to rows with an engine that answers at once (PAGES_READ=, AGAINST=another checkout)'
 	@echo 'make bench-gpu      speed on a GPU with random weights of the full size (PARTS=, PAGES_READ=)'
+	@echo 'make bench-end-to-end  documents in S3 to rows on GPUs, beside the engine alone (MODEL=, DEVICES=, PAGES_READ=)'
 	@echo 'make bench-engines  pages per second in-process, resident and with vLLM (MODEL=, PAGES_READ=, VLLM_COMMAND=)'
 	@echo 'make prompts-guide  the prompts guide, from the outputs of a model (MODEL=, DEVICE=)'
 	@echo
@@ -203,6 +204,12 @@ VLLM_COMMAND ?= vllm
 
 bench-engines: install
 	$(PY) -m benchmarks.engines --pages $(PAGES_READ) --vllm-command $(VLLM_COMMAND) $(if $(MODEL),--model $(MODEL))
+
+# Sets of devices, one after the other, such as "cuda:0 all".
+DEVICES ?= cuda:0
+
+bench-end-to-end: install-test
+	$(PY) -m benchmarks.end_to_end --pages $(PAGES_READ) --devices $(DEVICES) $(if $(MODEL),--model $(MODEL))
 
 # The small checkpoint fills any limit on dense pages.
 DEVICE ?= auto

@@ -29,6 +29,7 @@ def table(plan: Plan, database: str, report: Report) -> str:
         ("database", database),
         ("seed", plan.seed),
         ("model", "scripted" if plan.page_s is not None else "small checkpoint"),
+        ("model servers", plan.servers),
         ("faults", sum(report.faults.values())),
         *((f"- {name}", number) for name, number in sorted(report.faults.items())),
         ("pages in flight when their server was killed", report.struck_pages),
@@ -62,6 +63,7 @@ def main() -> int:
     parser.add_argument("--pages", type=int, default=Plan.pages, help="most pages of a document")
     parser.add_argument("--pause", type=float, default=Plan.pause_s, help="most seconds to a fault")
     parser.add_argument("--lease", type=float, default=Plan.lease_s, help="seconds")
+    parser.add_argument("--servers", type=int, default=1, help="model servers on this host")
     parser.add_argument("--model", action="store_true", help="read with the small checkpoint")
     parser.add_argument("--keep", type=Path, help="directory for logs; a temporary one by default")
     options = parser.parse_args()
@@ -73,6 +75,7 @@ def main() -> int:
         page_s=None if options.model else Plan.page_s,
         pause_s=options.pause,
         lease_s=options.lease,
+        servers=options.servers,
     )
     with tempfile.TemporaryDirectory(prefix="faults-") as temporary:
         directory = options.keep or Path(temporary)

@@ -49,7 +49,7 @@ class Faults(TaskQueue):
             "task stopped past its lease": (40, self._stop_task),
             "sensor killed": (40, self._kill_sensor),
             "worker killed with its tasks": (15, self._kill_worker),
-            "model server killed": (50, self._kill_server),
+            "model server killed": (50 * plan.servers**2, self._kill_server),
             "object overwritten": (220, self._overwrite),
             "event delivered again": (60, self._deliver_again),
             "S3 connections cut": (60, lambda: self._cut(self._bucket, 120_000)),
@@ -119,7 +119,9 @@ class Faults(TaskQueue):
         return False
 
     def _kill_busy_server(self) -> bool:
-        for record in all_records(self._servers):
+        records = list(all_records(self._servers))
+        self._random.shuffle(records)
+        for record in records:
             if record.process() is None or not (pages := self._pages_in_flight(record)):
                 continue
             kill_server(record)

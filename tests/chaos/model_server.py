@@ -26,9 +26,11 @@ SLOTS = 8
 class ScriptedModel(ScriptedEngine):
     """Replaces :class:`InProcessEngine`, which needs torch."""
 
-    device, dtype, page_length, decoding = "cpu", "float32", 8192, Decoding()
+    page_length, decoding = 8192, Decoding()
 
-    def __init__(self, *_: Any, **__: Any) -> None:
+    def __init__(self, *_: Any, device: str, **__: Any) -> None:
+        # The device that is asked for, so that a host without GPUs has servers for several.
+        self.device, self.dtype = ("cpu", "float32") if device == "auto" else (device, "bfloat16")
         event_log, seconds = (
             Path(os.environ["CHAOS_EVENT_LOG"]),
             float(os.environ["CHAOS_PAGE_S"]),

@@ -39,6 +39,7 @@ class Plan:
     :param lease_s: seconds a lease lasts.
     :param tasks: that run at once.
     :param timeout_s: seconds after which a chaos run that does not end is stuck.
+    :param servers: model servers on this host, over which each task spreads its pages.
     :param first: kind of fault that strikes before any other does, while there is most to read.
     """
 
@@ -52,6 +53,7 @@ class Plan:
     lease_s: float = 3.0
     tasks: int = 4
     timeout_s: float = 3600.0
+    servers: int = 1
     first: str | None = None
 
 
@@ -103,7 +105,15 @@ class TaskQueue:
         self._servers = servers_directory(temporary)
         self._workers = WorkerProcess(
             directory,
-            environment(bucket, results, directory, model, server=server, temporary=temporary),
+            environment(
+                bucket,
+                results,
+                directory,
+                model,
+                server=server,
+                temporary=temporary,
+                servers=plan.servers,
+            ),
         )
         self._versions: dict[int, list[Version]] = {}
         self._waiting: list[_Task] = []

@@ -34,6 +34,18 @@ def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_nothing_is_lost_when_one_of_several_servers_is_killed_again_and_again(
+    tmp_path: Path,
+) -> None:
+    first = "model server killed"
+    plan = Plan(
+        12, seed=4, documents=8, pages=8, pause_s=1.5, timeout_s=240.0, servers=3, first=first
+    )
+    report = chaos_run(plan, "sqlite", tmp_path)
+    assert report.struck_pages >= report.faults[first] > 0
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("database", ["postgres", "mariadb", "mysql", "sqlite"])
 def test_nothing_is_lost_or_doubled_on_any_database(database: str, tmp_path: Path) -> None:
     chaos_run(Plan(faults=150, seed=2, documents=40), database, tmp_path)

@@ -155,15 +155,19 @@ def environment(
     *,
     server: Path | None = None,
     temporary: Path | None = None,
+    servers: int = 1,
 ) -> dict[str, str]:
     """Of a worker's processes: connections, and an Airflow home in ``directory``.
 
     :param server: program that starts the model's server in place of Python; Python if None.
     :param temporary: directory for temporary files, and for server records;
         ``directory`` if None.
+    :param servers: number of model servers, each for a GPU by name; the scripted one needs none.
     """
     extra = {"model": str(model), "resolution": "tiny", "max_output_length": 40}
     extra |= {"engine": "resident", "retry_with": "none", "batch_size": 3, "idle_seconds": 60}
+    if servers > 1:
+        extra["device"] = ",".join(f"cuda:{number}" for number in range(servers))
     if server is not None:
         extra["server_python"] = str(server)
     connections = {
