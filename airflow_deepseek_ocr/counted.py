@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 
 #: Names in one line of a log; the rows in the database have the others.
 _NAMED = 10
+#: Longest name in such a line, in characters: most keys of S3, which have up to 1,024 bytes.
+_MAX_NAME = 300
+#: Longest message of an error, in characters. Services choose a part of it, and Airflow keeps it in its
+#: database.
+MAX_MESSAGE = 4000
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -23,9 +29,21 @@ def listed(reasons: Mapping[str, object]) -> str:
 
     :param reasons: reasons by name.
     """
-    named = [f"{name} ({reason})" for name, reason in list(reasons.items())[:_NAMED]]
+    named = [
+        f"{shortened(name, _MAX_NAME)} ({reason})"
+        for name, reason in islice(reasons.items(), _NAMED)
+    ]
     more = len(reasons) - len(named)
     return ", ".join(named) + (f" and {more:,} more" if more else "")
+
+
+def shortened(text: str, most: int = MAX_MESSAGE) -> str:
+    """Return the text, or its beginning and its length if it is long.
+
+    :param text: a message or a name.
+    :param most: most characters of it.
+    """
+    return text if len(text) <= most else f"{text[:most]}... ({len(text):,} characters)"
 
 
 def pages_per_second(pages: int, seconds: float) -> str:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
+from airflow_deepseek_ocr.counted import shortened
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
 
 
@@ -20,6 +21,6 @@ def airflow_errors() -> Iterator[None]:
     try:
         yield
     except UnavailableError as error:
-        raise AirflowException(str(error)) from error
+        raise AirflowException(shortened(str(error))) from error
     except DeepSeekOCRError as error:
-        raise AirflowFailException(str(error)) from error
+        raise AirflowFailException(shortened(str(error))) from error

@@ -26,7 +26,7 @@ from airflow_deepseek_ocr.airflow_support.templates import check_literals, check
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
 from airflow_deepseek_ocr.connection.options import OcrOptions
-from airflow_deepseek_ocr.counted import counted, listed
+from airflow_deepseek_ocr.counted import counted, listed, shortened
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
@@ -262,7 +262,7 @@ class DeepSeekOCROperator(BaseOperator):
         if summary.retryable:
             raise AirflowException(
                 f"{counted(len(summary.retryable), 'document')} could not be read for reasons outside the "
-                f"documents, such as {summary.retryable[0]}; the reasons are in ocr_documents. "
+                f"documents, such as {shortened(summary.retryable[0])}; the reasons are in ocr_documents. "
                 "A retry reads only these."
             )
         if summary.leased_by_others and self.wait_for_others is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +19,11 @@ _T = TypeVar("_T")
 
 #: Listed documents per database look-up: one page of an S3 listing.
 _CHUNK = 1000
+#: Most bytes of the documents of one search, as JSON. Airflow stores the list in its database: as XCom, for a
+#: deferred sensor as the trigger's event before, or as the event of an asset. 1,024 documents, the default,
+#: with keys of 60 characters have 0.3 MB, and with keys of 1,024 bytes 1.3 MB.
+MAX_LIST_BYTES = 1 << 20
+_SEPARATOR = len(", ")
 #: A version without a row: due since before any event, so that once emitted it is left out.
 _NEW = KnownVersion(State.DUE, math.inf)
 
@@ -57,8 +63,7 @@ class Discovery:
         :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
         """
         due = self._due(client, store, emitted or {}, Counter() if seen is None else seen)
-        due = islice(due, self.options.max_documents)
-        return list(_chunks(due, self.options.batch_size))
+        return list(_chunks(_bounded(due, self.options.max_documents), self.options.batch_size))
 
     def _due(
         self, client: Any, store: Store, emitted: Mapping[str, float], seen: Counter[State]
@@ -89,6 +94,16 @@ class Discovery:
                     and is_due(ref, version.due_for_s)
                 ):
                     yield ref
+
+
+def _bounded(due: Iterable[DocumentRef], max_documents: int) -> Iterator[DocumentRef]:
+    """Yield the first documents: at least one, and not more than an XCom or an event can have."""
+    size = 0
+    for number, ref in enumerate(islice(due, max_documents)):
+        size += len(json.dumps(ref.as_dict())) + _SEPARATOR
+        if number and size > MAX_LIST_BYTES:
+            return
+        yield ref
 
 
 def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
+from airflow_deepseek_ocr.counted import shortened
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult, PageStatus
@@ -14,6 +18,11 @@ from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
 
 #: Codes of documents that no storage was asked for, because of their URI.
 _WRONG_REFERENCES = {ErrorCode.UNSUPPORTED_SCHEME, ErrorCode.S3_URI, ErrorCode.DOCUMENT_REFERENCE}
+#: Most documents that each list of a summary names, and bytes of these as JSON: Airflow stores the summary of
+#: each mapped task in its database.
+_MAX_LISTED, _MAX_LISTED_BYTES = 100, 64 << 10
+#: Longest URI, in characters (a key of S3 has up to 1,024 bytes), and longest reason.
+_MAX_URI, _MAX_REASON = 2000, 300
 
 
 @dataclass
@@ -37,6 +46,9 @@ class Summary:
     :ivar unread: content that pages do not show and that is missed, in words, by URI of the document:
         attached documents, dynamic XFA forms.
     :ivar leased_by_others: the tasks that are processing documents of the batch, by URI.
+    :ivar failed_codes: failed documents by error code.
+    :ivar not_listed: numbers of documents that ``failed`` to ``leased_by_others`` leave out. Each names the
+        first 100 documents, in at most 64 KiB; the database has all.
     """
 
     documents: Counter[str] = field(default_factory=Counter)
@@ -81,6 +93,11 @@ class Summary:
             self.unread[ref.uri] = " ".join(report.unshown())
 
     @property
+    def failed_codes(self) -> Counter[str]:
+        """Failed documents by error code."""
+        return Counter(self.failed.values())
+
+    @property
     def has_only_wrong_references(self) -> bool:
         """Whether there were documents, and none has a URI that a storage could be asked for."""
         return (
@@ -90,7 +107,11 @@ class Summary:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON types for an XCom; page counts only, since batches may be large."""
+        """Return plain JSON types for an XCom, of a bounded size whatever the batch's size."""
+        lists = {
+            name: _first(getattr(self, name))
+            for name in ("failed", "over_budget", "unread", "leased_by_others")
+        }
         return {
             "documents": dict(self.documents),
             "pages": self.pages,
@@ -101,8 +122,23 @@ class Summary:
             "text_tokens": self.text_tokens,
             "vision_tokens": self.vision_tokens,
             "vision_tokens_saved": self.vision_tokens_saved,
-            "failed": dict(self.failed),
-            "over_budget": dict(self.over_budget),
-            "unread": dict(self.unread),
-            "leased_by_others": dict(self.leased_by_others),
+            **lists,
+            "failed_codes": dict(self.failed_codes),
+            "not_listed": {
+                name: left
+                for name, listed in lists.items()
+                if (left := len(getattr(self, name)) - len(listed))
+            },
         }
+
+
+def _first(reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return the first reasons by URI, as many as an XCom should have."""
+    first, size = dict[str, str](), 0
+    for uri, reason in islice(reasons.items(), _MAX_LISTED):
+        short = shortened(uri, _MAX_URI), shortened(reason, _MAX_REASON)
+        size += len(json.dumps(short))
+        if size > _MAX_LISTED_BYTES:
+            break
+        first[short[0]] = short[1]
+    return first

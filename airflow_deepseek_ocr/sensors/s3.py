@@ -32,7 +32,7 @@ from airflow_deepseek_ocr.airflow_support.new_documents import (
 from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
-from airflow_deepseek_ocr.counted import counted
+from airflow_deepseek_ocr.counted import counted, shortened
 from airflow_deepseek_ocr.store.results_store import State
 from airflow_deepseek_ocr.triggers.s3 import S3NewDocumentTrigger
 
@@ -198,8 +198,8 @@ class S3NewDocumentSensor(BaseSensorOperator):
             kind = AirflowException if event.get("retryable") else AirflowFailException
             raise kind(event.get("message", "The trigger failed without a message."))
         raise AirflowFailException(
-            f"The trigger sent the unknown event {event!r}. Do triggerer and worker run the same version of "
-            "airflow-deepseek-ocr?"
+            f"The trigger sent the unknown event {shortened(repr(event))}. Do triggerer and worker run the "
+            "same version of airflow-deepseek-ocr?"
         )
 
     def _timeout(self, context: Context) -> float:

@@ -21,6 +21,7 @@ from airflow_deepseek_ocr.connection.options import (
     positive_seconds,
     seconds,
 )
+from airflow_deepseek_ocr.counted import shortened
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.triggers.background_search import BackgroundSearch
@@ -217,4 +218,4 @@ def _is_ours(error: Exception) -> bool:
 
 def _described(error: Exception) -> str:
     """Return the error's message; other programs' messages mean little without the class."""
-    return str(error) if _is_ours(error) else f"{type(error).__name__}: {error}"
+    return shortened(str(error) if _is_ours(error) else f"{type(error).__name__}: {error}")

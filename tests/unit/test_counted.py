@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_deepseek_ocr.counted import counted, listed, pages_per_second
+from airflow_deepseek_ocr.counted import counted, listed, pages_per_second, shortened
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,7 @@ def test_a_plural_may_be_irregular() -> None:
 def test_a_list_of_reasons_ends_with_the_number_of_the_others() -> None:
     assert listed({"a": "damaged"}) == "a (damaged)"
     assert listed({"a": "damaged", "b": 2}) == "a (damaged), b (2)"
+    assert len(listed({"n" * 10_000 + str(each): "x" for each in range(20)})) < 4000
     assert listed({str(name): "x" for name in range(1011)}).endswith(", 9 (x) and 1,001 more")
 
 
@@ -30,3 +31,8 @@ def test_a_list_of_reasons_ends_with_the_number_of_the_others() -> None:
 )
 def test_speeds_have_about_two_digits(pages: int, text: str) -> None:
     assert pages_per_second(pages, 10) == text
+
+
+def test_long_texts_say_how_long_they_are() -> None:
+    assert shortened("abc", 3) == "abc"
+    assert shortened("abcd" * 1000, 3) == "abc... (4,000 characters)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFa
 
 from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
+from airflow_deepseek_ocr.pipeline.summary import Summary
 from tests.support.airflow_connections import define_model, define_sqlite
 
 
@@ -105,6 +107,33 @@ def test_documents_or_a_prefix() -> None:
 def test_defaults_are_those_of_the_options() -> None:
     parameters = inspect.signature(DeepSeekOCROperator.__init__).parameters
     assert {name: parameters[name].default for name in vars(OcrOptions())} == vars(OcrOptions())
+
+
+@pytest.mark.parametrize(
+    ("lists", "arguments"),
+    [
+        (("retryable",), {}),
+        (("leased_by_others",), {}),
+        (("over_budget",), {}),
+        (("failed",), {"fail_on_document_errors": True}),
+        (("failed", "documents"), {}),
+    ],
+)
+def test_messages_about_documents_are_bounded(
+    lists: tuple[str, ...], arguments: dict[str, Any]
+) -> None:
+    """100,000 documents with the longest keys of S3."""
+    uris = [f"s3://bucket/{number:06}/{'k' * 1000}" for number in range(100_000)]
+    summary = Summary()
+    for name in lists:
+        reasons = dict.fromkeys(uris, "s3_uri")
+        value = {"documents": Counter(failed=len(uris)), "retryable": uris}.get(name, reasons)
+        setattr(summary, name, value)
+    operator = DeepSeekOCROperator(task_id="read", documents=[], **arguments)
+    with pytest.raises(AirflowException) as caught:
+        operator._raise_for(summary)
+    assert len(str(caught.value)) < 5000
+    assert uris[0][:200] in str(caught.value)
 
 
 def test_a_kill_before_the_start_is_harmless() -> None:

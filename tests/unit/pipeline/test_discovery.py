@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.pipeline.discovery import Discovery
+from airflow_deepseek_ocr.pipeline.discovery import MAX_LIST_BYTES, Discovery
 from airflow_deepseek_ocr.store.ledger import Ledger, failure
 from airflow_deepseek_ocr.store.results_store import Store
 from tests.support.fixtures.stored_documents import (
@@ -51,6 +54,33 @@ def keys(batches: list[list[DocumentRef]]) -> list[list[str]]:
 
 def discovery(**options: Any) -> Discovery:
     return Discovery(DiscoveryOptions(bucket="b", **options), CONFIG.key)
+
+
+def test_a_search_is_bounded_in_bytes_and_the_rest_follows(store: Store) -> None:
+    """The longest keys of S3, in a script whose characters take six bytes in JSON."""
+    names = [f"{number:04}{'文' * 338}.pdf" for number in range(1100)]
+    many = discovery(batch_size=16, max_documents=100_000)
+    first = many.find(Listed(*names), store)
+    found = [each for batch in first for each in batch]
+    size = len(json.dumps([[each.as_dict() for each in batch] for batch in first]))
+    assert 0.95 * MAX_LIST_BYTES < size < MAX_LIST_BYTES + 3000
+    emitted = {each.version_key: 0.0 for each in found}
+    rest = many.find(Listed(*names), store, emitted)
+    uris = [each.uri.removeprefix("s3://b/") for batch in (*first, *rest) for each in batch]
+    assert uris == names[: len(uris)]
+    assert len(uris) > len(found)
+
+
+def test_the_default_number_of_documents_fits(store: Store) -> None:
+    names = [f"{number:04}{'k' * 196}.pdf" for number in range(1100)]
+    assert sum(map(len, discovery().find(Listed(*names), store))) == 1024
+
+
+def test_one_document_is_found_whatever_its_size(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_deepseek_ocr.pipeline.discovery.MAX_LIST_BYTES", 10)
+    assert keys(discovery().find(Listed("1.pdf", "2.pdf"), store)) == [["1.pdf"]]
 
 
 def test_new_documents_come_in_batches_up_to_a_limit(store: Store) -> None:

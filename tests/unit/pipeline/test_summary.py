@@ -87,3 +87,37 @@ def test_a_batch_of_wrong_references_differs_from_other_failures() -> None:
     summary.failed["s3://"] = "s3_uri"
     summary.documents["done"] = 1
     assert not summary.has_only_wrong_references
+
+
+def test_a_summary_is_bounded_whatever_the_batch() -> None:
+    """100,000 documents that failed, with the longest keys of S3."""
+    summary, budget = Summary(), ErrorBudget(0)
+    uris = [f"s3://bucket/{number:06}/{'k' * 1000}.pdf" for number in range(100_000)]
+    for uri in uris:
+        result = DocumentResult(
+            DocumentStatus.FAILED, pages=2, failed_pages=2, error_code="damaged"
+        )
+        summary.record_failures(DocumentRef(uri), result, budget)
+        summary.leased_by_others[uri] = "dag, run, task[0], try 1"
+        summary.unread[uri] = "An attached document. " * 100
+    values = summary.as_dict()
+    assert len(json.dumps(values)) < 4 * (64 << 10) + 2000
+    assert list(values["failed"]) == uris[: len(values["failed"])]
+    assert values["failed"][uris[0]] == "damaged"
+    assert values["failed_codes"] == {"damaged": 100_000}
+    for name in ("failed", "over_budget", "unread", "leased_by_others"):
+        assert 0 < len(values[name]) <= 100
+        assert values["not_listed"][name] == 100_000 - len(values[name])
+
+
+def test_a_summary_of_a_usual_batch_names_all() -> None:
+    summary = Summary(failed={f"s3://bucket/{each}.pdf": "damaged" for each in range(100)})
+    values = summary.as_dict()
+    assert (len(values["failed"]), values["not_listed"]) == (100, {})
+
+
+def test_one_reference_of_any_length_is_shortened() -> None:
+    summary = Summary(failed={"s3://b/" + "\x00" * 10_000_000: "s3_uri", "s3://b/": "s3_uri"})
+    values = summary.as_dict()
+    assert len(json.dumps(values)) < 64 << 10
+    assert len(values["failed"]) == 2
