@@ -132,9 +132,9 @@ class Database:
                     ErrorCode.DATABASE_RIGHTS,
                     f"The user of the results database {url} lacks a right "
                     f"({type(cause).__name__}: {cause}). It needs SELECT, INSERT, UPDATE and DELETE on "
-                    f"the tables {self.names.table('ocr_')}*, and to migrate them CREATE, ALTER and INDEX or "
-                    "their ownership. "
-                    "Grant these, or run airflow-deepseek-ocr db upgrade as a user who has them.",
+                    f"the tables {self.names.table('ocr_')}*, and to migrate them CREATE, CREATE VIEW, ALTER "
+                    "and INDEX or their ownership. Grant these, or run airflow-deepseek-ocr db upgrade as a "
+                    "user who has them, or have the output of airflow-deepseek-ocr db sql run by one.",
                 ) from None
             raise DatabaseError(
                 ErrorCode.DATABASE_UNAVAILABLE,

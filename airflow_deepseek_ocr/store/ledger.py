@@ -161,7 +161,9 @@ class Ledger:
             if result.pages != pages:
                 raise LeaseLostError
             result = replace(result, error=result.error or note)
-            self._end(session, lease, result, media_type=media_type, page_count=page_count)
+            end = None if result.status is DocumentStatus.FAILED else DatabaseTime()
+            opened = {"media_type": media_type, "page_count": page_count, "finished_at": end}
+            self._end(session, lease, result, **opened)
             return result
 
         return self._write(lease, work, last=True)

@@ -80,6 +80,7 @@ class DocumentColumns:
             UniqueConstraint("document_key"),
             Index(None, "version_key"),
             Index(None, "status"),
+            Index(None, "uri", postgresql_using="hash", mysql_length=512, mariadb_length=512),
             TABLE_OPTIONS,
         )
 
@@ -113,6 +114,7 @@ class DocumentColumns:
     lease_expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class PageColumns:

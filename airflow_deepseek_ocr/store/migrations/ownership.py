@@ -12,6 +12,8 @@ from sqlalchemy import Connection, bindparam, inspect, text
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.names import (
+    CURRENT_DOCUMENTS,
+    CURRENT_PAGES,
     DOCUMENTS,
     PAGES,
     PREFIX_SETTING,
@@ -48,6 +50,8 @@ EXPECTED = {
         "vision_tokens text_tokens compression_ratio seconds created_at",
     ),
     REGIONS: _Expected("table", "id page_id position label text x1 y1 x2 y2 boxes"),
+    CURRENT_DOCUMENTS: _Expected("view", "id uri version config_key status result_id"),
+    CURRENT_PAGES: _Expected("view", "uri version config_key id document_id page_number markdown"),
 }
 
 #: Each query returns a row for each column of an object: schema, name, kind, the table of an index or
@@ -68,9 +72,8 @@ _QUERIES = {
         WHERE c.relname IN :names AND (n.nspname = CAST(:schema AS name)
             OR CAST(:schema AS name) IS NULL AND pg_catalog.pg_table_is_visible(c.oid))
         """,
-    # Comparisons here ignore case; names of tables do so on some hosts only.
     "mysql": """
-        SELECT t.table_schema, IF(@@lower_case_table_names = 0, t.table_name, lower(t.table_name)),
+        SELECT t.table_schema, t.table_name,
             CASE WHEN t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') THEN 'table'
             ELSE lower(t.table_type) END, NULL, c.column_name
         FROM information_schema.tables t
@@ -78,8 +81,7 @@ _QUERIES = {
             ON c.table_schema = t.table_schema AND c.table_name = t.table_name
         WHERE t.table_schema = COALESCE(:schema, DATABASE()) AND t.table_name IN :names
         UNION ALL
-        SELECT constraint_schema, lower(constraint_name), 'foreign key',
-            IF(@@lower_case_table_names = 0, table_name, lower(table_name)), NULL
+        SELECT constraint_schema, constraint_name, 'foreign key', table_name, NULL
         FROM information_schema.referential_constraints
         WHERE constraint_schema = COALESCE(:schema, DATABASE()) AND constraint_name IN :names
         """,
@@ -247,7 +249,6 @@ def _objects(connection: Connection, names: Names) -> dict[str, Found]:
     for schema, name, kind, of_table, column in connection.execute(
         query, {"schema": names.schema, "names": sorted(wanted)}
     ):
-        if name in wanted:
-            found = objects.setdefault(name, Found(schema, name, kind, of_table))
-            found.columns.add(column)
+        found = objects.setdefault(name, Found(schema, name, kind, of_table))
+        found.columns.add(column)
     return objects

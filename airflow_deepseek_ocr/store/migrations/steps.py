@@ -58,11 +58,20 @@ def drop_column(table: str, column: str) -> None:
     op.drop_column(names().table(table), column, schema=names().schema)
 
 
-def add_index(table: str, column: str) -> None:
-    """Add an index of a column unless the table has it."""
+def add_index(table: str, column: str, **options: Any) -> None:
+    """Add an index of a column unless the table has it.
+
+    :param options: options of a database, such as ``postgresql_using``.
+    """
     name = names().constraint("ix", table, column)
     if name not in _index_names(table):
-        op.create_index(name, names().table(table), [column], schema=names().schema)
+        op.create_index(name, names().table(table), [column], schema=names().schema, **options)
+
+
+def drop_index(table: str, column: str) -> None:
+    """Drop the index of a column."""
+    name = names().constraint("ix", table, column)
+    op.drop_index(name, names().table(table), schema=names().schema)
 
 
 def rename_column(
@@ -83,6 +92,29 @@ def rename_column(
             existing_server_default=default,
             schema=names().schema,
         )
+
+
+def qualified(table: str) -> str:
+    """Return a table's or view's name as SQL needs it."""
+    return names().qualified(table, op.get_context().dialect)
+
+
+def is_mysql() -> bool:
+    """Return whether the database is MySQL or MariaDB."""
+    return op.get_context().dialect.name in ("mysql", "mariadb")
+
+
+def create_view(view: str, query: str) -> None:
+    """Create a view unless there is one of that name."""
+    if names().table(view) not in _view_names():
+        # A view of MySQL otherwise reads with the rights of a user who may be dropped one day.
+        rights = "SQL SECURITY INVOKER " if is_mysql() else ""
+        op.execute(f"CREATE {rights}VIEW {qualified(view)} AS {query.strip()}")
+
+
+def drop_view(view: str) -> None:
+    """Drop a view if there is one of that name."""
+    op.execute(f"DROP VIEW IF EXISTS {qualified(view)}")
 
 
 def is_sql_only() -> bool:
@@ -106,3 +138,9 @@ def _index_names(table: str) -> set[str | None]:
         each["name"]
         for each in sa.inspect(op.get_bind()).get_indexes(names().table(table), names().schema)
     }
+
+
+def _view_names() -> set[str]:
+    if is_sql_only():
+        return set()
+    return set(sa.inspect(op.get_bind()).get_view_names(names().schema))

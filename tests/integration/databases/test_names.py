@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 import pytest
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 
 from airflow_deepseek_ocr.airflow_support.results_database import open_store, results_engine
 from airflow_deepseek_ocr.store.forget import Deleted, Selection, find, forget
@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.store.leases import AlreadyFinal
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.migrate import read_schema, upgrade
 from airflow_deepseek_ocr.store.migrations.ownership import EXPECTED
-from airflow_deepseek_ocr.store.names import Names
+from airflow_deepseek_ocr.store.names import CURRENT_PAGES, Names
 from airflow_deepseek_ocr.store.results_store import State, Store
 from tests.integration.conftest import Connect, database_connection
 from tests.support.fixtures.older_tables import downgrade, drop_tables, execute, schema_differences
@@ -60,6 +60,13 @@ def read_a_document(store: Store) -> None:
     task.complete(lease, media_type="", page_count=1, pages=1)
 
 
+def current_pages(store: Store) -> int | None:
+    view = store.database.names.qualified(CURRENT_PAGES, store.database.engine.dialect)
+    with store.database.engine.connect() as connection:
+        count: int | None = connection.scalar(text(f"SELECT COUNT(*) FROM {view}"))
+        return count
+
+
 def test_each_set_of_tables_is_its_own(schema: str) -> None:
     sets = [Names(), SCANS, MAIL, Names(schema=schema), Names("scans_", schema)]
     for names in sets:
@@ -68,6 +75,7 @@ def test_each_set_of_tables_is_its_own(schema: str) -> None:
             read_a_document(store)
             assert store.look_up([REF])[REF.version_key].state is State.DONE
             assert schema_differences(store.database.engine, names) == []
+            assert current_pages(store) == 1
     with closing(open_store(CONN_ID, names=SCANS)) as store:
         (found,) = find(store.database, Selection(uris=(REF.uri,)))
         assert forget(store.database, found.document_key) == Deleted(1, len(page(1).regions))

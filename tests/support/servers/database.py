@@ -16,7 +16,9 @@ LIMITED = "limited"
 MIGRATING = "migrating"
 #: A schema, on MySQL a database, that the owner may create and drop; its name needs quotes.
 OTHER_SCHEMA = "Other-docs"
-_MIGRATING_RIGHTS = "SELECT, INSERT, UPDATE, DELETE, CREATE, ALTER, INDEX, REFERENCES, DROP"
+_MIGRATING_RIGHTS = (
+    "SELECT, INSERT, UPDATE, DELETE, CREATE, CREATE VIEW, ALTER, INDEX, REFERENCES, DROP"
+)
 
 
 def mysql_start_script(user: str, password: str, name: str) -> str:
