@@ -2,6 +2,7 @@
 
 Triggered by hand; the list takes ``s3://`` URIs. Connections as in
 ``s3_to_database``. The table ``ocr_report`` has one row for each document and run.
+The SQL takes tables without ``db_table_prefix`` and ``db_schema``.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ with DAG(
     # [END howto_documents_report]
 
     @task
-    def report(run_id: str | None = None, params: dict[str, Any] | None = None) -> int:
+    def report(
+        summary: dict[str, Any], run_id: str | None = None, params: dict[str, Any] | None = None
+    ) -> int:
         """Write the report and return its number of documents."""
         from sqlalchemy import bindparam, text
 
@@ -69,11 +72,13 @@ with DAG(
                     "INSERT INTO ocr_report (run_id, uri, status, error, pages, vision_tokens, text_tokens) "
                     "SELECT :run, d.uri, d.status, d.error, COUNT(p.id), "
                     "SUM(p.vision_tokens), SUM(p.text_tokens) "
-                    "FROM ocr_documents d LEFT JOIN ocr_pages p ON p.document_id = d.id "
-                    "WHERE d.uri IN :uris GROUP BY d.id, d.uri, d.status, d.error"
+                    # The newest version of each document, whichever run has read it.
+                    "FROM ocr_current_documents d LEFT JOIN ocr_pages p ON p.document_id = d.id "
+                    "WHERE d.uri IN :uris AND d.config_key = :config "
+                    "GROUP BY d.id, d.uri, d.status, d.error"
                 ).bindparams(bindparam("uris", expanding=True)),
-                {"run": run_id, "uris": uris},
+                {"run": run_id, "uris": uris, "config": summary["config_key"]},
             )
         return written.rowcount
 
-    read >> report()
+    report(read.output)

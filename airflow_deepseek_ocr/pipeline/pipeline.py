@@ -97,7 +97,7 @@ class Pipeline:
             min_score=config.min_score,
         )
         self._ledger = Ledger(store.database, config, task or TaskInfo(), self._options.lease)
-        self._summary = Summary()
+        self._summary = Summary(config.key)
         self._queue = self._new_queue(())
         # Protects the queue and the summary: an engine renders pages in its own thread, where documents may
         # fail as well.
@@ -114,7 +114,7 @@ class Pipeline:
             :class:`UnavailableError`, the remaining documents whose version is known get a row with the
             error.
         """
-        self._summary, self._queue = Summary(), self._new_queue(refs)
+        self._summary, self._queue = Summary(self._config.key), self._new_queue(refs)
         with document_path() as target, self._ledger.renewing():
             self._process(target, progress)
             self._wait_for_others(target, progress)

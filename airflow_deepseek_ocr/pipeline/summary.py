@@ -29,6 +29,7 @@ _MAX_URI, _MAX_REASON = 2000, 300
 class Summary:
     """Counts and failures of a batch of documents.
 
+    :ivar config_key: the processing configuration, as in the tables.
     :ivar documents: documents by status; besides, ``skipped`` counts those stored before,
         ``leased_by_others`` those that other tasks are processing, and ``forgotten`` those that were
         deleted from the results database while they were processed.
@@ -51,6 +52,7 @@ class Summary:
         first 100 documents, in at most 64 KiB; the database has all.
     """
 
+    config_key: str = ""
     documents: Counter[str] = field(default_factory=Counter)
     pages: int = 0
     pages_resumed: int = 0
@@ -113,6 +115,7 @@ class Summary:
             for name in ("failed", "over_budget", "unread", "leased_by_others")
         }
         return {
+            "config_key": self.config_key,
             "documents": dict(self.documents),
             "pages": self.pages,
             "pages_resumed": self.pages_resumed,

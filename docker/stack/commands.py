@@ -108,7 +108,7 @@ def _write_environment(arguments: Arguments, host: Host) -> dict[str, str]:
 
 def _summary(values: dict[str, str], compose: Compose) -> str:
     command = f"cd docker && {' '.join(compose.command)}"
-    query = "SELECT uri, status, error FROM ocr_documents"
+    query = "SELECT uri, status, error FROM ocr_current_documents"
     small = values["OCR_MODEL"] == SMALL_MODEL
     return "\n".join(
         [

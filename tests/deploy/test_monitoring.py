@@ -43,7 +43,7 @@ def known_metrics() -> dict[str, set[str]]:
         known[name] = own
         if kind == "histogram":
             known |= {f"{name}_bucket": own | {"le"}, f"{name}_sum": own, f"{name}_count": own}
-    for query in EXPORTER["jobs"][0]["queries"]:
+    for query in (each for job in EXPORTER["jobs"] for each in job["queries"]):
         known[f"sql_{query['name']}"] = set(query.get("labels", ())) | _TARGET
     return known
 
@@ -144,7 +144,7 @@ def test_the_dashboard_has_no_dangling_references() -> None:
 def test_no_file_holds_a_secret() -> None:
     scrape = SCRAPES[0]["authorization"]
     assert set(scrape) == {"credentials_file"}
-    for connection in EXPORTER["jobs"][0]["connections"]:
+    for connection in (each for job in EXPORTER["jobs"] for each in job["connections"]):
         assert ":" not in connection.partition("//")[2].partition("@")[0]
 
 

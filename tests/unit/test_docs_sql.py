@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 from sqlalchemy import create_engine
 
-from airflow_deepseek_ocr.store.tables import Base
+from airflow_deepseek_ocr.store.migrate import upgrade
 from tests.support.house.paths import relative
 from tests.support.house.rules import markdown_files
 
@@ -29,7 +29,7 @@ STATEMENTS = [
 def database(tmp_path_factory: pytest.TempPathFactory) -> sqlite3.Connection:
     path = tmp_path_factory.mktemp("sql") / "results.db"
     engine = create_engine(f"sqlite:///{path}")
-    Base.metadata.create_all(engine)
+    upgrade(engine)
     engine.dispose()
     return sqlite3.connect(path)
 

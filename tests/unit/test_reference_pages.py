@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Table
+from sqlalchemy import Table, create_engine, inspect
 from sqlalchemy.dialects import postgresql
 
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
+from airflow_deepseek_ocr.store.migrate import upgrade
+from airflow_deepseek_ocr.store.names import CURRENT_DOCUMENTS, CURRENT_PAGES, DOCUMENTS, PAGES
 from airflow_deepseek_ocr.store.tables import Base
 from tests.support.house.paths import ROOT
 
@@ -55,6 +58,19 @@ def test_every_column_is_documented_with_its_type(table: Table) -> None:
     documented = {row[0].strip("`"): row[1] for row in rows(section(TABLES, table.name))}
     assert documented == {column.name: _type(column) for column in table.columns}
     assert list(documented) == [column.name for column in table.columns]
+
+
+@pytest.mark.parametrize("view", [CURRENT_DOCUMENTS, CURRENT_PAGES])
+def test_every_column_of_a_view_is_documented(view: str, tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path}/a.db")
+    upgrade(engine)
+    documented = {row[0].strip("`"): row[1:] for row in rows(section(TABLES, view))}
+    assert list(documented) == [column["name"] for column in inspect(engine).get_columns(view)]
+    of_tables = {
+        name: cells for table in (DOCUMENTS, PAGES) for name, *cells in rows(section(TABLES, table))
+    }
+    for name, (kind, _) in documented.items():
+        assert kind == of_tables.get(f"`{name}`", [kind])[0], name
 
 
 def _type(column: Any) -> str:

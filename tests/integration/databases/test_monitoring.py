@@ -36,7 +36,8 @@ from tests.support.servers.database import Database
 CONFIGURATION = ROOT / "deploy" / "monitoring" / "sql_exporter.yaml"
 QUERIES = {
     each["name"]: each
-    for each in yaml.safe_load(CONFIGURATION.read_text("utf-8"))["jobs"][0]["queries"]
+    for job in yaml.safe_load(CONFIGURATION.read_text("utf-8"))["jobs"]
+    for each in job["queries"]
 }
 
 
@@ -79,7 +80,7 @@ def test_the_guides_command_names_prefix_and_schema(server: Database, connect: C
     done = subprocess.run(
         ["sed", command, path], cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
     )
-    queries = yaml.safe_load(done.stdout)["jobs"][0]["queries"]
+    queries = [each for job in yaml.safe_load(done.stdout)["jobs"] for each in job["queries"]]
     assert [each["name"] for each in queries] == list(QUERIES)
     connect(CONN_ID, database_connection(server))
     admin = create_engine(server.sqlalchemy_url)
