@@ -59,12 +59,16 @@ def annotated(made: pikepdf.Pdf, page: int, name: str) -> pikepdf.Pdf:
     return made
 
 
-def form(*, needs_rendering: bool | None, fields: bool, xfa: bool = True) -> bytes:
+def form(
+    *, needs_rendering: bool | None, fields: bool, xfa: bool = True, width: int = 80, flags: int = 4
+) -> bytes:
     """Return a form.
 
     :param needs_rendering: its mark of dynamic forms; None leaves it out.
     :param fields: whether its second page has a field.
     :param xfa: whether it has an XFA form.
+    :param width: width of the field in points.
+    :param flags: flags of its annotation.
     """
     made = pdf(2)
     acro = Dictionary(Fields=Array())
@@ -75,7 +79,7 @@ def form(*, needs_rendering: bool | None, fields: bool, xfa: bool = True) -> byt
         field = made.make_indirect(
             Dictionary(
                 Type=Name.Annot, Subtype=Name.Widget, FT=Name.Tx, T=String("name"),
-                Rect=Array([10, 10, 90, 30]), V=String("Ada"),
+                Rect=Array([10, 10, 10 + width, 10 + width // 4]), V=String("Ada"), F=flags,
             )
         )  # fmt: skip
         acro.Fields.append(field)

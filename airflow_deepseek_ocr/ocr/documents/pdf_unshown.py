@@ -22,12 +22,13 @@ from airflow_deepseek_ocr.ocr.documents.unshown import (
 
 #: Pages of an XFA form that are searched for fields: a static form has some on its first pages.
 _FORM_PAGES = 20
+_HIDDEN = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
 #: Annotations of a page that are inspected, at most.
 _MAX_ANNOTATIONS = 1000
 #: Bytes of a name or type in UTF-16, at most; longer ones are not read.
 _MAX_TEXT_BYTES = 4 << 20
 #: Entry of a portfolio's catalog (PDF 1.7, section 7.11.6).
-_COLLECTION = b"/Collection"
+_COLLECTION = re.compile(rb"/Collection\s*(?:<<|\d+\s+\d+\s+R)")
 #: The beginning of a stream of compressed objects (PDF 1.7, section 7.5.7).
 _OBJECT_STREAM = re.compile(rb"/Type\s*/ObjStm[^<>]{0,500}>>\s*stream\r?\n")
 #: Streams that are searched, and bytes of each, at most: about a second's work.
@@ -56,7 +57,7 @@ def document_attachments(pdf: pypdfium2.PdfDocument, content: mmap) -> Attachmen
     count = max(0, pdfium.FPDFDoc_GetAttachmentCount(pdf))
     found = [pdfium.FPDFDoc_GetAttachment(pdf, index) for index in range(min(count, MAX_NAMES))]
     files = _attachments([each for each in found if each])
-    are_documents = files.are_documents or (count > 0 and _is_portfolio(pdf, content))
+    are_documents = files.are_documents or (count > 0 and _is_portfolio(content))
     return Attachments(count, files.names, are_documents)
 
 
@@ -68,12 +69,13 @@ def page_attachments(page: pypdfium2.PdfPage) -> Attachments:
     return _attachments(list(_annotated_files(page)))
 
 
-def _is_portfolio(pdf: pypdfium2.PdfDocument, content: mmap) -> bool:
-    """Return whether a PDF with attached files has the entry of portfolios, which PDFium does not report."""
-    return (
-        pdfium.FPDFDoc_GetPageMode(pdf) == pdfium.PAGEMODE_USEATTACHMENTS
-        or content.find(_COLLECTION) >= 0
-        or any(_COLLECTION in objects for objects in _compressed_objects(content))
+def _is_portfolio(content: mmap) -> bool:
+    """Return whether a PDF with attached files has the entry of portfolios, which PDFium does not report.
+
+    The page mode is no sign of them: invoices with attached data open with the list of their files, too.
+    """
+    return _COLLECTION.search(content) is not None or any(
+        map(_COLLECTION.search, _compressed_objects(content))
     )
 
 
@@ -109,12 +111,21 @@ def _has_field(pdf: pypdfium2.PdfDocument, index: int) -> bool:
     except pypdfium2.PdfiumError:
         return False
     try:
-        return any(
-            pdfium.FPDFAnnot_GetSubtype(annotation) == pdfium.FPDF_ANNOT_WIDGET
-            for annotation in _annotations(page)
-        )
+        return any(map(_is_visible_field, _annotations(page)))
     finally:
         page.close()
+
+
+def _is_visible_field(annotation: pdfium.FPDF_ANNOTATION) -> bool:
+    """Return whether an annotation is a field that a page shows, unlike some signatures."""
+    box = pdfium.FS_RECTF()
+    return (
+        pdfium.FPDFAnnot_GetSubtype(annotation) == pdfium.FPDF_ANNOT_WIDGET
+        and not pdfium.FPDFAnnot_GetFlags(annotation) & _HIDDEN
+        and bool(pdfium.FPDFAnnot_GetRect(annotation, box))
+        and abs(box.right - box.left) > 1
+        and abs(box.top - box.bottom) > 1
+    )
 
 
 def _attachments(files: list[pdfium.FPDF_ATTACHMENT]) -> Attachments:

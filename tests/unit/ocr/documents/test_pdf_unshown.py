@@ -32,8 +32,20 @@ def opened(content: bytes, tmp_path: Path) -> Document:
         (form(needs_rendering=None, fields=True, xfa=False), False),
         (form(needs_rendering=None, fields=False, xfa=False), False),
         (saved(pdf()), False),
+        (form(needs_rendering=None, fields=True, width=0), True),
+        (form(needs_rendering=None, fields=True, flags=2), True),
     ],
-    ids=["marked", "not_marked", "static", "static_not_marked", "fields", "no_field", "no_form"],
+    ids=[
+        "marked",
+        "not_marked",
+        "static",
+        "static_not_marked",
+        "fields",
+        "no_field",
+        "no_form",
+        "signature_without_a_place",
+        "hidden_field",
+    ],
 )
 def test_dynamic_forms_are_distinguished_from_static_ones(
     content: bytes, dynamic: bool, tmp_path: Path
@@ -71,6 +83,14 @@ def test_only_documents_are_missed(
     with opened(saved(attach(pdf(), {name: media_type})), tmp_path) as document:
         assert document.attachments == Attachments(1, (name,), missed)
         assert document.page(1).attachments == NO_ATTACHMENTS
+
+
+def test_an_invoice_that_opens_with_the_list_of_its_files_is_no_portfolio(tmp_path: Path) -> None:
+    made = attach(pdf(), {"factur-x.xml": "text/xml"})
+    made.Root.PageMode = pikepdf.Name.UseAttachments
+    made.pages[0].Contents = made.make_stream(b"BT /F1 9 Tf (see /Collection) Tj ET")
+    with opened(saved(made), tmp_path) as document:
+        assert document.attachments == Attachments(1, ("factur-x.xml",))
 
 
 def test_names_of_all_kinds(tmp_path: Path) -> None:
