@@ -30,6 +30,9 @@ DEFAULT_CONN_ID = "deepseek_ocr_default"
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 ENGINES = ("auto", "in_process", "resident", "vllm", "remote")
 
+#: Engines that run the model on the worker's host.
+_HERE = ("in_process", "resident", "vllm")
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectionField:
@@ -46,6 +49,7 @@ class ConnectionField:
     :param enum: all valid values, if they are few.
     :param minimum: smallest valid number.
     :param pattern: regular expression of valid values; the description lists them.
+    :param engines: the engines that use the field; empty for all.
     """
 
     name: str
@@ -56,6 +60,14 @@ class ConnectionField:
     enum: tuple[str, ...] = ()
     minimum: int | None = None
     pattern: str | None = None
+    engines: tuple[str, ...] = ()
+
+    @property
+    def help(self) -> str:
+        """The description, and the engines that use the field."""
+        if not self.engines:
+            return self.description
+        return f"{self.description}. Used by: {', '.join(self.engines)}"
 
 
 def _vision_tokens() -> str:
@@ -93,12 +105,14 @@ FIELDS = (
         name="cache_dir",
         label="Cache directory",
         description="Directory of fetched models on the workers; ~/.cache/airflow-deepseek-ocr by default",
+        engines=_HERE,
     ),
     ConnectionField(
         name="aws_conn_id",
         label="AWS connection for s3:// models",
         description="Airflow connection that may read the mirror; the worker's own AWS credentials by "
         "default",
+        engines=_HERE,
     ),
     ConnectionField(
         name="device",
@@ -107,6 +121,7 @@ FIELDS = (
         "commas (cuda:0,cuda:2), for a server on each",
         default="auto",
         pattern=DEVICE_PATTERN,
+        engines=_HERE,
     ),
     ConnectionField(
         name="dtype",
@@ -114,6 +129,7 @@ FIELDS = (
         description="auto is bfloat16 on a GPU and float32 on a CPU",
         default="auto",
         enum=DTYPES,
+        engines=_HERE,
     ),
     ConnectionField(
         name="prompt",
@@ -178,6 +194,7 @@ FIELDS = (
         type="integer",
         default=900,
         minimum=1,
+        engines=("resident", "vllm"),
     ),
     ConnectionField(
         name="page_timeout",
@@ -186,18 +203,21 @@ FIELDS = (
         type="integer",
         default=1800,
         minimum=1,
+        engines=("resident", "vllm", "remote"),
     ),
     ConnectionField(
         name="ca_certificates",
         label="CA certificates",
         description="File (PEM) on the workers with the authorities that may sign the certificate of the "
         "server at Host (https://...); the system's by default",
+        engines=("remote",),
     ),
     ConnectionField(
         name="server_python",
         label="Python of the resident server",
         description="Path of a Python with this package and its extra transformers; the task's own by "
         "default. The worker's configuration must list it in [deepseek_ocr] allow_commands",
+        engines=("resident",),
     ),
     ConnectionField(
         name="vllm_command",
@@ -205,12 +225,14 @@ FIELDS = (
         description="Path of the program vllm on the workers. Their configuration must list another command "
         "than vllm in [deepseek_ocr] allow_commands",
         default="vllm",
+        engines=("vllm",),
     ),
     ConnectionField(
         name="vllm_options",
         label="vLLM options",
         description="Further options of vllm serve for memory, speed and parallelism, such as "
         "--gpu-memory-utilization 0.5",
+        engines=("vllm",),
     ),
 )
 

@@ -31,7 +31,7 @@ def conn_fields() -> dict[str, dict[str, Any]]:
     return {
         each.name: {
             "label": each.label,
-            "description": each.description,
+            "description": each.help,
             "schema": {
                 "type": [each.type, "null"],
                 **({"default": each.default} if each.default is not None else {}),
@@ -52,7 +52,7 @@ def form_widgets() -> dict[str, Any]:
         each.name: (IntegerField if each.type == "integer" else StringField)(
             each.label,
             validators=[Optional(), *([any_of(list(each.enum))] if each.enum else [])],
-            description=each.description,
+            description=each.help,
             default=each.default,
         )
         for each in FIELDS

@@ -70,7 +70,7 @@ def connection_fields() -> str:
     for each in FIELDS:
         default = "" if each.default is None else f"`{each.default}`"
         values = f" Values: {', '.join(f'`{value}`' for value in each.enum)}." if each.enum else ""
-        rows.append((each.label, f"`{each.name}`", default, f"{each.description}.{values}"))
+        rows.append((each.label, f"`{each.name}`", default, f"{each.help}.{values}"))
     return _table(("field", "key", "default", "meaning"), rows)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from airflow_deepseek_ocr.connection.fields import FIELDS, ConnectionField, check
+from airflow_deepseek_ocr.connection.fields import ENGINES, FIELDS, ConnectionField, check
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 
@@ -62,3 +62,11 @@ def test_the_form_gives_vision_tokens_as_the_model_counts_them() -> None:
     for name in ("tiny", "small", "base", "large"):
         assert f"{name} {RESOLUTIONS[name].vision_tokens()}" in text
     assert "gundam up to 1,263" in text
+
+
+def test_fields_of_single_engines_say_so_in_their_help() -> None:
+    assert BY_NAME["vllm_options"].help.endswith(". Used by: vllm")
+    assert BY_NAME["page_timeout"].help.endswith(". Used by: resident, vllm, remote")
+    assert BY_NAME["prompt"].help == BY_NAME["prompt"].description
+    for each in FIELDS:
+        assert set(each.engines) <= set(ENGINES) - {"auto"}, each.name
