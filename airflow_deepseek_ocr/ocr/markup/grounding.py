@@ -17,7 +17,9 @@ from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, PLAIN_LABEL, Box, R
 
 _Boxes = tuple[tuple[int, int, int, int], ...]
 
-_COORDINATE = r"\s*(-?\d{1,6})\s*"
+_COORDINATE = r"\s*([+-]?(?:\d{1,6}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,2})?)\s*"
+#: Largest coordinate of either sign that is kept; a column of the database holds it.
+_MOST = 999_999
 #: A box as the model writes it.
 BOX = re.compile(r"\[" + ",".join([_COORDINATE] * 4) + r"\]")
 _BOXES = re.compile(rf"\s*\[\s*{BOX.pattern}(?:\s*,\s*{BOX.pattern})*\s*\]\s*")
@@ -75,10 +77,23 @@ def _reference_at(text: str, start: int) -> tuple[str, _Boxes, int] | None:
     end = text.find(DET_CLOSE, det)
     if end < 0 or not _BOXES.fullmatch(text, det, end):
         return None
-    boxes = tuple(
-        (int(x1), int(y1), int(x2), int(y2)) for x1, y1, x2, y2 in BOX.findall(text, det, end)
-    )
+    boxes = tuple(coordinates(match) for match in BOX.finditer(text, det, end))
     return text[start:close], boxes, end + len(DET_CLOSE)
+
+
+def coordinates(match: re.Match[str]) -> tuple[int, int, int, int]:
+    """Return the coordinates of a box in whole numbers.
+
+    A box whose numbers are all fractions of 1 is one in shares of the page.
+
+    :param match: a match of :data:`BOX`.
+    """
+    written = match.groups()
+    numbers = [float(each) for each in written]
+    if all(0 <= number <= 1 for number in numbers) and any("." in each for each in written):
+        numbers = [number * MAX_COORDINATE for number in numbers]
+    x1, y1, x2, y2 = (round(min(max(number, -_MOST), _MOST)) for number in numbers)
+    return x1, y1, x2, y2
 
 
 def _to_pixels(

@@ -6,13 +6,18 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-_TAG = re.compile(r"<(/?)(table|tr|td|th)\b([^<>]{0,200})>", re.IGNORECASE)
-#: Tags without meaning for rows and cells.
-_SECTION = re.compile(r"</?(?:thead|tbody|tfoot)>", re.IGNORECASE)
+#: Attributes of a tag. A quoted value may have ">"; broken quotes end with the tag.
+_ATTRIBUTES = r"((?:[^<>\"']|\"[^<\"]{0,2000}\"|'[^<']{0,2000}'){0,2000}|[^<>]{0,2000})"
+_TAG = re.compile(rf"<(/?)(table|tr|td|th|caption)(?![\w-]){_ATTRIBUTES}>", re.IGNORECASE)
+#: Tags without meaning for rows and cells, and comments.
+_SECTION = re.compile(
+    rf"</?(?:thead|tbody|tfoot|colgroup|col)(?![\w-]){_ATTRIBUTES}>|<!--[^<>]{{0,500}}-->",
+    re.IGNORECASE | re.DOTALL,
+)
 _SPAN = re.compile(r"\b(colspan|rowspan)\s*=\s*[\"']?(\d{1,3})", re.IGNORECASE)
 #: Rows of a block that repeats, at most, and the fewest repetitions.
 _LONGEST_BLOCK, _LEAST_BLOCKS = 8, 8
-_PARENT = {"tr": "table", "td": "tr", "th": "tr"}
+_PARENT = {"tr": "table", "td": "tr", "th": "tr", "caption": "table"}
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,8 @@ class _Parser:
             self._outside.append(piece)
         elif self._open[-1] in ("td", "th"):
             self._row[-1] += piece.replace("\n", " ")
+        elif self._open[-1] == "caption":
+            self._outside.append(piece)
         elif piece.strip():
             # Text between rows or cells belongs to the table, but to none of its cells.
             self._broken += 1
@@ -96,7 +103,7 @@ class _Parser:
             self._row = []
             self._width = sum(rows > 0 for rows in self._reaching)
             self._reaching = [rows - 1 for rows in self._reaching if rows > 1]
-        else:
+        elif name != "caption":
             spans = {key.lower(): int(value) for key, value in _SPAN.findall(attributes)}
             columns, rows = spans.get("colspan", 1), spans.get("rowspan", 1)
             self._row.append("")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
+from airflow_deepseek_ocr.ocr.quality.formulas import has_open_formula
 from airflow_deepseek_ocr.ocr.quality.number_runs import find_number_runs
 from airflow_deepseek_ocr.ocr.quality.repetition import Loop, Repetition, find_repetition
 from airflow_deepseek_ocr.ocr.quality.scripts import (
@@ -28,9 +29,6 @@ _LONG_CELL = 60
 _MARKERS = (REF_OPEN, REF_CLOSE, DET_OPEN, DET_CLOSE)
 #: A marker that the end of the text cut off.
 _CUT_MARKER = re.compile(r"<(?:\|[/a-z]{0,5}\|?)?$|<\|/?(?:ref|det)?(?=$|[^|a-z/])")
-#: Delimiters of formulas, as the published model writes them.
-_FORMULA_DELIMITERS = ((r"\(", r"\)"), (r"\[", r"\]"))
-_ENVIRONMENT = re.compile(r"\\(begin|end)\{([a-zA-Z]{1,20}\*?)\}")
 
 
 def check_repetition(text: str, thresholds: Thresholds) -> set[Flag]:
@@ -103,7 +101,7 @@ def check_markup(text: str, body: str, regions: Sequence[Region], *, grounded: b
         return {Flag.STRAY_MARKUP}
     pieces = (body, *(region.label for region in regions))
     unparsed = any(marker in piece for piece in pieces for marker in _MARKERS)
-    if unparsed or _CUT_MARKER.search(body) or _has_open_formula(body):
+    if unparsed or _CUT_MARKER.search(body) or has_open_formula(body):
         return {Flag.OPEN_MARKUP}
     return set()
 
@@ -159,14 +157,3 @@ def _is_cell_loop(found: Repetition, thresholds: Thresholds) -> bool:
     return found.stutter >= thresholds.stutter or (
         _is_long(found.loop, thresholds) and found.loop.repeats >= thresholds.loop_repeats
     )
-
-
-def _has_open_formula(body: str) -> bool:
-    """Return whether LaTeX's delimiters or environments do not pair."""
-    body = body.replace("\\\\", "")  # a new row, which may be followed by a bracket
-    if any(body.count(opens) != body.count(closes) for opens, closes in _FORMULA_DELIMITERS):
-        return True
-    count: Counter[str] = Counter()
-    for kind, name in _ENVIRONMENT.findall(body):
-        count[name] += 1 if kind == "begin" else -1
-    return any(count.values())

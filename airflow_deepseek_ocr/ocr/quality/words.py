@@ -7,7 +7,7 @@ import re
 #: A word. In scripts written without spaces (Chinese, Japanese, Korean, Thai, Lao) each character is one.
 WORD = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7af\u0e00-\u0eff]|[^\W_]+")
 #: An HTML tag, which the page does not show.
-HTML_TAG = re.compile(r"<[^<>]{1,200}>")
+HTML_TAG = re.compile(r"<[^<>]{1,2000}>")
 
 
 def count_printed_characters(text: str) -> int:

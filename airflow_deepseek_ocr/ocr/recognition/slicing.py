@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from airflow_deepseek_ocr.ocr.markup.grounding import BOX
+from airflow_deepseek_ocr.ocr.markup.grounding import BOX, coordinates
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN
 from airflow_deepseek_ocr.ocr.quality.edge_density import MIN_EDGE
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 #: between two paragraphs, near enough for slices of similar size.
 _MAX_SHIFT = 0.3
 #: The boxes of a reference. The bounded length keeps the time linear where the closing marker is missing.
-_BOXES = re.compile(re.escape(DET_OPEN) + r"[\s\[\],\d-]{0,20000}" + re.escape(DET_CLOSE))
+_BOXES = re.compile(re.escape(DET_OPEN) + r"[\s\[\],\d.+eE-]{0,20000}" + re.escape(DET_CLOSE))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +88,7 @@ def _middle_of_widest_gap(edges_in_row: np.ndarray, start: int, end: int) -> int
 
 def _with_page_coordinates(text: str, page_slice: PageSlice) -> str:
     def convert(match: re.Match[str]) -> str:
-        x1, y1, x2, y2 = map(int, match.groups())
+        x1, y1, x2, y2 = coordinates(match)
         y1, y2 = (round(page_slice.top * MAX_COORDINATE + y * page_slice.height) for y in (y1, y2))
         return f"[{x1}, {y1}, {x2}, {y2}]"
 

@@ -57,7 +57,7 @@ def test_text_without_references_is_one_region() -> None:
         "<|ref|>title<|/ref|><|det|>[[1, 2, 3",
         "<|ref|>title<|/ref|><|det|>[[1, 2, 3]]<|/det|>",
         "<|ref|>title<|/ref|><|det|>__import__('os')<|/det|>",
-        "<|ref|>title<|/ref|><|det|>[[1, 2, 3, 4e9]]<|/det|>",
+        "<|ref|>title<|/ref|><|det|>[[1, 2, 3, 4e999]]<|/det|>",
         "<|det|>[[1, 2, 3, 4]]<|/det|>",
         "<|/ref|><|/det|>",
     ],
@@ -73,6 +73,25 @@ def test_boxes_outside_the_page_are_kept_as_written_and_clipped_in_pixels() -> N
     (region,) = regions("<|ref|>a<|/ref|><|det|>[[-5, 0, 2000, 999]]<|/det|>")
     assert region.boxes[0].normalized == (-5, 0, 2000, 999)
     assert region.boxes[0].pixels == (0, 0, 1998, 999)
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("12.0, 20.4, 30.5, 41.6", (12, 20, 30, 42)),
+        ("+12, 20., .5, 4e1", (12, 20, 0, 40)),
+        ("-3.5, -0.0, 1e2, 9.99E+2", (-4, 0, 100, 999)),
+        ("0.1, 0.2, 0.5, 1.0", (100, 200, 500, 999)),
+        ("0, 0, 1, 1", (0, 0, 1, 1)),
+        (" 1 ,\n2 ,  3\t, 4 ", (1, 2, 3, 4)),
+        ("1e99, 2, -1e99, 4", (999_999, 2, -999_999, 4)),
+    ],
+    ids=["decimals", "forms", "negative", "shares", "whole", "spaces", "huge"],
+)
+def test_numbers_of_every_form_are_boxes(written: str, kept: tuple[int, ...]) -> None:
+    (region,) = regions(f"<|ref|>text<|/ref|><|det|>[[{written}]]<|/det|>\nafter")
+    assert region.text == "after"
+    assert region.boxes[0].normalized == kept
 
 
 FRAGMENTS = st.sampled_from(
