@@ -79,7 +79,7 @@ def test_all_dependencies_have_wheels_and_torch_has_cuda(
     python: str, resolutions: Resolutions
 ) -> None:
     packages = set(resolutions[python].result())
-    assert packages >= {"apache-airflow", "transformers", "pillow-heif", "psycopg2-binary", BUILT}
+    assert packages >= {"apache-airflow", "transformers", "pi-heif", "psycopg2-binary", BUILT}
     assert packages >= CUDA
 
 

@@ -68,7 +68,7 @@ class ImageDocument(Document):
     :param selection: the pages to read.
     :param limits: limits of the document.
     :raises DocumentError: ``damaged``, ``too_many_pixels``, ``too_many_pages``, ``no_such_page``, or
-        ``unsupported_type`` for HEIF without pillow-heif.
+        ``unsupported_type`` for HEIF without pi-heif.
     """
 
     def __init__(
@@ -183,17 +183,17 @@ def register_heif() -> ModuleType:
     """Let Pillow open HEIF images.
 
     :return: the package that decodes them.
-    :raises DocumentError: ``unsupported_type`` without pillow-heif.
+    :raises DocumentError: ``unsupported_type`` without pi-heif.
     """
     try:
-        import pillow_heif
+        import pi_heif
     except ImportError as error:
         raise DocumentError(
             ErrorCode.UNSUPPORTED_TYPE,
-            "HEIF images need pillow-heif on the worker: pip install 'airflow-deepseek-ocr[heif]'",
+            "HEIF images need pi-heif on the worker: pip install 'airflow-deepseek-ocr[heif]'",
         ) from error
-    pillow_heif.register_heif_opener()
-    module: ModuleType = pillow_heif
+    pi_heif.register_heif_opener()
+    module: ModuleType = pi_heif
     return module
 
 

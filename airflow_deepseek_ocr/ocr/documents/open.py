@@ -33,7 +33,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 _PDF_HEADER, _PDF_SEARCH = b"%PDF-", 1024
 
 #: The supported types, for error messages.
-SUPPORTED = "PDF, PNG, JPEG, WebP, TIFF and, with pillow-heif, HEIF"
+SUPPORTED = "PDF, PNG, JPEG, WebP, TIFF and, with pi-heif, HEIF"
 
 
 def media_type_of(path: Path) -> str | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -19,7 +20,6 @@ from tests.support.fixtures.made_documents import error_of, png_of_size, write
 
 
 def test_photographs_of_phones(tmp_path: Path) -> None:
-    pillow_heif = pytest.importorskip("pillow_heif")
     pillow_heif.from_pillow(Image.new("RGB", (64, 48), "red")).save(tmp_path / "photo.jpg.heic")
     (tmp_path / "photo.jpg.heic").rename(tmp_path / "photo.jpg")
     with open_document(tmp_path / "photo.jpg") as document:
@@ -87,7 +87,6 @@ def test_transparency_is_white_and_deep_grey_is_scaled(tmp_path: Path) -> None:
 
 
 def test_each_image_of_a_heif_file_is_a_page_but_thumbnails(tmp_path: Path) -> None:
-    pillow_heif = pytest.importorskip("pillow_heif")
     file = pillow_heif.HeifFile()
     for width, height in ((64, 48), (80, 48), (16, 12)):
         file.add_from_pillow(Image.new("RGB", (width, height), "white"))
