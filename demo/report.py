@@ -26,9 +26,9 @@ _COLUMNS = (
 )
 
 _PAGES = """
-SELECT d.uri, d.status AS document_status, d.error_code AS document_error, p.page_number,
-       p.resolution, p.status, p.error_code, p.markdown, p.vision_tokens, p.text_tokens,
-       p.compression_ratio, p.seconds, p.id
+SELECT d.uri, d.status AS document_status, d.error_code AS document_error, d.error AS document_reason,
+       p.page_number, p.resolution, p.status, p.error_code, p.error, p.markdown,
+       p.vision_tokens, p.text_tokens, p.compression_ratio, p.seconds, p.id
 FROM ocr_current_documents d LEFT JOIN ocr_pages p ON p.document_id = COALESCE(d.result_id, d.id)
 ORDER BY d.uri, p.page_number
 """
@@ -63,6 +63,16 @@ def _line(row: sqlite3.Row) -> tuple[str, ...]:
         f"{row['seconds']:.1f}",
         words[:48],
     )
+
+
+def print_failures(database: Path) -> None:
+    """Print the reason of each failed page, and of each document without pages."""
+    for row in _query(database, _PAGES):
+        name = row["uri"].partition("://")[2].partition("/")[2]
+        if row["page_number"] is None and row["document_reason"]:
+            print(f"\n{name} failed: {row['document_reason']}")
+        elif row["error"]:
+            print(f"\n{name}, page {row['page_number']}, failed: {row['error']}")
 
 
 def write_overlays(database: Path, documents: Path, directory: Path) -> int:

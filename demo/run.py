@@ -28,7 +28,7 @@ from typing import Any
 
 import boto3
 from moto.server import ThreadedMotoServer
-from report import print_table, write_overlays
+from report import print_failures, print_table, write_overlays
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.hardware.gpu import has_gpu
@@ -39,6 +39,12 @@ ROOT = Path(__file__).resolve().parent.parent
 MODEL = ROOT / "models" / "deepseek-ocr-tiny"
 BUCKET = "documents"
 DAG = "s3_to_database"
+#: About its output; measured in the checkpoint's README.
+SMALL_CHECKPOINT = """\
+This is the small checkpoint, for trials. It reads clean print of few words, such as the sample documents, and
+writes words that are not there for small, dense or scanned print. "ok" means that no quality check found a
+fault, not that the text is right: text that is fluent and wrong is found only if the page has a text layer.
+MODEL=deepseek-ai/DeepSeek-OCR reads with the published model."""
 #: The server's API key: an argument would be in the list of processes.
 API_KEY_VARIABLE = "DEEPSEEK_OCR_API_KEY"
 #: Several times the demo on two slow cores.
@@ -48,7 +54,10 @@ TIMEOUT_S = 900
 GPU_TIMEOUT_S, CPU_TIMEOUT_S = 3600, 12 * 3600
 #: The message of a line of Airflow's output, and the beginnings of those that show progress.
 _MESSAGE = re.compile(r"\[(?:info|warning) *\] (.+?)(?: +\[[\w.]+\] loc=.*)?$")
-_SHOWN = ("Engine: ", "Loaded ", "Pages: ", "Fetching ", "The model's layers cannot be compiled")
+_SHOWN = (
+    *("Engine: ", "Loaded ", "Progress: ", "Fetching ", "Waiting ", "s3://", "No new documents "),
+    "The model's layers cannot be compiled",
+)
 
 
 def main() -> int:
@@ -94,6 +103,9 @@ def main() -> int:
         print("error: the DAG wrote no database; its log is above", file=sys.stderr)
         return 1
     print_table(database)
+    print_failures(database)
+    if not (options.model or options.host):
+        print(f"\n{SMALL_CHECKPOINT}")
     pictures = write_overlays(database, options.docs, out / "pages")
     print(f"\nResults database: {database} (tables ocr_documents, ocr_pages, ocr_regions)")
     print(f"Pages with their boxes: {pictures} pictures in {out / 'pages'}")
@@ -227,6 +239,7 @@ def _airflow(command: list[str], environment: dict[str, str], log: Path, timeout
             errors="replace",
         ) as process,
     ):
+        started = time.monotonic()
         too_late = threading.Timer(timeout_s, process.kill)
         too_late.start()
         try:
@@ -234,7 +247,7 @@ def _airflow(command: list[str], environment: dict[str, str], log: Path, timeout
                 file.write(line)
                 message = _MESSAGE.search(line.rstrip())
                 if message and message[1].startswith(_SHOWN):
-                    print(f"  {message[1]}", flush=True)
+                    print(f"  {time.monotonic() - started:4.0f} s  {message[1]}", flush=True)
             code = process.wait()
         finally:
             too_late.cancel()

@@ -89,7 +89,11 @@ def _uri(text: str) -> str:
             f'{_NAME} has several URIs in one text, {text[:200]!r}; give a list: ["s3://b/1.pdf", "s3://b/2.pdf"].',
         )
     if not _URI.fullmatch(text):
-        hint = f"; for a file of the worker write file://{text}" if text.startswith("/") else ""
+        hint = (
+            f"; for a file of the worker write {Path(text).as_uri()}"
+            if text.startswith("/")
+            else ""
+        )
         raise values.invalid(_NAME, text, f"{_VALID}{hint}", ErrorCode.DOCUMENT_REFERENCE)
     bucket, slash, key = text.partition("://")[2].partition("/")
     if text[:5].lower() == "s3://" and not bucket.startswith("arn:") and not (slash and key):

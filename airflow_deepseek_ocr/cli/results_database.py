@@ -74,14 +74,14 @@ def table_names(options: argparse.Namespace) -> Names:
 
     :raises ConfigurationError: ``argument``.
     """
-    with _airflow():
+    with airflow_importable():
         from airflow_deepseek_ocr.airflow_support.table_names import configured_names
 
         return configured_names(options.db_schema, options.db_table_prefix)
 
 
 @contextmanager
-def _airflow() -> Iterator[None]:
+def airflow_importable() -> Iterator[None]:
     """Import Airflow inside: the other commands work without it, which takes seconds."""
     os.environ.setdefault(_AIRFLOW_CONTEXT, "server")
     # Airflow logs to the standard output that it finds when it is imported, where the SQL goes.
@@ -90,7 +90,7 @@ def _airflow() -> Iterator[None]:
 
 
 def _engine_of(conn_id: str) -> Engine:
-    with _airflow():
+    with airflow_importable():
         from airflow_deepseek_ocr.airflow_support.results_database import results_engine
 
         return results_engine(conn_id)

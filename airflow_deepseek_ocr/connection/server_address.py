@@ -48,8 +48,12 @@ def split_hosts(host: str) -> tuple[str, ...]:
     """Return the servers that a connection's host lists, each once.
 
     :param host: one server, or several separated by commas; see :func:`parse_server_address`.
+    :raises ConfigurationError: ``connection`` if it consists of commas.
     """
-    return tuple(dict.fromkeys(each.strip() for each in host.split(",") if each.strip()))
+    found = tuple(dict.fromkeys(each.strip() for each in host.split(",") if each.strip()))
+    if host.strip() and not found:
+        raise _invalid("lists no server between its commas. Write their names, or empty it.")
+    return found
 
 
 def parse_server_address(host: str, port: int | None) -> ServerAddress:

@@ -21,7 +21,7 @@ from airflow_deepseek_ocr.preflight.server import (
     describe_remote_server,
 )
 from airflow_deepseek_ocr.preflight.torch_checks import check_torch
-from airflow_deepseek_ocr.preflight.weights import describe_weights
+from airflow_deepseek_ocr.preflight.weights import check_weights
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
@@ -48,7 +48,7 @@ def all_checks(
                 partial(describe_remote_server, each, PATIENT, probe_no_repeat_ngram=True),
             )
         return
-    yield _check("weights", lambda: describe_weights(settings, s3_client))
+    yield check_weights(settings, s3_client)
     if engine in ("resident", "vllm"):
         yield _check("server", lambda: describe_host_server(settings, engine))
     if engine == "vllm":

@@ -87,6 +87,7 @@ def probe_torch(python: Path) -> TorchInstallation:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_TIMEOUT_S,
             check=True,
             cwd="/",

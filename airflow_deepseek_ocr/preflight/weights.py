@@ -10,13 +10,30 @@ from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.model.weights.files import CONFIG, check_model_directory
 from airflow_deepseek_ocr.model.weights.hub import cached_hub_directory
 from airflow_deepseek_ocr.model.weights.source import (
+    DEFAULT_MODEL,
+    DEFAULT_MODEL_SIZE,
     check_model_name,
     is_local,
     local_directory,
 )
+from airflow_deepseek_ocr.preflight.check import Check, Level
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
+
+
+def check_weights(settings: Settings, s3_client: Callable[[], Any] | None = None) -> Check:
+    """Check the weights; those that are still to be fetched are a warning.
+
+    :param settings: settings of the connection.
+    :param s3_client: see :func:`describe_weights`.
+    """
+    try:
+        found = describe_weights(settings, s3_client)
+    except DeepSeekOCRError as error:
+        return Check("weights", Level.FAILURE, str(error))
+    is_here = find_model_directory(settings) is not None
+    return Check("weights", Level.OK if is_here else Level.WARNING, found)
 
 
 def describe_weights(settings: Settings, s3_client: Callable[[], Any] | None = None) -> str:
@@ -37,9 +54,10 @@ def describe_weights(settings: Settings, s3_client: Callable[[], Any] | None = N
         return _describe_mirror(settings, s3_client)
     cached = cached_hub_directory(model, revision, settings.cache_directory)
     if cached is None:
+        size = f"{DEFAULT_MODEL_SIZE} to fetch" if model == DEFAULT_MODEL else "to be fetched"
         return (
-            f"Settings are valid. {model} at {revision} is not in this host's cache; a worker fetches "
-            "it at the first use, or: airflow-deepseek-ocr pull"
+            f"{model} at {revision} is not in this host's cache: {size}. The first task fetches it and "
+            f"waits; to fetch it now: airflow-deepseek-ocr pull {model} --revision {revision}"
         )
     return f"Settings are valid. {model} at {revision} is cached: {_size(cached)}."
 
@@ -60,7 +78,10 @@ def _describe_mirror(settings: Settings, s3_client: Callable[[], Any] | None) ->
     with clear_s3_errors(settings.model):
         client = (s3_client or default_client)()
         client.head_object(Bucket=bucket, Key=f"{prefix}{CONFIG}")
-    return f"Settings are valid. {settings.model} answers; a worker fetches it at the first use."
+    return (
+        f"{settings.model} answers, and is not in this host's cache: to be fetched. The first task fetches "
+        f"it and waits; to fetch it now: airflow-deepseek-ocr pull {settings.model}"
+    )
 
 
 def _size(directory: Path) -> str:

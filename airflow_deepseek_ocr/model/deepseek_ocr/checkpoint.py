@@ -92,6 +92,7 @@ def load_model(
         experts_implementation="grouped_mm",
         output_loading_info=True,
         local_files_only=True,
+        use_safetensors=True,
     )
     _require_complete(directory, report)
     fuse_sam_attention(model.model.vision_tower.sam_encoder)

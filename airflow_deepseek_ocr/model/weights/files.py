@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,19 @@ TOKENIZER = "tokenizer.json"
 INDEX = "model.safetensors.index.json"
 SINGLE_FILE = "model.safetensors"
 
-#: Files fetched from a hub or a mirror; the repository's Python files are never needed.
-PATTERNS = ("*.json", "*.safetensors")
+#: Files fetched from a hub or a mirror, if they are there, beside those of the weights: this package,
+#: transformers and vLLM read these of DeepSeek-OCR. Others, such as Python files and adapters, would change
+#: the model.
+SMALL_FILES = (
+    *(CONFIG, TOKENIZER, INDEX, "tokenizer_config.json", "special_tokens_map.json"),
+    *("added_tokens.json", "generation_config.json", "processor_config.json"),
+    "preprocessor_config.json",
+)
+#: A file of weights lies beside the index and is no other format: ``.bin`` files are pickles.
+_WEIGHTS_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\.safetensors")
+#: Files and fields by which transformers loads other weights than :func:`weight_files` names.
+_ADAPTER = "adapter_config.json"
+_OTHER_WEIGHTS = "transformers_weights"
 
 #: A safetensors header is never larger (limit of the format's reference implementation), in bytes.
 _MAX_HEADER = 100_000_000
@@ -26,18 +38,42 @@ _MAX_HEADER = 100_000_000
 _MAX_JSON = 64 << 20
 
 
+def weight_names(index: Any) -> list[str]:
+    """Return the names of the files that an index of weights lists, sorted.
+
+    :param index: content of the JSON file.
+    :raises ValueError: it has another form, or names something else than a safetensors file beside it; the
+        message says what.
+    """
+    names = index.get("weight_map") if isinstance(index, dict) else None
+    if not isinstance(names, dict) or not names:
+        raise ValueError("names no files of weights")
+    for name in names.values():
+        if not isinstance(name, str):
+            raise ValueError("names no files of weights")
+        if not _WEIGHTS_NAME.fullmatch(name):
+            raise ValueError(f"names {name[:100]!r}, which is no .safetensors file beside it")
+    return sorted(set(names.values()))
+
+
 def weight_files(directory: Path) -> list[Path]:
     """The safetensors files the directory's index names, sorted; they may be missing.
 
     :raises UnavailableError: ``model_incomplete`` if the index is missing or not JSON.
     """
-    if (directory / SINGLE_FILE).is_file():
+    single, indexed = (directory / SINGLE_FILE).is_file(), (directory / INDEX).exists()
+    if single and not indexed:
         return [directory / SINGLE_FILE]
-    index = _read_json(directory, INDEX)
     try:
-        return sorted({directory / Path(name).name for name in index["weight_map"].values()})
-    except (KeyError, AttributeError, TypeError) as error:
-        raise _incomplete(directory, f"{INDEX} names no files of weights") from error
+        names = weight_names(_read_json(directory, INDEX))
+    except ValueError as error:
+        raise _incomplete(directory, f"{INDEX} {error}") from error
+    if single and names != [SINGLE_FILE]:
+        # transformers loads the single file, vLLM those of the index.
+        raise _incomplete(
+            directory, f"it has {SINGLE_FILE}, and {INDEX} names {names[0]}; remove one of the two"
+        )
+    return [directory / name for name in names]
 
 
 def check_model_directory(directory: Path) -> int:
@@ -50,8 +86,18 @@ def check_model_directory(directory: Path) -> int:
             ErrorCode.MODEL_MISSING,
             f"The model directory {directory} does not exist on this host; check the path.",
         )
-    for name in (CONFIG, TOKENIZER):
-        _read_json(directory, name)
+    config, _ = (_read_json(directory, name) for name in (CONFIG, TOKENIZER))
+    if not isinstance(config, dict):
+        raise _incomplete(directory, f"{CONFIG} is no JSON object")
+    if _OTHER_WEIGHTS in config:
+        raise _incomplete(
+            directory, f"{CONFIG} names other weights in {_OTHER_WEIGHTS}; remove that field"
+        )
+    if (directory / _ADAPTER).exists():
+        raise _incomplete(
+            directory,
+            f"{_ADAPTER} would load an adapter; merge it into the weights, or remove that file",
+        )
     return sum(_checked_size(path) for path in weight_files(directory))
 
 

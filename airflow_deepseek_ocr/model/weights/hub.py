@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-import fnmatch
+import hashlib
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError, is_full, local_disk
-from airflow_deepseek_ocr.model.weights.files import PATTERNS
+from airflow_deepseek_ocr.exceptions import (
+    DeepSeekOCRError,
+    ErrorCode,
+    UnavailableError,
+    is_full,
+    local_disk,
+)
+from airflow_deepseek_ocr.model.weights.files import INDEX, SINGLE_FILE, SMALL_FILES, weight_files
 from airflow_deepseek_ocr.model.weights.progress import FetchProgress
 from airflow_deepseek_ocr.quiet_loggers import quiet_loggers
 
@@ -20,6 +27,9 @@ log = logging.getLogger(__name__)
 _ANSWER_TIMEOUT_S = 10
 #: The HTTP library of huggingface_hub 1 and of 2.
 _HTTP_LOGGERS = ("httpx", "httpx2")
+#: huggingface_hub names files in large-file storage by the hub's ETag, their SHA-256 (its docs, "Understand
+#: caching"), and others by the SHA-1 of a Git blob.
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def cached_hub_directory(model: str, revision: str, cache_dir: Path) -> Path | None:
@@ -33,7 +43,8 @@ def cached_hub_directory(model: str, revision: str, cache_dir: Path) -> Path | N
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(model, local_files_only=True, **_where(revision, cache_dir)))
+        where = _where(revision, cache_dir) | {"allow_patterns": list(SMALL_FILES)}
+        return Path(snapshot_download(model, local_files_only=True, **where))
     except LocalEntryNotFoundError:
         return None
 
@@ -41,26 +52,37 @@ def cached_hub_directory(model: str, revision: str, cache_dir: Path) -> Path | N
 def fetch_from_hub(model: str, revision: str, cache_dir: Path, token: str | None) -> Path:
     """Return the directory in the cache after fetching the files that are missing there.
 
-    Files that arrived before an interruption are not fetched again.
+    Files that arrived before an interruption are not fetched again. Weights are those that the model's index
+    names, and have the SHA-256 that the hub gives.
 
     :param model: hub id.
     :param revision: commit, tag or branch.
     :param cache_dir: directory of fetched models.
     :param token: access token for private models.
-    :raises UnavailableError: ``model_unavailable``; ``local_disk`` if the cache cannot be written.
+    :raises UnavailableError: ``model_unavailable``; ``model_incomplete`` if the index names something else
+        than weights beside it, or a file arrives changed; ``local_disk`` if the cache cannot be written.
     """
     from huggingface_hub import snapshot_download
 
     what = f"{model} at {revision} into {cache_dir}"
     blobs = cache_dir / "hub" / f"models--{model.replace('/', '--')}" / "blobs"
-    before = _directory_bytes(blobs)
+    before, known = _directory_bytes(blobs), _names(blobs)
+    where = _where(revision, cache_dir) | {"token": token or None}
     try:
         with _quiet():
-            total = _repository_bytes(model, revision, token)
+            directory = Path(snapshot_download(model, allow_patterns=list(SMALL_FILES), **where))
+            weights = [SINGLE_FILE]
+            if (directory / INDEX).exists():
+                weights = [path.name for path in weight_files(directory)]
+            names = (*SMALL_FILES, *weights)
+            total = _repository_bytes(model, revision, token, names)
             missing = None if total is None else max(0, total - before)
             with FetchProgress(what, missing, lambda: _directory_bytes(blobs) - before):
-                where = _where(revision, cache_dir)
-                return Path(snapshot_download(model, token=token or None, **where))
+                directory = Path(snapshot_download(model, allow_patterns=list(names), **where))
+        _verify(blobs, _names(blobs) - known)
+        return directory
+    except DeepSeekOCRError:
+        raise
     except Exception as error:
         # Besides its own errors it raises those of its HTTP library, which differs between its versions.
         if isinstance(error, OSError) and is_full(error):
@@ -78,12 +100,29 @@ def _where(revision: str, cache_dir: Path) -> dict[str, Any]:
     return {
         "revision": revision,
         "cache_dir": cache_dir / "hub",
-        "allow_patterns": list(PATTERNS),
         "etag_timeout": _ANSWER_TIMEOUT_S,
     }
 
 
-def _repository_bytes(model: str, revision: str, token: str | None) -> int | None:
+def _verify(blobs: Path, names: set[str]) -> None:
+    """Compare the content of fetched files with their SHA-256; remove one that differs."""
+    for name in sorted(names):
+        if not _SHA256.fullmatch(name):
+            continue
+        with (blobs / name).open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != name:
+            (blobs / name).unlink()
+            raise UnavailableError(
+                ErrorCode.MODEL_INCOMPLETE,
+                f"A file of the model arrived changed: its SHA-256 is {found}, the hub gives {name}. Try "
+                "again.",
+            )
+
+
+def _repository_bytes(
+    model: str, revision: str, token: str | None, names: Collection[str]
+) -> int | None:
     """Return the size of the files that are fetched; None if the hub does not tell it."""
     from huggingface_hub import HfApi
 
@@ -99,11 +138,14 @@ def _repository_bytes(model: str, revision: str, token: str | None) -> int | Non
         # The fetch itself reports the cause, if it fails as well.
         log.debug("The size of %s is unknown: %s", model, error)
         return None
-    return sum(
-        file.size or 0
-        for file in info.siblings or ()
-        if any(fnmatch.fnmatchcase(file.rfilename, pattern) for pattern in PATTERNS)
-    )
+    return sum(file.size or 0 for file in info.siblings or () if file.rfilename in names)
+
+
+def _names(directory: Path) -> set[str]:
+    try:
+        return {path.name for path in directory.iterdir()}
+    except OSError:
+        return set()  # made by the fetch
 
 
 def _directory_bytes(directory: Path) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +15,14 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError, local_disk
-from airflow_deepseek_ocr.model.weights.files import PATTERNS
+from airflow_deepseek_ocr.model.weights.files import (
+    CONFIG,
+    INDEX,
+    SINGLE_FILE,
+    SMALL_FILES,
+    TOKENIZER,
+    weight_names,
+)
 from airflow_deepseek_ocr.model.weights.progress import FetchProgress, format_bytes
 from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, write_copy
 from airflow_deepseek_ocr.sources.s3_errors import clear_s3_errors
@@ -27,6 +34,12 @@ log = logging.getLogger(__name__)
 _MANIFEST = "mirror.json"
 #: The same for the files that arrived before an interruption.
 _UNFINISHED = "unfinished.json"
+#: List of SHA-256 that the mirror's owner may add: ETags prove only that S3 has not changed a file.
+_CHECKSUMS = "SHA256SUMS"
+#: Largest list, in bytes: more than 10,000 lines.
+_MAX_CHECKSUMS = 1 << 20
+#: As ``sha256sum`` of coreutils writes it, in text and binary mode.
+_CHECKSUM_LINE = re.compile(r"^([0-9a-fA-F]{64}) [ *](?:\./)?(\S+)$", re.MULTILINE)
 #: Longest wait for another process on this host that is fetching the same model.
 _LOCK_TIMEOUT_S = 3600
 
@@ -52,6 +65,8 @@ def fetch_mirror(
     uri: str, revision: str, cache_dir: Path, s3_client: Callable[[], Any] | None
 ) -> Path:
     """Return the local directory of the mirror at ``s3://bucket/prefix``, fetched under a lock.
+
+    Only a model's files are fetched: those of a fixed list, and the weights that the index names.
 
     A fetch that was interrupted continues in the middle of the file, if the mirror has not changed.
 
@@ -89,35 +104,101 @@ def default_client() -> Any:
 
 
 def _fetch(client: Any, uri: str, directory: Path) -> None:
-    bucket, prefix = split_uri(uri.rstrip("/") + "/")
-    listed = {
-        name: entry
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-        for entry in page.get("Contents", ())
-        if "/" not in (name := entry["Key"].removeprefix(prefix))
-        # A mirror copied from a worker's cache holds that worker's manifest.
-        and name not in (_MANIFEST, _UNFINISHED)
-        and any(fnmatch.fnmatchcase(name, pattern) for pattern in PATTERNS)
-    }
-    if not listed:
-        raise UnavailableError(
-            ErrorCode.MODEL_INCOMPLETE, f"{uri} holds no model; check the bucket and prefix."
+    uri = uri.rstrip("/")
+    bucket, prefix = split_uri(f"{uri}/")
+    objects = {
+        entry["Key"].removeprefix(prefix): entry
+        for page in client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=prefix, Delimiter="/"
         )
-    manifest = _fetched_before(directory, listed)
-    missing = {name: entry for name, entry in listed.items() if name not in manifest}
+        for entry in page.get("Contents", ())
+    }
+    if CONFIG not in objects:
+        raise _incomplete(f"{uri} holds no model, as {CONFIG} is missing; check bucket and prefix.")
+    sums = _checksums(client, uri, objects)
+    small = {name: objects[name] for name in SMALL_FILES if name in objects}
+    manifest = _fetched_before(directory, small)
+    _fetch_files(client, uri, small, directory, sums, manifest, _Counter())
+    weights = _weights(uri, directory, objects)
+    manifest |= _fetched_before(directory, weights)
+    missing = {name: entry for name, entry in weights.items() if name not in manifest}
     parts = [_part(directory / name, entry) for name, entry in missing.items()]
     there = sum(part.stat().st_size for part in parts if part.exists())
     total = sum(entry["Size"] for entry in missing.values()) - there
     received = _Counter()
     with FetchProgress(f"{uri} into {directory}", total, lambda: received.bytes):
-        for name, entry in missing.items():
-            _fetch_file(client, bucket, entry, directory / name, received)
-            manifest[name] = _identity(entry)
-            _write_manifest(directory / _UNFINISHED, manifest)
-    for part in directory.glob("*.part"):
-        part.unlink()  # of an earlier version of a file
+        _fetch_files(client, uri, weights, directory, sums, manifest, received)
     _write_manifest(directory / _MANIFEST, manifest)
-    (directory / _UNFINISHED).unlink(missing_ok=True)
+    for path in directory.iterdir():
+        # Parts of an earlier version of a file, or files that the mirror does not have any more.
+        if path.name not in (_MANIFEST, *manifest) and not path.is_dir():
+            path.unlink()
+
+
+def _fetch_files(
+    client: Any,
+    uri: str,
+    listed: dict[str, Any],
+    directory: Path,
+    sums: dict[str, str] | None,
+    manifest: dict[str, dict[str, Any]],
+    received: _Counter,
+) -> None:
+    """Fetch the files that the manifest does not have, and add them to it."""
+    bucket, _ = split_uri(uri)
+    for name, entry in listed.items():
+        if name in manifest:
+            continue
+        _fetch_file(client, bucket, entry, directory / name, received)
+        _verify(directory / name, uri, sums)
+        manifest[name] = _identity(entry)
+        _write_manifest(directory / _UNFINISHED, manifest)
+
+
+def _weights(uri: str, directory: Path, objects: dict[str, Any]) -> dict[str, Any]:
+    """Return the objects of the weights, as the index that has arrived names them."""
+    names = [SINGLE_FILE]
+    if INDEX in objects:
+        try:
+            names = weight_names(json.loads((directory / INDEX).read_bytes()))
+        except (ValueError, RecursionError) as error:
+            reason = error if type(error) is ValueError else "is not JSON"
+            raise _incomplete(f"{uri}/{INDEX} {reason}. Copy the model there again.") from error
+    for name in (TOKENIZER, *names):
+        if name not in objects:
+            raise _incomplete(f"{uri} lacks {name}. Copy the model there again.")
+    return {name: objects[name] for name in names}
+
+
+def _checksums(client: Any, uri: str, objects: dict[str, Any]) -> dict[str, str] | None:
+    """Return the SHA-256 of each file by the mirror's list; None if it has no list."""
+    entry = objects.get(_CHECKSUMS)
+    if entry is None:
+        return None
+    if entry["Size"] > _MAX_CHECKSUMS:
+        raise _incomplete(f"{uri}/{_CHECKSUMS} has more than {_MAX_CHECKSUMS:,} bytes. Correct it.")
+    bucket, _ = split_uri(uri)
+    body = client.get_object(Bucket=bucket, Key=entry["Key"], IfMatch=entry["ETag"])["Body"]
+    text = b"".join(body.iter_chunks(COPY_CHUNK_BYTES)).decode(errors="replace")
+    return {name: digest.lower() for digest, name in _CHECKSUM_LINE.findall(text)}
+
+
+def _verify(path: Path, uri: str, sums: dict[str, str] | None) -> None:
+    if sums is None:
+        return
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sums.get(path.name):
+        path.unlink()
+        raise _incomplete(
+            f"{uri}/{path.name} has the SHA-256 {found}, and {_CHECKSUMS} "
+            f"{f'lists {sums[path.name]}' if path.name in sums else 'does not list it'}. Copy the file there "
+            "again, or correct the list."
+        )
+
+
+def _incomplete(message: str) -> UnavailableError:
+    return UnavailableError(ErrorCode.MODEL_INCOMPLETE, message)
 
 
 @dataclass
@@ -188,9 +269,8 @@ def _fetch_file(
     etag = entry["ETag"].strip('"')
     if part.stat().st_size != entry["Size"] or (_etag_is_md5(head) and checksum.etag() != etag):
         part.unlink()
-        raise UnavailableError(
-            ErrorCode.MODEL_INCOMPLETE,
-            f"s3://{bucket}/{entry['Key']} arrived changed (size or ETag differ); try again.",
+        raise _incomplete(
+            f"s3://{bucket}/{entry['Key']} arrived changed (size or ETag differ); try again."
         )
     part.replace(target)
 

@@ -19,6 +19,9 @@ DEFAULT_MODEL = "deepseek-ai/DeepSeek-OCR"
 #: a branch such as ``main`` may change under a running pipeline.
 DEFAULT_REVISION = "9f30c71f441d010e5429c532364a86705536c53a"
 
+#: Size of the files that are fetched of it, as the hub lists them at that commit.
+DEFAULT_MODEL_SIZE = "6.7 GB"
+
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from airflow_deepseek_ocr.ocr.results import Region
+from airflow_deepseek_ocr.ocr.results import Box, Region
 
 #: Colours that colour-blind people can tell apart (Okabe and Ito, 2008), without black.
 _COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -17,23 +17,42 @@ def draw_regions(image: Image.Image, regions: Sequence[Region]) -> Image.Image:
     """Return a copy of ``image`` in RGB with each box outlined, numbered and labelled.
 
     :param image: the page image that the regions were read from; their boxes are in its pixels.
-    :param regions: in reading order; numbered from 1. Regions with the same label have the same colour.
+    :param regions: in reading order; numbered from 1. Regions with the same label have the same colour, and
+        regions with equal boxes share an outline, whose caption has all of them.
     """
     overlay = image.convert("RGB")  # a copy in any case
     draw = ImageDraw.Draw(overlay)
     unit = max(1, min(overlay.size) // 400)
     font = ImageFont.load_default(size=10 * unit)
+    captions = _captions(regions)
     for position, region in enumerate(regions, start=1):
         colour = _COLOURS[zlib.crc32(region.label.encode("utf-8", "replace")) % len(_COLOURS)]
-        caption = f"{position} {region.label}"
-        left, top, right, bottom = draw.textbbox((0, 0), caption, font=font)
         for box in region.boxes:
-            x1, y1, x2, y2 = box.pixels
-            # Models may write the corners of a box in any order.
-            corners = (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2))
+            corners = _corners(box)
+            first, caption = captions[corners]
+            if first != position:
+                continue  # drawn with the first region of this box
+            left, top, right, bottom = draw.textbbox((0, 0), caption, font=font)
             draw.rectangle(corners, outline=colour, width=2 * unit)
             above = max(0, corners[1] - (bottom - top) - 4 * unit)
             background = (corners[0], above, corners[0] + right - left + 4 * unit, above + bottom)
             draw.rectangle(background, fill=colour)
             draw.text((corners[0] + 2 * unit, above), caption, font=font, fill="white")
     return overlay
+
+
+def _captions(regions: Sequence[Region]) -> dict[tuple[int, int, int, int], tuple[int, str]]:
+    """Return the first region's number and the caption of all regions, by the corners of their box."""
+    captions: dict[tuple[int, int, int, int], tuple[int, str]] = {}
+    for position, region in enumerate(regions, start=1):
+        for corners in {_corners(box) for box in region.boxes}:
+            name = f"{position} {region.label}"
+            first, before = captions.get(corners, (position, ""))
+            captions[corners] = first, f"{before} + {name}" if before else name
+    return captions
+
+
+def _corners(box: Box) -> tuple[int, int, int, int]:
+    """Return a box's pixels from top left to bottom right; models may write corners in any order."""
+    x1, y1, x2, y2 = box.pixels
+    return min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)
