@@ -69,7 +69,7 @@ class HeadTimeoutProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _should_upgrade(self) -> bool:
-        # Without uvicorn's warning, which anybody could fill the log with.
+        # Without uvicorn's warning, with which clients without the API key could fill the log.
         return False
 
     def _watch(self) -> None:
