@@ -10,6 +10,8 @@ from PIL import Image
 #: Smallest difference of grey levels (0 to 255) that makes an edge: more than shading and the grain of paper,
 #: less than faint text.
 MIN_EDGE = 32
+#: Grey of the darkest paper, and the share of lighter pixels (dust) on a page that is black.
+_DARKEST_PAPER, _DUST = 64, 0.001
 #: Rows and columns of the edge map.
 MAP_SIZE = 100
 #: Longest side of the measured image in pixels; 10-point text on A4 keeps a height of 15 pixels.
@@ -27,12 +29,14 @@ class EdgeDensity:
         rules and smooth pictures have none. Printed characters of 6 to 60 pixels have 10 to 60 each;
         generated pictures without text had up to 612, empty pages with lines none.
     :param edges: all edges in pixel rows; blank paper has none.
+    :param is_dark: whether the image is nearly black and without edges, as paper never is.
     :param edge_map: edges in each field of the page, shape (:data:`MAP_SIZE`, :data:`MAP_SIZE`), rows from
         the top; None for images that are too small for it.
     """
 
     text_edges: int
     edges: int
+    is_dark: bool = False
     edge_map: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
@@ -56,6 +60,7 @@ def measure_edge_density(image: Image.Image) -> EdgeDensity | None:
     return EdgeDensity(
         text_edges=int(counts[counts >= _MIN_EDGES_IN_WINDOW].sum(dtype=np.int64)),
         edges=int(counts.sum(dtype=np.int64)),
+        is_dark=not counts.any() and _is_dark(grey),
         edge_map=_edge_map(edges),
     )
 
@@ -73,6 +78,11 @@ def _edges(grey: np.ndarray) -> np.ndarray:
     for steep in (right > raised[:, :-2], raised[:, 2:] < left):
         edges |= steep[:, 1:] & ~steep[:, :-1]
     return edges
+
+
+def _is_dark(grey: Image.Image) -> bool:
+    histogram = grey.histogram()
+    return sum(histogram[_DARKEST_PAPER:]) <= _DUST * sum(histogram)
 
 
 def _edge_map(edges: np.ndarray) -> np.ndarray | None:

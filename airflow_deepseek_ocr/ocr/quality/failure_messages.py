@@ -21,6 +21,7 @@ _MESSAGES: dict[Flag, str] = {
     Flag.TEXT_OFF_PRINT: "The output has text where the page image has none. ",
     Flag.TEXT_ON_BLANK: "The output has text, but the page is blank. ",
     Flag.NO_TEXT: "The page image has text, but the output has none. ",
+    Flag.DARK_PAGE: "The page image is black, or its print is as dark as its paper. ",
     Flag.RAGGED_TABLE: "The rows of a table have different numbers of cells. ",
     Flag.BROKEN_TABLE: "A table is incomplete. ",
     Flag.OPEN_MARKUP: "References, boxes or formulas are not closed. ",

@@ -22,6 +22,7 @@ class Flag(StrEnum):
     TEXT_OFF_PRINT = "text_off_print"  #: text in boxes where the image has none
     TEXT_ON_BLANK = "text_on_blank"  #: text, but a blank image
     NO_TEXT = "no_text"  #: text on the image, but no text in the output
+    DARK_PAGE = "dark_page"  #: a page image of one dark colour, and no text in the output
     RAGGED_TABLE = "ragged_table"  #: rows of different widths
     BROKEN_TABLE = "broken_table"  #: table tags without their partners
     OPEN_MARKUP = "open_markup"  #: references, boxes or formulas that are not closed
@@ -58,6 +59,7 @@ WEIGHTS: Mapping[Flag, float] = {
     Flag.TEXT_OFF_PRINT: 0.6,
     Flag.TEXT_ON_BLANK: 0.7,
     Flag.NO_TEXT: 0.7,
+    Flag.DARK_PAGE: 0.4,
     Flag.RAGGED_TABLE: 0.55,
     Flag.BROKEN_TABLE: 0.55,
     Flag.OPEN_MARKUP: 0.6,

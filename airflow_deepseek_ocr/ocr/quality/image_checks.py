@@ -50,7 +50,7 @@ def check_boxes(regions: Sequence[Region], vision_tokens: int, thresholds: Thres
 def check_text_amount(
     body: str, regions: Sequence[Region], edge_density: EdgeDensity, thresholds: Thresholds
 ) -> set[Flag]:
-    """Return the flags of text on a blank page, and of no text on a page that has some.
+    """Return the flags of text on a blank page, and of no text on a page that is black or has some.
 
     :param body: the text of the regions.
     :param regions: the output's regions.
@@ -58,6 +58,8 @@ def check_text_amount(
     :param thresholds: the values from which the flags are raised.
     """
     characters = sum(map(str.isalnum, body))
+    if edge_density.is_dark and not characters:
+        return {Flag.DARK_PAGE}
     # Letters as large as a hand have few edges in a row, but few of them fit on a page.
     most = thresholds.blank_characters if edge_density.edges else 0
     if edge_density.text_edges < thresholds.blank_text_edges and characters > most:

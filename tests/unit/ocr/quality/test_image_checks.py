@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
+from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
+from airflow_deepseek_ocr.ocr.quality.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS
 from tests.corpus.model_outputs.languages import SENTENCES
@@ -88,3 +91,35 @@ def test_a_page_of_few_huge_letters_is_not_blank() -> None:
     assert huge.text_edges < THRESHOLDS.blank_text_edges < huge.edges
     assert flags_of("EXIT", edge_density=huge) == set()
     assert flags_of(PROSE, edge_density=huge) == {Flag.TEXT_ON_BLANK}
+
+
+@pytest.mark.parametrize(
+    ("image", "text", "flags"),
+    [
+        (Image.new("L", (400, 300), 0), "", {Flag.DARK_PAGE}),
+        (
+            Image.new("L", (400, 300), 15),
+            "<|ref|>image<|/ref|><|det|>[[0, 0, 999, 999]]<|/det|>",
+            {Flag.DARK_PAGE},
+        ),
+        (
+            Image.linear_gradient("L").resize((400, 300)).point(lambda grey: grey // 16),
+            "",
+            {Flag.DARK_PAGE},
+        ),
+        (Image.new("L", (400, 300), 255), "", set()),
+        (Image.new("L", (400, 300), 100), "", set()),
+        (
+            Image.linear_gradient("L").resize((400, 300)),
+            "<|ref|>image<|/ref|><|det|>[[0, 0, 999, 999]]<|/det|>",
+            set(),
+        ),
+        (Image.new("L", (400, 300), 0), "Dear reader", {Flag.TEXT_ON_BLANK}),
+    ],
+    ids=["black", "picture of black", "black on black", "white", "grey sheet", "picture", "text"],
+)
+def test_a_black_page_without_text_is_flagged(
+    image: Image.Image, text: str, flags: set[Flag]
+) -> None:
+    output = QualityInput(text=text, prompt="markdown", edge_density=measure_edge_density(image))
+    assert set(check_quality(output).flags) == flags
