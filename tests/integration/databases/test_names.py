@@ -32,6 +32,8 @@ def schema(server: Database, connect: Connect) -> Iterator[str]:
         quoted = engine.dialect.identifier_preparer.quote_schema(OTHER_SCHEMA)
         execute(engine, f"DROP SCHEMA IF EXISTS {quoted}" + cascade(engine))
         execute(engine, f"CREATE SCHEMA {quoted}")
+        # Tests of other modules leave rows behind.
+        drop_tables(engine)
         try:
             yield OTHER_SCHEMA
         finally:
