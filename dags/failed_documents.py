@@ -2,7 +2,8 @@
 
 A task that reads documents stays green when single documents cannot be read. This DAG turns red instead, for
 all DAGs that write to the database, so that your ``on_failure_callback`` is called. The table ``ocr_alerts``
-has each failure that was reported. Connection: ``deepseek_ocr_db``.
+has each failure that was reported. Connection: ``deepseek_ocr_db``. The tables have the prefix and schema of
+Airflow's configuration.
 """
 
 from __future__ import annotations
@@ -17,13 +18,18 @@ DB_CONN_ID = "deepseek_ocr_db"
 #: Failures that the error names; the others are in the database.
 NAMED = 20
 
+ALERTS = """
+CREATE TABLE IF NOT EXISTS {alerts} (
+    document_id BIGINT NOT NULL, claims INTEGER NOT NULL, PRIMARY KEY (document_id, claims))
+"""
+REPORTED = "INSERT INTO {alerts} (document_id, claims) VALUES (:id, :claims)"
 # A document that is read again and fails again has more claims, and is reported again.
 FAILED = """
 SELECT d.id, d.claims, d.uri, d.status, COALESCE(d.error, (
-    SELECT MIN(p.error) FROM ocr_pages p WHERE p.document_id = d.id AND p.status = 'failed')) AS error
-FROM ocr_documents d
+    SELECT MIN(p.error) FROM {pages} p WHERE p.document_id = d.id AND p.status = 'failed')) AS error
+FROM {documents} d
 WHERE d.status IN ('failed', 'partial') AND NOT EXISTS (
-    SELECT 1 FROM ocr_alerts a WHERE a.document_id = d.id AND a.claims = d.claims)
+    SELECT 1 FROM {alerts} a WHERE a.document_id = d.id AND a.claims = d.claims)
 ORDER BY d.id
 """
 
@@ -44,22 +50,22 @@ with DAG(
         """Fail if there are failures that no earlier run has reported."""
         from sqlalchemy import text
 
+        from airflow_deepseek_ocr.airflow_support.table_names import configured_names
+
         engine = BaseHook.get_hook(DB_CONN_ID).get_sqlalchemy_engine()
+        names = configured_names()
+        tables = {
+            name: names.qualified(f"ocr_{name}", engine.dialect)
+            for name in ("documents", "pages", "alerts")
+        }
         with ExitStack() as stack:
             stack.callback(engine.dispose)
             connection = stack.enter_context(engine.begin())
-            connection.execute(
-                text(
-                    "CREATE TABLE IF NOT EXISTS ocr_alerts (document_id BIGINT NOT NULL, "
-                    "claims INTEGER NOT NULL, PRIMARY KEY (document_id, claims))"
-                )
-            )
-            failed = connection.execute(text(FAILED)).all()
+            connection.execute(text(ALERTS.format(**tables)))
+            failed = connection.execute(text(FAILED.format(**tables))).all()
+            reported = text(REPORTED.format(**tables))
             for row in failed:
-                connection.execute(
-                    text("INSERT INTO ocr_alerts (document_id, claims) VALUES (:id, :claims)"),
-                    {"id": row.id, "claims": row.claims},
-                )
+                connection.execute(reported, {"id": row.id, "claims": row.claims})
         if failed:
             named = "\n".join(f"{row.uri} ({row.status}): {row.error}" for row in failed[:NAMED])
             raise AirflowFailException(f"Documents that failed: {len(failed)}\n{named}")

@@ -14,8 +14,16 @@ from typing import Any
 
 import boto3
 import pytest
+from sqlalchemy import create_engine
 
+from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.store.ledger import Ledger, failure
+from airflow_deepseek_ocr.store.names import Names
+from airflow_deepseek_ocr.store.results_store import Store
+from airflow_deepseek_ocr.store.row_values import TaskInfo
 from tests.conftest import ROOT, TINY_MODEL
+from tests.support.fakes.batch_engine import CONFIG
 from tests.support.servers.airflow import DAGS, Airflow, airflow, aws_connection, standalone
 from tests.support.servers.moto_s3 import moto_s3
 from tests.support.servers.process import wait_until
@@ -180,3 +188,28 @@ def test_event_driven_dag_reads_documents_as_they_arrive(
     claims = query(database, "SELECT claims, dag_id, run_id FROM ocr_documents")
     assert all(row[:2] == (1, "s3_events_to_database") for row in claims)
     assert all(re.match("asset_triggered", run) for *_, run in claims)
+
+
+@pytest.mark.parametrize("prefix", ["", "scans_"])
+def test_the_alert_names_each_failure_once(
+    prefix: str, instance: Airflow, database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(instance.env, "AIRFLOW__DEEPSEEK_OCR__DB_TABLE_PREFIX", prefix)
+    names = Names(prefix)
+    with closing(Store(create_engine(f"sqlite:///{database}"), names=names)) as store:
+        store.ensure_schema()
+        ledger = Ledger(store.database, CONFIG, TaskInfo())
+        for name in ("bad", "half"):
+            ref = DocumentRef(f"s3://b/{name}.pdf")
+            ledger.fail_unclaimed(ref, failure(DocumentError(ErrorCode.DAMAGED, "It is damaged.")))
+    with closing(sqlite3.connect(database)) as connection, connection:
+        partial = f"UPDATE {prefix}ocr_documents SET status = 'partial' WHERE uri LIKE '%half%'"
+        connection.execute(partial)
+
+    with pytest.raises(
+        AssertionError, match=r"(?s)Documents that failed: 2.*bad.pdf .failed.: It is"
+    ):
+        instance.test_dag("failed_documents")
+    alerts = query(database, f"SELECT document_id, claims FROM {prefix}ocr_alerts")
+    assert alerts == [(1, 1), (2, 1)]
+    instance.test_dag("failed_documents")
