@@ -39,7 +39,13 @@ from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.ocr.engine_protocol import Engine, PageOutput, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.engine_protocol import (
+    Engine,
+    FinishReason,
+    PageOutput,
+    PageRequest,
+    Progress,
+)
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
@@ -60,7 +66,8 @@ _KINDS: dict[str, Callable[[Path, int], list[Path]]] = {"scans": colour_scans, "
 _WARM_UP_PAGES, _WARM_UP_TOKENS = 24, 40
 #: Different pages held in memory for the engine alone.
 _DIFFERENT = 8
-#: Tokens of the recorded text, by which it is cut.
+#: Paragraphs of the recorded text, and their tokens.
+_PARAGRAPHS = [f"{each}\n\n" for each in OUTPUT.strip().split("\n\n")]
 _OUTPUT_TOKENS = 800
 _COLUMNS = ("part", "gpus", "mode", "kind", "tasks", "pages", "pages_per_s", "of_engine")
 
@@ -129,8 +136,9 @@ class ForcedLengths:
             for output in outputs:
                 if output.error is not None:
                     raise output.error
-                kept = len(OUTPUT) * output.text_tokens // _OUTPUT_TOKENS
-                yield replace(output, text=(OUTPUT * 3)[:kept].rpartition("\n\n")[0])
+                kept = max(1, len(_PARAGRAPHS) * output.text_tokens // _OUTPUT_TOKENS)
+                text = "".join((_PARAGRAPHS * 3)[:kept])
+                yield replace(output, text=text, finish_reason=FinishReason.STOP)
 
     def close(self) -> None:
         """Close the engine."""

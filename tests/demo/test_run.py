@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -93,8 +94,41 @@ def test_a_model_of_a_hub_is_fetched_and_reads(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Fetching owner/name at {COMMIT}" in done.stdout
     assert ": 23 MB in " in done.stdout
-    assert "  Engine: in_process\n" in done.stdout
+    assert re.search(r"^ +\d+ s  Engine: in_process$", done.stdout, re.MULTILINE)
+    assert re.search(
+        r"^ +\d+ s  s3://documents/table.png: done, 1 page in ", done.stdout, re.MULTILINE
+    )
     assert "HTTP Request" not in done.stdout
     with closing(sqlite3.connect(tmp_path / "out" / "results.db")) as database:
         rows = database.execute("SELECT model, revision, status FROM ocr_documents").fetchall()
     assert rows == [("owner/name", COMMIT, "done")]
+
+
+def test_reasons_of_failures_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "demo"))
+    import report
+
+    database = tmp_path / "results.db"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("CREATE TABLE ocr_documents (id, uri, status, error_code, error)")
+        connection.execute(
+            "CREATE TABLE ocr_pages (id, document_id, page_number, resolution, status, error_code, error, "
+            "markdown, vision_tokens, text_tokens, compression_ratio, seconds)"
+        )
+        connection.executemany(
+            "INSERT INTO ocr_documents VALUES (?, ?, ?, ?, ?)",
+            [
+                (1, "s3://b/in/broken.pdf", "failed", "damaged", "It is damaged."),
+                (2, "s3://b/scan.pdf", "partial", None, None),
+            ],
+        )
+        connection.executemany(
+            "INSERT INTO ocr_pages VALUES (?, 2, ?, 'small', ?, ?, ?, 'x', 1, 1, 1.0, 1.0)",
+            [(1, 1, "ok", None, None), (2, 2, "failed", "loop", "It loops.")],
+        )
+    report.print_failures(database)
+    assert capsys.readouterr().out.split("\n") == [
+        "", "in/broken.pdf failed: It is damaged.", "", "scan.pdf, page 2, failed: It loops.", "",
+    ]  # fmt: skip

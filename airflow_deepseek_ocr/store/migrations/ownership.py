@@ -72,8 +72,9 @@ _QUERIES = {
         WHERE c.relname IN :names AND (n.nspname = CAST(:schema AS name)
             OR CAST(:schema AS name) IS NULL AND pg_catalog.pg_table_is_visible(c.oid))
         """,
+    # Comparisons here ignore case; names of tables do so on some hosts only.
     "mysql": """
-        SELECT t.table_schema, t.table_name,
+        SELECT t.table_schema, IF(@@lower_case_table_names = 0, t.table_name, lower(t.table_name)),
             CASE WHEN t.table_type IN ('BASE TABLE', 'SYSTEM VERSIONED') THEN 'table'
             ELSE lower(t.table_type) END, NULL, c.column_name
         FROM information_schema.tables t
@@ -81,7 +82,8 @@ _QUERIES = {
             ON c.table_schema = t.table_schema AND c.table_name = t.table_name
         WHERE t.table_schema = COALESCE(:schema, DATABASE()) AND t.table_name IN :names
         UNION ALL
-        SELECT constraint_schema, constraint_name, 'foreign key', table_name, NULL
+        SELECT constraint_schema, lower(constraint_name), 'foreign key',
+            IF(@@lower_case_table_names = 0, table_name, lower(table_name)), NULL
         FROM information_schema.referential_constraints
         WHERE constraint_schema = COALESCE(:schema, DATABASE()) AND constraint_name IN :names
         """,
@@ -249,6 +251,7 @@ def _objects(connection: Connection, names: Names) -> dict[str, Found]:
     for schema, name, kind, of_table, column in connection.execute(
         query, {"schema": names.schema, "names": sorted(wanted)}
     ):
-        found = objects.setdefault(name, Found(schema, name, kind, of_table))
-        found.columns.add(column)
+        if name in wanted:
+            found = objects.setdefault(name, Found(schema, name, kind, of_table))
+            found.columns.add(column)
     return objects

@@ -114,6 +114,14 @@ def test_a_taken_name_of_a_foreign_key(engine: Engine) -> None:
     execute(engine, "DROP TABLE leaves")
 
 
+def test_names_in_another_case_are_other_names(engine: Engine) -> None:
+    quoted = engine.dialect.identifier_preparer.quote("OCR_Pages")
+    execute(engine, f"CREATE TABLE {quoted} (id INTEGER)")
+    upgrade(engine)
+    assert "OCR_Pages" in inspect(engine).get_table_names()
+    assert schema_differences(engine) == []
+
+
 @POSTGRES
 @pytest.mark.parametrize(
     "statement",

@@ -63,8 +63,9 @@ def test_without_a_temporary_directory_nothing_is_claimed(
 
 
 def test_a_mirror_waits_for_space(client: Any, bucket: str, disk: Disk) -> None:
-    for path in TINY_MODEL.glob("*.json"):
-        client.upload_file(str(path), bucket, f"model/{path.name}")
+    for name in ("config.json", "tokenizer.json"):
+        client.upload_file(str(TINY_MODEL / name), bucket, f"model/{name}")
+    client.put_object(Bucket=bucket, Key="model/model.safetensors", Body=b"weights")
     fetch = (f"s3://{bucket}/model", "", disk.path, lambda: client)
     disk.fill()
     with pytest.raises(UnavailableError, match="Free disk space") as caught:

@@ -24,12 +24,14 @@ class ModelHub:
     :param directory: its files.
     :param model: hub id.
     :param failing: names of files that are not delivered.
+    :param etags: ETags of files that have others than that of a Git blob.
     :param downloads: names of the files that were delivered.
     """
 
     directory: Path
     model: str
     failing: set[str] = field(default_factory=set)
+    etags: dict[str, str] = field(default_factory=dict)
     downloads: list[str] = field(default_factory=list)
     url: str = ""
 
@@ -94,7 +96,7 @@ def model_hub(directory: Path, model: str) -> Iterator[ModelHub]:
                 return
             if self.command == "GET":
                 hub.downloads.append(file.name)
-            self._send(file.read_bytes(), etag=_etag(file))
+            self._send(file.read_bytes(), etag=hub.etags.get(file.name) or _etag(file))
 
         def _send(
             self, body: bytes, status: HTTPStatus = HTTPStatus.OK, etag: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from airflow_deepseek_ocr.airflow_support.documents import references
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.sources.files import path_of
 
 A, B = "s3://b/a.pdf", "s3://b/b, c (1) .pdf"
 REF = DocumentRef(A, "e", None, "e", 3, datetime(2026, 1, 2, tzinfo=UTC))
@@ -114,3 +116,20 @@ def test_text_that_is_no_list_is_a_wrong_setting(given: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^documents is") as caught:
         references(given)
     assert caught.value.code is ErrorCode.ARGUMENT
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9 #1.pdf", "größe 100%.pdf".encode()])
+def test_a_path_is_the_uri_of_its_bytes(name: bytes) -> None:
+    path = Path(os.fsdecode(b"/data/" + name))
+    (ref,) = references([path])
+    assert path_of(ref.uri) == b"/data/" + name
+    ref.uri.encode("utf-8")
+    with pytest.raises(ConfigurationError) as caught:
+        references(str(path))
+    assert str(caught.value).endswith(f"write {ref.uri}.")
+    str(caught.value).encode("utf-8")
+
+
+def test_text_with_bytes_that_are_not_utf_8_is_percent_encoded() -> None:
+    (ref,) = references(os.fsdecode(b"file:///data/caf\xe9.pdf"))
+    assert ref.uri == "file:///data/caf%E9.pdf"

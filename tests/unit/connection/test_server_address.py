@@ -127,6 +127,8 @@ def test_spellings_of_a_socket(host: str, path: str, port: int | None) -> None:
         ("a\x00b", None, "control character"),
         ("http://a\r\nX: y", None, "control character"),
         ("http:\\\\ocr", None, "backslash"),
+        (",", None, "no server between its commas"),
+        (" , ,", None, "no server between its commas"),
         # Schemes.
         ("ftp://ocr", None, "https://"),
         ("ws://ocr", None, "https://"),
@@ -174,6 +176,9 @@ def test_what_is_no_address_is_refused(host: str, port: int | None, said: str) -
         "http://user:hun/hunter2@ocr",
         "http://user:hun?hunter2@ocr",
         "http://user:hun#hunter2@ocr",
+        "http://user:hun,hunter2@ocr",
+        "http://user:hunter2,hun@ocr",
+        "ocr,http://user:hunter2@ocr",
         "http://user:hunter2 @ocr",
         "http:user:hunter2@ocr",
         "ftp://user:hunter2@ocr",

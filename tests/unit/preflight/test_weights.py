@@ -8,7 +8,12 @@ import pytest
 
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import ConfigurationError, UnavailableError
-from airflow_deepseek_ocr.preflight.weights import describe_weights, find_model_directory
+from airflow_deepseek_ocr.preflight.check import Level
+from airflow_deepseek_ocr.preflight.weights import (
+    check_weights,
+    describe_weights,
+    find_model_directory,
+)
 from tests.conftest import TINY_MODEL
 from tests.unit.preflight.conftest import settings
 
@@ -42,8 +47,29 @@ def test_a_directory_that_is_not_there() -> None:
 
 def test_a_hub_model_outside_the_cache(tmp_path: Path) -> None:
     hub = Settings.of({"cache_dir": str(tmp_path)})
-    assert "airflow-deepseek-ocr pull" in describe_weights(hub)
     assert find_model_directory(hub) is None
+    found = check_weights(hub)
+    assert found.level is Level.WARNING, "weights that are not there are not ok"
+    assert "is not in this host's cache: 6.7 GB to fetch." in found.message
+    assert "airflow-deepseek-ocr pull deepseek-ai/DeepSeek-OCR --revision " in found.message
+
+
+def test_another_hub_model_outside_the_cache(tmp_path: Path) -> None:
+    found = check_weights(
+        Settings.of({"model": "o/n", "revision": "r", "cache_dir": str(tmp_path)})
+    )
+    assert (
+        found.level,
+        "o/n at r is not in this host's cache: to be fetched." in found.message,
+    ) == (
+        Level.WARNING,
+        True,
+    )
+
+
+def test_levels_of_weights_that_are_here_and_that_are_wrong(cut_short: Path) -> None:
+    assert check_weights(settings()).level is Level.OK
+    assert check_weights(settings(model=str(cut_short))).level is Level.FAILURE
 
 
 def test_a_name_that_is_no_model() -> None:

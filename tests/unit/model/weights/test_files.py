@@ -23,10 +23,71 @@ def test_a_missing_directory_has_its_own_code(tmp_path: Path) -> None:
     assert caught.value.code is ErrorCode.MODEL_MISSING
 
 
-def test_the_files_of_the_index_are_sorted_and_stay_in_the_directory(tmp_path: Path) -> None:
-    index = {"weight_map": {"a": "b.safetensors", "b": "../a.safetensors", "c": "b.safetensors"}}
+def test_the_files_of_the_index_are_sorted(tmp_path: Path) -> None:
+    index = {"weight_map": {"a": "b.safetensors", "b": "a-1.safetensors", "c": "b.safetensors"}}
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
-    assert weight_files(tmp_path) == [tmp_path / "a.safetensors", tmp_path / "b.safetensors"]
+    assert weight_files(tmp_path) == [tmp_path / "a-1.safetensors", tmp_path / "b.safetensors"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "../a.safetensors",
+            "sub/a.safetensors",
+            "./a.safetensors",
+            "/etc/a.safetensors",
+            "..",
+            ".",
+        ),
+        *("a.bin", "pytorch_model.bin", "a.safetensors.bin", "a.pt", "a.json", "", ".safetensors"),
+        *(
+            "sub\\a.safetensors",
+            "a.safetensors\n",
+            "a\0.safetensors",
+            "a*.safetensors",
+            "a.SAFETENSORS",
+        ),
+        *("~a.safetensors", "-a.safetensors", "https://x/a.safetensors", "a.safetensors/"),
+    ],
+)
+def test_the_index_names_safetensors_files_beside_it_only(tmp_path: Path, name: str) -> None:
+    """transformers would load the name as it is: the file that was checked must be the one."""
+    index = {"weight_map": {"a": "a.safetensors", "b": name}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    (tmp_path / "a.safetensors").touch()
+    with pytest.raises(UnavailableError, match=r"is no \.safetensors file beside it") as caught:
+        weight_files(tmp_path)
+    assert caught.value.code is ErrorCode.MODEL_INCOMPLETE
+
+
+def test_two_answers_to_which_weights_are_refused(tmp_path: Path) -> None:
+    """transformers would load the single file, and vLLM those of the index."""
+    (tmp_path / "model.safetensors").touch()
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text('{"weight_map": {"a": "model.safetensors"}}')
+    assert weight_files(tmp_path) == [tmp_path / "model.safetensors"]
+    index.write_text('{"weight_map": {"a": "a.safetensors"}}')
+    with pytest.raises(UnavailableError, match="remove one of the two"):
+        weight_files(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("config.json", '{"transformers_weights": "other.safetensors"}', "names other weights"),
+        ("config.json", "[]", "is no JSON object"),
+        ("adapter_config.json", "{}", "would load an adapter"),
+    ],
+)
+def test_files_that_would_load_others_are_refused(
+    tmp_path: Path, name: str, content: str, said: str
+) -> None:
+    shutil.copytree(TINY_MODEL, tmp_path / "model")
+    assert check_model_directory(tmp_path / "model")
+    (tmp_path / "model" / name).write_text(content)
+    with pytest.raises(UnavailableError, match=rf"{name} {said}"):
+        check_model_directory(tmp_path / "model")
 
 
 def test_a_single_file_needs_no_index(tmp_path: Path) -> None:
@@ -81,7 +142,11 @@ def test_a_file_that_is_none_is_named_at_once(
 
 
 @pytest.mark.parametrize(
-    "index", [[], {}, {"weight_map": []}, {"weight_map": {"a": 1}}, {"weight_map": None}, 1, None]
+    "index",
+    [
+        *([], {}, 1, None, "a", {"weight_map": []}, {"weight_map": None}, {"weight_map": {}}),
+        *({"weight_map": {"a": each}} for each in (1, None, [], {}, ["a.safetensors"], 1.5, True)),
+    ],
 )
 def test_an_index_without_names_is_refused(tmp_path: Path, index: object) -> None:
     (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))

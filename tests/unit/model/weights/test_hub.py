@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +62,41 @@ def test_files_that_arrived_are_not_fetched_again(
     assert fetch_from_hub(MODEL, COMMIT, tmp_path / "cache", None).is_dir()
     assert not arrived & set(hub.downloads)
     assert "tokenizer.json" in hub.downloads
+
+
+def test_only_files_of_the_model_are_fetched(hub: ModelHub, tmp_path: Path) -> None:
+    index = {"weight_map": {"x": "a.safetensors"}}
+    (hub.directory / "model.safetensors.index.json").write_text(json.dumps(index))
+    for name in ("a.safetensors", "adapter_model.safetensors", "adapter_config.json", "other.json"):
+        (hub.directory / name).write_text(name)
+    directory = fetch_from_hub(MODEL, COMMIT, tmp_path / "cache", None)
+    assert {path.name for path in directory.iterdir()} == {
+        *("config.json", "tokenizer.json", "model.safetensors.index.json", "a.safetensors")
+    }
+    assert len(hub.downloads) == 4
+    assert cached_hub_directory(MODEL, COMMIT, tmp_path / "cache") == directory
+    assert fetch_from_hub(MODEL, COMMIT, tmp_path / "cache", None) == directory
+    assert len(hub.downloads) == 4
+
+
+def test_an_index_that_leads_elsewhere_is_refused(hub: ModelHub, tmp_path: Path) -> None:
+    index = {"weight_map": {"x": "../../../etc/a.safetensors"}}
+    (hub.directory / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(UnavailableError, match=r"no \.safetensors file beside it") as caught:
+        fetch_from_hub(MODEL, COMMIT, tmp_path / "cache", None)
+    assert caught.value.code is ErrorCode.MODEL_INCOMPLETE
+    assert "model.safetensors" not in hub.downloads
+
+
+def test_weights_have_the_sha256_that_the_hub_gives(hub: ModelHub, tmp_path: Path) -> None:
+    """As files in large-file storage have it."""
+    hub.etags = {"model.safetensors": "0" * 64}
+    with pytest.raises(UnavailableError, match=f"the hub gives {'0' * 64}") as caught:
+        fetch_from_hub(MODEL, COMMIT, tmp_path / "cache", None)
+    assert caught.value.code is ErrorCode.MODEL_INCOMPLETE
+    hub.etags = {"model.safetensors": hashlib.sha256(FILES["model.safetensors"]).hexdigest()}
+    directory = fetch_from_hub(MODEL, COMMIT, tmp_path / "cache", None)
+    assert (directory / "model.safetensors").read_bytes() == FILES["model.safetensors"]
 
 
 def test_a_hub_that_does_not_answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Iterator
@@ -145,8 +146,8 @@ def test_an_interrupted_fetch_continues_within_the_file(
     assert fetch_mirror(URI, "main", tmp_path, lambda: whole) == directory
     assert contents(directory).keys() == FILES.keys() | {"mirror.json"}
     assert (directory / "model.safetensors").read_bytes() == FILES["model.safetensors"]
-    # config.json precedes the weights and was not fetched again.
-    assert whole.ranges == ["bytes=2000-", None]
+    # Small files precede the weights and were not fetched again.
+    assert whole.ranges == ["bytes=2000-"]
     lines = [each.getMessage() for each in caplog.records if "weights" in each.name]
     assert lines[0] == f"Fetching {URI} into {directory}: 3 kB"
     assert "Resuming model.safetensors at 2 kB" in lines
@@ -177,8 +178,119 @@ def test_a_damaged_part_is_fetched_again_from_its_start(client: Any, tmp_path: P
 
 
 def test_the_manifest_of_another_cache_is_not_fetched(client: Any, tmp_path: Path) -> None:
-    client.put_object(Bucket="models", Key="copied/config.json", Body=b"{}")
-    client.put_object(Bucket="models", Key="copied/mirror.json", Body=b"{}")
-    directory = fetch_mirror("s3://models/copied", "", tmp_path, lambda: client)
+    uri = put(client, "copied", FILES | {"mirror.json": b"{}"})
+    directory = fetch_mirror(uri, "", tmp_path, lambda: client)
     assert is_fetched(directory)
-    assert set(json.loads((directory / "mirror.json").read_text())) == {"config.json"}
+    assert json.loads((directory / "mirror.json").read_text()).keys() == FILES.keys()
+
+
+SHARDS = {"model-1.safetensors": bytes(3000), "b.safetensors": bytes(2000)}
+
+
+def put(client: Any, prefix: str, files: dict[str, bytes]) -> str:
+    for name, content in files.items():
+        client.put_object(Bucket="models", Key=f"{prefix}/{name}", Body=content)
+    return f"s3://models/{prefix}"
+
+
+def sharded(weight_map: Any) -> dict[str, bytes]:
+    small = {name: FILES[name] for name in ("config.json", "tokenizer.json")}
+    index = json.dumps({"weight_map": weight_map}).encode()
+    return small | SHARDS | {"model.safetensors.index.json": index}
+
+
+def test_a_mirror_made_of_a_workers_cache_is_fetched_once(client: Any, tmp_path: Path) -> None:
+    model = sharded({"x": "model-1.safetensors", "y": "b.safetensors"})
+    others = dict.fromkeys(
+        (
+            *("mirror.json", "unfinished.json", "adapter_config.json", "training_args.json"),
+            *("adapter_model.safetensors", "model.safetensors.part", "README.md", ".gitattributes"),
+            *(".cache/huggingface/download/config.json.metadata", "sub/config.json", "modeling.py"),
+            *("consolidated.safetensors", "pytorch_model.bin", "tokenizer.json.new"),
+        ),
+        b"{}",
+    )
+    uri = put(client, "cache", model | others)
+    counting = Interrupted(client, 10**6)
+    for _ in range(3):
+        directory = fetch_mirror(uri, "main", tmp_path, lambda: counting)
+        assert is_fetched(directory)
+    assert contents(directory).keys() == model.keys() | {"mirror.json"}
+    assert len(counting.ranges) == len(model)
+    # A mirror of that mirror.
+    again = put(client, "again", contents(directory))
+    copied = fetch_mirror(again, "main", tmp_path, lambda: client)
+    assert is_fetched(copied)
+    assert contents(copied).keys() == contents(directory).keys()
+
+
+@pytest.mark.parametrize(
+    ("weight_map", "said"),
+    [
+        ({"x": 1}, "names no files of weights"),
+        ([], "names no files of weights"),
+        ({"x": "../other/model-1.safetensors"}, "no .safetensors file beside it"),
+        ({"x": "sub/model-1.safetensors"}, "no .safetensors file beside it"),
+        ({"x": "pytorch_model.bin"}, "no .safetensors file beside it"),
+        ({"x": "model-2.safetensors"}, "lacks model-2.safetensors"),
+    ],
+)
+def test_an_index_that_names_other_files_is_refused_before_the_weights_are_fetched(
+    client: Any, tmp_path: Path, weight_map: Any, said: str
+) -> None:
+    uri = put(client, "wrong", sharded(weight_map))
+    counting = Interrupted(client, 10**6)
+    with pytest.raises(UnavailableError, match=said) as caught:
+        fetch_mirror(uri, "main", tmp_path, lambda: counting)
+    assert caught.value.code is ErrorCode.MODEL_INCOMPLETE
+    assert len(counting.ranges) == 3, "config, tokenizer, index"
+
+
+@pytest.mark.parametrize("missing", ["config.json", "tokenizer.json", "model.safetensors"])
+def test_a_mirror_that_lacks_a_file_is_not_taken_for_whole(
+    client: Any, tmp_path: Path, missing: str
+) -> None:
+    some = {name: content for name, content in FILES.items() if name != missing}
+    uri = put(client, f"lacks-{missing}", some)
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match=rf"{missing} is missing|lacks {missing}"):
+            fetch_mirror(uri, "main", tmp_path, lambda: client)
+    put(client, f"lacks-{missing}", FILES)
+    assert is_fetched(fetch_mirror(uri, "main", tmp_path, lambda: client))
+
+
+@pytest.mark.parametrize("index", [b"{", b"[" * 200_000, b"\xff", b""])
+def test_an_index_that_is_not_json_is_refused(client: Any, tmp_path: Path, index: bytes) -> None:
+    uri = put(client, "no-json", sharded({}) | {"model.safetensors.index.json": index})
+    with pytest.raises(UnavailableError, match=r"index\.json is not JSON"):
+        fetch_mirror(uri, "main", tmp_path, lambda: client)
+
+
+def test_a_mirrors_list_of_checksums_is_held_to(client: Any, tmp_path: Path) -> None:
+    lines = [f"{hashlib.sha256(content).hexdigest()}  {name}" for name, content in FILES.items()]
+    right = "\n".join([*lines, f"{'0' * 64} *README.md", ""])
+    uri = put(client, "sums", FILES | {"SHA256SUMS": right.encode()})
+    assert is_fetched(fetch_mirror(uri, "right", tmp_path, lambda: client))
+
+    put(client, "sums", {"config.json": b'{"changed": 1}'})
+    with pytest.raises(UnavailableError, match=r"sums/config\.json has the SHA-256") as caught:
+        fetch_mirror(uri, "changed", tmp_path, lambda: client)
+    assert caught.value.code is ErrorCode.MODEL_INCOMPLETE
+    directory = mirror_directory(uri, "changed", tmp_path)
+    assert not is_fetched(directory)
+    assert not (directory / "config.json").exists()
+
+    put(client, "sums", FILES | {"SHA256SUMS": "\n".join(lines[:-1]).encode()})
+    with pytest.raises(UnavailableError, match="SHA256SUMS does not list it"):
+        fetch_mirror(uri, "short", tmp_path, lambda: client)
+
+
+def test_files_that_the_mirror_no_longer_has_are_removed(client: Any, tmp_path: Path) -> None:
+    """The index of other weights beside a single file would be two answers."""
+    uri = put(client, "changing", FILES)
+    directory = fetch_mirror(uri, "main", tmp_path, lambda: client)
+    put(client, "changing", sharded({"x": "model-1.safetensors"}))
+    (directory / "mirror.json").unlink()
+    fetch_mirror(uri, "main", tmp_path, lambda: client)
+    assert "model.safetensors" not in contents(directory)
+    assert is_fetched(directory)

@@ -69,3 +69,13 @@ def test_without_regions_nothing_is_drawn() -> None:
 
 def test_labels_may_have_any_characters() -> None:
     assert changed([region("\ud800\n" + "文" * 300, (0, 0, 10, 10))]) is not None
+
+
+def test_regions_with_equal_boxes_share_an_outline_and_a_caption() -> None:
+    box = (50, 60, 120, 120)
+    one = changed([region("text", box)])
+    both = changed([region("text", box), region("table", (120, 120, 50, 60))])
+    assert one is not None and both is not None
+    assert both[2] > one[2], "the caption has both"
+    again = changed([region("text", box, box)])
+    assert again == one, "a region that has a box twice is named once"
