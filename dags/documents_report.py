@@ -2,7 +2,7 @@
 
 Triggered by hand; the list takes ``s3://`` URIs. Connections as in
 ``s3_to_database``. The table ``ocr_report`` has one row for each document and run.
-The SQL takes tables without ``db_table_prefix`` and ``db_schema``.
+The tables have the prefix and schema of Airflow's configuration.
 """
 
 from __future__ import annotations
@@ -16,6 +16,21 @@ from airflow.sdk import DAG, BaseHook, Param, task
 from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
 
 DB_CONN_ID = "deepseek_ocr_db"
+
+REPORT = """
+CREATE TABLE IF NOT EXISTS {report} (
+    run_id VARCHAR(250) NOT NULL, uri TEXT NOT NULL, status VARCHAR(16) NOT NULL, error TEXT,
+    pages INTEGER, vision_tokens INTEGER, text_tokens INTEGER)
+"""
+OLD = "DELETE FROM {report} WHERE run_id = :run"
+# The newest version of each document, whichever run has read it.
+NEW = """
+INSERT INTO {report} (run_id, uri, status, error, pages, vision_tokens, text_tokens)
+SELECT :run, d.uri, d.status, d.error, COUNT(p.id), SUM(p.vision_tokens), SUM(p.text_tokens)
+FROM {current_documents} d LEFT JOIN {pages} p ON p.document_id = d.id
+WHERE d.uri IN :uris AND d.config_key = :config
+GROUP BY d.id, d.uri, d.status, d.error
+"""
 
 with DAG(
     "documents_report",
@@ -54,29 +69,22 @@ with DAG(
         """Write the report and return its number of documents."""
         from sqlalchemy import bindparam, text
 
+        from airflow_deepseek_ocr.airflow_support.table_names import configured_names
+
         uris = list(dict.fromkeys((params or {})["documents"]))
         engine = BaseHook.get_hook(DB_CONN_ID).get_sqlalchemy_engine()
+        names = configured_names()
+        tables = {
+            name: names.qualified(f"ocr_{name}", engine.dialect)
+            for name in ("report", "current_documents", "pages")
+        }
         with ExitStack() as stack:
             stack.callback(engine.dispose)
             connection = stack.enter_context(engine.begin())
-            connection.execute(
-                text(
-                    "CREATE TABLE IF NOT EXISTS ocr_report (run_id VARCHAR(250) NOT NULL, "
-                    "uri TEXT NOT NULL, status VARCHAR(16) NOT NULL, error TEXT, pages INTEGER, "
-                    "vision_tokens INTEGER, text_tokens INTEGER)"
-                )
-            )
-            connection.execute(text("DELETE FROM ocr_report WHERE run_id = :run"), {"run": run_id})
+            connection.execute(text(REPORT.format(**tables)))
+            connection.execute(text(OLD.format(**tables)), {"run": run_id})
             written = connection.execute(
-                text(
-                    "INSERT INTO ocr_report (run_id, uri, status, error, pages, vision_tokens, text_tokens) "
-                    "SELECT :run, d.uri, d.status, d.error, COUNT(p.id), "
-                    "SUM(p.vision_tokens), SUM(p.text_tokens) "
-                    # The newest version of each document, whichever run has read it.
-                    "FROM ocr_current_documents d LEFT JOIN ocr_pages p ON p.document_id = d.id "
-                    "WHERE d.uri IN :uris AND d.config_key = :config "
-                    "GROUP BY d.id, d.uri, d.status, d.error"
-                ).bindparams(bindparam("uris", expanding=True)),
+                text(NEW.format(**tables)).bindparams(bindparam("uris", expanding=True)),
                 {"run": run_id, "uris": uris, "config": summary["config_key"]},
             )
         return written.rowcount
