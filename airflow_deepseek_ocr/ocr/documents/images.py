@@ -14,15 +14,15 @@ from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
-from airflow_deepseek_ocr.ocr.documents.pixel_aspect import densities, with_square_pixels
-from airflow_deepseek_ocr.ocr.documents.pixels import (
+from airflow_deepseek_ocr.ocr.documents.raster.pixel_aspect import densities, with_square_pixels
+from airflow_deepseek_ocr.ocr.documents.raster.pixels import (
     decode_lower_bytes,
     has_deep_colours,
     prepare,
     to_rgb,
 )
-from airflow_deepseek_ocr.ocr.documents.sample_range import StoredSamples
-from airflow_deepseek_ocr.ocr.documents.tiff import TiffPages
+from airflow_deepseek_ocr.ocr.documents.raster.sample_range import StoredSamples
+from airflow_deepseek_ocr.ocr.documents.raster.tiff import TiffPages
 
 #: Pillow's decoders per media type but TIFF. Phones write several pictures into one JPEG (MPO); the first is
 #: the photograph.

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.ocr.documents.open import open_document
-from airflow_deepseek_ocr.ocr.documents.transparency import (
+from airflow_deepseek_ocr.ocr.documents.raster.transparency import (
     Backdrop,
     find_backdrop,
     without_transparency,

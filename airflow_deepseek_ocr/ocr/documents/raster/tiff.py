@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from PIL import TiffImagePlugin
 from PIL.TiffImagePlugin import TiffImageFile
 
-from airflow_deepseek_ocr.ocr.documents.sample_range import StoredSamples
+from airflow_deepseek_ocr.ocr.documents.raster.sample_range import StoredSamples
 
 #: Tags (TIFF 6.0; 330 is from supplement 1).
 _NEW_SUBFILE_TYPE, _SUBFILE_TYPE, _WIDTH, _HEIGHT = 254, 255, 256, 257

@@ -9,12 +9,15 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from airflow_deepseek_ocr.ocr.documents.limits import MAX_RENDERED_PIXELS
-from airflow_deepseek_ocr.ocr.documents.sample_range import (
+from airflow_deepseek_ocr.ocr.documents.raster.sample_range import (
     SampleRange,
     StoredSamples,
     find_range,
 )
-from airflow_deepseek_ocr.ocr.documents.transparency import find_backdrop, without_transparency
+from airflow_deepseek_ocr.ocr.documents.raster.transparency import (
+    find_backdrop,
+    without_transparency,
+)
 
 #: Pixels that are converted at once; each takes up to 40 bytes during conversion.
 _BAND_PIXELS = 2_000_000

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.ocr.documents.open import open_document
-from airflow_deepseek_ocr.ocr.documents.pixels import to_rgb
-from airflow_deepseek_ocr.ocr.documents.sample_range import StoredSamples
+from airflow_deepseek_ocr.ocr.documents.raster.pixels import to_rgb
+from airflow_deepseek_ocr.ocr.documents.raster.sample_range import StoredSamples
 from tests.corpus.documents.raw_images import encoded, png, png_chunk
 from tests.corpus.documents.raw_tiff import Directory, tiff
 from tests.support.fixtures.made_documents import write

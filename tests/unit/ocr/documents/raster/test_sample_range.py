@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from airflow_deepseek_ocr.ocr.documents.open import open_document
-from airflow_deepseek_ocr.ocr.documents.sample_range import StoredSamples, find_range
+from airflow_deepseek_ocr.ocr.documents.raster.sample_range import StoredSamples, find_range
 from tests.corpus.documents.raw_tiff import Directory, tiff
 from tests.support.fixtures.made_documents import write
 
