@@ -107,7 +107,7 @@ $(PY):
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.demo $(VENV)/.demo-gpu: $(PY) pyproject.toml
-	$(BIN)/uv pip install --quiet --python $(PY) -e '.[transformers,demo]' $(TORCH)
+	$(BIN)/uv pip install --quiet --python $(PY) -e '.[transformers,demo,postgres]' $(TORCH)
 	@touch $@
 
 $(VENV)/.dev: $(PY) pyproject.toml
