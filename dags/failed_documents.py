@@ -43,9 +43,8 @@ with DAG(
     tags=["deepseek-ocr"],
 ):
     # [START howto_failed_documents]
-    @task(
-        retries=0
-    )  # and on_failure_callback=[...], such as a notifier of your mail or chat provider
+    # Add on_failure_callback=[...], such as a notifier of your mail or chat provider.
+    @task(retries=0)
     def failed_documents() -> None:
         """Fail if there are failures that no earlier run has reported."""
         from sqlalchemy import text
@@ -70,5 +69,6 @@ with DAG(
             named = "\n".join(f"{row.uri} ({row.status}): {row.error}" for row in failed[:NAMED])
             raise AirflowFailException(f"Documents that failed: {len(failed)}\n{named}")
 
-    failed_documents()
     # [END howto_failed_documents]
+
+    failed_documents()
