@@ -18,8 +18,8 @@ from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import MAX_RENDERED_PIXELS, Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
-from airflow_deepseek_ocr.ocr.documents.pdf_text import read_text_layer
-from airflow_deepseek_ocr.ocr.documents.pdf_unshown import (
+from airflow_deepseek_ocr.ocr.documents.pdf_content.pdf_text import read_text_layer
+from airflow_deepseek_ocr.ocr.documents.pdf_content.pdf_unshown import (
     document_attachments,
     is_dynamic_form,
     page_attachments,

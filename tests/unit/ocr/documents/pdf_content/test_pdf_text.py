@@ -10,7 +10,7 @@ import pytest
 from reportlab.pdfgen.canvas import Canvas
 
 from airflow_deepseek_ocr.ocr.documents.open import open_document
-from airflow_deepseek_ocr.ocr.documents.pdf_text import _text_in
+from airflow_deepseek_ocr.ocr.documents.pdf_content.pdf_text import _text_in
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from tests.corpus.documents.raw_pdf import assemble, one_page
 from tests.support.fixtures.made_documents import blank_pdf, write

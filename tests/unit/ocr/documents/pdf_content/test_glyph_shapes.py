@@ -15,7 +15,7 @@ from airflow_deepseek_ocr.ocr.quality.text_layer_checks import LayerFault, find_
 from tests.corpus.documents.raw_pdf import assemble, one_page, page, stream
 from tests.support.fixtures.made_documents import write
 
-FIELD = Path(__file__).parents[3] / "corpus" / "documents" / "field"
+FIELD = Path(__file__).parents[4] / "corpus" / "documents" / "field"
 TEXT = (
     "The quick brown fox jumps over the lazy dog near the bank",
     "Each order is sent by rail and will be paid within a month",

@@ -11,7 +11,7 @@ import pypdfium2
 import pypdfium2.raw as pdfium
 import pytest
 
-from airflow_deepseek_ocr.ocr.documents import pdfium_calls
+from airflow_deepseek_ocr.ocr.documents.pdf_content import pdfium_calls
 from tests.conftest import ROOT
 
 

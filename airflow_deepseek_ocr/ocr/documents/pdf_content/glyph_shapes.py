@@ -16,8 +16,8 @@ import numpy.typing as npt
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from airflow_deepseek_ocr.ocr.documents.pdfium_calls import address_of, get_char_origin
-from airflow_deepseek_ocr.ocr.documents.visible_text import Characters
+from airflow_deepseek_ocr.ocr.documents.pdf_content.pdfium_calls import address_of, get_char_origin
+from airflow_deepseek_ocr.ocr.documents.pdf_content.visible_text import Characters
 
 #: Letters without an ascender in Latin, Greek and Cyrillic.
 _FLAT = frozenset("acemnorsuvwxzαγεικνοπρστυωавгежзиклмнопрстухчшэюя")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from airflow_deepseek_ocr.ocr.documents.pdfium_calls import (
+from airflow_deepseek_ocr.ocr.documents.pdf_content.pdfium_calls import (
     address_of,
     get_char_box,
     get_text_object,

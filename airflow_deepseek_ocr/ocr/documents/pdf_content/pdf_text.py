@@ -12,22 +12,22 @@ import numpy.typing as npt
 import pypdfium2
 import pypdfium2.raw as pdfium
 
-from airflow_deepseek_ocr.ocr.documents.glyph_shapes import wrongly_mapped
-from airflow_deepseek_ocr.ocr.documents.pdfium_calls import (
+from airflow_deepseek_ocr.ocr.documents.pdf_content.glyph_shapes import wrongly_mapped
+from airflow_deepseek_ocr.ocr.documents.pdf_content.pdfium_calls import (
     address_of,
     has_map_error,
     is_generated,
+)
+from airflow_deepseek_ocr.ocr.documents.pdf_content.visible_text import (
+    Characters,
+    find_visible,
+    read_characters,
 )
 from airflow_deepseek_ocr.ocr.documents.text_layer import (
     MAX_LAYER_CHARACTERS,
     MAX_LAYER_LINES,
     LayerLine,
     TextLayer,
-)
-from airflow_deepseek_ocr.ocr.documents.visible_text import (
-    Characters,
-    find_visible,
-    read_characters,
 )
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Box
 
