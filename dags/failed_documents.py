@@ -68,7 +68,6 @@ with DAG(
         if failed:
             named = "\n".join(f"{row.uri} ({row.status}): {row.error}" for row in failed[:NAMED])
             raise AirflowFailException(f"Documents that failed: {len(failed)}\n{named}")
-
-    # [END howto_failed_documents]
+        # [END howto_failed_documents]
 
     failed_documents()
