@@ -71,8 +71,8 @@ def test_operator_sensor_and_trigger_use_the_tables_that_are_named(
 ) -> None:
     client.put_object(Bucket=bucket, Key="a.png", Body=b"no picture")
     scans = {"db_table_prefix": "scans_"}
-    reading = DeepSeekOCROperator(task_id="read", s3_prefix=f"s3://{bucket}/", **scans)
-    reading.execute({})
+    operator = DeepSeekOCROperator(task_id="read", s3_prefix=f"s3://{bucket}/", **scans)
+    operator.execute({})
     assert poke(bucket=bucket, **scans) == []
     assert poke(bucket=bucket) == [["a.png"]]
     sensor = S3NewDocumentSensor(
