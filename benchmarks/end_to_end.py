@@ -68,7 +68,7 @@ _WARM_UP_PAGES, _WARM_UP_TOKENS = 24, 40
 _DIFFERENT = 8
 #: Paragraphs of the recorded text, and their tokens.
 _PARAGRAPHS = [f"{each}\n\n" for each in OUTPUT.strip().split("\n\n")]
-_OUTPUT_TOKENS = 800
+_OUTPUT_TOKENS = 1200
 _COLUMNS = ("part", "gpus", "mode", "kind", "tasks", "pages", "pages_per_s", "of_engine")
 
 

@@ -170,6 +170,15 @@ FIELDS = (
         enum=tuple(mode.value for mode in Sandbox),
     ),
     ConnectionField(
+        name="render_processes",
+        label="Rendering in parallel (processes)",
+        description="Most processes of a task that render pages at the same time; by default the cores that "
+        "the worker may use, less one for the task and two for a model on its GPU, at most 8; 1 beside a "
+        "model on the CPU. Each takes about 100 MB, and up to max_page_memory for a page",
+        type="integer",
+        minimum=1,
+    ),
+    ConnectionField(
         name="max_output_length",
         label="Maximum output length (tokens)",
         description="Most tokens generated for a page, of about 4 characters each; the model's context of "

@@ -48,6 +48,7 @@ class Settings:
     retry_with: str = DEFAULTS["retry_with"]
     text_layer: str = DEFAULTS["text_layer"]
     sandbox: str = DEFAULTS["sandbox"]
+    render_processes: int | None = None
     max_output_length: int = DEFAULTS["max_output_length"]
     batch_size: int | None = None
     idle_seconds: int = DEFAULTS["idle_seconds"]

@@ -8,6 +8,8 @@ from pathlib import Path
 
 #: Number of threads chosen by the user; torch reads it when it is imported.
 THREADS_VARIABLE = "OMP_NUM_THREADS"
+#: Eight processes render more pages than the fastest GPU measured reads.
+_MOST_RENDER_PROCESSES = 8
 #: The control groups of this process, and the mount point of their files (cgroups(7), version 2).
 _PROCESS_GROUPS, _MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
@@ -24,6 +26,15 @@ def server_threads(cores: int | None = None) -> int | None:
         return None
     cores = cores or usable_cores()
     return cores - 1 if cores > 2 else cores
+
+
+def default_render_processes(engine_cores: int = 1, cores: int | None = None) -> int:
+    """Return how many processes render pages, if the connection does not say.
+
+    :param engine_cores: cores that the task, and the model on this host, need for themselves.
+    :param cores: cores that this process may use; None measures them.
+    """
+    return max(1, min(_MOST_RENDER_PROCESSES, (cores or usable_cores()) - engine_cores))
 
 
 def usable_cores(

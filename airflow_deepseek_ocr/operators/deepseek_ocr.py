@@ -26,6 +26,7 @@ from airflow_deepseek_ocr.airflow_support.templates import check_literals, check
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
 from airflow_deepseek_ocr.connection.options import OcrOptions
+from airflow_deepseek_ocr.connection.render_processes import render_processes
 from airflow_deepseek_ocr.counted import counted, listed, shortened
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
@@ -250,6 +251,7 @@ class DeepSeekOCROperator(BaseOperator):
             options=PipelineOptions(
                 limits=limits,
                 sandbox=Sandbox(self.hook.settings.sandbox),
+                render_processes=render_processes(self.hook.settings),
                 overwrite=self.overwrite,
                 budget=ErrorBudget.of(self.max_failed_pages),
                 lease=self.lease,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Iterable
 
@@ -20,7 +21,7 @@ RECLAIMED_BY = "the task that reclaimed it"
 class DocumentQueue:
     """The documents of one batch and their leases.
 
-    The queue is not thread-safe; the pipeline calls it under its lock.
+    Several threads may use it.
 
     :param refs: the batch; a reference that occurs twice is queued once.
     :param ledger: claims the documents.
@@ -29,6 +30,7 @@ class DocumentQueue:
     """
 
     def __init__(self, refs: Iterable[DocumentRef], ledger: Ledger, *, overwrite: bool) -> None:
+        self._lock = threading.RLock()
         self._waiting = deque(dict.fromkeys(refs))
         self.size = len(self._waiting)
         self._ledger, self._overwrite = ledger, overwrite
@@ -40,12 +42,24 @@ class DocumentQueue:
 
     def pop(self) -> DocumentRef | None:
         """Return the next document, or None if the queue is empty."""
-        return self._waiting.popleft() if self._waiting else None
+        with self._lock:
+            return self._waiting.popleft() if self._waiting else None
 
     def push(self, ref: DocumentRef) -> None:
         """Add a document at the end."""
-        self._waiting.append(ref)
-        self.size += 1
+        with self._lock:
+            self._waiting.append(ref)
+            self.size += 1
+
+    def push_back(self, ref: DocumentRef) -> None:
+        """Return a document that :meth:`pop` gave, as the next one."""
+        with self._lock:
+            self._waiting.appendleft(ref)
+
+    @property
+    def waiting_count(self) -> int:
+        """How many documents are queued."""
+        return len(self._waiting)
 
     def claim(self, ref: DocumentRef) -> Lease | AlreadyFinal | None:
         """Claim a document version; None if another task has its lease.
@@ -56,25 +70,35 @@ class DocumentQueue:
         :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
         key = ref.version_key
-        if key in self._claimed:
-            return AlreadyFinal()
-        claimed = self._ledger.claim(ref, overwrite=self._overwrite)
-        if isinstance(claimed, LeasedByAnother):
+        with self._lock:
+            if key in self._claimed:
+                return AlreadyFinal()
+            self._claimed.add(key)
+        try:
+            # Without the lock: other threads claim meanwhile.
+            claimed = self._ledger.claim(ref, overwrite=self._overwrite)
+        except BaseException:
+            self._claimed.discard(key)
+            raise
+        if not isinstance(claimed, LeasedByAnother):
+            return claimed
+        with self._lock:
+            self._claimed.discard(key)
             self._leased_by_others[key] = ref, claimed.owner
             if self._logged_owners.get(key) != claimed.owner:
                 self._logged_owners[key] = claimed.owner
                 log.info("%s is leased by %s.", ref.uri, claimed.owner)
-            return None
-        self._claimed.add(key)
-        return claimed
+        return None
 
     def open(self, document: InFlightDocument) -> None:
         """Add a document whose pages are processed."""
-        self._open.append(document)
+        with self._lock:
+            self._open.append(document)
 
     def close(self, lease: Lease | None) -> None:
         """Remove the open document that has this lease, if there is one."""
-        self._open = [document for document in self._open if document.lease is not lease]
+        with self._lock:
+            self._open = [document for document in self._open if document.lease is not lease]
 
     def lose(self, ref: DocumentRef, lease: Lease | None) -> None:
         """Leave a document to the task that has reclaimed it, or for good if its row was deleted.
@@ -83,31 +107,36 @@ class DocumentQueue:
 
         :raises DatabaseError: ``database_unavailable``.
         """
-        for document in self._open:
-            document.lost = document.lost or document.lease is lease
-        self.close(lease)
+        with self._lock:
+            for document in self._open:
+                document.lost = document.lost or document.lease is lease
+            self.close(lease)
         if self._ledger.is_forgotten(ref):
             log.warning("%s was deleted from the results database; it is left out.", ref.uri)
             self._forgotten.add(ref.version_key)
             return
         log.warning("%s was reclaimed by another task.", ref.uri)
-        self._claimed.discard(ref.version_key)
-        self._leased_by_others[ref.version_key] = ref, RECLAIMED_BY
+        with self._lock:
+            self._claimed.discard(ref.version_key)
+            self._leased_by_others[ref.version_key] = ref, RECLAIMED_BY
 
     def retry_leased_by_others(self) -> None:
         """Queue the documents that other tasks had leased."""
-        self._waiting.extend(ref for ref, _ in self._leased_by_others.values())
-        self._leased_by_others.clear()
+        with self._lock:
+            self._waiting.extend(ref for ref, _ in self._leased_by_others.values())
+            self._leased_by_others.clear()
 
     @property
     def open_documents(self) -> tuple[InFlightDocument, ...]:
         """The documents that are not ended."""
-        return tuple(self._open)
+        with self._lock:
+            return tuple(self._open)
 
     @property
     def leased_by_others(self) -> dict[str, str]:
         """The owners of documents that other tasks have leased, by URI."""
-        return {ref.uri: owner for ref, owner in self._leased_by_others.values()}
+        with self._lock:
+            return {ref.uri: owner for ref, owner in self._leased_by_others.values()}
 
     @property
     def leased_by_others_count(self) -> int:

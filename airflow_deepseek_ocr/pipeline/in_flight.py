@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.rendering.pool import SharedDocument
 from airflow_deepseek_ocr.pipeline.document_report import DocumentReport
 from airflow_deepseek_ocr.store.leases import Lease
 
@@ -14,10 +16,12 @@ class FetchedDocument:
     """A document before it is opened.
 
     :ivar ref: the document; the fetch adds its version.
+    :ivar path: its local copy.
     :ivar lease: None until the document is claimed.
     """
 
     ref: DocumentRef
+    path: Path
     lease: Lease | None = None
 
 
@@ -31,6 +35,7 @@ class InFlightDocument:
     :ivar page_count: number of its pages.
     :ivar page_numbers: the pages selected.
     :ivar missing: those of them that are not stored yet.
+    :ivar source: its local copy, which is kept until its pages are stored.
     :ivar lost: whether another task has reclaimed the document.
     :ivar report: notes for the log's line at its end.
     """
@@ -41,5 +46,6 @@ class InFlightDocument:
     page_count: int
     page_numbers: tuple[int, ...]
     missing: set[int]
+    source: SharedDocument
     lost: bool = False
     report: DocumentReport = field(default_factory=DocumentReport)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from airflow_deepseek_ocr.hardware.cpu_limits import default_render_processes
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
@@ -20,6 +21,7 @@ class PipelineOptions:
     :param overwrite: process documents again that are stored already.
     :param budget: how many pages of a document may fail.
     :param lease: time after which other tasks may reclaim the documents of a task that died.
+    :param render_processes: processes that render pages at the same time, at most; at least one.
     :param wait_for_others: longest wait, at the end, for documents that other tasks have leased; they are
         processed if those tasks die. None does not wait. The default is five leases: long enough for a
         dead task's documents, short enough for a slot of Airflow's.
@@ -27,6 +29,7 @@ class PipelineOptions:
 
     limits: Limits = field(default_factory=Limits)
     sandbox: Sandbox = Sandbox.AUTO
+    render_processes: int = field(default_factory=default_render_processes)
     overwrite: bool = False
     budget: ErrorBudget = field(default_factory=ErrorBudget)
     lease: timedelta = DEFAULT_LEASE

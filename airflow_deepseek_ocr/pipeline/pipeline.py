@@ -1,51 +1,46 @@
 """The processing of a batch: claim, fetch, render, recognise, store.
 
-Documents are fetched and opened one at a time. Pages of several documents share the engine's batches, so
-that small documents fill the GPU too. Each page is stored when it is finished.
+Documents are fetched ahead, rendered in several processes, and stored in batches, so that none of these waits
+for another. Pages of several documents share the engine's batches, so that small documents fill the GPU too.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
 from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.exceptions import (
     DatabaseError,
     DeepSeekOCRError,
     ErrorCode,
-    OverwrittenError,
     UnavailableError,
 )
-from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.ocr.documents.unshown import MAX_NAMES
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
 from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
-from airflow_deepseek_ocr.ocr.recognition.page_result import failed_page
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     parse_retry_with,
     parse_text_layer_use,
 )
-from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
-from airflow_deepseek_ocr.ocr.results import DocumentResult, PageResult
-from airflow_deepseek_ocr.pipeline.document_queue import DocumentQueue
-from airflow_deepseek_ocr.pipeline.document_report import DocumentReport, level
-from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument, InFlightDocument
+from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
+from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool
+from airflow_deepseek_ocr.pipeline.books import Books
+from airflow_deepseek_ocr.pipeline.document_copies import DocumentCopies
+from airflow_deepseek_ocr.pipeline.documents_ahead import DocumentsAhead
+from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
-from airflow_deepseek_ocr.pipeline.progress import progress_line
+from airflow_deepseek_ocr.pipeline.page_stream import PageStream
+from airflow_deepseek_ocr.pipeline.page_writer import PageWriter
 from airflow_deepseek_ocr.pipeline.summary import Summary
-from airflow_deepseek_ocr.pipeline.working_directory import document_path
+from airflow_deepseek_ocr.pipeline.working_directory import working_directory
 from airflow_deepseek_ocr.sources.base import Sources
-from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease, LeaseLostError
-from airflow_deepseek_ocr.store.ledger import Ledger, failure
+from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.row_values import TaskInfo
 
@@ -86,7 +81,7 @@ class Pipeline:
     ) -> None:
         self._sources, self._config = sources, config
         self._options = options or PipelineOptions()
-        self._selection = PageSelection.parse(config.pages)
+        selection = PageSelection.parse(config.pages)
         # The reader loads the model for its first page, not for documents that are stored already.
         self._reader = Reader(
             get_engine,
@@ -96,12 +91,14 @@ class Pipeline:
             text_layer_use=parse_text_layer_use(config.text_layer),
             min_score=config.min_score,
         )
+        self._request = OpenRequest(
+            selection,
+            config.dpi,
+            text_layer=self._reader.uses_text_layer,
+            edge_density=self._reader.checks_page,
+        )
         self._ledger = Ledger(store.database, config, task or TaskInfo(), self._options.lease)
-        self._summary = Summary(config.key)
-        self._queue = self._new_queue(())
-        # Protects the queue and the summary: an engine renders pages in its own thread, where documents may
-        # fail as well.
-        self._lock = threading.RLock()
+        self._books = self._new_books(())
 
     def run(self, refs: Iterable[DocumentRef], progress: _ReportProgress = None) -> Summary:
         """Process the documents; each ends in a row, unless another task has its lease.
@@ -114,19 +111,16 @@ class Pipeline:
             :class:`UnavailableError`, the remaining documents whose version is known get a row with the
             error.
         """
-        self._summary, self._queue = Summary(self._config.key), self._new_queue(refs)
-        with document_path() as target, self._ledger.renewing():
-            self._process(target, progress)
-            self._wait_for_others(target, progress)
-        self._summary.leased_by_others.update(self._queue.leased_by_others)
-        if count := self._queue.leased_by_others_count:
-            self._summary.documents["leased_by_others"] += count
-        if count := self._queue.forgotten_count:
-            self._summary.documents["forgotten"] += count
-        return self._summary
+        books = self._books = self._new_books(refs)
+        with working_directory() as directory, self._ledger.renewing():
+            self._process(directory, progress)
+            self._wait_for_others(directory, progress)
+        books.close()
+        return books.summary
 
     def release(self) -> None:
-        """Release the leases, for a process that is about to be killed."""
+        """Release the leases, for a process that is about to be killed; nothing is claimed any more."""
+        self._books.stop()
         self._ledger.release()
 
     def progress_line(self, engine: Progress) -> str:
@@ -134,39 +128,41 @@ class Pipeline:
 
         :param engine: pages that the engine processes now.
         """
-        with self._lock:
-            documents_open = [document.ref.uri for document in self._queue.open_documents]
-            return progress_line(self._summary, documents_open, self._queue.size, engine)
+        return self._books.progress_line(engine)
 
-    def _new_queue(self, refs: Iterable[DocumentRef]) -> DocumentQueue:
-        return DocumentQueue(refs, self._ledger, overwrite=self._options.overwrite)
+    def _new_books(self, refs: Iterable[DocumentRef]) -> Books:
+        return Books(refs, self._ledger, self._config, self._options)
 
-    def _process(self, target: Path, progress: _ReportProgress) -> None:
+    def _process(self, directory: Path, progress: _ReportProgress) -> None:
         """Process all documents in the queue."""
-        renderer = Renderer(self._options.limits, self._options.sandbox)
-        pages = self._pages(target, renderer)
-        try:
-            renderer.require_sandbox()
-            with closing(self._reader.read(pages, progress)) as results:
-                for document, page in results:
-                    self._store_page(document, page)
-            for document in self._queue.open_documents:
-                # Its lease was lost while its pages were rendered, so some never reached the engine.
-                self._queue.lose(document.ref, document.lease)
-        except DatabaseError:
-            raise
-        except DeepSeekOCRError as error:
-            self._fail_rest(error)
-            raise
-        finally:
+        books, options = self._books, self._options
+        with ExitStack() as stack:
+            pool = RenderPool(options.limits, options.sandbox, options.render_processes)
+            # Last, when no thread uses the processes any more.
+            stack.callback(pool.close)
+            copies = DocumentCopies(directory)
+            stream = PageStream(self._request, pool, books)
+            documents = DocumentsAhead(books.queue, self._fetch, copies, stream.wake)
+            books.begin(copies, pool, documents.room_changed)
             try:
-                pages.close()
+                pool.require_sandbox()
+                with PageWriter(books.store) as books.writer:
+                    pages = stack.enter_context(closing(stream.pages(documents)))
+                    with closing(self._reader.read(pages, progress)) as results:
+                        for document, page in results:
+                            books.writer.put(document, page)
+                books.lose_open()
+            except DatabaseError:
+                raise
+            except DeepSeekOCRError as error:
+                books.fail_rest(error, [*documents.close(), *stream.unopened])
+                raise
             finally:
-                renderer.close()
+                documents.close()
 
-    def _wait_for_others(self, target: Path, progress: _ReportProgress) -> None:
+    def _wait_for_others(self, directory: Path, progress: _ReportProgress) -> None:
         """Poll documents that other tasks have leased, and process those that become free."""
-        wait, queue = self._options.wait_for_others, self._queue
+        wait, queue = self._options.wait_for_others, self._books.queue
         if wait is None:
             return
         deadline = time.monotonic() + wait.total_seconds()
@@ -183,159 +179,33 @@ class Pipeline:
             before = queue.leased_by_others_count
             started = time.monotonic()
             queue.retry_leased_by_others()
-            self._process(target, progress)
+            self._process(directory, progress)
             if queue.leased_by_others_count < before:
                 pause = min(_FIRST_POLL_S, longest)
             else:
                 # Polling many documents takes time: it must not take more than half of it.
                 pause = min(max(_BACKOFF * pause, time.monotonic() - started), longest)
 
-    def _pages(
-        self, target: Path, renderer: Renderer
-    ) -> Generator[tuple[InFlightDocument, Page], None, None]:
-        """Yield pages of one document after the other; store documents that fail."""
-        while (ref := self._queue.pop()) is not None:
-            fetched = FetchedDocument(ref)
-            try:
-                lease = self._fetch(fetched, target)
-                if lease is not None:
-                    with renderer.open(
-                        target, selection=self._selection, dpi=self._config.dpi
-                    ) as opened:
-                        yield from self._pages_of(fetched.ref, lease, opened)
-            except DatabaseError:
-                raise
-            except DeepSeekOCRError as error:
-                self._fail(fetched.ref, fetched.lease, error)
-                if isinstance(error, OverwrittenError):
-                    self._queue.push(fetched.ref.unversioned())
-            finally:
-                target.unlink(missing_ok=True)
-
-    def _pages_of(
-        self, ref: DocumentRef, lease: Lease, opened: Document
-    ) -> Iterator[tuple[InFlightDocument, Page]]:
-        """Yield the pages that no earlier try has stored."""
-        numbers = tuple(opened.page_numbers)
-        missing = [number for number in numbers if number not in lease.final_pages]
-        document = InFlightDocument(
-            ref=ref,
-            lease=lease,
-            media_type=opened.media_type,
-            page_count=opened.page_count,
-            page_numbers=numbers,
-            missing=set(missing),
-            report=DocumentReport(dynamic_form=opened.dynamic_form, attachments=opened.attachments),
-        )
-        with self._lock:
-            self._summary.pages_resumed += len(numbers) - len(missing)
-            self._queue.open(document)
-            self._complete_if_stored(document)
-        for number in missing:
-            if document.lost or not self._ledger.holds(lease):
-                return
-            try:
-                page = opened.page(number)
-            except DeepSeekOCRError as error:
-                self._store_page(document, failed_page(number, self._config.resolution, error))
-            else:
-                document.report.attachments = opened.attachments
-                yield document, page
-
-    def _fetch(self, fetched: FetchedDocument, target: Path) -> Lease | None:
-        """Claim the document and copy it to ``target``; None if it is not processed now."""
+    def _fetch(self, document: FetchedDocument) -> bool:
+        """Claim a document and copy it; return whether its pages are to be processed now."""
 
         def wanted(found: DocumentRef) -> bool:
-            fetched.ref = found
-            fetched.lease = self._claim(found)
-            return fetched.lease is not None
+            document.ref = found
+            document.lease = self._books.claim(found)
+            return document.lease is not None
 
         try:
-            if self._sources.fetch(fetched.ref, target, wanted) is None:
-                return None
+            fetched = self._sources.fetch(document.ref, document.path, wanted)
         except OSError as error:
-            # ``from None``: a client's traceback may show its request.
-            raise UnavailableError(
-                ErrorCode.STORAGE_UNAVAILABLE, f"{fetched.ref.uri}: {error}; try again later."
-            ) from None
-        return fetched.lease
-
-    def _claim(self, ref: DocumentRef) -> Lease | None:
-        with self._lock:
-            claimed = self._queue.claim(ref)
-            if not isinstance(claimed, AlreadyFinal):
-                return claimed
-            self._summary.documents["skipped"] += 1
-            if claimed.by_us is not None:
-                self._summary.record_failures(ref, claimed.by_us, self._options.budget)
-            return None
-
-    def _store_page(self, document: InFlightDocument, page: PageResult) -> None:
-        """Store a page; its document ends with its last one."""
-        with self._lock:
-            if document.lost:
-                return
-            try:
-                page = self._ledger.write_page(document.lease, page)
-            except LeaseLostError:
-                self._queue.lose(document.ref, document.lease)
-                return
-            document.missing.discard(page.number)
-            self._summary.record_page(page)
-            document.report.add(page)
-            self._complete_if_stored(document)
-
-    def _complete_if_stored(self, document: InFlightDocument) -> None:
-        if document.missing:
-            return
-        try:
-            result = self._ledger.complete(
-                document.lease,
-                media_type=document.media_type,
-                page_count=document.page_count,
-                pages=len(document.page_numbers),
-                note=self._note(document.report),
+            # Not chained: a client's traceback may show its request.
+            failure = UnavailableError(
+                ErrorCode.STORAGE_UNAVAILABLE, f"{document.ref.uri}: {error}; try again later."
             )
-        except LeaseLostError:
-            self._queue.lose(document.ref, document.lease)
-            return
-        self._queue.close(document.lease)
-        self._record(document.ref, result, document.report)
-
-    @staticmethod
-    def _note(report: DocumentReport) -> str | None:
-        return " ".join(report.unshown(MAX_NAMES)) if report.misses_content else None
-
-    def _fail(
-        self, ref: DocumentRef, lease: Lease | None, error: DeepSeekOCRError, **changes: Any
-    ) -> None:
-        """Store why a document failed."""
-        with self._lock:
-            result = failure(error, **changes)
-            try:
-                if lease is None:
-                    self._ledger.fail_unclaimed(ref, result)
-                else:
-                    self._ledger.fail(lease, result)
-            except LeaseLostError:
-                self._queue.lose(ref, lease)
-            else:
-                self._queue.close(lease)
-                self._record(ref, result)
-
-    def _record(
-        self, ref: DocumentRef, result: DocumentResult, report: DocumentReport | None = None
-    ) -> None:
-        self._summary.documents[result.status.value] += 1
-        self._summary.record_failures(ref, result, self._options.budget)
-        report = report or DocumentReport()
-        self._summary.record_unshown(ref, report)
-        log.log(level(result, report), "%s", report.line(ref, result))
-
-    def _fail_rest(self, error: DeepSeekOCRError) -> None:
-        """Store an infrastructure error for the documents that it keeps from being processed."""
-        for document in self._queue.open_documents:
-            self._fail(document.ref, document.lease, error, retryable=True)
-        while (ref := self._queue.pop()) is not None:
-            if ref.version and (lease := self._claim(ref)) is not None:
-                self._fail(ref, lease, error, retryable=True)
+            self._books.failed(document, failure)
+        except DatabaseError:
+            raise
+        except DeepSeekOCRError as error:
+            self._books.failed(document, error)
+        else:
+            return fetched is not None
+        return False

@@ -1,4 +1,4 @@
-"""The directory for the copy of a document, and the removal of directories that killed tasks left."""
+"""The directory for the copies of documents, and the removal of directories that killed tasks left."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PREFIX = "deepseek-ocr-"
 #: process dies.
 _LOCK = "lock"
 
-#: Name of the copy.
+#: Beginning of the names of copies.
 _DOCUMENT = "document"
 
 #: Seconds after which an unlocked directory belongs to a dead process. A process needs less than one to
@@ -36,11 +36,10 @@ _YOUNGEST_WITHOUT_LOCK_S = 7 * 86_400.0
 
 
 @contextmanager
-def document_path() -> Iterator[Path]:
-    """Yield the path for a document's copy, in a new private directory; remove it at the end.
+def working_directory() -> Iterator[Path]:
+    """Yield a new private directory for the copies of documents; remove it at the end.
 
-    Directories of this user that killed processes left are removed first: each may hold a document of
-    ``max_bytes``.
+    Directories of this user that killed processes left are removed first: each may hold gigabytes.
 
     :raises UnavailableError: ``local_disk`` if no directory can be created.
     """
@@ -51,7 +50,7 @@ def document_path() -> Iterator[Path]:
     except OSError as error:
         raise local_disk(f"A temporary directory cannot be created in {parent}", error) from error
     with directory as name, _locked(Path(name) / _LOCK):
-        yield Path(name) / _DOCUMENT
+        yield Path(name)
 
 
 @contextmanager
@@ -83,7 +82,9 @@ def _is_ours(directory: Path) -> bool:
         stat.S_ISDIR(status.st_mode)
         and stat.S_IMODE(status.st_mode) == stat.S_IRWXU
         and status.st_uid == os.geteuid()
-        and {each.name for each in directory.iterdir()} <= {_LOCK, _DOCUMENT}
+        and all(
+            each.name == _LOCK or each.name.startswith(_DOCUMENT) for each in directory.iterdir()
+        )
     )
 
 

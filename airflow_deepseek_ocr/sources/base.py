@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,7 +44,7 @@ class Source(Protocol):
 
 
 class Sources:
-    """The sources of all schemes.
+    """The sources of all schemes; several threads may use it.
 
     :param by_scheme: creates the source of a scheme when it is first needed.
     :param fallback: creates the source of any other scheme; None refuses other schemes.
@@ -56,23 +57,28 @@ class Sources:
     ) -> None:
         self._factories, self._fallback = dict(by_scheme), fallback
         self._created: dict[str, Source] = {}
+        # Several threads fetch documents; the source of a scheme is created once.
+        self._lock = threading.Lock()
 
     def fetch(self, ref: DocumentRef, target: Path, wanted: Wanted) -> DocumentRef | None:
         """See :meth:`Source.fetch`.
 
         :raises DocumentError: ``unsupported_scheme``, besides the errors of the source.
         """
-        scheme = ref.uri.partition("://")[0].lower()
-        if scheme not in self._created:
-            factory = self._factories.get(scheme, self._fallback)
-            if factory is None:
-                raise DocumentError(
-                    ErrorCode.UNSUPPORTED_SCHEME,
-                    f"There is no source for {scheme}:// documents. Use "
-                    f"one of: {', '.join(self._factories)}.",
-                )
-            self._created[scheme] = factory()
-        return self._created[scheme].fetch(ref, target, wanted)
+        return self._source(ref.uri.partition("://")[0].lower()).fetch(ref, target, wanted)
+
+    def _source(self, scheme: str) -> Source:
+        with self._lock:
+            if scheme not in self._created:
+                factory = self._factories.get(scheme, self._fallback)
+                if factory is None:
+                    raise DocumentError(
+                        ErrorCode.UNSUPPORTED_SCHEME,
+                        f"There is no source for {scheme}:// documents. Use "
+                        f"one of: {', '.join(self._factories)}.",
+                    )
+                self._created[scheme] = factory()
+            return self._created[scheme]
 
 
 def overwritten(uri: str) -> OverwrittenError:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -20,6 +21,8 @@ from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, overwrit
 
 #: Errors of a path that names no file, whatever is tried.
 _NO_FILE = (errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP)
+#: Held while a file system is chosen.
+_OPENING = threading.Lock()
 
 
 class FileSource:
@@ -89,8 +92,10 @@ class ObjectStorageSource(FileSource):
         from airflow.sdk import ObjectStoragePath
 
         try:
-            path = ObjectStoragePath(uri, conn_id=self._conn_id)
-            return path.open("rb")  # type: ignore[no-any-return]
+            # Airflow's client of connections, and caches of file systems, are not made for several threads.
+            with _OPENING:
+                path = ObjectStoragePath(uri, conn_id=self._conn_id)
+                return path.open("rb")  # type: ignore[no-any-return]
         except (ImportError, ValueError) as error:
             raise DocumentError(
                 ErrorCode.UNSUPPORTED_SCHEME,

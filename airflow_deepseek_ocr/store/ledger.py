@@ -8,9 +8,8 @@ from __future__ import annotations
 import logging
 import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -43,7 +42,17 @@ from airflow_deepseek_ocr.store.leases import (
     leases_unchanged,
     owner_of,
 )
-from airflow_deepseek_ocr.store.page_rows import (
+from airflow_deepseek_ocr.store.pages.page_batches import (
+    Completion,
+    DocumentPages,
+    StoredPages,
+    complete_document,
+    end_document,
+    fence,
+    leased_by,
+    write_documents,
+)
+from airflow_deepseek_ocr.store.pages.page_rows import (
     UnstorableError,
     insert_row,
     result_of_pages,
@@ -53,11 +62,9 @@ from airflow_deepseek_ocr.store.page_rows import (
 from airflow_deepseek_ocr.store.row_values import (
     TaskInfo,
     document_values,
-    error_values,
-    fit,
     task_values,
 )
-from airflow_deepseek_ocr.store.tables import PROCESSING, DocumentRow, Rows
+from airflow_deepseek_ocr.store.tables import PROCESSING, Rows
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +127,7 @@ class Ledger:
         """
 
         def work(session: Session) -> None:
-            self._fence(session, lease)
+            fence(session, self._rows, lease)
             store_page(session, self._rows, lease.document_id, page)
 
         try:
@@ -134,6 +141,33 @@ class Ledger:
             return self.write_page(lease, unstorable(page, error))
         return page
 
+    def write_documents(self, documents: Sequence[DocumentPages]) -> list[StoredPages]:
+        """Store pages of several documents in one transaction, and end the documents that are complete.
+
+        If the database does not take the data of a page, all are stored one by one.
+
+        :return: the stored part of each document.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
+        """
+        try:
+            stored = self._database.transaction(
+                lambda session: write_documents(session, self._rows, documents)
+            )
+        except UnstorableError:
+            stored = [self._write_alone(document) for document in documents]
+        for document, outcome in zip(documents, stored, strict=True):
+            if outcome.is_lost or outcome.result is not None:
+                self._forget(document.lease)
+        return stored
+
+    def _write_alone(self, document: DocumentPages) -> StoredPages:
+        lease, end = document.lease, document.completion
+        try:
+            pages = tuple(self.write_page(lease, page) for page in document.pages)
+            return StoredPages(pages, None if end is None else self.complete(lease, **vars(end)))
+        except LeaseLostError:
+            return StoredPages(is_lost=True)
+
     def complete(
         self,
         lease: Lease,
@@ -143,12 +177,8 @@ class Ledger:
         pages: int,
         note: str | None = None,
     ) -> DocumentResult:
-        """Set the document's status from its pages and release the lease.
+        """Set the document's status from its pages and release the lease; see :class:`Completion`.
 
-        :param media_type: the document's type, detected from its content.
-        :param page_count: number of pages in the document.
-        :param pages: number of pages selected; each has a row.
-        :param note: content that was not read; stored as the error of a document that has none.
         :return: the result stored.
         :raises LeaseLostError: ``lease_lost``; another task has reclaimed the document, or rows of pages
             were deleted.
@@ -156,16 +186,12 @@ class Ledger:
         """
 
         def work(session: Session) -> DocumentResult:
-            self._fence(session, lease)
-            result = result_of_pages(session, self._rows, lease.document_id)
-            if result.pages != pages:
-                raise LeaseLostError
-            result = replace(result, error=result.error or note)
-            end = None if result.status is DocumentStatus.FAILED else DatabaseTime()
-            opened = {"media_type": media_type, "page_count": page_count, "finished_at": end}
-            self._end(session, lease, result, **opened)
-            return result
+            fence(session, self._rows, lease)
+            return complete_document(session, self._rows, lease, completion)
 
+        completion = Completion(
+            media_type=media_type, page_count=page_count, pages=pages, note=note
+        )
         return self._write(lease, work, last=True)
 
     def fail(self, lease: Lease, result: DocumentResult) -> None:
@@ -175,7 +201,9 @@ class Ledger:
         :raises LeaseLostError: ``lease_lost``; another task has reclaimed the document.
         :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
-        self._write(lease, lambda session: self._end(session, lease, result), last=True)
+        self._write(
+            lease, lambda session: end_document(session, self._rows, lease, result), last=True
+        )
 
     def fail_unclaimed(self, ref: DocumentRef, result: DocumentResult) -> None:
         """Store why a document failed before it was claimed, unless another task has its lease.
@@ -191,7 +219,7 @@ class Ledger:
         def work(session: Session) -> None:
             claimed = self._claim(session, ref, token, overwrite=False)
             if isinstance(claimed, Lease):
-                self._end(session, claimed, result)
+                end_document(session, self._rows, claimed, result)
 
         self._database.transaction(work)
 
@@ -257,7 +285,7 @@ class Ledger:
             return []
 
     def _change(self, session: Session, lease: Lease, values: dict[str, Any]) -> bool:
-        leased = self._leased_by(lease) & self._document.lease_expires_at.is_not(None)
+        leased = leased_by(self._rows, lease) & self._document.lease_expires_at.is_not(None)
         changed = session.execute(update(self._document).where(leased).values(values))
         return changed.rowcount > 0  # type: ignore[attr-defined,no-any-return]
 
@@ -314,10 +342,6 @@ class Ledger:
             == (task.dag_id, task.run_id, task.task_id, task.map_index)
         )
 
-    def _leased_by(self, lease: Lease) -> Any:
-        document = self._document
-        return (document.id == lease.document_id) & (document.lease_token == lease.token)
-
     def _write(self, lease: Lease, work: Callable[[Session], _T], *, last: bool = False) -> _T:
         try:
             result = self._database.transaction(work)
@@ -332,32 +356,6 @@ class Ledger:
         with self._lock:
             if self.holds(lease):
                 del self._leases[lease.document_id]
-
-    def _fence(self, session: Session, lease: Lease) -> None:
-        """Lock the document's row until the transaction ends, if its token is still the lease's.
-
-        An expired lease is valid until another task reclaims the document.
-        """
-        row = select(self._document.id).where(self._leased_by(lease)).with_for_update()
-        if session.scalar(row) is None:
-            raise LeaseLostError
-
-    def _end(self, session: Session, lease: Lease, result: DocumentResult, **values: Any) -> None:
-        # The token stays: if the answer to the commit is lost, the same end is written again.
-        ended = session.execute(
-            update(self._document)
-            .where(self._leased_by(lease))
-            .values(
-                status=result.status.value,
-                retryable=result.retryable,
-                **error_values(result.error_code, result.error),
-                lease_expires_at=None,
-                updated_at=DatabaseTime(),
-                **fit(DocumentRow, values),
-            )
-        )
-        if ended.rowcount == 0:  # type: ignore[attr-defined]
-            raise LeaseLostError
 
 
 def failure(error: DeepSeekOCRError, retryable: bool | None = None) -> DocumentResult:

@@ -160,6 +160,7 @@ def _run(tree: Path, url: str, place: list[str], processes: int | None) -> dict[
     return {
         "pages": figures["pages"],
         "failed_pages": figures["failed_pages"],
+        "retried_attempts": figures["retried_attempts"],
         "pages_per_second": figures["pages"] / figures["seconds"],
         "pages_per_cpu_second": figures["pages"] / figures["cpu_seconds"],
         "peak_mib": memory.bytes / (1 << 20),

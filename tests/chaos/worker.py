@@ -161,12 +161,11 @@ def _watch(operator: Any, event_log_file: Path, page_s: float | None) -> None:
         the connection means.
     """
     from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
-    from airflow_deepseek_ocr.store.leases import Lease
     from airflow_deepseek_ocr.store.ledger import Ledger
     from tests.chaos.engine import EventLog, ScriptedEngine, WatchedEngine
 
     event_log = EventLog(event_log_file)
-    write_page = Ledger.write_page
+    write_documents = Ledger.write_documents
 
     class WatchedHook(DeepSeekOCRHook):
         def get_conn(self) -> Any:
@@ -174,14 +173,15 @@ def _watch(operator: Any, event_log_file: Path, page_s: float | None) -> None:
                 return ScriptedEngine(event_log, page_s)
             return WatchedEngine(super().get_conn(), event_log)
 
-    def written_down(self: Ledger, lease: Lease, page: Any) -> Any:
-        stored = write_page(self, lease, page)
-        numbers = _numbers(page.text)
-        if numbers is not None:
-            event_log.write("stored", numbers)
+    def written_down(self: Ledger, documents: Any) -> Any:
+        stored = write_documents(self, documents)
+        for page in (page for document in stored for page in document.pages):
+            numbers = _numbers(page.text)
+            if numbers is not None:
+                event_log.write("stored", numbers)
         return stored
 
-    Ledger.write_page = written_down  # type: ignore[method-assign]
+    Ledger.write_documents = written_down  # type: ignore[method-assign]
     operator.__dict__["hook"] = WatchedHook()
 
 

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
+from airflow_deepseek_ocr.ocr.edge_density import MAP_SIZE, EdgeDensity
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason
 from airflow_deepseek_ocr.ocr.exports.overlay import draw_regions
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
@@ -28,7 +29,6 @@ from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
-from airflow_deepseek_ocr.ocr.quality.edge_density import MAP_SIZE, EdgeDensity
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import report_of
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import (

@@ -13,9 +13,12 @@ from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.unshown import NO_ATTACHMENTS, Attachments
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PIL import Image
 
     from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
+    from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,9 @@ class Page:
     :param text_layer: the text that the file contains for this page; None if its type has no text.
     :param dynamic_form: whether the document is a dynamic XFA form, of which the page is a placeholder.
     :param attachments: files attached to the page; on the first page read, also those of the document.
+    :param edge_density: the measure of the image, if it was taken when the page was rendered.
+    :param render_again: returns the same image again; None if nothing but ``image`` has it. It raises the
+        errors of :meth:`Document.page`.
     """
 
     number: int
@@ -34,6 +40,8 @@ class Page:
     text_layer: TextLayer | None = None
     dynamic_form: bool = False
     attachments: Attachments = NO_ATTACHMENTS
+    edge_density: EdgeDensity | None = None
+    render_again: Callable[[], Image.Image] | None = None
 
 
 class Document(AbstractContextManager["Document"], ABC):

@@ -56,6 +56,7 @@ def open_document(
     selection: PageSelection | None = None,
     dpi: int = DEFAULT_DPI,
     limits: Limits | None = None,
+    text_layer: bool = True,
 ) -> Document:
     """Open a file as a document of pages, in this process.
 
@@ -63,6 +64,7 @@ def open_document(
     :param selection: the pages to read; None selects all.
     :param dpi: resolution for rendering PDF pages, in dpi.
     :param limits: limits of the document; None takes the defaults.
+    :param text_layer: whether pages get their text layer.
     :raises DocumentError: ``empty_file``, ``unsupported_type``, ``password_protected``,
         ``unsupported_encryption``, ``damaged``, ``too_many_bytes``, ``too_many_pages``,
         ``too_many_pixels``, ``no_such_page``.
@@ -70,13 +72,15 @@ def open_document(
     selection, limits = selection or PageSelection(), limits or Limits()
     file = source.open("rb") if isinstance(source, Path) else source
     try:
-        return _open(file, selection, dpi, limits)
+        return _open(file, selection, dpi, limits, text_layer)
     except BaseException:
         file.close()
         raise
 
 
-def _open(file: BinaryIO, selection: PageSelection, dpi: int, limits: Limits) -> Document:
+def _open(
+    file: BinaryIO, selection: PageSelection, dpi: int, limits: Limits, text_layer: bool
+) -> Document:
     limits.check_bytes(os.fstat(file.fileno()).st_size)
     media_type = _media_type(file)
     if media_type is None:
@@ -87,7 +91,7 @@ def _open(file: BinaryIO, selection: PageSelection, dpi: int, limits: Limits) ->
     if media_type == "application/pdf":
         from airflow_deepseek_ocr.ocr.documents.pdf import PdfDocument
 
-        return PdfDocument(file, selection, dpi, limits)
+        return PdfDocument(file, selection, dpi, limits, text_layer=text_layer)
     from airflow_deepseek_ocr.ocr.documents.images import ImageDocument
 
     return ImageDocument(file, media_type, selection, limits)

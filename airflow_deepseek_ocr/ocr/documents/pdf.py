@@ -49,14 +49,24 @@ class PdfDocument(Document):
     :param selection: the pages to read.
     :param dpi: resolution for rendering, in dpi.
     :param limits: limits of the document.
+    :param text_layer: whether pages get their text layer.
     :raises DocumentError: ``password_protected``, ``unsupported_encryption``, ``damaged``,
         ``too_many_pages``, ``no_such_page``.
     """
 
     media_type = "application/pdf"
 
-    def __init__(self, file: BinaryIO, selection: PageSelection, dpi: int, limits: Limits) -> None:
+    def __init__(
+        self,
+        file: BinaryIO,
+        selection: PageSelection,
+        dpi: int,
+        limits: Limits,
+        *,
+        text_layer: bool = True,
+    ) -> None:
         self._dpi, self._limits, self._file = dpi, limits, file
+        self._with_text_layer = text_layer
         with _PDFIUM:
             # PDFium would open a path; the sandbox refuses that.
             mapping = mmap(file.fileno(), 0, access=ACCESS_READ)
@@ -91,7 +101,9 @@ class PdfDocument(Document):
                 try:
                     # Converting copies the pixels: the bitmap's memory is released below.
                     image = bitmap.to_pil().convert("RGB")
-                    layer = _text_layer(number, page, bitmap, scale)
+                    layer = None
+                    if self._with_text_layer:
+                        layer = _text_layer(number, page, bitmap, scale)
                 finally:
                     bitmap.close()
             except (pypdfium2.PdfiumError, ValueError, RuntimeError) as error:

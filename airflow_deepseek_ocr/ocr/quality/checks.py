@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
-from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.image_checks import (
     check_boxes,

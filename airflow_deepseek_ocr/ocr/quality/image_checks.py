@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity
+from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.thresholds import Thresholds
 from airflow_deepseek_ocr.ocr.quality.words import count_printed_characters

@@ -23,7 +23,7 @@ _MAX_GARBAGE = 0.02
 #: Largest share of invisible characters in a usable layer. A scan with more of them has another OCR program's
 #: output as its text.
 _MAX_INVISIBLE = 0.2
-#: Text edges to a character (:func:`~airflow_deepseek_ocr.ocr.quality.edge_density.measure_edge_density`)
+#: Text edges to a character (:func:`~airflow_deepseek_ocr.ocr.edge_density.measure_edge_density`)
 #: above which the layer lacks text: characters of 6 to 60 pixels have 10 to 60.
 _MAX_TEXT_EDGES_PER_CHARACTER = 120
 #: Smallest share of letters from which a script counts as one of the page's.

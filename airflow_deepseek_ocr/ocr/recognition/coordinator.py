@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Generic, TypeVar
 
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.recognition.page_attempts import PageAttempts, PagePart
@@ -50,8 +51,8 @@ class Coordinator(Generic[Owner]):
     2. *retry*: the output was rejected, and the parts of the page's next attempt wait in ``_retries`` (and in
        ``_pending``, so that the iteration does not end). Set by the output thread. Retries go before new
        pages.
-    3. *finished*: the page has its result. It left ``_pending``; a page that needed no model output waits in
-       ``_results`` until the output thread takes it.
+    3. *finished*: the page has its result. It left ``_pending``; a page that needed no model output, or could
+       not be rendered for another attempt, waits in ``_results`` until the output thread takes it.
 
     The iteration ends when no page, no retry and no part in flight is left. While a part in flight may still
     come back as a retry, the request thread waits; each change by the output thread wakes it up, and
@@ -84,10 +85,7 @@ class Coordinator(Generic[Owner]):
                 if self._stopped or not (self._retries or self._takes_pages()):
                     raise StopIteration
                 retry = self._retries.popleft() if self._retries else None
-            if retry is not None:
-                key, pending = retry
-                return self._request(key, pending.attempts.part(pending.number))
-            request = self._next_page()
+            request = self._next_page() if retry is None else self._retry(*retry)
             if request is not None:
                 return request
 
@@ -102,6 +100,13 @@ class Coordinator(Generic[Owner]):
 
         :param output: the engine's output for a request of this coordinator.
         """
+        finished = self._add_output(output)
+        if finished is not None:
+            yield finished
+        yield from self.take_results()
+
+    def _add_output(self, output: PageOutput) -> tuple[Owner, PageResult] | None:
+        """Add an output to its page; return the page's result if it was the last one."""
         pending = self._pending[output.key]
         next_parts = pending.attempts.add_output(pending.number, output)
         with self._changed:
@@ -113,11 +118,11 @@ class Coordinator(Generic[Owner]):
                 self._retries.append((key, part))
             self._changed.notify_all()
         if pending.attempts.is_finished:
-            yield pending.owner, pending.attempts.result()
-        yield from self.take_results()
+            return pending.owner, pending.attempts.result()
+        return None
 
     def take_results(self) -> Iterator[tuple[Owner, PageResult]]:
-        """Yield the results of pages that needed no model output."""
+        """Yield the results that no output completed."""
         while self._results:
             yield self._results.popleft()
             with self._changed:
@@ -129,6 +134,18 @@ class Coordinator(Generic[Owner]):
     def _is_decided(self) -> bool:
         """Return whether the request thread need not wait: a request can follow, or none ever will."""
         return self._stopped or bool(self._retries) or self._takes_pages() or not self._pending
+
+    def _retry(self, key: Hashable, pending: _PendingPart[Owner]) -> PageRequest | None:
+        """Return the request of a further attempt; None if its page cannot be rendered again."""
+        try:
+            part = pending.attempts.part(pending.number)
+        except DeepSeekOCRError as error:
+            # All parts of such an attempt fail here, so no other thread adds outputs to the page meanwhile.
+            finished = self._add_output(PageOutput(key=key, error=error))
+            if finished is not None:
+                self._results.append(finished)
+            return None
+        return self._request(key, part)
 
     def _next_page(self) -> PageRequest | None:
         """Return the next page's request; None if the page needs none or no page is left."""

@@ -11,22 +11,28 @@ from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
-from airflow_deepseek_ocr.ocr.quality.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import measure_agreement, page_scripts
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
-from airflow_deepseek_ocr.ocr.recognition.compressed_image import CompressedImage
 from airflow_deepseek_ocr.ocr.recognition.layer_dispute import overrule_layer
 from airflow_deepseek_ocr.ocr.recognition.page_result import PageSource, page_result
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_plan import PlannedAttempt, RetryPlan
-from airflow_deepseek_ocr.ocr.recognition.slicing import PageSlice, cut_slices, join_slices
+from airflow_deepseek_ocr.ocr.recognition.slicing import (
+    PageSlice,
+    can_be_cut,
+    cut_slices,
+    join_slices,
+)
 from airflow_deepseek_ocr.ocr.recognition.text_layer_result import (
+    edge_density_of,
     text_layer_candidate,
     usable_text_layer,
 )
 from airflow_deepseek_ocr.ocr.results import PageResult
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PIL import Image
 
     from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
@@ -52,17 +58,15 @@ class _AttemptInProgress:
     """An attempt whose outputs are not all there.
 
     :param planned: the attempt.
-    :param slices: the page's slices; empty if the page is recognised as a whole.
+    :param part_count: number of the page's slices; 1 if the page is recognised as a whole.
+    :param slices: the slices, once the first of them is asked for.
     :param outputs: outputs so far, by the number of their part.
     """
 
     planned: PlannedAttempt
+    part_count: int = 1
     slices: list[PageSlice] = field(default_factory=list)
     outputs: dict[int, PageOutput] = field(default_factory=dict)
-
-    @property
-    def part_count(self) -> int:
-        return max(1, len(self.slices))
 
 
 class PageAttempts:
@@ -73,7 +77,8 @@ class PageAttempts:
 
     Not safe for several threads at once.
 
-    :param page: the page. Its image is kept, compressed, only if the plan may need it again.
+    :param page: the page. Its image is rendered again for further attempts, if the page can; otherwise it is
+        kept if the plan may need it.
     :param plan: the settings of the run.
     """
 
@@ -81,9 +86,9 @@ class PageAttempts:
         self._source, self._plan = PageSource.of(page), plan
         self.number, self._size = self._source.number, self._source.size
         self._prompt = get_prompt(plan.prompt)
-        self._edge_density = measure_edge_density(page.image) if self._prompt.whole_page else None
+        self._edge_density = edge_density_of(page) if self._prompt.whole_page else None
         self._layer = usable_text_layer(page, plan, self._edge_density)
-        self._compressed = CompressedImage.compress(page.image) if plan.may_retry else None
+        self._image = _image_source(page) if plan.may_retry else None
         self._retry_plan = RetryPlan(plan, self._size, has_text_layer=self._layer is not None)
         self._candidates: list[Candidate] = []
         self._current: _AttemptInProgress | None = _AttemptInProgress(self._retry_plan.first())
@@ -116,15 +121,21 @@ class PageAttempts:
             self._candidates = overrule_layer(self._candidates, self._retry_plan.modes)
         self._current = self._next_attempt()
         if self._current is None:
-            self._compressed = None
+            self._image = None
             return 0
         return self._current.part_count
 
     def part(self, number: int) -> PagePart:
-        """Return a part that :meth:`add_output` announced, from 0."""
+        """Return a part that :meth:`add_output` announced, from 0.
+
+        :raises DocumentError, UnavailableError: the page cannot be rendered again; such an error is the
+            output of the part.
+        """
         current = self._in_progress()
+        if current.part_count > 1 and not current.slices:
+            current.slices = cut_slices(self._rendered(), current.part_count)
         return PagePart(
-            image=current.slices[number].image if current.slices else self._image(),
+            image=current.slices[number].image if current.slices else self._rendered(),
             resolution=current.planned.resolution,
             no_repeat_ngram=current.planned.step.no_repeat_ngram,
         )
@@ -149,10 +160,8 @@ class PageAttempts:
                     )
                 )
                 continue
-            slices = cut_slices(self._image(), step.slices) if step.slices > 1 else []
-            # An image with too few rows gives fewer slices than the step asks for.
-            if (len(slices) or 1) == step.slices:
-                return _AttemptInProgress(planned, slices)
+            if can_be_cut(self._size, step.slices):
+                return _AttemptInProgress(planned, step.slices)
         return None
 
     def _checked(self, attempt: _AttemptInProgress) -> Candidate:
@@ -198,10 +207,18 @@ class PageAttempts:
             agreement=agreement,
         )
 
-    def _image(self) -> Image.Image:
-        if self._compressed is None:
+    def _rendered(self) -> Image.Image:
+        if self._image is None:
             raise ValueError(f"the image of page {self.number} was not kept for another attempt")
-        return self._compressed.decompress()
+        return self._image()
+
+
+def _image_source(page: Page) -> Callable[[], Image.Image]:
+    """Return a function that returns the page's image, and keeps it only if it cannot be rendered again."""
+    if page.render_again is not None:
+        return page.render_again
+    image = page.image
+    return lambda: image
 
 
 def _finish_reason(outputs: Sequence[PageOutput]) -> FinishReason:

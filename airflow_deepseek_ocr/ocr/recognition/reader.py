@@ -9,6 +9,7 @@ from itertools import chain
 
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
+from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
 from airflow_deepseek_ocr.ocr.recognition.coordinator import Coordinator, Owner
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
@@ -47,6 +48,16 @@ class Reader:
             text_layer_use=text_layer_use,
             min_score=min_score,
         )
+
+    @property
+    def checks_page(self) -> bool:
+        """Whether the quality checks need the edges of page images."""
+        return get_prompt(self._plan.prompt).whole_page
+
+    @property
+    def uses_text_layer(self) -> bool:
+        """Whether the text layers of pages are used."""
+        return self.checks_page and self._plan.text_layer_use is not TextLayerUse.OFF
 
     def read(
         self,

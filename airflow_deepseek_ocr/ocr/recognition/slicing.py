@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from airflow_deepseek_ocr.ocr.edge_density import MIN_EDGE
 from airflow_deepseek_ocr.ocr.markup.grounding import BOX, coordinates
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN
-from airflow_deepseek_ocr.ocr.quality.edge_density import MIN_EDGE
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 #: Largest distance of a cut from its even position, as a share of a slice's height: far enough for a gap
 #: between two paragraphs, near enough for slices of similar size.
 _MAX_SHIFT = 0.3
+#: Rows of pixels of a slice, at least: the smallest print that the model reads.
+_LEAST_ROWS = 8
 #: The boxes of a reference. The bounded length keeps the time linear where the closing marker is missing.
 _BOXES = re.compile(re.escape(DET_OPEN) + r"[\s\[\],\d.+eE-]{0,20000}" + re.escape(DET_CLOSE))
 
@@ -37,6 +39,15 @@ class PageSlice:
     image: Image.Image
     top: float
     height: float
+
+
+def can_be_cut(size: tuple[int, int], count: int) -> bool:
+    """Return whether a page has enough rows of pixels for so many slices.
+
+    :param size: width and height of the page in pixels.
+    :param count: number of slices; 1 for the whole page.
+    """
+    return count == 1 or size[1] >= _LEAST_ROWS * count
 
 
 def cut_slices(image: Image.Image, count: int) -> list[PageSlice]:

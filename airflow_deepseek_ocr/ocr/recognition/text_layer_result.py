@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity, measure_edge_density
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
-from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity, measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import report_of
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import find_fault
@@ -23,6 +23,11 @@ from airflow_deepseek_ocr.ocr.results import PageResult
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.ocr.documents.base import Page
     from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
+
+
+def edge_density_of(page: Page) -> EdgeDensity | None:
+    """Return the measure of a page's image, which most pages bring along; None for small images."""
+    return page.edge_density or measure_edge_density(page.image)
 
 
 def usable_text_layer(
@@ -53,7 +58,7 @@ def text_layer_result(page: Page, plan: RecognitionPlan) -> PageResult | None:
     """
     if plan.text_layer_use is not TextLayerUse.FIRST or page.text_layer is None:
         return None
-    edge_density = measure_edge_density(page.image)
+    edge_density = edge_density_of(page)
     layer = usable_text_layer(page, plan, edge_density)
     if layer is None:
         return None

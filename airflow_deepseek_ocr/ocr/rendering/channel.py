@@ -12,10 +12,10 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
+from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
     MAX_PAYLOAD_BYTES,
     Answer,
-    MessageError,
     Request,
     decode,
     encode,

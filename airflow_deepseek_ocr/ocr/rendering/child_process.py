@@ -28,11 +28,11 @@ from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.rendering.channel import ParentEnd
 from airflow_deepseek_ocr.ocr.rendering.child_output import ChildOutput
 from airflow_deepseek_ocr.ocr.rendering.child_start import WORKER, check_sandbox, start_child
+from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
     Closed,
     CloseRequest,
     Failed,
-    MessageError,
     Opened,
     OpenRequest,
     Probed,
@@ -147,7 +147,13 @@ class ChildProcess:
         image = self._pixels.take(rendered.size)
         if image is None:
             raise self._broke_rules(what, "too few pixels")
-        return Page(number, image, rendered.text_layer, attachments=rendered.attachments)
+        return Page(
+            number,
+            image,
+            rendered.text_layer,
+            attachments=rendered.attachments,
+            edge_density=rendered.edge_density,
+        )
 
     def close_document(self) -> None:
         """Close the open document.
@@ -164,6 +170,10 @@ class ChildProcess:
         :raises UnavailableError: ``renderer_killed`` if another process ended the child.
         """
         return self._ask(ProbeRequest(), "Probing the sandbox", Probed)
+
+    def kill(self) -> None:
+        """Kill the process from another thread; the request in progress fails."""
+        self._process.kill()
 
     def end(self) -> None:
         """Kill the process; a process that has ended is not touched."""

@@ -7,10 +7,13 @@ refused. Pixels are not part of a message; their number follows from the size of
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
@@ -27,6 +30,21 @@ from airflow_deepseek_ocr.ocr.documents.unshown import (
     Attachments,
     clean_name,
 )
+from airflow_deepseek_ocr.ocr.edge_density import MAP_SIZE, EdgeDensity
+from airflow_deepseek_ocr.ocr.rendering.message_values import (
+    MAX_ITEM_CHARACTERS,
+    MessageError,
+    as_box,
+    as_fields,
+    as_flag,
+    as_items,
+    as_list,
+    as_number,
+    as_share,
+    as_text,
+    refuse_constant,
+    unique,
+)
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import SandboxReport
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Box
 
@@ -40,15 +58,9 @@ MAX_MESSAGE_CHARACTERS = 2000
 #: Pages of a document, at most: PDFium's own limit (``CPDF_Document::kPageMaxNum``).
 MAX_PAGE_COUNT = 0xFFFFF
 
-#: Items of a report, and characters of each, at most; there are about ten.
-_MAX_ITEMS, _MAX_ITEM_CHARACTERS = 100, 300
-
-#: Numbers above are no page, size or coordinate.
-_MAX_NUMBER = 1 << 31
-
-
-class MessageError(Exception):
-    """A message that breaks the rules of this module."""
+#: Numbers of an edge map: a field of an image of 1280 x 1280 has at most 169 edges.
+_MAP_TYPE = np.dtype("<u2")
+_MAP_CHARACTERS = -(-MAP_SIZE * MAP_SIZE * _MAP_TYPE.itemsize // 3) * 4
 
 
 @dataclass(frozen=True)
@@ -59,10 +71,14 @@ class OpenRequest:
 
     :param selection: the pages to read.
     :param dpi: resolution for rendering PDF pages, in dpi.
+    :param text_layer: whether pages get their text layer.
+    :param edge_density: whether the edges of pages are measured.
     """
 
     selection: PageSelection
     dpi: int
+    text_layer: bool = True
+    edge_density: bool = True
 
 
 @dataclass(frozen=True)
@@ -119,12 +135,14 @@ class RenderedPage:
     :param size: width and height in pixels; a pixel has three bytes (RGB).
     :param text_layer: see :class:`~airflow_deepseek_ocr.ocr.documents.base.Page`.
     :param attachments: files attached to the page.
+    :param edge_density: the measure of the page's image.
     """
 
     number: int
     size: tuple[int, int]
     text_layer: TextLayer | None
     attachments: Attachments = NO_ATTACHMENTS
+    edge_density: EdgeDensity | None = None
 
 
 @dataclass(frozen=True)
@@ -180,7 +198,7 @@ def decode(kind: int, payload: bytes) -> Any:
     if kind not in _KINDS:
         raise MessageError(f"kind {kind}")
     try:
-        values = json.loads(payload, parse_constant=_refuse, object_pairs_hook=_unique)
+        values = json.loads(payload, parse_constant=refuse_constant, object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise MessageError(f"no JSON: {type(error).__name__}") from None
     return _KINDS[kind][1](values)
@@ -188,20 +206,26 @@ def decode(kind: int, payload: bytes) -> Any:
 
 def _values(message: Request | Answer) -> dict[str, Any]:
     match message:
-        case OpenRequest(selection, dpi):
-            return {"ranges": selection.ranges, "dpi": dpi}
+        case OpenRequest(selection, dpi, text_layer, edge_density):
+            return {
+                "ranges": selection.ranges,
+                "dpi": dpi,
+                "text_layer": text_layer,
+                "edge_density": edge_density,
+            }
         case RenderRequest(number):
             return {"number": number}
         case Ready(report):
             return {"landlock": report.landlock, "missing": report.missing}
         case Opened():
             return vars(message) | {"attachments": vars(message.attachments)}
-        case RenderedPage(number, size, layer, attachments):
+        case RenderedPage(number, size, layer, attachments, density):
             return {
                 "number": number,
                 "size": size,
                 "text_layer": layer and _layer_values(layer),
                 "attachments": vars(attachments),
+                "edge_density": density and _density_values(density),
             }
         case Probed(allowed, refused):
             return {"allowed": allowed, "refused": refused}
@@ -220,160 +244,119 @@ def _layer_values(layer: TextLayer) -> dict[str, Any]:
     }
 
 
+def _density_values(density: EdgeDensity) -> list[Any]:
+    edges = density.edge_map
+    encoded = None
+    if edges is not None:
+        encoded = base64.b64encode(edges.astype(_MAP_TYPE).tobytes()).decode()
+    return [density.text_edges, density.edges, encoded]
+
+
 def _open_request(values: Any) -> OpenRequest:
-    ranges, dpi = _fields(values, "ranges", "dpi")
+    ranges, dpi, layer, density = as_fields(values, "ranges", "dpi", "text_layer", "edge_density")
     pairs = []
-    for pair in _list(ranges, MAX_PAYLOAD_BYTES):
-        first, last = _list(pair, 2, exactly=True)
-        pairs.append((_number(first, 1), None if last is None else _number(last, 1)))
-    return OpenRequest(PageSelection(tuple(pairs)), _number(dpi, 1))
+    for pair in as_list(ranges, MAX_PAYLOAD_BYTES):
+        first, last = as_list(pair, 2, exactly=True)
+        pairs.append((as_number(first, 1), None if last is None else as_number(last, 1)))
+    selection = PageSelection(tuple(pairs))
+    return OpenRequest(selection, as_number(dpi, 1), as_flag(layer), as_flag(density))
 
 
 def _render_request(values: Any) -> RenderRequest:
-    (number,) = _fields(values, "number")
-    return RenderRequest(_number(number, 1))
+    (number,) = as_fields(values, "number")
+    return RenderRequest(as_number(number, 1))
 
 
 def _ready(values: Any) -> Ready:
-    landlock, missing = _fields(values, "landlock", "missing")
-    return Ready(SandboxReport(_number(landlock, 0), _items(missing)))
+    landlock, missing = as_fields(values, "landlock", "missing")
+    return Ready(SandboxReport(as_number(landlock, 0), as_items(missing)))
 
 
 def _opened(values: Any) -> Opened:
-    media_type, page_count, dynamic_form, attachments = _fields(
+    media_type, page_count, dynamic_form, attachments = as_fields(
         values, "media_type", "page_count", "dynamic_form", "attachments"
     )
     return Opened(
-        _text(media_type, _MAX_ITEM_CHARACTERS),
-        _number(page_count, 1, MAX_PAGE_COUNT),
-        _truth(dynamic_form),
+        as_text(media_type, MAX_ITEM_CHARACTERS),
+        as_number(page_count, 1, MAX_PAGE_COUNT),
+        as_flag(dynamic_form),
         _attachments(attachments),
     )
 
 
 def _rendered(values: Any) -> RenderedPage:
-    number, size, layer, attachments = _fields(
-        values, "number", "size", "text_layer", "attachments"
+    number, size, layer, attachments, density = as_fields(
+        values, "number", "size", "text_layer", "attachments", "edge_density"
     )
-    width, height = (_number(side, 1) for side in _list(size, 2, exactly=True))
+    width, height = (as_number(side, 1) for side in as_list(size, 2, exactly=True))
     return RenderedPage(
-        _number(number, 1),
+        as_number(number, 1),
         (width, height),
         None if layer is None else _layer(layer, (width, height)),
         _attachments(attachments),
+        None if density is None else _density(density),
+    )
+
+
+def _density(values: Any) -> EdgeDensity:
+    text_edges, edges, encoded = as_list(values, 3, exactly=True)
+    edge_map = None
+    if encoded is not None:
+        try:
+            content = base64.b64decode(as_text(encoded, _MAP_CHARACTERS), validate=True)
+            edge_map = np.frombuffer(content, _MAP_TYPE).reshape(MAP_SIZE, MAP_SIZE)
+        except ValueError:
+            raise MessageError("no edge map") from None
+    return EdgeDensity(
+        text_edges=as_number(text_edges, 0), edges=as_number(edges, 0), edge_map=edge_map
     )
 
 
 def _attachments(values: Any) -> Attachments:
-    count, names, are_documents = _fields(values, "count", "names", "are_documents")
-    names = [_text(name, MAX_NAME) for name in _list(names, MAX_NAMES)]
+    count, names, are_documents = as_fields(values, "count", "names", "are_documents")
+    names = [as_text(name, MAX_NAME) for name in as_list(names, MAX_NAMES)]
     # The child's names are cleaned again: they become lines of a log and values of a row.
     return Attachments(
-        _number(count, len(names)), tuple(map(clean_name, names)), _truth(are_documents)
+        as_number(count, len(names)), tuple(map(clean_name, names)), as_flag(are_documents)
     )
 
 
 def _layer(values: Any, size: tuple[int, int]) -> TextLayer:
-    text, lines, unmapped, invisible = _fields(values, "text", "lines", "unmapped", "invisible")
+    text, lines, unmapped, invisible = as_fields(values, "text", "lines", "unmapped", "invisible")
     found, left = [], MAX_LAYER_CHARACTERS
-    for line in _list(lines, MAX_LAYER_LINES):
-        words, normalized, pixels = _list(line, 3, exactly=True)
-        words = _text(words, left)
+    for line in as_list(lines, MAX_LAYER_LINES):
+        words, normalized, pixels = as_list(line, 3, exactly=True)
+        words = as_text(words, left)
         left -= len(words)
-        normalized = _box(normalized, (MAX_COORDINATE, MAX_COORDINATE))
-        found.append(LayerLine(words, Box(normalized, _box(pixels, size))))
+        normalized = as_box(normalized, (MAX_COORDINATE, MAX_COORDINATE))
+        found.append(LayerLine(words, Box(normalized, as_box(pixels, size))))
     return TextLayer(
-        text=_text(text, MAX_LAYER_CHARACTERS),
+        text=as_text(text, MAX_LAYER_CHARACTERS),
         lines=tuple(found),
-        unmapped=_share(unmapped),
-        invisible=_share(invisible),
+        unmapped=as_share(unmapped),
+        invisible=as_share(invisible),
     )
 
 
 def _probed(values: Any) -> Probed:
-    allowed, refused = _fields(values, "allowed", "refused")
-    return Probed(_items(allowed), _items(refused))
+    allowed, refused = as_fields(values, "allowed", "refused")
+    return Probed(as_items(allowed), as_items(refused))
 
 
 def _failed(values: Any) -> Failed:
-    code, message = _fields(values, "code", "message")
-    message = _text(message, MAX_MESSAGE_CHARACTERS)
+    code, message = as_fields(values, "code", "message")
+    message = as_text(message, MAX_MESSAGE_CHARACTERS)
     try:
-        known = ErrorCode(_text(code, _MAX_ITEM_CHARACTERS))
+        known = ErrorCode(as_text(code, MAX_ITEM_CHARACTERS))
     except ValueError:
         raise MessageError("an unknown error code") from None
     # Messages become lines of a log and values of a row.
     return Failed(known, "".join(each if each.isprintable() else " " for each in message))
 
 
-def _fields(values: Any, *names: str) -> list[Any]:
-    if type(values) is not dict or values.keys() != set(names):
-        raise MessageError(f"not the fields {', '.join(names) or '(none)'}")
-    return [values[name] for name in names]
-
-
-def _list(value: Any, most: int, *, exactly: bool = False) -> list[Any]:
-    if type(value) is not list or len(value) > most or (exactly and len(value) != most):
-        raise MessageError(f"no list of {'' if exactly else 'at most '}{most}")
-    return value
-
-
-def _items(value: Any) -> tuple[str, ...]:
-    return tuple(_text(item, _MAX_ITEM_CHARACTERS) for item in _list(value, _MAX_ITEMS))
-
-
-def _text(value: Any, most: int) -> str:
-    if type(value) is not str or len(value) > most:
-        raise MessageError(f"no text of at most {most} characters")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise MessageError("a text with a lone surrogate") from None
-    return value
-
-
-def _number(value: Any, least: int, most: int = _MAX_NUMBER) -> int:
-    if type(value) is not int or not least <= value <= most:
-        raise MessageError(f"no whole number from {least} to {most}")
-    return value
-
-
-def _truth(value: Any) -> bool:
-    if type(value) is not bool:
-        raise MessageError("neither true nor false")
-    return value
-
-
-def _share(value: Any) -> float:
-    if type(value) is not float or not 0 <= value <= 1:
-        raise MessageError("no share from 0 to 1")
-    return value
-
-
-def _box(value: Any, size: tuple[int, int]) -> tuple[int, int, int, int]:
-    left, top, right, bottom = _list(value, 4, exactly=True)
-    return (
-        _number(left, 0, size[0]),
-        _number(top, 0, size[1]),
-        _number(right, left, size[0]),
-        _number(bottom, top, size[1]),
-    )
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise MessageError(f"the constant {constant}")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    values = dict(pairs)
-    if len(values) != len(pairs):
-        raise MessageError("a repeated field")
-    return values
-
-
 def _empty(kind: type[Any]) -> Callable[[Any], Any]:
     def decoded(values: Any) -> Any:
-        _fields(values)
+        as_fields(values)
         return kind()
 
     return decoded

@@ -9,6 +9,7 @@ reason, and the next one gets a new child. The child has given up all rights tha
 
 from __future__ import annotations
 
+import threading
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,34 @@ from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 _MAX_DEATHS = 3
 
 
+class Deaths:
+    """The processes that died of one document; several threads may use it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._errors: list[ChildDiedError] = []
+
+    def add(self, error: ChildDiedError) -> None:
+        """Add a death."""
+        with self._lock:
+            self._errors.append(error)
+
+    def check(self, number: int) -> None:
+        """Refuse a page of a document of which too many processes died.
+
+        :param number: the page's number, from 1.
+        :raises DocumentError: the code of the last death.
+        """
+        with self._lock:
+            errors = list(self._errors)
+        if len(errors) >= _MAX_DEATHS:
+            raise DocumentError(
+                errors[-1].code,
+                f"Page {number} was not tried, because {len(errors)} pages could not be rendered. "
+                f"The last reason: {errors[-1]}",
+            )
+
+
 class Renderer(AbstractContextManager["Renderer"]):
     """Opens documents, one at a time, in a child that starts with the first document.
 
@@ -38,6 +67,7 @@ class Renderer(AbstractContextManager["Renderer"]):
     def __init__(self, limits: Limits, sandbox: Sandbox = Sandbox.AUTO) -> None:
         self._limits, self._sandbox = limits, sandbox
         self._child: ChildProcess | None = None
+        self._killed = False
 
     def open(
         self, path: Path, *, selection: PageSelection | None = None, dpi: int = DEFAULT_DPI
@@ -49,8 +79,15 @@ class Renderer(AbstractContextManager["Renderer"]):
         :raises UnavailableError: ``renderer_unavailable`` if the child does not start, ``renderer_killed`` if
             another process ends it; :meth:`Document.page` raises them as well.
         """
-        request = OpenRequest(selection or PageSelection(), dpi)
-        return _RenderedDocument(self, path.absolute(), request)
+        return self.open_request(path, OpenRequest(selection or PageSelection(), dpi), Deaths())
+
+    def open_request(self, path: Path, request: OpenRequest, deaths: Deaths) -> Document:
+        """Open a file as a document, as :meth:`open` does.
+
+        :param request: the pages to read, and the measures to take of them.
+        :param deaths: those of the same document in other processes.
+        """
+        return _RenderedDocument(self, path.absolute(), request, deaths)
 
     def require_sandbox(self) -> None:
         """Start the child if its sandbox is required, so that a host without it opens no document.
@@ -79,6 +116,8 @@ class Renderer(AbstractContextManager["Renderer"]):
         """
         if self._child is None or self._child.dead:
             self._child = ChildProcess(self._limits, self._sandbox)
+            if self._killed:  # meanwhile, by a thread that found no child
+                self._child.kill()
         return self._child
 
     def close(self) -> None:
@@ -86,6 +125,13 @@ class Renderer(AbstractContextManager["Renderer"]):
         if self._child is not None:
             self._child.end()
             self._child = None
+
+    def kill(self) -> None:
+        """Kill the child, and any that starts later, from another thread; their requests fail."""
+        self._killed = True
+        child = self._child
+        if child is not None:
+            child.kill()
 
     def __exit__(
         self,
@@ -99,9 +145,11 @@ class Renderer(AbstractContextManager["Renderer"]):
 class _RenderedDocument(Document):
     """A document that is open in a child."""
 
-    def __init__(self, renderer: Renderer, path: Path, request: OpenRequest) -> None:
+    def __init__(
+        self, renderer: Renderer, path: Path, request: OpenRequest, deaths: Deaths
+    ) -> None:
         self._renderer, self._path, self._request = renderer, path, request
-        self._deaths: list[ChildDiedError] = []
+        self._deaths = deaths
         opened = self._open()
         self.media_type, self.page_count = opened.media_type, opened.page_count
         self.dynamic_form, self.attachments = opened.dynamic_form, opened.attachments
@@ -109,18 +157,13 @@ class _RenderedDocument(Document):
 
     def page(self, number: int) -> Page:
         """See :meth:`Document.page`."""
-        if len(self._deaths) >= _MAX_DEATHS:
-            raise DocumentError(
-                self._deaths[-1].code,
-                f"Page {number} was not tried, because {len(self._deaths)} pages could not be rendered. "
-                f"The last reason: {self._deaths[-1]}",
-            )
+        self._deaths.check(number)
         try:
             if self._child.dead:
                 self._open()
             page = self._child.page(number)
         except ChildDiedError as error:
-            self._deaths.append(error)
+            self._deaths.add(error)
             raise
         self.attachments += page.attachments
         if number == self.page_numbers[0]:

@@ -29,14 +29,15 @@ from airflow_deepseek_ocr.ocr.documents.images import register_heif
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.pdf import PdfDocument  # noqa: F401 -- see above
+from airflow_deepseek_ocr.ocr.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.rendering.channel import ChildEnd
 from airflow_deepseek_ocr.ocr.rendering.child_process import OUT_OF_MEMORY
+from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
     Answer,
     Closed,
     CloseRequest,
     Failed,
-    MessageError,
     Opened,
     Probed,
     ProbeRequest,
@@ -77,6 +78,7 @@ class Requests:
     def __init__(self, pixels: int, limits: Limits) -> None:
         self._pixels, self._limits = pixels, limits
         self._document: Document | None = None
+        self._with_edge_density = False
 
     def answer(self, request: Request, file: BinaryIO | None) -> Answer:
         """Process a request and return its answer or its error.
@@ -105,9 +107,13 @@ class Requests:
         if isinstance(request, CloseRequest) or file is None:
             return Closed()
         document = open_document(
-            file, selection=request.selection, dpi=request.dpi, limits=self._limits
+            file,
+            selection=request.selection,
+            dpi=request.dpi,
+            limits=self._limits,
+            text_layer=request.text_layer,
         )
-        self._document = document
+        self._document, self._with_edge_density = document, request.edge_density
         return Opened(
             document.media_type, document.page_count, document.dynamic_form, document.attachments
         )
@@ -127,7 +133,8 @@ class Requests:
         for top in range(0, height, rows):
             band = page.image.crop((0, top, width, min(top + rows, height)))
             os.pwrite(self._pixels, band.tobytes(), PIXEL_BYTES * width * top)
-        return RenderedPage(number, (width, height), page.text_layer, page.attachments)
+        density = measure_edge_density(page.image) if self._with_edge_density else None
+        return RenderedPage(number, (width, height), page.text_layer, page.attachments, density)
 
 
 def _keep_memory() -> None:

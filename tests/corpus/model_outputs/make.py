@@ -16,7 +16,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from airflow_deepseek_ocr.ocr.quality.edge_density import measure_edge_density
+from airflow_deepseek_ocr.ocr.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from tests.corpus.model_outputs.answers import answer
 from tests.corpus.model_outputs.bad import FAULTS, Line

@@ -12,9 +12,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
-from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.quality.flags import WEIGHTS, Flag
 from airflow_deepseek_ocr.ocr.quality.report import QualityReport
 from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE, THRESHOLDS

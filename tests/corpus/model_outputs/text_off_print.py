@@ -11,8 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from airflow_deepseek_ocr.ocr.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
-from airflow_deepseek_ocr.ocr.quality.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from training.batches import BatchMaker
 from training.evaluate import EvaluationSet, held_out_pages

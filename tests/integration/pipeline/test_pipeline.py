@@ -254,10 +254,10 @@ def test_a_copy_that_cannot_be_written_is_not_the_storages_fault(
     directory = f"s3://{bucket}" if scheme == "s3" else DOCUMENTS.as_uri()
     usual = Path.open
 
-    def fail(path: Path, mode: str = "r", *rest: Any) -> Any:
+    def fail(path: Path, mode: str = "r", *rest: Any, **options: Any) -> Any:
         if mode == "wb":
             raise OSError(number, os.strerror(number), str(path))
-        return usual(path, mode, *rest)
+        return usual(path, mode, *rest, **options)
 
     monkeypatch.setattr(Path, "open", fail)
     summary = pipeline().run([DocumentRef(f"{directory}/table.png")])

@@ -53,7 +53,9 @@ class Child:
     def page(self, **changes: object) -> None:
         """Answer with a page of correct pixels, but for some fields."""
         os.ftruncate(self.pixels, 3 * SIZE[0] * SIZE[1])
-        values = {"number": 1, "size": SIZE, "text_layer": None}
+        nothing = {"count": 0, "names": [], "are_documents": False}
+        values = {"number": 1, "size": SIZE, "text_layer": None, "edge_density": None}
+        values |= {"attachments": nothing}
         self.message(RENDERED, json.dumps(values | changes).encode())
 
     def layer(self, **changes: object) -> None:

@@ -53,8 +53,8 @@ def test_an_invalid_value_is_refused_with_the_valid_ones(name: str, value: Any) 
 
 def test_units_are_in_the_labels() -> None:
     numbers = [each for each in FIELDS if each.type == "integer"]
-    assert len(numbers) == 4
-    assert all(re.search(r"\((tokens|pages|seconds)\)$", each.label) for each in numbers)
+    assert len(numbers) == 5
+    assert all(re.search(r"\((tokens|pages|seconds|processes)\)$", each.label) for each in numbers)
 
 
 def test_the_form_gives_vision_tokens_as_the_model_counts_them() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from airflow_deepseek_ocr.hardware.cpu_limits import (
     THREADS_VARIABLE,
+    default_render_processes,
     server_threads,
     usable_cores,
 )
@@ -93,3 +94,17 @@ def test_the_users_choice_has_priority(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_cores_are_measured_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(THREADS_VARIABLE, raising=False)
     assert server_threads() == server_threads(usable_cores())
+
+
+@pytest.mark.parametrize(
+    ("engine_cores", "cores", "expected"),
+    [(1, 1, 1), (1, 2, 1), (1, 4, 3), (3, 4, 1), (3, 16, 8), (1, 64, 8)],
+)
+def test_rendering_processes_leave_cores_to_the_engine(
+    engine_cores: int, cores: int, expected: int
+) -> None:
+    assert default_render_processes(engine_cores, cores) == expected
+
+
+def test_rendering_processes_are_counted_by_what_this_process_may_use() -> None:
+    assert default_render_processes() == max(1, min(8, usable_cores() - 1))

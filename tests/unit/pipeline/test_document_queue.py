@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
+from airflow_deepseek_ocr.ocr.rendering.pool import SharedDocument
 from airflow_deepseek_ocr.pipeline.document_queue import RECLAIMED_BY, DocumentQueue
 from airflow_deepseek_ocr.pipeline.in_flight import InFlightDocument
 from airflow_deepseek_ocr.store.forget import Selection, find, forget
@@ -22,7 +27,13 @@ def queue(store: Store, *refs: DocumentRef, overwrite: bool = False) -> Document
 
 def in_flight(ref: DocumentRef, lease: Lease) -> InFlightDocument:
     return InFlightDocument(
-        ref=ref, lease=lease, media_type="", page_count=1, page_numbers=(1,), missing={1}
+        ref=ref,
+        lease=lease,
+        media_type="",
+        page_count=1,
+        page_numbers=(1,),
+        missing={1},
+        source=SharedDocument(Path("document-0"), OpenRequest(PageSelection(), 72)),
     )
 
 

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
+from airflow_deepseek_ocr.ocr.rendering.pool import SharedDocument
 from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument, InFlightDocument
 from airflow_deepseek_ocr.store.leases import Lease
 
@@ -15,11 +20,12 @@ def document() -> InFlightDocument:
         page_count=2,
         page_numbers=(1, 2),
         missing={2},
+        source=SharedDocument(Path("document-0"), OpenRequest(PageSelection(), 72)),
     )
 
 
 def test_a_fetched_document_has_no_lease_at_first() -> None:
-    assert FetchedDocument(DocumentRef("s3://b/a")).lease is None
+    assert FetchedDocument(DocumentRef("s3://b/a"), Path("document-0")).lease is None
 
 
 def test_equal_documents_of_two_claims_are_different() -> None:

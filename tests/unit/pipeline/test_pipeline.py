@@ -44,6 +44,7 @@ from tests.support.fakes.batch_engine import (
 )
 from tests.support.fakes.broken_databases import UnavailableDatabase
 from tests.support.unshown_pdfs import annotated, attach, form, pdf, portfolio, saved
+from tests.support.waiting import eventually
 
 LETTER = DocumentRef((DOCUMENTS / "letter.tiff").as_uri())
 TABLE = DocumentRef((DOCUMENTS / "table.png").as_uri())
@@ -259,15 +260,20 @@ def test_content_that_pages_do_not_show_is_in_row_summary_and_log(
     }
     assert levels == dict.fromkeys(contents, "WARNING") | {"invoice.pdf": "INFO"}
     with store.database.engine.connect() as connection:
-        stored = connection.execute(text("SELECT document_id, page_number, flags FROM ocr_pages"))
-        flags = {(document, page): json.loads(value) for document, page, value in stored}
+        stored = connection.execute(
+            text(
+                "SELECT uri, page_number, flags FROM ocr_pages "
+                "JOIN ocr_documents ON ocr_documents.id = document_id"
+            )
+        )
+        flags = {(uri, page): json.loads(value) for uri, page, value in stored}
     assert flags == {
-        (1, 1): ["dynamic_form"],
-        (1, 2): ["dynamic_form"],
-        (2, 1): ["unread_attachments"],
-        (3, 1): [],
-        (4, 1): [],
-        (4, 2): ["unread_attachments"],
+        (uris["form.pdf"], 1): ["dynamic_form"],
+        (uris["form.pdf"], 2): ["dynamic_form"],
+        (uris["files.pdf"], 1): ["unread_attachments"],
+        (uris["invoice.pdf"], 1): [],
+        (uris["annotated.pdf"], 1): [],
+        (uris["annotated.pdf"], 2): ["unread_attachments"],
     }
 
 
@@ -311,13 +317,15 @@ def test_progress_counts_pages_that_are_stored(
     make: Callable[..., Pipeline], engine: FakeEngine
 ) -> None:
     pipeline = make()
-    lines = []
+    progress = Progress(pages_done=99, pages_in_flight=1, tokens=5)
+    expected = ["0 pages stored. In work: 1 page of file:///", "1 page stored.", "2 pages stored."]
 
     def note(_: PageRequest) -> None:
-        lines.append(pipeline.progress_line(Progress(pages_done=99, pages_in_flight=1, tokens=5)))
+        words = expected.pop(0)
+        # Pages are stored within half a second.
+        eventually(lambda: words in pipeline.progress_line(progress))
 
     engine.before = note
     pipeline.run([LETTER, TABLE])
-    assert "0 of 2 documents ended, 0 pages stored. In work: 1 page of file:///" in lines[0]
-    assert "0 of 2 documents ended, 1 page stored." in lines[1]
-    assert "1 of 2 documents ended, 2 pages stored." in lines[2]
+    assert expected == []
+    assert "2 of 2 documents ended, 3 pages stored." in pipeline.progress_line(progress)

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
-from airflow_deepseek_ocr.pipeline.working_directory import document_path
+from airflow_deepseek_ocr.pipeline.working_directory import working_directory
 
 HOUR, FORTNIGHT = 3600, 14 * 86_400
 HOLD = """
 import sys
-from airflow_deepseek_ocr.pipeline.working_directory import document_path
-with document_path() as path:
-    path.write_text("content")
-    print(path.parent, flush=True)
+from airflow_deepseek_ocr.pipeline.working_directory import working_directory
+with working_directory() as path:
+    (path / "document-0").write_text("content")
+    print(path, flush=True)
     sys.stdin.read()
 """
 
@@ -55,15 +55,15 @@ def old(parent: Path, name: str, seconds: float, *files: str) -> Path:
 
 
 def sweep() -> None:
-    with document_path():
+    with working_directory():
         pass
 
 
 def test_the_directory_is_private_and_removed(parent: Path) -> None:
-    with document_path() as path:
-        assert path.parent.parent == parent
-        assert path.parent.stat().st_mode & 0o777 == 0o700
-        path.write_text("content")
+    with working_directory() as path:
+        assert path.parent == parent
+        assert path.stat().st_mode & 0o777 == 0o700
+        (path / "document-0").write_text("content")
     assert list(parent.iterdir()) == []
 
 
@@ -71,7 +71,7 @@ def test_a_killed_process_leaves_it_until_the_next_start(parent: Path) -> None:
     process, directory = hold()
     process.send_signal(signal.SIGKILL)
     process.wait(60)
-    assert (directory / "document").exists()
+    assert (directory / "document-0").exists()
     sweep()
     assert directory.exists(), "it may have been created a moment ago"
     age(directory, HOUR)
@@ -83,7 +83,7 @@ def test_that_of_a_living_process_stays_however_old(parent: Path) -> None:
     process, directory = hold()
     age(directory, FORTNIGHT)
     sweep()
-    assert (directory / "document").read_text() == "content"
+    assert (directory / "document-0").read_text() == "content"
     process.communicate("", timeout=60)
     assert list(parent.iterdir()) == []
 
@@ -123,6 +123,6 @@ def test_a_lock_that_is_a_link_is_not_followed(parent: Path) -> None:
 
 def test_a_missing_parent_is_a_fault_of_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", "/no/such/directory")
-    with pytest.raises(UnavailableError) as caught, document_path():
+    with pytest.raises(UnavailableError) as caught, working_directory():
         pass
     assert caught.value.code is ErrorCode.LOCAL_DISK

@@ -78,7 +78,7 @@ def wrongly_mapped(textpage: pypdfium2.PdfTextPage, characters: Characters) -> f
     fonts: dict[int, _Reach] = defaultdict(_Reach)
     objects = {
         number: _font_of(characters.handles[number])
-        for number in np.unique(characters.objects[sample]).tolist()
+        for number in set(characters.objects[sample].tolist())
     }
     for index, number, up, down in zip(
         sample.tolist(), characters.objects[sample].tolist(), above, below, strict=True

@@ -179,12 +179,14 @@ def _places(
     if not len(inside):
         return {}
     inside = inside[np.argsort(characters.objects[inside], kind="stable")]
-    numbers, starts = np.unique(characters.objects[inside], return_index=True)
+    objects = characters.objects[inside]
+    # Not numpy.unique, which imports modules when it is first called.
+    starts = np.flatnonzero(np.diff(objects, prepend=-1))
     boxes = characters.pixels[inside]
     low = np.minimum.reduceat(boxes[:, :2], starts)
     high = np.maximum.reduceat(boxes[:, 2:], starts)
     # Numbers ascend in the order of the file, which decides which of two texts at one place is upper.
-    return dict(zip(numbers.tolist(), np.hstack([low, high]), strict=True))
+    return dict(zip(objects[starts].tolist(), np.hstack([low, high]), strict=True))
 
 
 def _compare(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
+from airflow_deepseek_ocr.ocr.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
-from airflow_deepseek_ocr.ocr.quality.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS
 from tests.corpus.model_outputs.languages import SENTENCES

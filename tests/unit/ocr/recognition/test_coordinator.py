@@ -50,7 +50,7 @@ def test_pages_are_taken_lazily_and_retried_at_once() -> None:
 
 
 def test_images_are_freed() -> None:
-    """Only the compressed image of a page is kept for a retry."""
+    """Pages are rendered again for a retry."""
     images: list[weakref.ref[Image.Image]] = []
     most = 0
 
@@ -59,7 +59,7 @@ def test_images_are_freed() -> None:
         for number in range(1, 21):
             image = sheet()
             images.append(weakref.ref(image))
-            page = Page(number, image)
+            page = Page(number, image, render_again=sheet)
             del image
             yield number, page
             del page

@@ -8,7 +8,7 @@ import pytest
 
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
-from airflow_deepseek_ocr.ocr.quality.edge_density import EdgeDensity
+from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import TextLayerUse
 from airflow_deepseek_ocr.ocr.recognition.text_layer_result import (

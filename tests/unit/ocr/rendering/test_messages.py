@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
@@ -16,6 +17,8 @@ from airflow_deepseek_ocr.ocr.documents.text_layer import (
     TextLayer,
 )
 from airflow_deepseek_ocr.ocr.documents.unshown import MAX_NAME, MAX_NAMES, Attachments
+from airflow_deepseek_ocr.ocr.edge_density import MAP_SIZE, EdgeDensity
+from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
     MAX_MESSAGE_CHARACTERS,
     MAX_PAGE_COUNT,
@@ -23,7 +26,6 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
     Closed,
     CloseRequest,
     Failed,
-    MessageError,
     Opened,
     OpenRequest,
     Probed,
@@ -48,6 +50,7 @@ NONE = {"count": 0, "names": [], "are_documents": False}
     [
         OpenRequest(PageSelection.parse("2-,7,3-5"), 144),
         OpenRequest(PageSelection(), 72),
+        OpenRequest(PageSelection(), 72, text_layer=False, edge_density=False),
         RenderRequest(3),
         CloseRequest(),
         ProbeRequest(),
@@ -58,6 +61,7 @@ NONE = {"count": 0, "names": [], "are_documents": False}
         RenderedPage(2, (1, 1), None),
         RenderedPage(2, (1, 1), None, Attachments(1, ("größe €.pdf",))),
         RenderedPage(2, (1, 1), TextLayer("")),
+        RenderedPage(2, (1, 1), None, edge_density=EdgeDensity(text_edges=3, edges=4)),
         Closed(),
         Probed(("TCP",), ("UDP", "netlink")),
         Failed(ErrorCode.DAMAGED, "The PDF is damaged."),
@@ -72,6 +76,16 @@ def test_names_of_attached_files_are_cleaned_by_the_parent_too() -> None:
     values = attached(count=1, names=["../a\nERROR\u202e.pdf"])
     found = decode(OPENED, json.dumps(values).encode()).attachments
     assert found.names == ("a ERROR .pdf",)
+
+
+def test_a_map_of_edges_arrives_as_it_was_sent() -> None:
+    edges = np.arange(MAP_SIZE * MAP_SIZE).reshape(MAP_SIZE, MAP_SIZE)
+    sent = RenderedPage(
+        1, (9, 9), None, edge_density=EdgeDensity(text_edges=3, edges=4, edge_map=edges)
+    )
+    received = decode(*encode(sent)).edge_density.edge_map
+    assert (received == edges).all()
+    assert received.sum() == edges.sum()
 
 
 def test_a_failure_is_the_documents_error() -> None:
@@ -106,7 +120,8 @@ def test_the_largest_layer_fits_into_a_message() -> None:
 
 
 def page(**changes: Any) -> dict[str, Any]:
-    return {"number": 1, "size": [64, 64], "text_layer": None, "attachments": NONE} | changes
+    usual = {"number": 1, "size": [64, 64], "text_layer": None, "attachments": NONE}
+    return usual | {"edge_density": None} | changes
 
 
 def opened(**changes: Any) -> dict[str, Any]:
@@ -164,6 +179,13 @@ def line(*, words: Any = "a", normalized: Any = (0, 0, 1, 1), pixels: Any = (0, 
         (RENDERED, page(size={"0": 1, "1": 1})),
         (RENDERED, page(text_layer=[])),
         (RENDERED, page(pixels=1)),
+        (RENDERED, page(edge_density=[1, 1])),
+        (RENDERED, page(edge_density=[-1, 1, None])),
+        (RENDERED, page(edge_density=[1, 1.0, None])),
+        (RENDERED, page(edge_density=[1, 1, ""])),
+        (RENDERED, page(edge_density=[1, 1, "AAAA"])),
+        (RENDERED, page(edge_density=[1, 1, "?" * 26_668])),
+        (RENDERED, page(edge_density=[1, 1, "A" * 30_000])),
         (RENDERED, layer(text=None)),
         (RENDERED, layer(text="a" * (MAX_LAYER_CHARACTERS + 1))),
         (RENDERED, layer(lines=[["a", [0, 0, 1, 1], [0, 0, 1, 1]]] * (MAX_LAYER_LINES + 1))),

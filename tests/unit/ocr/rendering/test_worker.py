@@ -63,7 +63,8 @@ class Worker:
     def open(self, path: Path, dpi: int = 72) -> Any:
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            return self.ask(OpenRequest(PageSelection(), dpi), descriptor)
+            request = OpenRequest(PageSelection(), dpi, edge_density=False)
+            return self.ask(request, descriptor)
         finally:
             os.close(descriptor)
 

@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.names import Names
-from airflow_deepseek_ocr.store.page_rows import (
+from airflow_deepseek_ocr.store.pages.page_rows import (
     MAX_TEXT,
     UnstorableError,
     store_page,

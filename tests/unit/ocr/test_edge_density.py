@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from airflow_deepseek_ocr.ocr.quality.edge_density import MAP_SIZE, MIN_EDGE, measure_edge_density
+from airflow_deepseek_ocr.ocr.edge_density import MAP_SIZE, MIN_EDGE, measure_edge_density
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS
 from tests.support.fixtures.model_output import PROSE, edge_density_of, image_of
 

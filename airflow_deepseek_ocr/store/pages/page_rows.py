@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import case, delete, func, insert, select, text
@@ -51,21 +51,25 @@ def store_page(session: Session, rows: Rows, document_id: int, page: PageResult)
     :param rows: the mapped classes of the tables.
     :raises UnstorableError: ``unstorable``; the transaction cannot continue.
     """
-    for what, length in (("text", len(page.text)), ("Markdown", len(page.markdown))):
-        if length > MAX_TEXT:
-            raise UnstorableError(f"its {what} has {length:,} characters, over {MAX_TEXT:,}")
-    session.execute(
-        delete(rows.page).where(
-            rows.page.document_id == document_id, rows.page.page_number == page.number
-        )
-    )
+    store_pages(session, rows, [(document_id, page)])
+
+
+def store_pages(session: Session, rows: Rows, pages: Sequence[tuple[int, PageResult]]) -> None:
+    """Store pages with their regions in place of the pages stored before.
+
+    :param rows: the mapped classes of the tables.
+    :param pages: each with the id of its document.
+    :raises UnstorableError: ``unstorable``; the transaction cannot continue.
+    """
+    _delete_pages(session, rows, pages)
     longest = _longest_statement(session)
     try:
-        values = page_values(document_id, page)
-        _require_short([values], longest)
-        page_id = insert_row(session, rows.page, values | {"created_at": DatabaseTime()})
+        values = [page_values(*each) for each in pages]
+        ids = _insert_pages(session, rows, values, longest)
         regions = [
-            region_values(page_id, position, region) for position, region in enumerate(page.regions)
+            region_values(page_id, position, region)
+            for page_id, (_, page) in zip(ids, pages, strict=True)
+            for position, region in enumerate(page.regions)
         ]
         for start in range(0, len(regions), _INSERT_CHUNK):
             chunk = regions[start : start + _INSERT_CHUNK]
@@ -78,6 +82,39 @@ def store_page(session: Session, rows: Rows, document_id: int, page: PageResult)
     # Drivers raise these for values that they cannot convert.
     except (ValueError, TypeError, OverflowError) as error:
         raise UnstorableError(f"{type(error).__name__}: {error}") from None
+
+
+def _delete_pages(session: Session, rows: Rows, pages: Sequence[tuple[int, PageResult]]) -> None:
+    numbers: dict[int, list[int]] = {}
+    for document_id, page in pages:
+        for what, length in (("text", len(page.text)), ("Markdown", len(page.markdown))):
+            if length > MAX_TEXT:
+                raise UnstorableError(f"its {what} has {length:,} characters, over {MAX_TEXT:,}")
+        numbers.setdefault(document_id, []).append(page.number)
+    for document_id, mine in numbers.items():
+        session.execute(
+            delete(rows.page).where(
+                rows.page.document_id == document_id, rows.page.page_number.in_(mine)
+            )
+        )
+
+
+def _insert_pages(
+    session: Session, rows: Rows, values: Sequence[dict[str, Any]], longest: int | None
+) -> list[int]:
+    """Insert rows of pages, and return their ids in the same order."""
+    dialect = session.get_bind().dialect
+    if len(values) > 1 and longest is None and dialect.insert_executemany_returning:
+        table: Any = rows.page.__table__
+        inserted = insert(table).values(created_at=DatabaseTime())
+        returning = inserted.returning(table.c.id, sort_by_parameter_order=True)
+        return list(session.scalars(returning, list(values)))
+    ids = []
+    for each in values:
+        # One by one, as the server limits the length of a statement.
+        _require_short([each], longest)
+        ids.append(insert_row(session, rows.page, each | {"created_at": DatabaseTime()}))
+    return ids
 
 
 def result_of_pages(session: Session, rows: Rows, document_id: int) -> DocumentResult:

@@ -1,0 +1,267 @@
+"""The books of a batch: what happens to its documents, in the ledger, the summary and the log."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, OverwrittenError
+from airflow_deepseek_ocr.ocr.documents.base import Page
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.documents.unshown import MAX_NAMES
+from airflow_deepseek_ocr.ocr.engine_protocol import Progress
+from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
+from airflow_deepseek_ocr.ocr.recognition.page_result import failed_page
+from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
+from airflow_deepseek_ocr.ocr.results import DocumentResult, PageResult
+from airflow_deepseek_ocr.pipeline.document_copies import DocumentCopies
+from airflow_deepseek_ocr.pipeline.document_queue import DocumentQueue
+from airflow_deepseek_ocr.pipeline.document_report import DocumentReport, level
+from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument, InFlightDocument
+from airflow_deepseek_ocr.pipeline.options import PipelineOptions
+from airflow_deepseek_ocr.pipeline.page_stream import OpenedDocument
+from airflow_deepseek_ocr.pipeline.page_writer import Finished, PageWriter
+from airflow_deepseek_ocr.pipeline.progress import progress_line
+from airflow_deepseek_ocr.pipeline.summary import Summary
+from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease, LeaseLostError
+from airflow_deepseek_ocr.store.ledger import Ledger, failure
+from airflow_deepseek_ocr.store.pages.page_batches import Completion, DocumentPages, StoredPages
+
+log = logging.getLogger(__name__)
+
+
+class Books:
+    """Notes what happens to the documents of a batch; several threads may use it.
+
+    :param refs: the batch.
+    :param ledger: has the rows.
+    :param config: the processing configuration.
+    :param options: how documents are processed.
+    :ivar summary: counts so far.
+    :ivar queue: the documents and their leases.
+    :ivar writer: stores pages; replaced by each round over the queue.
+    """
+
+    writer: PageWriter
+
+    def __init__(
+        self,
+        refs: Iterable[DocumentRef],
+        ledger: Ledger,
+        config: ProcessingConfig,
+        options: PipelineOptions,
+    ) -> None:
+        self._ledger, self._resolution, self._options = ledger, config.resolution, options
+        self.summary = Summary(config.key)
+        self.queue = DocumentQueue(refs, ledger, overwrite=options.overwrite)
+        self._lock = threading.RLock()
+        self._stopped = False
+
+    def begin(
+        self, copies: DocumentCopies, pool: RenderPool, room_changed: Callable[[], None]
+    ) -> None:
+        """Note who has the copies of documents, for those whose pages are stored.
+
+        :param copies: the copies.
+        :param pool: the processes that may have them open.
+        :param room_changed: called when a copy is removed.
+        """
+
+        self._copies, self._pool, self._room_changed = copies, pool, room_changed
+
+    def stop(self) -> None:
+        """Claim nothing any more."""
+        self._stopped = True
+
+    def close(self) -> None:
+        """Add the documents that are left to other tasks to the summary."""
+        self.summary.leased_by_others.update(self.queue.leased_by_others)
+        if count := self.queue.leased_by_others_count:
+            self.summary.documents["leased_by_others"] += count
+        if count := self.queue.forgotten_count:
+            self.summary.documents["forgotten"] += count
+
+    def progress_line(self, engine: Progress) -> str:
+        """Return how far the batch is, for the log.
+
+        :param engine: pages that the engine processes now.
+        """
+        with self._lock:
+            documents_open = [document.ref.uri for document in self.queue.open_documents]
+            return progress_line(self.summary, documents_open, self.queue.size, engine)
+
+    def claim(self, ref: DocumentRef) -> Lease | None:
+        """Claim a document version; None if it is not processed now.
+
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
+        """
+        if self._stopped:
+            return None
+        claimed = self.queue.claim(ref)
+        if not isinstance(claimed, AlreadyFinal):
+            return claimed
+        with self._lock:
+            self.summary.documents["skipped"] += 1
+            if claimed.by_us is not None:
+                self.summary.record_failures(ref, claimed.by_us, self._options.budget)
+        return None
+
+    def opened(
+        self, fetched: FetchedDocument, source: SharedDocument, opened: OpenedDocument
+    ) -> InFlightDocument:
+        """See :meth:`DocumentEvents.opened`; a document whose pages are all stored ends here."""
+        if fetched.lease is None:
+            raise ValueError(f"{fetched.ref.uri} was opened without a lease")
+        document = InFlightDocument(
+            ref=fetched.ref,
+            lease=fetched.lease,
+            media_type=opened.media_type,
+            page_count=opened.page_count,
+            page_numbers=opened.page_numbers,
+            missing=set(opened.missing),
+            source=source,
+            report=DocumentReport(dynamic_form=opened.dynamic_form, attachments=opened.attachments),
+        )
+        with self._lock:
+            self.summary.pages_resumed += len(opened.page_numbers) - len(opened.missing)
+        self.queue.open(document)
+        if not document.missing:
+            self._store({document: []})
+        return document
+
+    def failed(self, fetched: FetchedDocument, error: DeepSeekOCRError) -> None:
+        """Store why a document failed before its pages were processed.
+
+        An overwritten document is queued again, as its newest version.
+        """
+        self._fail(fetched.ref, fetched.lease, error)
+        self._remove(fetched.path)
+        if isinstance(error, OverwrittenError):
+            self.queue.push(fetched.ref.unversioned())
+
+    def page_failed(self, document: InFlightDocument, number: int, error: DeepSeekOCRError) -> None:
+        """Store why a page cannot be rendered."""
+        self.writer.put(document, failed_page(number, self._resolution, error))
+
+    def rendered(self, document: InFlightDocument, page: Page) -> None:
+        """Note the files attached to a page; the first page read has those of the document too."""
+        report = document.report
+        is_first = page.number == document.page_numbers[0]
+        report.attachments = page.attachments if is_first else report.attachments + page.attachments
+
+    def is_wanted(self, document: InFlightDocument) -> bool:
+        """Return whether this task still has the document's lease."""
+        return not document.lost and self._ledger.holds(document.lease)
+
+    def store(self, pages: Sequence[Finished]) -> None:
+        """Store pages; each document ends with its last one.
+
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
+        """
+        by_document: dict[InFlightDocument, list[PageResult]] = {}
+        for document, page in pages:
+            if not document.lost:
+                by_document.setdefault(document, []).append(page)
+        if by_document:
+            self._store(by_document)
+
+    def lose_open(self) -> None:
+        """Leave the documents that are still open to other tasks.
+
+        Their leases were lost while their pages were rendered, so some pages never reached the engine.
+        """
+        for document in self.queue.open_documents:
+            self._lose(document)
+
+    def fail_rest(self, error: DeepSeekOCRError, fetched: Sequence[FetchedDocument]) -> None:
+        """Store an infrastructure error for the documents that it keeps from being processed.
+
+        :param error: the error.
+        :param fetched: documents that were fetched, and not opened.
+        """
+        for document in self.queue.open_documents:
+            self._fail(document.ref, document.lease, error, retryable=True)
+        for each in fetched:
+            self._fail(each.ref, each.lease, error, retryable=True)
+        while (ref := self.queue.pop()) is not None:
+            if ref.version and (lease := self.claim(ref)) is not None:
+                self._fail(ref, lease, error, retryable=True)
+
+    def _store(self, by_document: dict[InFlightDocument, list[PageResult]]) -> None:
+        documents = list(by_document)
+        stored = self._ledger.write_documents(
+            [_to_store(document, by_document[document]) for document in documents]
+        )
+        for document, outcome in zip(documents, stored, strict=True):
+            if outcome.is_lost:
+                self._lose(document)
+            else:
+                self._note(document, outcome)
+
+    def _note(self, document: InFlightDocument, outcome: StoredPages) -> None:
+        with self._lock:
+            for page in outcome.pages:
+                document.missing.discard(page.number)
+                self.summary.record_page(page)
+                document.report.add(page)
+            if outcome.result is None:
+                return
+            self.queue.close(document.lease)
+            self._record(document.ref, outcome.result, document.report)
+        self._release(document)
+
+    def _lose(self, document: InFlightDocument) -> None:
+        self.queue.lose(document.ref, document.lease)
+        document.lost = True
+        self._release(document)
+
+    def _release(self, document: InFlightDocument) -> None:
+        """Give up the copy of a document of which no page is rendered any more."""
+        self._pool.finish(document.source)
+        self._remove(document.source.path)
+
+    def _remove(self, path: Path) -> None:
+        self._copies.remove(path)
+        self._room_changed()
+
+    def _fail(
+        self, ref: DocumentRef, lease: Lease | None, error: DeepSeekOCRError, **changes: Any
+    ) -> None:
+        """Store why a document failed."""
+        result = failure(error, **changes)
+        try:
+            if lease is None:
+                self._ledger.fail_unclaimed(ref, result)
+            else:
+                self._ledger.fail(lease, result)
+        except LeaseLostError:
+            self.queue.lose(ref, lease)
+            return
+        self.queue.close(lease)
+        with self._lock:
+            self._record(ref, result)
+
+    def _record(
+        self, ref: DocumentRef, result: DocumentResult, report: DocumentReport | None = None
+    ) -> None:
+        self.summary.documents[result.status.value] += 1
+        self.summary.record_failures(ref, result, self._options.budget)
+        report = report or DocumentReport()
+        self.summary.record_unshown(ref, report)
+        log.log(level(result, report), "%s", report.line(ref, result))
+
+
+def _to_store(document: InFlightDocument, pages: Sequence[PageResult]) -> DocumentPages:
+    """Return pages of a document, with its end if no other page is missing."""
+    completion, report = None, document.report
+    if document.missing <= {page.number for page in pages}:
+        completion = Completion(
+            media_type=document.media_type,
+            page_count=document.page_count,
+            pages=len(document.page_numbers),
+            note=" ".join(report.unshown(MAX_NAMES)) if report.misses_content else None,
+        )
+    return DocumentPages(document.lease, tuple(pages), completion)
