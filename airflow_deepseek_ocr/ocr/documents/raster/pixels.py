@@ -74,6 +74,9 @@ def to_rgb(
     """
     source = _Source(image, samples, lower_bytes)
     factor = 2 if image.width * image.height > MAX_RENDERED_PIXELS else 1
+    if factor == 1 and source.is_plain:
+        # Most scans. A copy, because the decoder may use the memory of its image again.
+        return image.copy()
     size = -(-image.width // factor), -(-image.height // factor)
     backdrop = None
     if source.has_transparency:
@@ -105,6 +108,12 @@ class _Source:
         self.has_transparency = image.has_transparency_data or (
             self._range is not None and self._range.has_gaps
         )
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the image is in RGB already, without transparency and depth."""
+        is_flat = not self.has_transparency and self._range is None and self._lower is None
+        return self._image.mode == "RGB" and is_flat
 
     def bands(self, factor: int) -> Iterator[tuple[int, Image.Image]]:
         """Yield the first row of each band, and the band: with an alpha channel if the image has one."""

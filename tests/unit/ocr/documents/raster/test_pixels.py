@@ -139,3 +139,11 @@ def test_large_images_are_halved_in_bands_of_even_rows() -> None:
     assert halved.size == (4001, 2501)
     assert halved.getpixel((1999, 2500)) == (0, 0, 0)
     assert halved.getpixel((4000, 0)) == (255, 255, 255)
+
+
+def test_colours_of_8_bits_are_a_copy_of_the_decoders() -> None:
+    decoded = Image.effect_noise((90, 70), 80).convert("RGB")
+    pixels = decoded.tobytes()
+    image = to_rgb(decoded, StoredSamples())
+    decoded.paste("red", (0, 0, 90, 70))
+    assert image.tobytes() == pixels
