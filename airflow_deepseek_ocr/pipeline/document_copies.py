@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from itertools import count
 from pathlib import Path
@@ -9,8 +10,9 @@ from pathlib import Path
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 
 #: Bytes of all copies, at most, except that a single document may be larger: 400 scans of 5 MB, as many pages
-#: as a large GPU reads at once, while each is a document.
-MOST_BYTES = 2 << 30
+#: as a large GPU reads at once, while each is a document. And their share of the directory's free space: four
+#: tasks of a worker start with room for each.
+MOST_BYTES, _MOST_OF_FREE = 2 << 30, 4
 #: Bytes that a document of unknown size is taken to have until it is fetched.
 _UNKNOWN_BYTES = 64 << 20
 
@@ -21,10 +23,13 @@ class DocumentCopies:
     A copy is kept until the pages of its document are stored, because a page may be rendered again.
 
     :param directory: an existing directory.
-    :param most_bytes: bytes of all copies from which no further document is fetched.
+    :param most_bytes: bytes of all copies from which no further document is fetched; None for 2 GiB, or a
+        quarter of the free space if that is less.
     """
 
-    def __init__(self, directory: Path, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, directory: Path, most_bytes: int | None = None) -> None:
+        if most_bytes is None:
+            most_bytes = min(MOST_BYTES, shutil.disk_usage(directory).free // _MOST_OF_FREE)
         self._directory, self._most_bytes = directory, most_bytes
         self._lock, self._numbers = threading.Lock(), count()
         self._bytes: dict[Path, int] = {}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.pipeline.document_copies import DocumentCopies
@@ -29,6 +32,17 @@ def test_copies_wait_for_room_and_a_single_document_never_does(tmp_path: Path) -
     assert second is not None
     assert copies.reserve(ref(1)) is None
     copies.remove(second)
+    assert copies.reserve(ref(41)) is None
+    assert copies.reserve(ref(40)) is not None
+
+
+def test_copies_leave_most_of_a_small_disk_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=400)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    copies = DocumentCopies(tmp_path)
+    assert copies.reserve(ref(60)) is not None
     assert copies.reserve(ref(41)) is None
     assert copies.reserve(ref(40)) is not None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
+from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
@@ -112,3 +112,33 @@ def test_an_error_of_the_pages_reaches_the_caller() -> None:
     reader = Reader(lambda: ScriptedEngine(lambda _: GOOD), "free", "small")
     with pytest.raises(UnavailableError):
         list(reader.read(pages()))
+
+
+def test_pages_that_cannot_be_rendered_again_end_and_others_go_on() -> None:
+    def gone() -> Image.Image:
+        raise DocumentError(ErrorCode.UNREADABLE, "gone")
+
+    def again() -> Image.Image:
+        return sheet()
+
+    renders = {1: gone, 2: again, 3: gone, 4: again}
+    pages = [(number, Page(number, sheet(), render_again=each)) for number, each in renders.items()]
+    engine = ScriptedEngine(lambda request: GOOD if request.no_repeat_ngram else LOOP)
+    reader = Reader(lambda: engine, "free", "small", steps=parse_retry_with("no_repeat_ngram"))
+    statuses = {number: page.status for number, page in reader.read(pages)}
+    assert statuses == {
+        1: PageStatus.FAILED,
+        2: PageStatus.RECOVERED,
+        3: PageStatus.FAILED,
+        4: PageStatus.RECOVERED,
+    }
+
+
+def test_a_single_page_that_cannot_be_rendered_again_ends() -> None:
+    def gone() -> Image.Image:
+        raise DocumentError(ErrorCode.UNREADABLE, "gone")
+
+    engine = ScriptedEngine(lambda _: LOOP)
+    reader = Reader(lambda: engine, "free", "small", steps=parse_retry_with("slices_2"))
+    ((_, page),) = reader.read([(1, Page(1, sheet(), render_again=gone))])
+    assert [each.error_code for each in page.attempts] == [None, "unreadable"]

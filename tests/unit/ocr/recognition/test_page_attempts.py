@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from PIL import Image
 
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
 from airflow_deepseek_ocr.ocr.recognition.page_attempts import PageAttempts
@@ -87,3 +89,38 @@ def test_a_finished_page_takes_no_output() -> None:
     page.add_output(0, output(GOOD))
     with pytest.raises(ValueError, match="page 7 is finished"):
         page.add_output(0, output(GOOD))
+
+
+def test_another_attempt_renders_the_page_again() -> None:
+    rendered = []
+
+    def render() -> Image.Image:
+        rendered.append(sheet())
+        return rendered[-1]
+
+    page = attempts("slices_2,no_repeat_ngram", Page(7, sheet(), render_again=render))
+    assert rendered == [], "most pages have one attempt"
+    assert page.add_output(0, output(LOOP)) == 2
+    assert rendered == [], "the thread that takes outputs does not wait for it"
+    heights = [page.part(number).image.height for number in range(2)]
+    assert sum(heights) == 900
+    assert len(rendered) == 1
+    page.add_output(0, output(LOOP))
+    page.add_output(1, output(LOOP))
+    assert page.part(0).image is rendered[1]
+
+
+def test_a_page_that_cannot_be_rendered_again_keeps_its_best_attempt() -> None:
+    gone = UnavailableError(ErrorCode.RENDERER_KILLED, "killed")
+
+    def render() -> Image.Image:
+        raise gone
+
+    page = attempts("no_repeat_ngram", Page(7, sheet(), render_again=render))
+    page.add_output(0, output(LOOP))
+    with pytest.raises(UnavailableError):
+        page.part(0)
+    page.add_output(0, PageOutput(key=0, error=gone))
+    assert page.is_finished
+    assert [each.error_code for each in page.result().attempts] == [None, "renderer_killed"]
+    assert page.result().text == LOOP

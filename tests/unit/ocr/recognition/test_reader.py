@@ -329,3 +329,18 @@ def test_the_small_checkpoint_recovers_a_page_and_falls_back_to_a_layer(
         "text_layer",
     ]
     assert "no_end_token" in layered.attempts[0].flags
+
+
+@pytest.mark.parametrize(
+    ("prompt", "use", "checks_page", "uses_text_layer"),
+    [
+        ("markdown", TextLayerUse.COMPARE, True, True),
+        ("markdown", TextLayerUse.OFF, True, False),
+        ("locate:Total", TextLayerUse.COMPARE, False, False),
+    ],
+)
+def test_what_is_measured_of_pages_follows_from_prompt_and_setting(
+    prompt: str, use: TextLayerUse, checks_page: bool, uses_text_layer: bool
+) -> None:
+    reader = Reader(no_engine, prompt, "small", text_layer_use=use)
+    assert (reader.checks_page, reader.uses_text_layer) == (checks_page, uses_text_layer)

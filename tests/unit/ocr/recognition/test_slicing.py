@@ -7,7 +7,12 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
-from airflow_deepseek_ocr.ocr.recognition.slicing import PageSlice, cut_slices, join_slices
+from airflow_deepseek_ocr.ocr.recognition.slicing import (
+    PageSlice,
+    can_be_cut,
+    cut_slices,
+    join_slices,
+)
 
 
 def slices_without_image(*edges: float) -> list[PageSlice]:
@@ -52,3 +57,12 @@ def test_text_outside_of_boxes_is_unchanged() -> None:
     assert join_slices(["a [1, 2, 3, 4]", "b"], two_slices) == "a [1, 2, 3, 4]\nb"
     broken = "<|det|>[[1, 2, 3"
     assert join_slices([broken], two_slices[1:]) == broken
+
+
+@pytest.mark.parametrize(
+    ("height", "count", "expected"), [(3, 1, True), (16, 2, True), (15, 2, False), (3, 4, False)]
+)
+def test_pages_with_few_rows_are_not_cut(height: int, count: int, expected: bool) -> None:
+    assert can_be_cut((100, height), count) is expected
+    if expected:
+        assert len(cut_slices(Image.new("RGB", (100, height)), count)) == count
