@@ -5,24 +5,26 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from airflow_deepseek_ocr.cli.attached_files import AttachedFiles
 from airflow_deepseek_ocr.cli.models import fetch
 from airflow_deepseek_ocr.cli.notes import Notes
 from airflow_deepseek_ocr.cli.output import report, require_output, use_utf8, write, write_json
 from airflow_deepseek_ocr.cli.settings import add_fields, connection_settings
 from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.connection.settings import Settings
+from airflow_deepseek_ocr.connection.values import ATTACHMENTS
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode
 from airflow_deepseek_ocr.hardware.devices import require_one_device
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
-from airflow_deepseek_ocr.ocr.documents.unshown import unshown_messages
+from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile, unshown_messages
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
 from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
@@ -77,6 +79,13 @@ def add_read(commands: Any) -> None:
         help="quality score from which output is accepted, 0 (accepts all) to 1 "
         f"(default: {OcrOptions.min_score})",
     )
+    read.add_argument(
+        "--attachments",
+        choices=ATTACHMENTS,
+        default=ATTACHMENTS[0],
+        help="PDFs and images that are attached to a PDF: named in a warning, or read after it as files of "
+        "their own (default: name)",
+    )
     read.add_argument("--json", action="store_true", help="print one JSON object per page")
     read.add_argument(
         "--notes",
@@ -98,6 +107,7 @@ def _read(options: argparse.Namespace) -> int:
     with (
         Notes(options.notes, options.arguments, settings, config) as notes,
         Renderer(Limits(), Sandbox(settings.sandbox)) as renderer,
+        AttachedFiles(options.files, Limits(), read=options.attachments == "read") as files,
     ):
         renderer.require_sandbox()
         output = _Output(as_json=options.json, notes=notes)
@@ -109,7 +119,7 @@ def _read(options: argparse.Namespace) -> int:
             text_layer_use=parse_text_layer_use(config.text_layer),
             min_score=config.min_score,
         )
-        pages = _pages(renderer, options.files, config, output)
+        pages = _pages(renderer, files, config, output)
         for file, page in reader.read(pages, _show_progress):
             output.page(file, page)
     return 1 if output.failures else 0
@@ -131,29 +141,40 @@ def _engine(settings: Settings, notes: Notes) -> Engine:
 
 
 def _pages(
-    renderer: Renderer, files: Sequence[Path], config: ProcessingConfig, output: _Output
+    renderer: Renderer, files: AttachedFiles, config: ProcessingConfig, output: _Output
 ) -> Iterator[tuple[Path, Page]]:
     selection = PageSelection.parse(config.pages)
     for file in files:
         try:
             # Opened here too: the system's message explains a wrong path best.
             with (
-                open_regular(os.fspath(file), readable_line(str(file))),
-                renderer.open(file, selection=selection, dpi=config.dpi) as document,
+                open_regular(os.fspath(file.path), readable_line(str(file.name))),
+                renderer.open(
+                    file.path,
+                    selection=selection,
+                    dpi=config.dpi,
+                    attachments=files.reads_attachments(file),
+                ) as document,
             ):
+                found: list[tuple[int | None, AttachedFile]] = [
+                    (None, each) for each in document.attached
+                ]
                 for number in document.page_numbers:
                     try:
                         page = document.page(number)
                     except DeepSeekOCRError as error:
-                        output.page(file, failed_page(number, config.resolution, error))
+                        output.page(file.name, failed_page(number, config.resolution, error))
                     else:
-                        yield file, page
-                output.unshown(file, document)
+                        found += [(number, each) for each in page.attached]
+                        yield file.name, page
+                output.unshown(file.name, document)
+                for name, failure in files.extract(file, document, found):
+                    output.document_failed(name, failure.code, str(failure))
         except DeepSeekOCRError as error:
-            output.document_failed(file, error.code, str(error))
+            output.document_failed(file.name, error.code, str(error))
         except OSError as error:
             output.document_failed(
-                file, ErrorCode.MISSING_FILE, f"{error.strerror}; check the path."
+                file.name, ErrorCode.MISSING_FILE, f"{error.strerror}; check the path."
             )
 
 

@@ -17,6 +17,8 @@ _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
 #: As ``str(timedelta)`` writes it.
 _CLOCK = re.compile(r"(?:(\d+) days?, )?(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?)")
+#: Treatments of PDFs and images that are attached to a PDF.
+ATTACHMENTS = ("name", "read")
 _JINJA = ("{{", "{%", "{#")
 
 #: Converts the value of the argument with that name.
@@ -122,6 +124,16 @@ def literal(name: str, value: Any) -> Any:
         return ast.literal_eval(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         raise invalid(name, value, 'a list in JSON such as ["a", "b"]') from None
+
+
+def attachments(name: str, value: Any) -> str:
+    """Return the treatment of attached files.
+
+    :raises ConfigurationError: ``argument`` unless it is ``name`` or ``read``.
+    """
+    if value not in ATTACHMENTS:
+        raise invalid(name, value, " or ".join(ATTACHMENTS))
+    return str(value)
 
 
 def boolean(name: str, value: Any) -> bool:

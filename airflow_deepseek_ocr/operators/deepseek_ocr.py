@@ -60,6 +60,7 @@ _VALUES: dict[str, values.Convert] = {
     "aws_conn_id": _text,
     "requester_pays": values.boolean,
     "storage_conn_id": _text,
+    "attachments": values.attachments,
     "overwrite": values.boolean,
     "fail_on_document_errors": values.boolean,
     "lease": values.positive_duration,
@@ -99,6 +100,8 @@ class DeepSeekOCROperator(BaseOperator):
     :param aws_conn_id: connection to S3; None takes the worker's own credentials.
     :param requester_pays: pay for requests to a bucket whose requesters pay.
     :param storage_conn_id: connection for documents of other schemes than ``s3`` and ``file``.
+    :param attachments: treatment of PDFs and images that are attached to a PDF: ``name`` (in the log and the
+        container's row) or ``read``, as documents of their own.
     :param overwrite: read stored documents again. Retries of the task continue where it stopped.
     :param fail_on_document_errors: fail the task without a retry if a document could not be read at all.
     :param max_failed_pages: how many pages of a document may fail: a share (float, 0 to 1), a number
@@ -144,6 +147,7 @@ class DeepSeekOCROperator(BaseOperator):
         pages: str | None = OcrOptions.pages,
         dpi: int = OcrOptions.dpi,
         min_score: float = OcrOptions.min_score,
+        attachments: str = "name",
         overwrite: bool = PipelineOptions.overwrite,
         fail_on_document_errors: bool = False,
         max_failed_pages: int | float | str | None = DEFAULT_MAX_FAILED_PAGES,
@@ -174,6 +178,7 @@ class DeepSeekOCROperator(BaseOperator):
         self.pages = pages
         self.dpi = dpi
         self.min_score = min_score
+        self.attachments = attachments
         self.overwrite = overwrite
         self.fail_on_document_errors = fail_on_document_errors
         self.max_failed_pages = max_failed_pages
@@ -253,6 +258,7 @@ class DeepSeekOCROperator(BaseOperator):
                 sandbox=Sandbox(self.hook.settings.sandbox),
                 render_processes=render_processes(self.hook.settings),
                 overwrite=self.overwrite,
+                read_attachments=self.attachments == "read",
                 budget=ErrorBudget.of(self.max_failed_pages),
                 lease=self.lease,
                 wait_for_others=self.wait_for_others,

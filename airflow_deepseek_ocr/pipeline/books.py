@@ -17,6 +17,7 @@ from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 from airflow_deepseek_ocr.ocr.recognition.page_result import failed_page
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
 from airflow_deepseek_ocr.ocr.results import DocumentResult, PageResult
+from airflow_deepseek_ocr.pipeline.attached_documents import AttachedDocuments
 from airflow_deepseek_ocr.pipeline.document_copies import DocumentCopies
 from airflow_deepseek_ocr.pipeline.document_queue import DocumentQueue
 from airflow_deepseek_ocr.pipeline.document_report import DocumentReport, level
@@ -57,6 +58,7 @@ class Books:
         self._ledger, self._resolution, self._options = ledger, config.resolution, options
         self.summary = Summary(config.key)
         self.queue = DocumentQueue(refs, ledger, overwrite=options.overwrite)
+        self._attached = AttachedDocuments(self.queue, ledger, overwrite=options.overwrite)
         self._lock = threading.RLock()
         self._stopped = False
 
@@ -107,6 +109,8 @@ class Books:
             self.summary.documents["skipped"] += 1
             if claimed.by_us is not None:
                 self.summary.record_failures(ref, claimed.by_us, self._options.budget)
+        if self._options.read_attachments:
+            self._attached.add_unfinished(ref)
         return None
 
     def opened(
@@ -128,6 +132,8 @@ class Books:
         with self._lock:
             self.summary.pages_resumed += len(opened.page_numbers) - len(opened.missing)
         self.queue.open(document)
+        # Before the document can end.
+        self._attached.add(fetched.ref, opened.attached)
         if not document.missing:
             self._store({document: []})
         return document
@@ -147,7 +153,11 @@ class Books:
         self.writer.put(document, failed_page(number, self._resolution, error))
 
     def rendered(self, document: InFlightDocument, page: Page) -> None:
-        """Note the files attached to a page; the first page read has those of the document too."""
+        """Note the files attached to a page; the first page read has those of the document too.
+
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
+        """
+        self._attached.add(document.ref, page.attached, page.number)
         report = document.report
         is_first = page.number == document.page_numbers[0]
         report.attachments = page.attachments if is_first else report.attachments + page.attachments

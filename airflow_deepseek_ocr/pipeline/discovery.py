@@ -77,8 +77,9 @@ class Discovery:
         )
         abandoned = {
             ref.version_key: ref
-            for ref, due_for_s in store.abandoned(self.config_key)
-            if listing.contains(ref.uri) and is_due(ref, due_for_s)
+            for ref, due_for_s in store.abandoned(self.config_key, retry_after)
+            # Files that are attached to listed documents are in no listing.
+            if listing.contains(ref.root.uri) and is_due(ref, due_for_s)
         }
         yield from abandoned.values()
         for chunk in _chunks(listing.with_restored(client), _CHUNK):

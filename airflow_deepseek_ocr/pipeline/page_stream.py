@@ -16,7 +16,8 @@ from typing import Protocol, TypeAlias
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
-from airflow_deepseek_ocr.ocr.documents.unshown import Attachments
+from airflow_deepseek_ocr.ocr.documents.reference import MAX_DEPTH
+from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile, Attachments
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
 from airflow_deepseek_ocr.pipeline.documents_ahead import DocumentsAhead
@@ -39,6 +40,7 @@ class OpenedDocument:
     :param missing: those of them that are not stored yet.
     :param dynamic_form: see :class:`Document`.
     :param attachments: see :class:`Document`.
+    :param attached: see :class:`Document`.
     :param first: the first of them as an image, or why there is none; None without a missing page.
     """
 
@@ -48,6 +50,7 @@ class OpenedDocument:
     missing: tuple[int, ...]
     dynamic_form: bool
     attachments: Attachments
+    attached: tuple[AttachedFile, ...]
     first: Page | DeepSeekOCRError | None
 
 
@@ -171,10 +174,14 @@ class PageStream:
             fetched = documents.take()
             if fetched is None:
                 return
-            source = SharedDocument(fetched.path, self._request)
+            source = SharedDocument(fetched.path, self._request_for(fetched))
             final = fetched.lease.final_pages if fetched.lease else frozenset()
             opening = self._pool.submit(source, partial(_open, final=final), self.wake)
             self._streams.append(_Pages(fetched, source, opening))
+
+    def _request_for(self, fetched: FetchedDocument) -> OpenRequest:
+        reads = self._request.attachments and fetched.ref.depth < MAX_DEPTH
+        return replace(self._request, attachments=reads)
 
     def _has_room(self) -> bool:
         futures: list[_Rendering] = []
@@ -258,5 +265,6 @@ def _open(opened: Document, final: frozenset[int]) -> OpenedDocument:
         missing,
         opened.dynamic_form,
         attachments,
+        opened.attached,
         first,
     )

@@ -39,6 +39,7 @@ from airflow_deepseek_ocr.pipeline.page_stream import PageStream
 from airflow_deepseek_ocr.pipeline.page_writer import PageWriter
 from airflow_deepseek_ocr.pipeline.summary import Summary
 from airflow_deepseek_ocr.pipeline.working_directory import working_directory
+from airflow_deepseek_ocr.sources.attachments import AttachmentSource
 from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
@@ -79,8 +80,8 @@ class Pipeline:
         task: TaskInfo | None = None,
         options: PipelineOptions | None = None,
     ) -> None:
-        self._sources, self._config = sources, config
-        self._options = options or PipelineOptions()
+        self._options, self._config = options or PipelineOptions(), config
+        self._source = AttachmentSource(sources, self._options.limits, self._options.sandbox)
         selection = PageSelection.parse(config.pages)
         # The reader loads the model for its first page, not for documents that are stored already.
         self._reader = Reader(
@@ -96,6 +97,7 @@ class Pipeline:
             config.dpi,
             text_layer=self._reader.uses_text_layer,
             edge_density=self._reader.checks_page,
+            attachments=self._options.read_attachments,
         )
         self._ledger = Ledger(store.database, config, task or TaskInfo(), self._options.lease)
         self._books = self._new_books(())
@@ -112,7 +114,7 @@ class Pipeline:
             error.
         """
         books = self._books = self._new_books(refs)
-        with working_directory() as directory, self._ledger.renewing():
+        with working_directory() as directory, self._ledger.renewing(), closing(self._source):
             self._process(directory, progress)
             self._wait_for_others(directory, progress)
         books.close()
@@ -195,7 +197,7 @@ class Pipeline:
             return document.lease is not None
 
         try:
-            fetched = self._sources.fetch(document.ref, document.path, wanted)
+            fetched = self._source.fetch(document.ref, document.path, wanted)
         except OSError as error:
             # Not chained: a client's traceback may show its request.
             failure = UnavailableError(

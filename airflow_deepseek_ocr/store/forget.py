@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, delete, func, select, true
 from sqlalchemy.orm import Session
 
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.store.attachments import is_attachment
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.leases import LeasedByAnother, is_leased, owner_of
@@ -24,6 +26,8 @@ _LEASE = ("lease_expires_at", "dag_id", "run_id", "task_id", "map_index", "try_n
 @dataclass(frozen=True, kw_only=True)
 class Selection:
     """The documents to delete, whose URIs are matched exactly; ``%`` and ``_`` have no meaning.
+
+    A document is deleted with the files attached to it.
 
     :param uris: URIs as in the column ``uri``.
     :param prefixes: beginnings of URIs. Without URIs and prefixes, all documents are selected.
@@ -42,21 +46,31 @@ class Selection:
             yield true()
         for start in range(0, len(self.uris), _CHUNK):
             yield document.uri.in_(self.uris[start : start + _CHUNK])
+        if self.uris:
+            yield is_attachment(document)
         for prefix in self.prefixes:
             # Not LIKE, which ignores case on SQLite and has wildcards.
             yield func.substr(document.uri, 1, len(prefix)) == prefix
 
     def contains(self, row: Row[Any]) -> bool:
         """Return whether a row is selected; MySQL ignores spaces at the ends of strings it compares."""
+        containers = list(_with_containers(DocumentRef(row.uri, row.version)))
         return (
             (
                 not (self.uris or self.prefixes)
-                or row.uri in self.uris
+                or any(ref.uri in self.uris for ref in containers)
                 or row.uri.startswith(self.prefixes or ("\0",))
             )
-            and self.version in (None, row.version)
+            and (self.version is None or any(ref.version == self.version for ref in containers))
             and self.config_key in (None, row.config_key)
         )
+
+
+def _with_containers(ref: DocumentRef) -> Iterator[DocumentRef]:
+    """Yield a document, and those that contain it."""
+    yield ref
+    if ref.container is not None:
+        yield from _with_containers(ref.container)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from airflow_deepseek_ocr.ocr.results import (
     DocumentStatus,
     PageResult,
 )
+from airflow_deepseek_ocr.store.attachments import unfinished_attachments
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.leases import (
@@ -97,9 +98,10 @@ class Ledger:
         self._task = TaskInfo(**task_values(task))
         self._lock = threading.Lock()
         self._leases: dict[int, Lease] = {}
+        self._reserved: dict[str, Lease] = {}
 
     def claim(
-        self, ref: DocumentRef, *, overwrite: bool = False
+        self, ref: DocumentRef, *, overwrite: bool = False, reserve: bool = False
     ) -> Lease | LeasedByAnother | AlreadyFinal:
         """Lease a document version to this task, unless it is final or leased by another task.
 
@@ -107,8 +109,13 @@ class Ledger:
         at once, because that try is over.
 
         :param overwrite: claim a document that is final too, unless this task instance stored it.
+        :param reserve: return the lease at the next call, too: the document is processed then.
         :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
+        with self._lock:
+            reserved = self._reserved.pop(ref.version_key, None)
+        if reserved is not None and self.holds(reserved):
+            return reserved
         token = secrets.token_hex(16)
         claimed = self._database.transaction(
             lambda session: self._claim(session, ref, token, overwrite)
@@ -116,7 +123,13 @@ class Ledger:
         if isinstance(claimed, Lease):
             with self._lock:
                 self._leases[claimed.document_id] = claimed
+                if reserve:
+                    self._reserved[ref.version_key] = claimed
         return claimed
+
+    def unfinished_attachments(self) -> dict[str, list[DocumentRef]]:
+        """See :func:`~airflow_deepseek_ocr.store.attachments.unfinished_attachments`."""
+        return unfinished_attachments(self._database, self._config.key)
 
     def write_page(self, lease: Lease, page: PageResult) -> PageResult:
         """Store a page with its regions in one transaction, in place of the page stored before.

@@ -12,6 +12,11 @@ from sqlalchemy import Engine, Row, select
 
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.store.attachments import (
+    REFERENCE,
+    is_retryable_attachment,
+    reference_of,
+)
 from airflow_deepseek_ocr.store.database import PATIENCE_S, Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.leases import GONE
@@ -27,8 +32,6 @@ MAX_CLAIMS = 24
 
 #: Columns from which the state follows.
 _STATE = ("status", "retryable", "error_code", "claims", "updated_at", "lease_expires_at")
-#: Columns that make a :class:`DocumentRef`.
-_REFERENCE = ("uri", "version", "etag", "size_bytes", "last_modified")
 
 
 class State(Enum):
@@ -109,17 +112,24 @@ class Store:
                     known[row.version_key] = found
         return known
 
-    def abandoned(self, config_key: str | None = None) -> list[tuple[DocumentRef, float]]:
+    def abandoned(
+        self, config_key: str | None = None, retry_failed_after: timedelta | None = None
+    ) -> list[tuple[DocumentRef, float]]:
         """Return documents whose task died, with the seconds since they became due.
 
-        The query's cost grows with the number of documents in status ``processing``, not with the table.
+        Attached files that failed are among them when their retry is due, since no listing has them. The
+        query's cost grows with the number of documents that are processed or failed, not with the table.
 
         :param config_key: only rows of this processing configuration; None takes all.
+        :param retry_failed_after: see :meth:`look_up`.
         :raises DatabaseError: ``database_unavailable``.
         """
-        processing = self.database.rows.document.status == PROCESSING
-        rows = self._rows((*_REFERENCE, "version_key"), processing, config_key)
-        found = [(row, _reference(row), _known_version(row, None)) for row in rows]
+        document = self.database.rows.document
+        condition = document.status == PROCESSING
+        if retry_failed_after is not None:
+            condition |= is_retryable_attachment(document)
+        rows = self._rows((*REFERENCE, "version_key"), condition, config_key)
+        found = [(row, reference_of(row), _known_version(row, retry_failed_after)) for row in rows]
         return [
             (ref, known.due_for_s)
             for row, ref, known in found
@@ -158,10 +168,3 @@ def _known_version(row: Row[Any], retry_failed_after: timedelta | None) -> Known
         return KnownVersion(State.DONE, archived=row.error_code == ErrorCode.ARCHIVED)
     due_for_s = (row.now - since).total_seconds()
     return KnownVersion(State.DUE, due_for_s) if due_for_s >= 0 else KnownVersion(otherwise)
-
-
-def _reference(row: Row[Any]) -> DocumentRef:
-    version_id = row.version if row.etag and row.version != row.etag else None
-    return DocumentRef(
-        row.uri, row.version, version_id, row.etag, row.size_bytes, row.last_modified
-    )

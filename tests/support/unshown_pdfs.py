@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import pikepdf
 from pikepdf import Array, AttachedFileSpec, Dictionary, Name, String
@@ -30,6 +30,13 @@ def saved(made: pikepdf.Pdf, **options: object) -> bytes:
     return target.getvalue()
 
 
+def containing(made: pikepdf.Pdf, files: Sequence[tuple[str, bytes]]) -> pikepdf.Pdf:
+    """Attach files, given as names and contents; names may be equal."""
+    for number, (name, content) in enumerate(files):
+        made.attachments[f"{number:06}"] = AttachedFileSpec(made, content, filename=name)
+    return made
+
+
 def attach(made: pikepdf.Pdf, files: Mapping[str, str | None]) -> pikepdf.Pdf:
     """Attach files, given as names and media types.
 
@@ -49,9 +56,11 @@ def portfolio(*names: str, **options: object) -> bytes:
     return saved(made, **options)
 
 
-def annotated(made: pikepdf.Pdf, page: int, name: str) -> pikepdf.Pdf:
+def annotated(
+    made: pikepdf.Pdf, page: int, name: str, content: bytes = b"content"
+) -> pikepdf.Pdf:
     """Attach a file to a place on a page, from 0."""
-    file = AttachedFileSpec(made, b"content", filename=name).obj
+    file = AttachedFileSpec(made, content, filename=name).obj
     annotation = Dictionary(
         Type=Name.Annot, Subtype=Name.FileAttachment, Rect=Array([10, 10, 30, 30]), FS=file
     )

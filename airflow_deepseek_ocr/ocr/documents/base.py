@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
-from airflow_deepseek_ocr.ocr.documents.unshown import NO_ATTACHMENTS, Attachments
+from airflow_deepseek_ocr.ocr.documents.unshown import (
+    NO_ATTACHMENTS,
+    AttachedFile,
+    Attachments,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from PIL import Image
 
@@ -30,6 +35,7 @@ class Page:
     :param text_layer: the text that the file contains for this page; None if its type has no text.
     :param dynamic_form: whether the document is a dynamic XFA form, of which the page is a placeholder.
     :param attachments: files attached to the page; on the first page read, also those of the document.
+    :param attached: files attached to the page that are read as documents of their own.
     :param edge_density: the measure of the image, if it was taken when the page was rendered.
     :param render_again: returns the same image again; None if nothing but ``image`` has it. It raises the
         errors of :meth:`Document.page`.
@@ -40,6 +46,7 @@ class Page:
     text_layer: TextLayer | None = None
     dynamic_form: bool = False
     attachments: Attachments = NO_ATTACHMENTS
+    attached: tuple[AttachedFile, ...] = ()
     edge_density: EdgeDensity | None = None
     render_again: Callable[[], Image.Image] | None = None
 
@@ -51,7 +58,8 @@ class Document(AbstractContextManager["Document"], ABC):
     :ivar page_count: number of pages in the file.
     :ivar page_numbers: the selected pages, ascending, from 1.
     :ivar dynamic_form: whether it is a dynamic XFA form.
-    :ivar attachments: files attached to it as a whole, and to the pages rendered so far.
+    :ivar attachments: files attached to it as a whole, and to the pages rendered so far, that are not read.
+    :ivar attached: files attached to it as a whole that are read as documents of their own.
     """
 
     media_type: str
@@ -59,6 +67,7 @@ class Document(AbstractContextManager["Document"], ABC):
     page_numbers: tuple[int, ...]
     dynamic_form: bool = False
     attachments: Attachments = NO_ATTACHMENTS
+    attached: tuple[AttachedFile, ...] = ()
 
     @abstractmethod
     def page(self, number: int) -> Page:
@@ -66,6 +75,14 @@ class Document(AbstractContextManager["Document"], ABC):
 
         :raises DocumentError: this page cannot be read; other pages may be readable.
         """
+
+    def attached_content(self, number: int) -> Iterator[bytes]:
+        """Yield the content of an attached file in chunks.
+
+        :param number: see :class:`AttachedFile`.
+        :raises DocumentError: ``missing_file``, ``empty_file``, ``too_many_bytes``, ``damaged``.
+        """
+        raise no_attached_file(number)
 
     @abstractmethod
     def close(self) -> None:
@@ -84,3 +101,11 @@ class Document(AbstractContextManager["Document"], ABC):
         numbers = selection.of(self.page_count)
         limits.check_pages(len(numbers))
         self.page_numbers = tuple(numbers)
+
+
+def no_attached_file(number: int) -> DocumentError:
+    """Return the error for a number that no attached file has."""
+    return DocumentError(
+        ErrorCode.MISSING_FILE,
+        f"The document has no attached file number {number}. Read the document again.",
+    )

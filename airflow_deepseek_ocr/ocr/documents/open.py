@@ -57,6 +57,7 @@ def open_document(
     dpi: int = DEFAULT_DPI,
     limits: Limits | None = None,
     text_layer: bool = True,
+    attachments: bool = False,
 ) -> Document:
     """Open a file as a document of pages, in this process.
 
@@ -65,6 +66,7 @@ def open_document(
     :param dpi: resolution for rendering PDF pages, in dpi.
     :param limits: limits of the document; None takes the defaults.
     :param text_layer: whether pages get their text layer.
+    :param attachments: whether attached PDFs and images are read as documents of their own.
     :raises DocumentError: ``empty_file``, ``unsupported_type``, ``password_protected``,
         ``unsupported_encryption``, ``damaged``, ``too_many_bytes``, ``too_many_pages``,
         ``too_many_pixels``, ``no_such_page``.
@@ -72,14 +74,14 @@ def open_document(
     selection, limits = selection or PageSelection(), limits or Limits()
     file = source.open("rb") if isinstance(source, Path) else source
     try:
-        return _open(file, selection, dpi, limits, text_layer)
+        return _open(file, selection, dpi, limits, text_layer=text_layer, attachments=attachments)
     except BaseException:
         file.close()
         raise
 
 
 def _open(
-    file: BinaryIO, selection: PageSelection, dpi: int, limits: Limits, text_layer: bool
+    file: BinaryIO, selection: PageSelection, dpi: int, limits: Limits, **content: bool
 ) -> Document:
     limits.check_bytes(os.fstat(file.fileno()).st_size)
     media_type = _media_type(file)
@@ -91,7 +93,7 @@ def _open(
     if media_type == "application/pdf":
         from airflow_deepseek_ocr.ocr.documents.pdf import PdfDocument
 
-        return PdfDocument(file, selection, dpi, limits, text_layer=text_layer)
+        return PdfDocument(file, selection, dpi, limits, **content)
     from airflow_deepseek_ocr.ocr.documents.images import ImageDocument
 
     return ImageDocument(file, media_type, selection, limits)

@@ -6,6 +6,7 @@ import ctypes
 import logging
 import math
 import threading
+from collections.abc import Iterator
 from mmap import ACCESS_READ, mmap
 from typing import BinaryIO
 
@@ -18,6 +19,11 @@ from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import MAX_RENDERED_PIXELS, Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.documents.pdf_content.pdf_attachments import (
+    attached_content,
+    attached_to_document,
+    attached_to_page,
+)
 from airflow_deepseek_ocr.ocr.documents.pdf_content.pdf_text import read_text_layer
 from airflow_deepseek_ocr.ocr.documents.pdf_content.pdf_unshown import (
     document_attachments,
@@ -50,6 +56,7 @@ class PdfDocument(Document):
     :param dpi: resolution for rendering, in dpi.
     :param limits: limits of the document.
     :param text_layer: whether pages get their text layer.
+    :param attachments: whether attached PDFs and images are read as documents of their own.
     :raises DocumentError: ``password_protected``, ``unsupported_encryption``, ``damaged``,
         ``too_many_pages``, ``no_such_page``.
     """
@@ -64,9 +71,10 @@ class PdfDocument(Document):
         limits: Limits,
         *,
         text_layer: bool = True,
+        attachments: bool = False,
     ) -> None:
         self._dpi, self._limits, self._file = dpi, limits, file
-        self._with_text_layer = text_layer
+        self._with_text_layer, self._with_attachments = text_layer, attachments
         with _PDFIUM:
             # PDFium would open a path; the sandbox refuses that.
             mapping = mmap(file.fileno(), 0, access=ACCESS_READ)
@@ -79,7 +87,9 @@ class PdfDocument(Document):
                 self._select(selection, limits)
                 self._pdf.init_forms()
                 self.dynamic_form = is_dynamic_form(self._pdf)
-                self.attachments = document_attachments(self._pdf, mapping)
+                if attachments:
+                    self.attached = attached_to_document(self._pdf)
+                self.attachments = document_attachments(self._pdf, mapping, self.attached)
             except BaseException:
                 self._pdf.close()
                 raise
@@ -96,7 +106,8 @@ class PdfDocument(Document):
                 raise _damaged(number, error) from error
             try:
                 scale = self._scale(number, *page.get_size())
-                attachments = page_attachments(page)
+                attached = attached_to_page(page, number) if self._with_attachments else ()
+                attachments = page_attachments(page, number, attached)
                 bitmap = page.render(scale=scale, prefer_bgrx=True, rev_byteorder=True)
                 try:
                     # Converting copies the pixels: the bitmap's memory is released below.
@@ -110,7 +121,12 @@ class PdfDocument(Document):
                 raise _damaged(number, error) from error
             finally:
                 page.close()
-        return Page(number, image, layer, attachments=attachments)
+        return Page(number, image, layer, attachments=attachments, attached=attached)
+
+    def attached_content(self, number: int) -> Iterator[bytes]:
+        """See :meth:`Document.attached_content`."""
+        with _PDFIUM:
+            yield from attached_content(self._pdf, number, self._limits)
 
     def close(self) -> None:
         """See :meth:`Document.close`."""

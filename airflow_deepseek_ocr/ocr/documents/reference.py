@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile
 from airflow_deepseek_ocr.undecodable import percent_encoded
+
+#: Stands before the name of an attached file in its URI, and before its number in its version. A key of S3
+#: may contain it; a version id, an ETag and a hash do not, so the version decides.
+ATTACHMENT = "#attachment="
+#: Documents that contain a file that is read, at most: a file attached to an attached PDF has two.
+MAX_DEPTH = 2
 
 
 @dataclass(frozen=True)
 class DocumentRef:
     """A document, and which version of it.
+
+    An attached file has the URI and the version of the document that contains it, each with a fragment.
 
     :param uri: its address, such as ``s3://bucket/key`` or ``file:///data/letter.pdf``. Bytes that are not
         UTF-8 are percent-encoded.
@@ -63,9 +75,71 @@ class DocumentRef:
             f"{value!r} is no document. Give a URI such as s3://bucket/key, or a dictionary with a uri.",
         )
 
+    def attachments(
+        self, files: Sequence[AttachedFile], page: int | None = None
+    ) -> list[DocumentRef]:
+        """Return the references of files that are attached to this version of the document.
+
+        :param files: the files.
+        :param page: the page that they are attached to; None for files of the whole document.
+        """
+        seen: Counter[str] = Counter()
+        refs = []
+        for file in files:
+            seen[file.name] += 1
+            fragment = ATTACHMENT + quote(file.name, safe="", errors="replace")
+            fragment += "" if page is None else f"&page={page}"
+            # Files of equal names stay apart.
+            fragment += "" if seen[file.name] == 1 else f"&number={seen[file.name]}"
+            refs.append(self._attachment(fragment, f"{ATTACHMENT}{file.number}"))
+        return refs
+
+    def _attachment(self, fragment: str, number: str) -> DocumentRef:
+        return DocumentRef(
+            self.uri + fragment,
+            self.version + number,
+            self.version_id and self.version_id + number,
+            self.etag and self.etag + number,
+            last_modified=self.last_modified,
+        )
+
+    @property
+    def container(self) -> DocumentRef | None:
+        """The document that this file is attached to; None if it is attached to none."""
+        version, in_version, number = self.version.rpartition(ATTACHMENT)
+        uri, in_uri, _ = self.uri.rpartition(ATTACHMENT)
+        if not (in_version and in_uri and number.isdecimal()):
+            return None
+
+        def original(text: str | None) -> str | None:
+            return text and text.removesuffix(ATTACHMENT + number)
+
+        return DocumentRef(
+            uri,
+            version,
+            original(self.version_id),
+            original(self.etag),
+            last_modified=self.last_modified,
+        )
+
+    @property
+    def attachment_number(self) -> int:
+        """The place of an attached file in the document that it is attached to."""
+        return int(self.version.rpartition(ATTACHMENT)[2])
+
+    @property
+    def depth(self) -> int:
+        """How many documents contain this one: 1 for an attached file, 2 for one attached to that."""
+        return 0 if self.container is None else self.container.depth + 1
+
+    @property
+    def root(self) -> DocumentRef:
+        """The document in the storage that contains this one, or that it is."""
+        return self if self.container is None else self.container.root
+
     def unversioned(self) -> DocumentRef:
-        """Return the document in its current version."""
-        return DocumentRef(self.uri)
+        """Return the document in its current version; for an attached file, the one that contains it."""
+        return DocumentRef(self.root.uri)
 
     @property
     def version_key(self) -> str:

@@ -58,6 +58,19 @@ class Attachments:
 NO_ATTACHMENTS = Attachments()
 
 
+@dataclass(frozen=True)
+class AttachedFile:
+    """An attached PDF or image that is read as a document of its own.
+
+    :param number: its place in the file that it is attached to: from 1 for files of the whole document,
+        above 1000 for those of pages.
+    :param name: its name, without directories and control characters.
+    """
+
+    number: int
+    name: str
+
+
 def clean_name(name: str) -> str:
     """Return the name of an attached file for a line of a log: no directory, control character or length.
 

@@ -13,6 +13,7 @@ import socket
 import stat
 import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -32,6 +33,8 @@ from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
     Closed,
     CloseRequest,
+    Extracted,
+    ExtractRequest,
     Failed,
     Opened,
     OpenRequest,
@@ -42,7 +45,7 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
     RenderRequest,
     Request,
 )
-from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile
+from airflow_deepseek_ocr.ocr.rendering.pixel_file import PIXEL_BYTES, PixelFile
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox, SandboxReport
 
 log = logging.getLogger(__name__)
@@ -152,8 +155,22 @@ class ChildProcess:
             image,
             rendered.text_layer,
             attachments=rendered.attachments,
+            attached=rendered.attached,
             edge_density=rendered.edge_density,
         )
+
+    def attached_content(self, number: int) -> Iterator[bytes]:
+        """Yield the content of a file that is attached to the open document, in chunks.
+
+        :param number: see :class:`~airflow_deepseek_ocr.ocr.documents.unshown.AttachedFile`.
+        :raises DocumentError: the file cannot be decoded or is too large, or the child died.
+        :raises UnavailableError: ``renderer_killed`` if another process ended the child.
+        """
+        what = f"Extracting attached file {number}"
+        size = self._ask(ExtractRequest(number), what, Extracted).size
+        if size > min(self._limits.max_bytes, PIXEL_BYTES * self._limits.max_pixels):
+            raise self._broke_rules(what, f"{size:,} bytes")
+        yield from self._pixels.take_bytes(size)
 
     def close_document(self) -> None:
         """Close the open document.

@@ -7,46 +7,42 @@ refused. Pixels are not part of a message; their number follows from the size of
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
-from airflow_deepseek_ocr.ocr.documents.text_layer import (
-    MAX_LAYER_CHARACTERS,
-    MAX_LAYER_LINES,
-    LayerLine,
-    TextLayer,
-)
+from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from airflow_deepseek_ocr.ocr.documents.unshown import (
-    MAX_NAME,
-    MAX_NAMES,
     NO_ATTACHMENTS,
+    AttachedFile,
     Attachments,
-    clean_name,
 )
-from airflow_deepseek_ocr.ocr.edge_density import MAP_SIZE, EdgeDensity
+from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
+from airflow_deepseek_ocr.ocr.rendering.content_values import (
+    as_attached,
+    as_attachments,
+    as_density,
+    as_layer,
+    attached_values,
+    density_values,
+    layer_values,
+)
 from airflow_deepseek_ocr.ocr.rendering.message_values import (
     MAX_ITEM_CHARACTERS,
     MessageError,
-    as_box,
     as_fields,
     as_flag,
     as_items,
     as_list,
     as_number,
-    as_share,
     as_text,
     refuse_constant,
     unique,
 )
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import SandboxReport
-from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, Box
 
 #: Largest payload in bytes. Twice :data:`MAX_LAYER_CHARACTERS`, for the text and its lines, at six bytes for
 #: an escaped character, 80 bytes for the box of each line, and the names of attached files take 3 MB.
@@ -57,10 +53,6 @@ MAX_MESSAGE_CHARACTERS = 2000
 
 #: Pages of a document, at most: PDFium's own limit (``CPDF_Document::kPageMaxNum``).
 MAX_PAGE_COUNT = 0xFFFFF
-
-#: Numbers of an edge map: a field of an image of 1280 x 1280 has at most 169 edges.
-_MAP_TYPE = np.dtype("<u2")
-_MAP_CHARACTERS = -(-MAP_SIZE * MAP_SIZE * _MAP_TYPE.itemsize // 3) * 4
 
 
 @dataclass(frozen=True)
@@ -73,12 +65,14 @@ class OpenRequest:
     :param dpi: resolution for rendering PDF pages, in dpi.
     :param text_layer: whether pages get their text layer.
     :param edge_density: whether the edges of pages are measured.
+    :param attachments: whether attached documents are read, too.
     """
 
     selection: PageSelection
     dpi: int
     text_layer: bool = True
     edge_density: bool = True
+    attachments: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +80,16 @@ class RenderRequest:
     """Request to render a page of the open document.
 
     :param number: from 1.
+    """
+
+    number: int
+
+
+@dataclass(frozen=True)
+class ExtractRequest:
+    """Request for the content of a file that is attached to the open document.
+
+    :param number: see :class:`~airflow_deepseek_ocr.ocr.documents.unshown.AttachedFile`.
     """
 
     number: int
@@ -119,12 +123,14 @@ class Opened:
     :param page_count: number of pages in the file.
     :param dynamic_form: see the same class.
     :param attachments: see the same class.
+    :param attached: see the same class.
     """
 
     media_type: str
     page_count: int
     dynamic_form: bool = False
     attachments: Attachments = NO_ATTACHMENTS
+    attached: tuple[AttachedFile, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,7 @@ class RenderedPage:
     :param text_layer: see :class:`~airflow_deepseek_ocr.ocr.documents.base.Page`.
     :param attachments: files attached to the page.
     :param edge_density: the measure of the page's image.
+    :param attached: see the same class.
     """
 
     number: int
@@ -143,6 +150,17 @@ class RenderedPage:
     text_layer: TextLayer | None
     attachments: Attachments = NO_ATTACHMENTS
     edge_density: EdgeDensity | None = None
+    attached: tuple[AttachedFile, ...] = ()
+
+
+@dataclass(frozen=True)
+class Extracted:
+    """Answer to an :class:`ExtractRequest`, sent after the content was written to the shared memory file.
+
+    :param size: in bytes.
+    """
+
+    size: int
 
 
 @dataclass(frozen=True)
@@ -178,8 +196,8 @@ class Failed:
         return DocumentError(self.code, self.message)
 
 
-Request: TypeAlias = OpenRequest | RenderRequest | CloseRequest | ProbeRequest
-Answer: TypeAlias = Ready | Opened | RenderedPage | Closed | Probed | Failed
+Request: TypeAlias = OpenRequest | RenderRequest | ExtractRequest | CloseRequest | ProbeRequest
+Answer: TypeAlias = Ready | Opened | RenderedPage | Extracted | Closed | Probed | Failed
 
 
 def encode(message: Request | Answer) -> tuple[int, bytes]:
@@ -206,27 +224,30 @@ def decode(kind: int, payload: bytes) -> Any:
 
 def _values(message: Request | Answer) -> dict[str, Any]:
     match message:
-        case OpenRequest(selection, dpi, text_layer, edge_density):
-            return {
-                "ranges": selection.ranges,
-                "dpi": dpi,
-                "text_layer": text_layer,
-                "edge_density": edge_density,
+        case OpenRequest(selection):
+            return {name: value for name, value in vars(message).items() if name != "selection"} | {
+                "ranges": selection.ranges
             }
-        case RenderRequest(number):
+        case RenderRequest(number) | ExtractRequest(number):
             return {"number": number}
         case Ready(report):
             return {"landlock": report.landlock, "missing": report.missing}
         case Opened():
-            return vars(message) | {"attachments": vars(message.attachments)}
-        case RenderedPage(number, size, layer, attachments, density):
+            return vars(message) | {
+                "attachments": vars(message.attachments),
+                "attached": attached_values(message.attached),
+            }
+        case RenderedPage(number, size, layer, attachments, density, attached):
             return {
                 "number": number,
                 "size": size,
-                "text_layer": layer and _layer_values(layer),
+                "text_layer": layer and layer_values(layer),
+                "edge_density": density and density_values(density),
                 "attachments": vars(attachments),
-                "edge_density": density and _density_values(density),
+                "attached": attached_values(attached),
             }
+        case Extracted(size):
+            return {"size": size}
         case Probed(allowed, refused):
             return {"allowed": allowed, "refused": refused}
         case Failed(code, text):
@@ -234,37 +255,25 @@ def _values(message: Request | Answer) -> dict[str, Any]:
     return {}
 
 
-def _layer_values(layer: TextLayer) -> dict[str, Any]:
-    lines = [(line.text, line.box.normalized, line.box.pixels) for line in layer.lines]
-    return {
-        "text": layer.text,
-        "lines": lines,
-        "unmapped": layer.unmapped,
-        "invisible": layer.invisible,
-    }
-
-
-def _density_values(density: EdgeDensity) -> list[Any]:
-    edges = density.edge_map
-    encoded = None
-    if edges is not None:
-        encoded = base64.b64encode(edges.astype(_MAP_TYPE).tobytes()).decode()
-    return [density.text_edges, density.edges, encoded]
-
-
 def _open_request(values: Any) -> OpenRequest:
-    ranges, dpi, layer, density = as_fields(values, "ranges", "dpi", "text_layer", "edge_density")
+    ranges, dpi, *flags = as_fields(
+        values, "ranges", "dpi", "text_layer", "edge_density", "attachments"
+    )
     pairs = []
     for pair in as_list(ranges, MAX_PAYLOAD_BYTES):
         first, last = as_list(pair, 2, exactly=True)
         pairs.append((as_number(first, 1), None if last is None else as_number(last, 1)))
-    selection = PageSelection(tuple(pairs))
-    return OpenRequest(selection, as_number(dpi, 1), as_flag(layer), as_flag(density))
+    return OpenRequest(PageSelection(tuple(pairs)), as_number(dpi, 1), *map(as_flag, flags))
 
 
 def _render_request(values: Any) -> RenderRequest:
     (number,) = as_fields(values, "number")
     return RenderRequest(as_number(number, 1))
+
+
+def _extract_request(values: Any) -> ExtractRequest:
+    (number,) = as_fields(values, "number")
+    return ExtractRequest(as_number(number, 1))
 
 
 def _ready(values: Any) -> Ready:
@@ -273,69 +282,36 @@ def _ready(values: Any) -> Ready:
 
 
 def _opened(values: Any) -> Opened:
-    media_type, page_count, dynamic_form, attachments = as_fields(
-        values, "media_type", "page_count", "dynamic_form", "attachments"
+    media_type, page_count, dynamic_form, attachments, attached = as_fields(
+        values, "media_type", "page_count", "dynamic_form", "attachments", "attached"
     )
     return Opened(
         as_text(media_type, MAX_ITEM_CHARACTERS),
         as_number(page_count, 1, MAX_PAGE_COUNT),
         as_flag(dynamic_form),
-        _attachments(attachments),
+        as_attachments(attachments),
+        as_attached(attached),
     )
 
 
 def _rendered(values: Any) -> RenderedPage:
-    number, size, layer, attachments, density = as_fields(
-        values, "number", "size", "text_layer", "attachments", "edge_density"
+    number, size, layer, attachments, density, attached = as_fields(
+        values, "number", "size", "text_layer", "attachments", "edge_density", "attached"
     )
     width, height = (as_number(side, 1) for side in as_list(size, 2, exactly=True))
     return RenderedPage(
         as_number(number, 1),
         (width, height),
-        None if layer is None else _layer(layer, (width, height)),
-        _attachments(attachments),
-        None if density is None else _density(density),
+        None if layer is None else as_layer(layer, (width, height)),
+        as_attachments(attachments),
+        None if density is None else as_density(density),
+        as_attached(attached),
     )
 
 
-def _density(values: Any) -> EdgeDensity:
-    text_edges, edges, encoded = as_list(values, 3, exactly=True)
-    edge_map = None
-    if encoded is not None:
-        try:
-            content = base64.b64decode(as_text(encoded, _MAP_CHARACTERS), validate=True)
-            edge_map = np.frombuffer(content, _MAP_TYPE).reshape(MAP_SIZE, MAP_SIZE)
-        except ValueError:
-            raise MessageError("no edge map") from None
-    return EdgeDensity(
-        text_edges=as_number(text_edges, 0), edges=as_number(edges, 0), edge_map=edge_map
-    )
-
-
-def _attachments(values: Any) -> Attachments:
-    count, names, are_documents = as_fields(values, "count", "names", "are_documents")
-    names = [as_text(name, MAX_NAME) for name in as_list(names, MAX_NAMES)]
-    # The child's names are cleaned again: they become lines of a log and values of a row.
-    return Attachments(
-        as_number(count, len(names)), tuple(map(clean_name, names)), as_flag(are_documents)
-    )
-
-
-def _layer(values: Any, size: tuple[int, int]) -> TextLayer:
-    text, lines, unmapped, invisible = as_fields(values, "text", "lines", "unmapped", "invisible")
-    found, left = [], MAX_LAYER_CHARACTERS
-    for line in as_list(lines, MAX_LAYER_LINES):
-        words, normalized, pixels = as_list(line, 3, exactly=True)
-        words = as_text(words, left)
-        left -= len(words)
-        normalized = as_box(normalized, (MAX_COORDINATE, MAX_COORDINATE))
-        found.append(LayerLine(words, Box(normalized, as_box(pixels, size))))
-    return TextLayer(
-        text=as_text(text, MAX_LAYER_CHARACTERS),
-        lines=tuple(found),
-        unmapped=as_share(unmapped),
-        invisible=as_share(invisible),
-    )
+def _extracted(values: Any) -> Extracted:
+    (size,) = as_fields(values, "size")
+    return Extracted(as_number(size, 0))
 
 
 def _probed(values: Any) -> Probed:
@@ -368,10 +344,12 @@ _KINDS: dict[int, tuple[type[Any], Callable[[Any], Any]]] = {
     2: (RenderRequest, _render_request),
     3: (CloseRequest, _empty(CloseRequest)),
     4: (ProbeRequest, _empty(ProbeRequest)),
+    5: (ExtractRequest, _extract_request),
     16: (Ready, _ready),
     17: (Opened, _opened),
     18: (RenderedPage, _rendered),
     19: (Closed, _empty(Closed)),
     20: (Probed, _probed),
     21: (Failed, _failed),
+    22: (Extracted, _extracted),
 }

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
 from mmap import ACCESS_WRITE, MADV_REMOVE, mmap
 
 from PIL import Image
 
 #: Bytes of a pixel (RGB).
 PIXEL_BYTES = 3
+#: Bytes of attached files that are read at once.
+_CHUNK = 1 << 20
 
 #: Bytes of memory that the file keeps for the next page: A4 at 200 dpi takes 12 MB. New memory for each page
 #: would take 3 of 50 ms.
@@ -50,6 +53,18 @@ class PixelFile:
             if count > _KEPT_BYTES:
                 pixels.madvise(MADV_REMOVE)
         return image
+
+    def take_bytes(self, count: int) -> Iterator[bytes]:
+        """Yield the first bytes of the file in chunks, and release the file's memory at the end.
+
+        :param count: number of bytes; a shorter file ends early.
+        """
+        for start in range(0, count, _CHUNK):
+            yield os.pread(self.descriptor, min(_CHUNK, count - start), start)
+        length = min(count, os.fstat(self.descriptor).st_size)
+        if length:
+            with mmap(self.descriptor, length, access=ACCESS_WRITE) as content:
+                content.madvise(MADV_REMOVE)
 
     def close(self) -> None:
         """Close the file."""

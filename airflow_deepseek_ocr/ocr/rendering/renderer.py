@@ -10,6 +10,7 @@ reason, and the next one gets a new child. The child has given up all rights tha
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -70,7 +71,12 @@ class Renderer(AbstractContextManager["Renderer"]):
         self._killed = False
 
     def open(
-        self, path: Path, *, selection: PageSelection | None = None, dpi: int = DEFAULT_DPI
+        self,
+        path: Path,
+        *,
+        selection: PageSelection | None = None,
+        dpi: int = DEFAULT_DPI,
+        attachments: bool = False,
     ) -> Document:
         """Open a file as a document; see :func:`~airflow_deepseek_ocr.ocr.documents.open.open_document`.
 
@@ -79,7 +85,8 @@ class Renderer(AbstractContextManager["Renderer"]):
         :raises UnavailableError: ``renderer_unavailable`` if the child does not start, ``renderer_killed`` if
             another process ends it; :meth:`Document.page` raises them as well.
         """
-        return self.open_request(path, OpenRequest(selection or PageSelection(), dpi), Deaths())
+        request = OpenRequest(selection or PageSelection(), dpi, attachments=attachments)
+        return self.open_request(path, request, Deaths())
 
     def open_request(self, path: Path, request: OpenRequest, deaths: Deaths) -> Document:
         """Open a file as a document, as :meth:`open` does.
@@ -153,6 +160,7 @@ class _RenderedDocument(Document):
         opened = self._open()
         self.media_type, self.page_count = opened.media_type, opened.page_count
         self.dynamic_form, self.attachments = opened.dynamic_form, opened.attachments
+        self.attached = opened.attached
         self.page_numbers = renderer.check_page_count(request.selection, opened.page_count)
 
     def page(self, number: int) -> Page:
@@ -169,6 +177,12 @@ class _RenderedDocument(Document):
         if number == self.page_numbers[0]:
             page = replace(page, attachments=self.attachments)
         return replace(page, dynamic_form=self.dynamic_form)
+
+    def attached_content(self, number: int) -> Iterator[bytes]:
+        """See :meth:`Document.attached_content`; an open child has the document."""
+        if self._child.dead:
+            self._open()
+        yield from self._child.attached_content(number)
 
     def close(self) -> None:
         """See :meth:`Document.close`."""

@@ -37,6 +37,8 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
     Answer,
     Closed,
     CloseRequest,
+    Extracted,
+    ExtractRequest,
     Failed,
     Opened,
     Probed,
@@ -101,6 +103,8 @@ class Requests:
     def _answer(self, request: Request, file: BinaryIO | None) -> Answer:
         if isinstance(request, RenderRequest):
             return self._render(request.number)
+        if isinstance(request, ExtractRequest):
+            return self._extract(request.number)
         if isinstance(request, ProbeRequest):
             return Probed(*map(tuple, run_probes()))
         self._close()
@@ -112,10 +116,15 @@ class Requests:
             dpi=request.dpi,
             limits=self._limits,
             text_layer=request.text_layer,
+            attachments=request.attachments,
         )
         self._document, self._with_edge_density = document, request.edge_density
         return Opened(
-            document.media_type, document.page_count, document.dynamic_form, document.attachments
+            document.media_type,
+            document.page_count,
+            document.dynamic_form,
+            document.attachments,
+            document.attached,
         )
 
     def _close(self) -> None:
@@ -134,7 +143,23 @@ class Requests:
             band = page.image.crop((0, top, width, min(top + rows, height)))
             os.pwrite(self._pixels, band.tobytes(), PIXEL_BYTES * width * top)
         density = measure_edge_density(page.image) if self._with_edge_density else None
-        return RenderedPage(number, (width, height), page.text_layer, page.attachments, density)
+        return RenderedPage(
+            number,
+            (width, height),
+            page.text_layer,
+            page.attachments,
+            density,
+            page.attached,
+        )
+
+    def _extract(self, number: int) -> Extracted:
+        if self._document is None:
+            raise RuntimeError("A file was requested while no document was open.")
+        size = 0
+        for chunk in self._document.attached_content(number):
+            size += os.pwrite(self._pixels, chunk, size)
+        _release_memory()
+        return Extracted(size)
 
 
 def _keep_memory() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from mmap import mmap
@@ -15,6 +15,7 @@ import pypdfium2.raw as pdfium
 
 from airflow_deepseek_ocr.ocr.documents.unshown import (
     MAX_NAMES,
+    AttachedFile,
     Attachments,
     clean_name,
     is_document_name,
@@ -24,7 +25,7 @@ from airflow_deepseek_ocr.ocr.documents.unshown import (
 _FORM_PAGES = 20
 _HIDDEN = pdfium.FPDF_ANNOT_FLAG_HIDDEN | pdfium.FPDF_ANNOT_FLAG_NOVIEW
 #: Annotations of a page that are inspected, at most.
-_MAX_ANNOTATIONS = 1000
+MAX_ANNOTATIONS = 1000
 #: Bytes of a name or type in UTF-16, at most; longer ones are not read.
 _MAX_TEXT_BYTES = 4 << 20
 #: Entry of a portfolio's catalog (PDF 1.7, section 7.11.6).
@@ -48,25 +49,67 @@ def is_dynamic_form(pdf: pypdfium2.PdfDocument) -> bool:
     return not any(_has_field(pdf, index) for index in range(min(len(pdf), _FORM_PAGES)))
 
 
-def document_attachments(pdf: pypdfium2.PdfDocument, content: mmap) -> Attachments:
-    """Return the files that are attached to a PDF as a whole.
+def document_attachments(
+    pdf: pypdfium2.PdfDocument, content: mmap, read: Sequence[AttachedFile] = ()
+) -> Attachments:
+    """Return the files that are attached to a PDF as a whole, and that are not read.
 
     :param pdf: the open document.
     :param content: the bytes of its file.
+    :param read: the files that are read.
     """
-    count = max(0, pdfium.FPDFDoc_GetAttachmentCount(pdf))
-    found = [pdfium.FPDFDoc_GetAttachment(pdf, index) for index in range(min(count, MAX_NAMES))]
-    files = _attachments([each for each in found if each])
+    found = document_files(pdf, MAX_NAMES + len(read))
+    files = _attachments(_without(found, read))
+    count = max(0, pdfium.FPDFDoc_GetAttachmentCount(pdf)) - len(read)
     are_documents = files.are_documents or (count > 0 and _is_portfolio(content))
     return Attachments(count, files.names, are_documents)
 
 
-def page_attachments(page: pypdfium2.PdfPage) -> Attachments:
-    """Return the files that are attached to a place on a page.
+def page_attachments(
+    page: pypdfium2.PdfPage, number: int = 1, read: Sequence[AttachedFile] = ()
+) -> Attachments:
+    """Return the files that are attached to a place on a page, and that are not read.
 
     :param page: an open page.
+    :param number: the page's number, from 1.
+    :param read: the files that are read.
     """
-    return _attachments(list(_annotated_files(page)))
+    return _attachments(_without(page_files(page, number), read))
+
+
+def document_files(
+    pdf: pypdfium2.PdfDocument, most: int
+) -> Iterator[tuple[int, pdfium.FPDF_ATTACHMENT]]:
+    """Yield the first files that are attached to a PDF as a whole, with their numbers.
+
+    :param most: number of files, at most.
+    """
+    for index in range(min(pdfium.FPDFDoc_GetAttachmentCount(pdf), most)):
+        file = pdfium.FPDFDoc_GetAttachment(pdf, index)
+        if file:
+            yield index + 1, file
+
+
+def page_files(
+    page: pypdfium2.PdfPage, number: int
+) -> Iterator[tuple[int, pdfium.FPDF_ATTACHMENT]]:
+    """Yield the files that are attached to a place on a page, with their numbers.
+
+    :param page: an open page.
+    :param number: the page's number, from 1.
+    """
+    for index, file in enumerate(_annotated_files(page)):
+        yield number * MAX_ANNOTATIONS + index + 1, file
+
+
+def file_name(file: pdfium.FPDF_ATTACHMENT) -> str:
+    """Return the name of an attached file for a line of a log."""
+    return clean_name(_text(pdfium.FPDFAttachment_GetName, file))
+
+
+def file_type(file: pdfium.FPDF_ATTACHMENT) -> str:
+    """Return the media type that a PDF states for an attached file, in lower case; empty for none."""
+    return _text(pdfium.FPDFAttachment_GetSubtype, file).lower()
 
 
 def _is_portfolio(content: mmap) -> bool:
@@ -96,7 +139,7 @@ def _annotated_files(page: pypdfium2.PdfPage) -> Iterator[pdfium.FPDF_ATTACHMENT
 
 
 def _annotations(page: pypdfium2.PdfPage) -> Iterator[pdfium.FPDF_ANNOTATION]:
-    for index in range(min(pdfium.FPDFPage_GetAnnotCount(page), _MAX_ANNOTATIONS)):
+    for index in range(min(pdfium.FPDFPage_GetAnnotCount(page), MAX_ANNOTATIONS)):
         annotation = pdfium.FPDFPage_GetAnnot(page, index)
         if annotation:
             try:
@@ -128,11 +171,17 @@ def _is_visible_field(annotation: pdfium.FPDF_ANNOTATION) -> bool:
     )
 
 
+def _without(
+    files: Iterator[tuple[int, pdfium.FPDF_ATTACHMENT]], read: Sequence[AttachedFile]
+) -> list[pdfium.FPDF_ATTACHMENT]:
+    numbers = {file.number for file in read}
+    return [file for number, file in files if number not in numbers]
+
+
 def _attachments(files: list[pdfium.FPDF_ATTACHMENT]) -> Attachments:
-    names = tuple(clean_name(_text(pdfium.FPDFAttachment_GetName, file)) for file in files)
+    names = tuple(map(file_name, files))
     are_documents = any(map(is_document_name, names)) or any(
-        _text(pdfium.FPDFAttachment_GetSubtype, file).lower().startswith(_DOCUMENT_TYPES)
-        for file in files
+        file_type(file).startswith(_DOCUMENT_TYPES) for file in files
     )
     return Attachments(len(files), names[:MAX_NAMES], are_documents)
 
