@@ -83,8 +83,8 @@ def add_read(commands: Any) -> None:
         "--attachments",
         choices=ATTACHMENTS,
         default=ATTACHMENTS[0],
-        help="PDFs and images that are attached to a PDF: named in a warning, or read after it as files of "
-        "their own (default: name)",
+        help="PDFs and images that are attached to a PDF: named in a warning, or read after it as separate "
+        "files (default: name)",
     )
     read.add_argument("--json", action="store_true", help="print one JSON object per page")
     read.add_argument(

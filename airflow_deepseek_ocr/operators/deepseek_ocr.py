@@ -101,7 +101,7 @@ class DeepSeekOCROperator(BaseOperator):
     :param requester_pays: pay for requests to a bucket whose requesters pay.
     :param storage_conn_id: connection for documents of other schemes than ``s3`` and ``file``.
     :param attachments: treatment of PDFs and images that are attached to a PDF: ``name`` (in the log and the
-        container's row) or ``read``, as documents of their own.
+        container's row) or ``read``, as separate documents.
     :param overwrite: read stored documents again. Retries of the task continue where it stopped.
     :param fail_on_document_errors: fail the task without a retry if a document could not be read at all.
     :param max_failed_pages: how many pages of a document may fail: a share (float, 0 to 1), a number

@@ -1,4 +1,4 @@
-"""Attached files of the documents of a batch, which are processed as documents of their own."""
+"""Attached files of the documents of a batch, which are processed as separate documents."""
 
 from __future__ import annotations
 

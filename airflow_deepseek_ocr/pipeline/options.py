@@ -19,7 +19,7 @@ class PipelineOptions:
     :param limits: limits on a document's size and on the time and memory of rendering.
     :param sandbox: restrictions of the process that decodes documents.
     :param overwrite: process documents again that are stored already.
-    :param read_attachments: read attached PDFs and images as documents of their own.
+    :param read_attachments: read attached PDFs and images as separate documents.
     :param budget: how many pages of a document may fail.
     :param lease: time after which other tasks may reclaim the documents of a task that died.
     :param render_processes: processes that render pages at the same time, at most; at least one.

@@ -40,8 +40,8 @@ class OpenedDocument:
     :param missing: those of them that are not stored yet.
     :param dynamic_form: see :class:`Document`.
     :param attachments: see :class:`Document`.
-    :param attached: see :class:`Document`.
     :param first: the first of them as an image, or why there is none; None without a missing page.
+    :param attached: see :class:`Document`.
     """
 
     media_type: str
@@ -50,8 +50,8 @@ class OpenedDocument:
     missing: tuple[int, ...]
     dynamic_form: bool
     attachments: Attachments
-    attached: tuple[AttachedFile, ...]
     first: Page | DeepSeekOCRError | None
+    attached: tuple[AttachedFile, ...] = ()
 
 
 _Rendering: TypeAlias = Future[Page] | Future[OpenedDocument]
@@ -265,6 +265,6 @@ def _open(opened: Document, final: frozenset[int]) -> OpenedDocument:
         missing,
         opened.dynamic_form,
         attachments,
-        opened.attached,
         first,
+        opened.attached,
     )

@@ -56,9 +56,7 @@ def portfolio(*names: str, **options: object) -> bytes:
     return saved(made, **options)
 
 
-def annotated(
-    made: pikepdf.Pdf, page: int, name: str, content: bytes = b"content"
-) -> pikepdf.Pdf:
+def annotated(made: pikepdf.Pdf, page: int, name: str, content: bytes = b"content") -> pikepdf.Pdf:
     """Attach a file to a place on a page, from 0."""
     file = AttachedFileSpec(made, content, filename=name).obj
     annotation = Dictionary(

@@ -35,7 +35,7 @@ class Page:
     :param text_layer: the text that the file contains for this page; None if its type has no text.
     :param dynamic_form: whether the document is a dynamic XFA form, of which the page is a placeholder.
     :param attachments: files attached to the page; on the first page read, also those of the document.
-    :param attached: files attached to the page that are read as documents of their own.
+    :param attached: files attached to the page that are read as separate documents.
     :param edge_density: the measure of the image, if it was taken when the page was rendered.
     :param render_again: returns the same image again; None if nothing but ``image`` has it. It raises the
         errors of :meth:`Document.page`.
@@ -59,7 +59,7 @@ class Document(AbstractContextManager["Document"], ABC):
     :ivar page_numbers: the selected pages, ascending, from 1.
     :ivar dynamic_form: whether it is a dynamic XFA form.
     :ivar attachments: files attached to it as a whole, and to the pages rendered so far, that are not read.
-    :ivar attached: files attached to it as a whole that are read as documents of their own.
+    :ivar attached: files attached to it as a whole that are read as separate documents.
     """
 
     media_type: str

@@ -66,7 +66,7 @@ def open_document(
     :param dpi: resolution for rendering PDF pages, in dpi.
     :param limits: limits of the document; None takes the defaults.
     :param text_layer: whether pages get their text layer.
-    :param attachments: whether attached PDFs and images are read as documents of their own.
+    :param attachments: whether attached PDFs and images are read as separate documents.
     :raises DocumentError: ``empty_file``, ``unsupported_type``, ``password_protected``,
         ``unsupported_encryption``, ``damaged``, ``too_many_bytes``, ``too_many_pages``,
         ``too_many_pixels``, ``no_such_page``.

@@ -56,7 +56,7 @@ class PdfDocument(Document):
     :param dpi: resolution for rendering, in dpi.
     :param limits: limits of the document.
     :param text_layer: whether pages get their text layer.
-    :param attachments: whether attached PDFs and images are read as documents of their own.
+    :param attachments: whether attached PDFs and images are read as separate documents.
     :raises DocumentError: ``password_protected``, ``unsupported_encryption``, ``damaged``,
         ``too_many_pages``, ``no_such_page``.
     """

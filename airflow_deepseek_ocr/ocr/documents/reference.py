@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile
 from airflow_deepseek_ocr.undecodable import percent_encoded
 
-#: Stands before the name of an attached file in its URI, and before its number in its version. A key of S3
+#: Precedes the name of an attached file in its URI, and before its number in its version. A key of S3
 #: may contain it; a version id, an ETag and a hash do not, so the version decides.
 ATTACHMENT = "#attachment="
 #: Documents that contain a file that is read, at most: a file attached to an attached PDF has two.

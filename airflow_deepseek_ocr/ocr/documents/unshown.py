@@ -60,7 +60,7 @@ NO_ATTACHMENTS = Attachments()
 
 @dataclass(frozen=True)
 class AttachedFile:
-    """An attached PDF or image that is read as a document of its own.
+    """An attached PDF or image that is read as a separate document.
 
     :param number: its place in the file that it is attached to: from 1 for files of the whole document,
         above 1000 for those of pages.

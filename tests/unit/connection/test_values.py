@@ -58,6 +58,9 @@ def test_text_becomes_the_value(convert: values.Convert, value: Any, expected: A
 @pytest.mark.parametrize(
     ("convert", "value"),
     [
+        (values.attachments, "all"),
+        (values.attachments, None),
+        (values.attachments, ["read"]),
         (values.boolean, "maybe"),
         (values.boolean, None),
         (values.boolean, 2),

@@ -1,8 +1,9 @@
-"""Attached files as documents of their own: the pipeline with files, SQLite and a fake engine."""
+"""Attached files as separate documents: the pipeline with files, SQLite and a fake engine."""
 
 from __future__ import annotations
 
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -11,9 +12,9 @@ from typing import Any
 
 import pikepdf
 import pytest
+from PIL import Image
 from sqlalchemy import text
 
-from airflow_deepseek_ocr.exceptions import UnavailableError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile
@@ -28,12 +29,12 @@ from airflow_deepseek_ocr.store.forget import Selection, find, forget
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
 from tests.conftest import ROOT
-from tests.support.fakes.batch_engine import CONFIG, DOCUMENTS, LIMITS, SHORT, A, B, FakeEngine, rows
+from tests.support.fakes.batch_engine import CONFIG, DOCUMENTS, LIMITS, A, B, FakeEngine, rows
 from tests.support.unshown_pdfs import annotated, containing, pdf, saved
 
 TABLE = (DOCUMENTS / "table.png").read_bytes()
 PORTFOLIO = ROOT / "tests" / "corpus" / "documents" / "portfolio.pdf"
-READING = PipelineOptions(limits=LIMITS, read_attachments=True)
+READ = PipelineOptions(limits=LIMITS, read_attachments=True)
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def engine() -> Iterator[FakeEngine]:
 
 @pytest.fixture
 def make(store: Store, engine: FakeEngine) -> Callable[..., Pipeline]:
-    def pipeline(*, options: PipelineOptions = READING, **changes: Any) -> Pipeline:
+    def pipeline(*, options: PipelineOptions = READ, **changes: Any) -> Pipeline:
         usual = {
             "sources": Sources({"file": lambda: FileSource(options.limits)}),
             "get_engine": lambda: engine,
@@ -84,7 +85,9 @@ def pages_of(store: Store) -> dict[str, list[tuple[int, str]]]:
     return {name: sorted(pages) for name, pages in found.items()}
 
 
-def test_a_portfolio_and_its_files_are_documents(make: Callable[..., Pipeline], store: Store) -> None:
+def test_a_portfolio_and_its_files_are_documents(
+    make: Callable[..., Pipeline], store: Store
+) -> None:
     summary = make().run([DocumentRef(PORTFOLIO.as_uri())])
     assert rows(store) == {
         "portfolio.pdf": ("done", None, False),
@@ -130,8 +133,6 @@ def test_equal_names_stay_apart_and_names_are_encoded(
 def test_each_file_fails_by_itself_and_others_are_named(
     make: Callable[..., Pipeline], store: Store, put: Callable[..., DocumentRef]
 ) -> None:
-    bomb = pdf()
-    stream = pikepdf.Stream(bomb, b"")
     files = [
         ("factur-x.xml", b"<x/>"),
         ("locked.pdf", encrypted()),
@@ -141,10 +142,8 @@ def test_each_file_fails_by_itself_and_others_are_named(
         ("good.png", TABLE),
         ("large.pdf", b"%PDF-" + bytes(LIMITS.max_bytes)),
     ]
-    del stream
     ref = put("c.pdf", saved(containing(pdf(), files)))
-    limits = replace(LIMITS, max_bytes=1_500_000)
-    summary = make(options=replace(READING, limits=replace(limits, max_bytes=1_000_000))).run([ref])
+    summary = make().run([ref])
     found = {name.partition("#attachment=")[2]: row for name, row in rows(store).items()}
     assert found == {
         "": ("done", None, False),
@@ -189,19 +188,22 @@ def test_files_together_have_at_most_max_bytes(
 def test_a_bomb_ends_as_its_own_row(
     make: Callable[..., Pipeline], store: Store, put: Callable[..., DocumentRef]
 ) -> None:
-    import zlib
-
     made = containing(pdf(), [("bomb.pdf", b""), ("good.png", TABLE)])
     packer = zlib.compressobj(9)
     data = b"".join(packer.compress(bytes(1 << 20)) for _ in range(300)) + packer.flush()
     stream = made.attachments["000000"].get_file().obj
     stream.write(data, filter=pikepdf.Name.FlateDecode)
     limits = Limits(max_page_memory=64 << 20, max_bytes=10_000_000)
-    options = replace(READING, limits=limits)
-    make(options=options).run([put("c.pdf", saved(made, stream_decode_level=pikepdf.StreamDecodeLevel.none))])
+    options = replace(READ, limits=limits)
+    make(options=options).run(
+        [put("c.pdf", saved(made, stream_decode_level=pikepdf.StreamDecodeLevel.none))]
+    )
     found = {name.partition("#attachment=")[2]: row[:2] for name, row in rows(store).items()}
-    assert found.pop("bomb.pdf")[0] == "failed"
-    assert found == {"": ("done", None), "good.png": ("done", None)}
+    assert found == {
+        "": ("done", None),
+        "bomb.pdf": ("failed", "too_much_memory"),
+        "good.png": ("done", None),
+    }
 
 
 def test_attachments_of_attachments_are_read_one_level_deeper(
@@ -245,24 +247,44 @@ def test_a_retry_reads_the_files_that_a_dead_task_left(
     assert make().run([ref]).documents == {"skipped": 1}
 
 
-def test_a_sensor_finds_the_files_that_failed_and_the_operator_reads_them(
+def test_a_stored_document_brings_the_files_that_are_unfinished(
+    make: Callable[..., Pipeline], store: Store, put: Callable[..., DocumentRef]
+) -> None:
+    ref = put("c.pdf", saved(containing(pdf(), [("a.png", TABLE), ("b.png", TABLE)])))
+    make().run([ref])
+    with store.database.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE ocr_documents SET status = 'processing' WHERE uri LIKE '%b.png'")
+        )
+        connection.execute(text("DELETE FROM ocr_pages WHERE document_id = 3"))
+    assert make().run([ref]).documents == {"skipped": 1, "done": 1}
+    assert {row[0] for row in rows(store).values()} == {"done"}
+    without = make(options=PipelineOptions(limits=LIMITS))
+    assert without.run([ref]).documents == {"skipped": 1}
+
+
+def test_the_sensor_gives_files_that_failed_for_a_retry(
     make: Callable[..., Pipeline],
     store: Store,
     engine: FakeEngine,
     put: Callable[..., DocumentRef],
-    tmp_path: Path,
 ) -> None:
     ref = put("c.pdf", saved(containing(pdf(), [("a.png", TABLE)])))
-    engine.broken_width = 620
-    make(options=replace(READING, wait_for_others=None)).run([ref])
-    width = {row[0] for row in rows(store).values()}
-    assert width
-    later = replace(ref, version="x")
-    failed = [each for each, _ in store.abandoned(CONFIG.key, timedelta(0))]
+    with Image.open(io.BytesIO(TABLE)) as image:
+        engine.broken_width = image.width
+    summary = make().run([ref])
+    assert rows(store) == {
+        "c.pdf": ("done", None, False),
+        "c.pdf#attachment=a.png": ("failed", "engine_error", True),
+    }
+    assert summary.retryable == [f"{ref.uri}#attachment=a.png"]
     assert store.abandoned(CONFIG.key) == []
-    assert later.root == later
-    for each in failed:
-        assert each.root.uri == ref.uri
+    assert store.abandoned(CONFIG.key, timedelta(hours=1)) == []
+    ((found, _),) = store.abandoned(CONFIG.key, timedelta(0))
+    assert found.root.uri == ref.uri
+    engine.broken_width = None
+    # As a task reads it that does not read attached files.
+    assert make(options=PipelineOptions(limits=LIMITS)).run([found]).documents == {"done": 1}
 
 
 def test_an_overwritten_container_is_read_in_its_current_version(
@@ -289,9 +311,8 @@ def test_forgetting_the_container_forgets_its_files(
     make().run([ref, other])
     found = list(find(store.database, Selection(uris=(ref.uri,))))
     assert [each.uri for each in found] == [ref.uri, f"{ref.uri}#attachment=a.png"]
-    assert [each.uri for each in find(store.database, Selection(uris=(ref.uri,), version=found[0].version))] == [
-        each.uri for each in found
-    ]
+    of_version = Selection(uris=(ref.uri,), version=found[0].version)
+    assert list(find(store.database, of_version)) == found
     for each in found:
         forget(store.database, each.document_key)
     assert set(rows(store)) == {"c.pdf%23attachment%3Da.png"}
@@ -306,7 +327,7 @@ def test_overwrite_reads_the_files_again(
     ref = put("c.pdf", saved(containing(pdf(), [("a.png", TABLE)])))
     make(options=PipelineOptions(limits=LIMITS)).run([ref])
     assert make().run([ref]).documents == {"skipped": 1}
-    summary = make(options=replace(READING, overwrite=True)).run([ref])
+    summary = make(options=replace(READ, overwrite=True)).run([ref])
     assert (summary.documents, summary.unread) == ({"done": 2}, {})
     assert pages_of(store)["c.pdf"] == [(1, "[]")]
 
@@ -333,4 +354,3 @@ def test_files_are_claimed_before_their_document_ends(store: Store) -> None:
     theirs = Ledger(store.database, CONFIG, B)
     assert "dag" in str(theirs.claim(first))
     assert ledger.holds(queue.claim(first))
-    assert UnavailableError and SHORT

@@ -12,6 +12,7 @@ import pytest
 
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile
 from airflow_deepseek_ocr.pipeline.discovery import MAX_LIST_BYTES, Discovery
 from airflow_deepseek_ocr.store.ledger import Ledger, failure
 from airflow_deepseek_ocr.store.results_store import Store
@@ -116,6 +117,20 @@ def test_retryable_failures_are_found_when_they_are_due(store: Store) -> None:
     assert discovery().find(client, store) == []
     soon = discovery(retry_failed_after=timedelta(0))
     assert keys(soon.find(client, store)) == [["a.pdf"]]
+
+
+def test_attached_files_are_found_by_the_key_of_their_document(store: Store) -> None:
+    ledger = Ledger(store.database, CONFIG, TASK)
+    attached = [AttachedFile(1, "dead.dat"), AttachedFile(2, "failed.pdf")]
+    dead, failed = ref("c.pdf").attachments(attached)
+    claim(ledger, dead)
+    run_out(store)
+    ledger.fail(claim(ledger, failed), failure(ACCESS_DENIED))
+    (elsewhere,) = ref("c.txt").attachments(attached[1:])
+    ledger.fail(claim(ledger, elsewhere), failure(ACCESS_DENIED))
+    assert discovery().find(Listed(), store) == [[dead]]
+    soon = discovery(retry_failed_after=timedelta(0))
+    assert soon.find(Listed(), store) == [[dead, failed]]
 
 
 def test_emitted_versions_are_left_out_unless_they_became_due_again(store: Store) -> None:

@@ -1,4 +1,4 @@
-"""Attached files of a PDF that are read as documents of their own, and their content."""
+"""Attached files of a PDF that are read as separate documents, and their content."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef, digest
+from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile
 
 
 def test_a_reference_survives_an_xcom() -> None:
@@ -70,3 +72,37 @@ def test_a_name_that_is_not_utf_8_is_percent_encoded_everywhere() -> None:
     assert ref.unversioned().uri == DocumentRef.of(ref.as_dict()).uri == ref.uri
     json.dumps(ref.as_dict(), ensure_ascii=False).encode("utf-8")
     assert ref.version_key == DocumentRef("file:///data/caf%E9.pdf").version_key
+
+
+def test_attached_files_have_uri_and_version_of_their_container() -> None:
+    container = DocumentRef(
+        "s3://b/k#attachment=x.pdf", "v1", "v1", "e1", 3, datetime(2026, 1, 2, tzinfo=UTC)
+    )
+    assert (container.container, container.depth, container.root) == (None, 0, container)
+    names = ["a.pdf", "a.pdf", "ä#&=%.png"]
+    files = [AttachedFile(number, name) for number, name in enumerate(names, 1)]
+    refs = container.attachments(files)
+    assert [ref.uri.removeprefix(container.uri) for ref in refs] == [
+        "#attachment=a.pdf",
+        "#attachment=a.pdf&number=2",
+        "#attachment=%C3%A4%23%26%3D%25.png",
+    ]
+    assert [(ref.version, ref.version_id, ref.etag) for ref in refs] == [
+        (f"v1#attachment={number}", f"v1#attachment={number}", f"e1#attachment={number}")
+        for number in (1, 2, 3)
+    ]
+    (deep,) = refs[1].attachments([AttachedFile(3007, "b.png")], page=3)
+    assert deep.uri.endswith("#attachment=a.pdf&number=2#attachment=b.png&page=3")
+    assert (deep.depth, deep.attachment_number) == (2, 3007)
+    assert deep.container == refs[1]
+    assert deep.root == replace(container, size=None)
+    assert deep.unversioned() == DocumentRef(container.uri)
+    assert DocumentRef.of(json.loads(json.dumps(deep.as_dict()))) == deep
+
+
+def test_a_key_with_the_mark_is_no_attached_file() -> None:
+    uri = "s3://b/k.pdf#attachment=1.pdf"
+    for version in ("", "e1", "sha256:0", "#attachment=x"):
+        assert DocumentRef(uri, version).container is None
+    assert DocumentRef(uri, "e1").unversioned() == DocumentRef(uri)
+    assert DocumentRef("s3://b/k.pdf", "e#attachment=1").container is None

@@ -16,7 +16,12 @@ from airflow_deepseek_ocr.ocr.documents.text_layer import (
     LayerLine,
     TextLayer,
 )
-from airflow_deepseek_ocr.ocr.documents.unshown import MAX_NAME, MAX_NAMES, Attachments
+from airflow_deepseek_ocr.ocr.documents.unshown import (
+    MAX_NAME,
+    MAX_NAMES,
+    AttachedFile,
+    Attachments,
+)
 from airflow_deepseek_ocr.ocr.edge_density import MAP_SIZE, EdgeDensity
 from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
@@ -25,6 +30,8 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
     MAX_PAYLOAD_BYTES,
     Closed,
     CloseRequest,
+    Extracted,
+    ExtractRequest,
     Failed,
     Opened,
     OpenRequest,
@@ -51,12 +58,17 @@ NONE = {"count": 0, "names": [], "are_documents": False}
         OpenRequest(PageSelection.parse("2-,7,3-5"), 144),
         OpenRequest(PageSelection(), 72),
         OpenRequest(PageSelection(), 72, text_layer=False, edge_density=False),
+        OpenRequest(PageSelection(), 72, attachments=True),
         RenderRequest(3),
+        ExtractRequest(2001),
+        Extracted(0),
         CloseRequest(),
         ProbeRequest(),
         Ready(SandboxReport(7, ("seccomp filter: none",))),
         Opened("application/pdf", 3),
         Opened("application/pdf", 3, True, Attachments(200, ("a.pdf",) * MAX_NAMES, True)),
+        Opened("application/pdf", 3, attached=(AttachedFile(1, "größe €.pdf"),) * MAX_NAMES),
+        RenderedPage(1, (640, 480), LAYER, attached=(AttachedFile(1001, "a.png"),)),
         RenderedPage(1, (640, 480), LAYER),
         RenderedPage(2, (1, 1), None),
         RenderedPage(2, (1, 1), None, Attachments(1, ("größe €.pdf",))),
@@ -121,12 +133,12 @@ def test_the_largest_layer_fits_into_a_message() -> None:
 
 def page(**changes: Any) -> dict[str, Any]:
     usual = {"number": 1, "size": [64, 64], "text_layer": None, "attachments": NONE}
-    return usual | {"edge_density": None} | changes
+    return usual | {"edge_density": None, "attached": []} | changes
 
 
 def opened(**changes: Any) -> dict[str, Any]:
     values = {"media_type": "image/png", "page_count": 1, "dynamic_form": False}
-    return values | {"attachments": NONE} | changes
+    return values | {"attachments": NONE, "attached": []} | changes
 
 
 def attached(**changes: Any) -> dict[str, Any]:
