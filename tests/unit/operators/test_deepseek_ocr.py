@@ -12,9 +12,12 @@ import pytest
 from airflow.providers.common.compat.sdk import DAG, AirflowException, AirflowFailException
 
 from airflow_deepseek_ocr.connection.options import OcrOptions
+from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
 from airflow_deepseek_ocr.pipeline.summary import Summary
+from tests.conftest import ROOT
 from tests.support.airflow_connections import define_model, define_sqlite
+from tests.support.fakes.batch_engine import FakeEngine
 
 
 @pytest.fixture(autouse=True)
@@ -156,6 +159,7 @@ def without_database(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
+        ("attachments", "read", "read"),
         ("overwrite", False, False),
         ("overwrite", True, True),
         ("fail_on_document_errors", "false", False),
@@ -199,6 +203,8 @@ def test_a_list_in_a_template_is_its_documents(native: bool) -> None:
         ({"documents": None}, "documents"),
         ({"documents": "None"}, "documents"),
         ({"documents": ""}, "documents"),
+        ({"attachments": "all"}, "attachments is 'all'; it must be name or read"),
+        ({"attachments": None}, "attachments"),
         ({"overwrite": "maybe"}, "overwrite"),
         ({"overwrite": None}, "overwrite"),
         ({"max_pages": "ten"}, "max_pages"),
@@ -225,3 +231,17 @@ def test_a_task_whose_documents_are_all_wrong_settings_fails() -> None:
     operator = DeepSeekOCROperator(task_id="read", documents=["nosuch://b/a", "nosuch://b/c"])
     with pytest.raises(AirflowFailException, match="Nothing was read"):
         operator.execute({})
+
+
+def test_attached_files_are_documents_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(DeepSeekOCRHook, "get_conn", lambda _: FakeEngine())
+    path = ROOT / "tests" / "corpus" / "documents" / "portfolio.pdf"
+    counts = {
+        attachments: DeepSeekOCROperator(
+            task_id="read", documents=path.as_uri(), attachments=attachments, overwrite=True
+        ).execute({})
+        for attachments in ("name", "read")
+    }
+    assert counts["name"]["documents"] == {"done": 1}
+    assert list(counts["name"]["unread"]) == [path.as_uri()]
+    assert (counts["read"]["documents"], counts["read"]["unread"]) == ({"done": 3}, {})
