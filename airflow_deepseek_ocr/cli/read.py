@@ -6,7 +6,8 @@ import argparse
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     parse_retry_with,
     parse_text_layer_use,
 )
+from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
+from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
@@ -108,6 +111,8 @@ def _read(options: argparse.Namespace) -> int:
         Notes(options.notes, options.arguments, settings, config) as notes,
         Renderer(Limits(), Sandbox(settings.sandbox)) as renderer,
         AttachedFiles(options.files, Limits(), read=options.attachments == "read") as files,
+        # Starts a process only for a page that is tried again: its document may be closed by then.
+        closing(RenderPool(Limits(), Sandbox(settings.sandbox))) as again,
     ):
         renderer.require_sandbox()
         output = _Output(as_json=options.json, notes=notes)
@@ -119,7 +124,7 @@ def _read(options: argparse.Namespace) -> int:
             text_layer_use=parse_text_layer_use(config.text_layer),
             min_score=config.min_score,
         )
-        pages = _pages(renderer, files, config, output)
+        pages = _pages(renderer, again, files, config, output)
         for file, page in reader.read(pages, _show_progress):
             output.page(file, page)
     return 1 if output.failures else 0
@@ -141,10 +146,16 @@ def _engine(settings: Settings, notes: Notes) -> Engine:
 
 
 def _pages(
-    renderer: Renderer, files: AttachedFiles, config: ProcessingConfig, output: _Output
+    renderer: Renderer,
+    again: RenderPool,
+    files: AttachedFiles,
+    config: ProcessingConfig,
+    output: _Output,
 ) -> Iterator[tuple[Path, Page]]:
     selection = PageSelection.parse(config.pages)
+    image_only = OpenRequest(selection, config.dpi, text_layer=False, edge_density=False)
     for file in files:
+        shared = SharedDocument(file.path, image_only)
         try:
             # Opened here too: the system's message explains a wrong path best.
             with (
@@ -166,7 +177,8 @@ def _pages(
                         output.page(file.name, failed_page(number, config.resolution, error))
                     else:
                         found += [(number, each) for each in page.attached]
-                        yield file.name, page
+                        render = partial(again.render_again, shared, number)
+                        yield file.name, replace(page, render_again=render)
                 output.unshown(file.name, document)
                 for name, failure in files.extract(file, document, found):
                     output.document_failed(name, failure.code, str(failure))

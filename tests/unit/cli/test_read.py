@@ -8,12 +8,21 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from airflow_deepseek_ocr.cli import main
+from airflow_deepseek_ocr.cli.attached_files import AttachedFiles
+from airflow_deepseek_ocr.cli.notes import Notes
+from airflow_deepseek_ocr.cli.read import _Output, _pages
+from airflow_deepseek_ocr.connection.options import OcrOptions
+from airflow_deepseek_ocr.connection.settings import Settings
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.unshown import DYNAMIC_FORM
+from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool
+from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from tests.conftest import ROOT, TINY_MODEL
 from tests.support.command_line import run
 from tests.support.fakes.scripted_engine import ScriptedEngine
@@ -133,3 +142,19 @@ def test_an_option_that_cannot_be_is_refused_before_the_model_is_loaded() -> Non
         done = run("read", DOCUMENTS / "table.png", "--model", "/nowhere", *options)
         assert (done.returncode, done.stdout) == (1, "")
         assert said in done.stderr
+
+
+def test_a_page_is_rendered_again_when_its_file_is_closed() -> None:
+    letter = DOCUMENTS / "letter.tiff"
+    config = Settings(model="m").processing_config(OcrOptions(dpi=72))
+    output = _Output(as_json=True, notes=Notes(None, [], Settings(model="m"), config))
+    with (
+        AttachedFiles([letter], Limits(), read=False) as files,
+        Renderer(Limits()) as renderer,
+        closing(RenderPool(Limits())) as again,
+    ):
+        pages = [page for _, page in _pages(renderer, again, files, config, output)]
+        assert [page.number for page in pages] == [1, 2]
+        for page in pages:
+            assert page.render_again is not None
+            assert page.render_again().tobytes() == page.image.tobytes()
