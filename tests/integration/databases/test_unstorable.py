@@ -97,7 +97,7 @@ def test_a_statement_over_the_servers_limit_fails_the_page(
 def test_a_database_that_refuses_a_value_fails_the_page(
     store: Store, ledger: Callable[..., Ledger], column: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from airflow_deepseek_ocr.store import page_rows
+    from airflow_deepseek_ocr.store.pages import page_rows
 
     values = page_rows.page_values
 

@@ -139,10 +139,12 @@ def test_unusual_keys(
 
 
 class Writer(FakeEngine):
-    """Returns the malformed outputs in turn."""
+    """Returns the malformed output that the height of a page selects: documents overtake each other."""
 
     def read(self, requests: Iterable[PageRequest], progress: Any = None) -> Iterator[PageOutput]:
-        for request, output in zip(requests, OUTPUTS.values(), strict=False):
+        outputs = list(OUTPUTS.values())
+        for request in requests:
+            output = outputs[640 - request.image.height]
             yield PageOutput(
                 key=request.key,
                 text=output.text,
@@ -172,6 +174,6 @@ def test_every_output_has_the_expected_outcome(
     found = {Path(name).stem: outcome[0] for name, outcome in outcomes(store).items() if outcome}
     assert found == {name: output.code for name, output in OUTPUTS.items()}
     with Session(store.database.engine) as session:
-        texts = session.scalars(select(PageRow.text).order_by(PageRow.id)).all()
+        texts = session.scalars(select(PageRow.text).order_by(PageRow.height.desc())).all()
     for kept, output in zip(texts, OUTPUTS.values(), strict=True):
         assert len(kept) == len(output.text), "the output is stored completely"
