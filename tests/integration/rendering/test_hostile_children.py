@@ -73,6 +73,16 @@ def test_an_error_of_the_document_keeps_the_child(tmp_path: Path) -> None:
     child.end()
 
 
+@pytest.mark.parametrize("attack", ["an_attached_gibibyte", "another_page", "pickle", "exit"])
+def test_an_attack_with_an_attached_file_fails_that_file(attack: str, tmp_path: Path) -> None:
+    child = start()
+    child.open_document(document(tmp_path, attack), REQUEST)
+    with pytest.raises(ChildDiedError) as caught:
+        list(child.attached_content(1))
+    assert caught.value.code is ErrorCode.CRASHED
+    assert child.dead
+
+
 def test_truncating_the_pixels_does_not_end_the_parent(tmp_path: Path) -> None:
     for _ in range(20):
         child = start()

@@ -28,7 +28,7 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import SandboxReport
 
 _HEADER = struct.Struct("!BII")
-RENDERED, FAILED = 18, 21
+RENDERED, FAILED, EXTRACTED = 18, 21, 22
 SIZE = (64, 64)
 
 
@@ -55,7 +55,7 @@ class Child:
         os.ftruncate(self.pixels, 3 * SIZE[0] * SIZE[1])
         nothing = {"count": 0, "names": [], "are_documents": False}
         values = {"number": 1, "size": SIZE, "text_layer": None, "edge_density": None}
-        values |= {"attachments": nothing}
+        values |= {"attachments": nothing, "attached": []}
         self.message(RENDERED, json.dumps(values | changes).encode())
 
     def layer(self, **changes: object) -> None:
@@ -121,6 +121,7 @@ ATTACKS: dict[str, Callable[[Child], None]] = {
     "three_sides": lambda child: child.page(size=[1, 1, 1]),
     "size_as_text": lambda child: child.page(size="11"),
     "fewer_pixels": lambda child: child.page(size=[64, 65]),
+    "an_attached_gibibyte": lambda child: child.message(EXTRACTED, b'{"size": 1073741824}'),
     "nan": lambda child: child.layer(unmapped=float("nan")),
     "infinity": lambda child: child.layer(unmapped=float("inf")),
     "share_of_two": lambda child: child.layer(invisible=2.0),
