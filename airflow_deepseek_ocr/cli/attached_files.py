@@ -37,6 +37,8 @@ class NamedFile:
 class AttachedFiles(AbstractContextManager["AttachedFiles"]):
     """Files, and copies of those that are attached to them.
 
+    The copies stay until the end: a page may be rendered again while later files are read.
+
     :param files: the files of the command.
     :param limits: limits of each file; files attached to one file together have at most ``max_bytes``.
     :param read: whether attached files are read.
@@ -58,10 +60,7 @@ class AttachedFiles(AbstractContextManager["AttachedFiles"]):
 
     def __iter__(self) -> Iterator[NamedFile]:
         while self._waiting:
-            file = self._waiting.popleft()
-            yield file
-            if file.depth:
-                file.path.unlink(missing_ok=True)
+            yield self._waiting.popleft()
 
     def reads_attachments(self, file: NamedFile) -> bool:
         """Return whether files that are attached to this one are read."""

@@ -67,6 +67,14 @@ def test_attached_files_are_limited_together_and_left_out_by_default(container: 
             "c.pdf#attachment=a%20b.pdf": "too_many_bytes",
             "c.pdf#attachment=a%20b.pdf&number=2": "too_many_bytes",
         }
+        with AttachedFiles([container], Limits(), read=True) as files:
+            opened = iter(files)
+            assert next(opened) == only
+            assert not list(files.extract(only, document, found))
+            first, second = opened
+            assert first.path.read_bytes().startswith(b"%PDF-1"), "its pages may be rendered again"
+            assert (second.path.read_bytes(), second.depth) == (b"%PDF-", 1)
+        assert not first.path.exists()
         with AttachedFiles([container], Limits(), read=False) as files:
             assert not files.reads_attachments(only)
             assert list(files) == [only]
