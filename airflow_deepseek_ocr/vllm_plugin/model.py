@@ -1,7 +1,7 @@
 """vLLM's DeepSeek-OCR with this package's preparation of images; imported by vLLM alone.
 
 vLLM's encoder reads views of any size. What fixes it to gundam is how images are prepared and how many
-tokens are counted for them, and both are replaced here.
+tokens are counted for them, and both are replaced here. Images reach the model with pixels of 8 bits.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from vllm.multimodal.processing import (
     PromptUpdate,
 )
 
+from airflow_deepseek_ocr.model.deepseek_ocr.pixel_values import pixel_table, to_pixel_values
 from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, MOST_VISION_TOKENS, TILE_SIZE, Resolution
 from airflow_deepseek_ocr.vllm_plugin.request import model_inputs, requested_resolution
 
@@ -123,7 +124,25 @@ class MultiModalProcessor(deepseek_ocr.DeepseekOCRMultiModalProcessor):
     dummy_inputs=deepseek_ocr.DeepseekOCRDummyInputsBuilder,
 )
 class DeepseekOCRForCausalLM(deepseek_ocr.DeepseekOCRForCausalLM):
-    """vLLM's own model, with the modes of this package."""
+    """vLLM's own model, with the modes of this package.
+
+    :param options: of vLLM's own model.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        newline = self.image_newline
+        # A buffer survives vLLM's sleep, and is no weight of the checkpoint.
+        table = pixel_table(newline.device, newline.dtype)
+        self.register_buffer("pixel_table", table, persistent=False)
+
+    def _parse_and_validate_image_input(self, **inputs: Any) -> Any:
+        pixels = {
+            name: to_pixel_values(inputs[name], self.pixel_table).contiguous()
+            for name in ("pixel_values", "images_crop")
+            if inputs.get(name) is not None
+        }
+        return super()._parse_and_validate_image_input(**inputs | pixels)
 
     def get_encoder_cudagraph_config(self) -> NoReturn:
         """Refuse CUDA graphs of the encoder, which vLLM has for gundam's sizes only.

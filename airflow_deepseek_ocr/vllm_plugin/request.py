@@ -9,7 +9,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError
-from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import PIXEL_VALUES, prepare
+from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare
 from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION, Resolution, get_resolution
 
 #: Of ``mm_processor_kwargs``: the mode's name.
@@ -37,22 +37,21 @@ def requested_resolution(options: Mapping[str, object]) -> Resolution:
 
 def model_inputs(
     images: Sequence[Image.Image], resolution: Resolution
-) -> dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int64]]:
-    """The images by the names that vLLM's model takes.
+) -> dict[str, npt.NDArray[np.uint8] | npt.NDArray[np.int64]]:
+    """The images by the names that vLLM's model takes, with pixels of 8 bits.
+
+    vLLM prepares images in one thread, keeps them in a cache, and sends them to the engine's process. The
+    model maps them to its input on the GPU.
 
     :param images: pages of any size.
-    :return: ``pixel_values`` of shape (images, 3, size, size), ``images_crop`` of shape
-        (tiles of all images, 3, 640, 640), ``images_spatial_crop`` with columns and rows of each
+    :return: ``pixel_values`` of shape (images, size, size, 3), ``images_crop`` of shape
+        (tiles of all images, 640, 640, 3), ``images_spatial_crop`` with columns and rows of each
         image's tiles, and ``view_size``, the size again.
     """
     views = [prepare(image, resolution) for image in images]
     return {
-        "pixel_values": _pixels(np.stack([each.view for each in views])),
-        "images_crop": _pixels(np.concatenate([each.tiles for each in views])),
+        "pixel_values": np.stack([each.view for each in views]),
+        "images_crop": np.concatenate([each.tiles for each in views]),
         "images_spatial_crop": np.array([each.grid for each in views], np.int64),
         "view_size": np.array([resolution.size], np.int64),
     }
-
-
-def _pixels(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-    return np.ascontiguousarray(PIXEL_VALUES[images].transpose(0, 3, 1, 2))

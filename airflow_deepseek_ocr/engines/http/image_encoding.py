@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import TYPE_CHECKING
 
-from PIL import Image, ImageChops
+from airflow_deepseek_ocr.ocr.channels import drop_color
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 #: Bytes of a request per byte of the image: base64 takes 4/3, the rest is for the JSON around it.
 _BASE64 = 1.4
@@ -48,15 +52,6 @@ def image_bytes(image: Image.Image, *, raw: bool) -> memoryview:
     else:
         image.save(buffer, "PNG", compress_level=1)
     return buffer.getbuffer()
-
-
-def drop_color(image: Image.Image) -> Image.Image:
-    """Return one channel if the three channels are equal; otherwise the image."""
-    if image.mode != "RGB":
-        return image
-    red, green, blue = image.split()
-    equal = all(ImageChops.difference(red, other).getbbox() is None for other in (green, blue))
-    return red if equal else image
 
 
 def _compresses_well(image: Image.Image) -> bool:

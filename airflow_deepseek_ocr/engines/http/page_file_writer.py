@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.concurrency.event_loop_thread import run_in_daemon_thread
-from airflow_deepseek_ocr.engines.http.image_encoding import drop_color, image_bytes
+from airflow_deepseek_ocr.engines.http.image_encoding import image_bytes
 from airflow_deepseek_ocr.engines.protocol.page_files import (
     PageFileTooLargeError,
     new_page_file_name,
 )
+from airflow_deepseek_ocr.ocr.channels import drop_color
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -12,7 +12,8 @@ from transformers import UnlimitedOcrForConditionalGeneration
 
 from airflow_deepseek_ocr.engines.in_process.device_transfer import to_device
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens
-from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import PIXEL_VALUES, ImageViews
+from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import ImageViews
+from airflow_deepseek_ocr.model.deepseek_ocr.pixel_values import pixel_table, to_pixel_values
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 
 
@@ -48,7 +49,7 @@ class PromptEmbedder:
 
     def __init__(self, model: UnlimitedOcrForConditionalGeneration, tokens: SpecialTokens) -> None:
         self._model, self._tokens = model, tokens
-        self._pixel_values = torch.from_numpy(PIXEL_VALUES).to(model.device, model.dtype)
+        self._table = pixel_table(model.device, model.dtype)
 
     @torch.inference_mode()
     def __call__(self, pages: Sequence[PreparedPage]) -> torch.Tensor:
@@ -75,4 +76,4 @@ class PromptEmbedder:
 
     def to_input(self, pixels: npt.NDArray[np.uint8]) -> torch.Tensor:
         """Map uint8 pixels (n, height, width, 3) to (n, 3, height, width) in the model's dtype."""
-        return self._pixel_values[to_device(pixels, self._model.device).int()].permute(0, 3, 1, 2)
+        return to_pixel_values(to_device(pixels, self._model.device), self._table)

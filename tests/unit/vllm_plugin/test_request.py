@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import PIXEL_VALUES, prepare
+from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare
+from airflow_deepseek_ocr.model.deepseek_ocr.pixel_values import pixel_table, to_pixel_values
 from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS, Resolution
 from airflow_deepseek_ocr.vllm_plugin.request import model_inputs, requested_resolution
+from tests.conftest import ROOT
+from tests.corpus.test_golden import TILE_STRIDES, VIEW_STRIDES
+
+GOLDEN = ROOT / "tests" / "corpus" / "golden"
 
 
 @pytest.mark.parametrize("mode", RESOLUTIONS)
@@ -40,11 +49,41 @@ def test_images_are_what_the_model_takes_in_process(mode: Resolution) -> None:
     inputs = model_inputs(images, mode)
     views = [prepare(image, mode) for image in images]
     tiles = 6 if mode.tiles else 0
-    assert inputs["pixel_values"].shape == (2, 3, mode.size, mode.size)
-    assert inputs["images_crop"].shape == (tiles, 3, 640, 640)
+    assert inputs["pixel_values"].shape == (2, mode.size, mode.size, 3)
+    assert inputs["images_crop"].shape == (tiles, 640, 640, 3)
     assert inputs["images_spatial_crop"].tolist() == [list(each.grid) for each in views]
     assert inputs["view_size"].tolist() == [mode.size]
     for pixels, each in zip(inputs["pixel_values"], views, strict=True):
-        assert np.array_equal(pixels, PIXEL_VALUES[each.view].transpose(2, 0, 1))
-    expected = PIXEL_VALUES[views[0].tiles].transpose(0, 3, 1, 2)
-    assert np.array_equal(inputs["images_crop"], expected)
+        assert np.array_equal(pixels, each.view)
+    assert np.array_equal(inputs["images_crop"], views[0].tiles)
+
+
+@pytest.mark.parametrize(
+    "case", sorted((GOLDEN / "cases").glob("*.json")), ids=lambda each: each.stem
+)
+def test_the_model_sees_the_pixels_of_the_published_code(case: Path) -> None:
+    """Of every recorded case, as the plugin's model maps them, in float32 and in vLLM's usual dtype."""
+    recorded, arrays = json.loads(case.read_text()), np.load(case.with_suffix(".npz"))
+    with Image.open(GOLDEN / "images" / recorded["image"]) as image:
+        inputs = model_inputs([image], RESOLUTIONS[recorded["resolution"]])
+    assert inputs["images_spatial_crop"].tolist() == [recorded["grid"]]
+    for name, expected, (rows, columns) in (
+        ("pixel_values", arrays["pixels_global"][None], VIEW_STRIDES),
+        ("images_crop", arrays.get("pixels_tiles"), TILE_STRIDES),
+    ):
+        # vLLM changes the dtype of floating-point numbers on the way to the model.
+        assert inputs[name].dtype == np.uint8
+        if expected is None:
+            assert len(inputs[name]) == recorded["tiles"] == 0
+            continue
+        pixels = torch.from_numpy(inputs[name])
+        for dtype in (torch.float32, torch.bfloat16):
+            values = to_pixel_values(pixels, pixel_table(torch.device("cpu"), dtype))
+            seen = values[:, :, ::rows, ::columns]
+            assert torch.equal(seen, torch.from_numpy(expected).to(dtype))
+
+
+def test_inputs_take_a_quarter_of_the_bytes_of_float32() -> None:
+    inputs = model_inputs([Image.new("RGB", (1240, 1754))], RESOLUTIONS["gundam"])
+    pixels = 3 * (1024 * 1024 + 6 * 640 * 640)
+    assert inputs["pixel_values"].nbytes + inputs["images_crop"].nbytes == pixels
