@@ -1,8 +1,8 @@
 """Page images to the model's views, with Pillow and NumPy, bit for bit like the published code.
 
 The published code pads with ``ImageOps.pad`` and resizes with Pillow's default filter. Other
-libraries' resampling shifts glyph edges by a pixel, so Pillow it stays. Pillow resamples each channel on its
-own: a page without color is resampled once instead of three times, with the same pixels.
+libraries' resampling shifts glyph edges by a pixel, so Pillow it stays. Pillow resamples each
+channel separately: one channel of a page without color is enough, with the same pixels in half the time.
 """
 
 from __future__ import annotations

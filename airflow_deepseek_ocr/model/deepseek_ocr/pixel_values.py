@@ -1,7 +1,7 @@
 """Pixels of 8 bits to the model's input, on the model's device.
 
-Pixels travel to the device in 8 bits, a quarter of float32, and a GPU looks them up in less time than a CPU
-core needs for a hundredth of them.
+Pixels travel to the device in 8 bits, a quarter of float32. The device does the lookup, so that no CPU core
+spends time on each pixel.
 """
 
 from __future__ import annotations
