@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
@@ -102,8 +102,7 @@ class _RequestSource:
     def __iter__(self) -> Iterator[PageRequest]:
         self.started.set()
         while (page := self._next()) is not None:
-            request, image = page.request, page.request.image
-            yield request if image.mode == "RGB" else replace(request, image=image.convert("RGB"))
+            yield page.request
 
     def _next(self) -> _QueuedPage | None:
         with self._changed:

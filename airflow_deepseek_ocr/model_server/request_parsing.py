@@ -222,8 +222,9 @@ def decode_image(content: bytes) -> Image.Image:
         image = Image.open(io.BytesIO(content), formats=_FORMATS)
         if image.width * image.height > limit:
             raise _refused(RequestErrorCode.BAD_IMAGE, f"The image has more than {limit:,} pixels.")
-        if image.mode != "L":
+        if image.mode not in ("L", "RGB"):
             return image.convert("RGB")
+        # Pillow would copy an RGB image.
         image.load()
         return image
     except RequestError:

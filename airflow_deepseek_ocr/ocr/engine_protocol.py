@@ -23,7 +23,7 @@ class PageRequest:
     """A page, or a slice of one, to recognise.
 
     :param key: identifies the request among those in flight; the output has the same key.
-    :param image: the page, RGB.
+    :param image: the page: RGB, or one channel (``L``) without color.
     :param prompt: a prompt's name, such as ``markdown`` or ``locate:Total``.
     :param resolution: a resolution mode's name.
     :param max_output_length: largest number of tokens of this page; None for the engine's limit.

@@ -126,11 +126,12 @@ class MultiModalProcessor(deepseek_ocr.DeepseekOCRMultiModalProcessor):
 class DeepseekOCRForCausalLM(deepseek_ocr.DeepseekOCRForCausalLM):
     """vLLM's own model, with the modes of this package.
 
-    :param options: of vLLM's own model.
+    :param vllm_config: vLLM's configuration; vLLM recognises a model's class by the names of its parameters.
+    :param prefix: of the names of weights.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+    def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
         newline = self.image_newline
         # A buffer survives vLLM's sleep, and is no weight of the checkpoint.
         table = pixel_table(newline.device, newline.dtype)

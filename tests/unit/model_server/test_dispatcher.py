@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -100,3 +101,27 @@ def test_pages_wait_until_the_engine_takes_them() -> None:
 
     assert asyncio.run(waiting()) == [0]
     pages.stop()
+
+
+def test_a_page_without_color_reaches_the_engine_with_one_channel() -> None:
+    """Three channels would be three times the work; the engine's preparation takes any mode."""
+    modes = []
+
+    class Noting(Engine):
+        def read(self, requests: Iterable[PageRequest]) -> Iterator[PageOutput]:
+            for request in requests:
+                modes.append(request.image.mode)
+                yield PageOutput(key=request.key, text="read")
+
+    pages, _ = started(Noting(None))
+
+    async def both() -> None:
+        for mode in ("L", "RGB"):
+            image = Image.new(mode, (1, 1))
+            await pages.read(
+                lambda key, cancelled, image=image: replace(page(key, cancelled), image=image)
+            )
+
+    asyncio.run(both())
+    pages.stop()
+    assert modes == ["L", "RGB"]
