@@ -173,6 +173,7 @@ def test_a_release_without_a_database_is_logged(
         def __init__(self) -> None:
             self.current: Database = store.database
             self.outage = store.database.outage
+            self.names = store.database.names
 
         def transaction(self, work: Callable[[Session], Any], *, patient: bool = True) -> Any:
             return self.current.transaction(work, patient=patient)

@@ -56,7 +56,7 @@ def test_values_are_made_to_fit(store: Store, ledger: Callable[..., Ledger]) -> 
 def test_a_stored_uri_that_names_no_document_is_not_handed_on(
     store: Store, ledger: Callable[..., Ledger]
 ) -> None:
-    names = {"s3://bucket/good.pdf", "s3://bucket/nul\0.pdf", "s3://bucket/half\ud800.pdf"}
+    names = {"s3://bucket/good.pdf", "s3://bucket/nul\0.pdf"}
     dead = ledger()
     for uri in names:
         dead.claim(replace(REF, uri=uri))
