@@ -25,3 +25,14 @@ def test_one_coloured_pixel_keeps_all_channels(pixel: tuple[int, int, int]) -> N
 def test_other_modes_are_left_alone(mode: str) -> None:
     image = Image.new(mode, (20, 20))
     assert drop_color(image) is image
+
+
+def test_one_pixel_with_color_between_those_of_the_sample_is_found() -> None:
+    image = Image.new("RGB", (1000, 1000), "white")
+    image.putpixel((1, 1), (255, 255, 254))
+    assert drop_color(image) is image
+
+
+def test_color_everywhere_is_found() -> None:
+    image = Image.new("RGB", (1000, 1000), (250, 247, 240))
+    assert drop_color(image) is image
