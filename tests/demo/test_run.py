@@ -117,6 +117,9 @@ def test_reasons_of_failures_are_printed(
             "CREATE TABLE ocr_pages (id, document_id, page_number, resolution, status, error_code, error, "
             "markdown, vision_tokens, text_tokens, compression_ratio, seconds)"
         )
+        connection.execute(
+            "CREATE VIEW ocr_current_documents AS SELECT *, id AS result_id FROM ocr_documents"
+        )
         connection.executemany(
             "INSERT INTO ocr_documents VALUES (?, ?, ?, ?, ?)",
             [

@@ -28,6 +28,8 @@ def test_migrations_make_the_tables_of_the_code(store: Store) -> None:
 
 def test_many_tasks_may_create_the_tables_at_once(connection: str, store: Store) -> None:
     with store.database.engine.begin() as database:
+        for view in ("ocr_current_pages", "ocr_current_documents"):
+            database.execute(text(f"DROP VIEW {view}"))
         for table in ("ocr_regions", "ocr_pages", "ocr_documents", VERSIONS):
             database.execute(text(f"DROP TABLE {table}"))
 
@@ -42,14 +44,20 @@ def test_many_tasks_may_create_the_tables_at_once(connection: str, store: Store)
 def test_tables_of_a_newer_version_are_left_alone(connection: str, store: Store) -> None:
     with store.database.engine.begin() as database:
         head = database.scalar(text(f"SELECT version_num FROM {VERSIONS}"))
-        database.execute(text(f"UPDATE {VERSIONS} SET version_num = '9999'"))
+        oldest = database.scalar(text(f"SELECT compatible_back_to FROM {VERSIONS}"))
+        database.execute(
+            text(f"UPDATE {VERSIONS} SET version_num = '9999', compatible_back_to = '9999'")
+        )
     try:
-        with pytest.raises(DatabaseError, match="upgrade the package") as caught:
+        with pytest.raises(DatabaseError, match="Upgrade the package") as caught:
             open_store(connection)
         assert caught.value.code is ErrorCode.DATABASE_NEWER
     finally:
         with store.database.engine.begin() as database:
-            database.execute(text(f"UPDATE {VERSIONS} SET version_num = '{head}'"))
+            database.execute(
+                text(f"UPDATE {VERSIONS} SET version_num = :head, compatible_back_to = :oldest"),
+                {"head": head, "oldest": oldest},
+            )
 
 
 @pytest.mark.parametrize("kind", SERVERS)
