@@ -87,8 +87,8 @@ JOIN {qualified("ocr_pages")} AS p ON p.document_id = c.result_id
 
 def upgrade() -> None:
     """Create the views."""
-    # MySQL sorts by the first 1,024 bytes of a text, and ignores spaces at its end.
-    create_view("ocr_current_documents", _documents("uri, MD5(uri)" if is_mysql() else "uri"))
+    # MySQL sorts by the first 1,024 bytes of a text, and ignores spaces at its end. MySQL 9.6 has no MD5().
+    create_view("ocr_current_documents", _documents("uri, SHA2(uri, 256)" if is_mysql() else "uri"))
     create_view("ocr_current_pages", _pages())
 
 
