@@ -7,10 +7,12 @@ works on the tables that it leaves. The version table keeps that of the last mig
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from alembic.runtime.migration import MigrationContext
+
+if TYPE_CHECKING:
+    from alembic.runtime.migration import MigrationContext
 
 #: Column of the version table, and attribute of a migration.
 COMPATIBLE_BACK_TO = "compatible_back_to"

@@ -149,7 +149,9 @@ def test_logits_are_close_and_greedy_tokens_equal(
 
 
 @pytest.mark.parametrize("constrained", [False, True], ids=["free", "constrained"])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[pytest.mark.slow] if seed else []) for seed in range(5)]
+)
 def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
     cases: dict[str, Case],
     model: UnlimitedOcrForConditionalGeneration,

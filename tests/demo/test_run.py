@@ -63,6 +63,7 @@ def test_options_of_the_demo_are_those_of_make() -> None:
     assert "--model" not in make("demo", "GPU=")
 
 
+@pytest.mark.slow  # installs, and waits for a hub's retries
 def test_a_model_that_cannot_be_had_ends_the_demo_before_airflow_starts(tmp_path: Path) -> None:
     done = demo(
         "--out", tmp_path, "--model", "owner/name", "--revision", COMMIT,

@@ -16,6 +16,9 @@ import pytest
 
 from tests.conftest import ROOT
 
+#: The resolver waits for PyPI, half a minute.
+pytestmark = pytest.mark.slow
+
 #: glibc 2.28: Debian 10, Ubuntu 20.04 and RHEL 8 have it, and torch's wheels need it.
 PLATFORM = "aarch64-manylinux_2_28"
 PYTHONS = ("3.11", "3.12", "3.13")

@@ -190,7 +190,7 @@ def test_event_driven_dag_reads_documents_as_they_arrive(
     assert all(re.match("asset_triggered", run) for *_, run in claims)
 
 
-@pytest.mark.parametrize("prefix", ["", "scans_"])
+@pytest.mark.parametrize("prefix", ["", pytest.param("scans_", marks=pytest.mark.slow)])
 def test_the_alert_names_each_failure_once(
     prefix: str, instance: Airflow, database: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,9 +199,10 @@ def test_a_bomb_ends_as_its_own_row(
         [put("c.pdf", saved(made, stream_decode_level=pikepdf.StreamDecodeLevel.none))]
     )
     found = {name.partition("#attachment=")[2]: row[:2] for name, row in rows(store).items()}
+    # PDFium aborts when an allocation is refused, at times before its memory was measured.
+    assert found.pop("bomb.pdf") in (("failed", "too_much_memory"), ("failed", "crashed"))
     assert found == {
         "": ("done", None),
-        "bomb.pdf": ("failed", "too_much_memory"),
         "good.png": ("done", None),
     }
 

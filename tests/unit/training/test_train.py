@@ -58,6 +58,7 @@ def recorded_rates(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> list[fl
     return rates
 
 
+@pytest.mark.slow
 def test_stopped_and_resumed_is_not_stopped(run: Run, tmp_path: Path) -> None:
     whole = Trainer(replace(run, directory=tmp_path / "whole"))
     start = {name: weight.clone() for name, weight in weights(whole).items()}

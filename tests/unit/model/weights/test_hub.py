@@ -99,6 +99,7 @@ def test_weights_have_the_sha256_that_the_hub_gives(hub: ModelHub, tmp_path: Pat
     assert (directory / "model.safetensors").read_bytes() == FILES["model.safetensors"]
 
 
+@pytest.mark.slow  # the client's own retries take 20 s
 def test_a_hub_that_does_not_answer(
     hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
