@@ -25,7 +25,10 @@ from tests.conftest import ROOT, TINY_MODEL
 from tests.support.kubernetes_manifests import DIRECTORY, Object, containers, manifests, worker_sets
 from tests.support.servers.process import Process, free_port, wait_until
 
-pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="probes need curl")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("curl") is None, reason="probes need curl"),
+]
 
 START_TIMEOUT_S = 180.0
 

@@ -188,6 +188,7 @@ def test_a_connection_names_a_socket(
     assert not page_directory(path).exists()
 
 
+@pytest.mark.slow
 def test_callers_of_other_network_namespaces(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     files = authority.issue(ADDRESS)

@@ -19,6 +19,9 @@ from training.photograph import photograph
 from training.train import Run, Trainer
 
 STEPS = 4
+#: A network is trained in each; the training is no part of the package.
+pytestmark = pytest.mark.slow
+
 #: The vision tower alone, then short texts: what takes minutes here is the size of pages.
 SHORT = (
     Stage(0.5, {"tiny": 1}, {"tiny": PageSpec(60, (18, 40))}),
@@ -58,7 +61,6 @@ def recorded_rates(trainer: Trainer, monkeypatch: pytest.MonkeyPatch) -> list[fl
     return rates
 
 
-@pytest.mark.slow
 def test_stopped_and_resumed_is_not_stopped(run: Run, tmp_path: Path) -> None:
     whole = Trainer(replace(run, directory=tmp_path / "whole"))
     start = {name: weight.clone() for name, weight in weights(whole).items()}

@@ -51,6 +51,7 @@ def with_backend(backend: Any) -> InProcessEngine:
     )
 
 
+@pytest.mark.slow
 def test_each_kind_of_layer_is_compiled_once(
     requests: list[PageRequest], expected: dict[Any, str]
 ) -> None:
