@@ -98,7 +98,11 @@ def make_engine(settings: Settings, fetch_model: Callable[[], Path]) -> Engine:
 
 
 def _balanced(engines: list[NamedEngine]) -> Engine:
-    return engines[0].engine if len(engines) == 1 else BalancedEngine(engines)
+    if len(engines) == 1:
+        return engines[0].engine
+    balanced = BalancedEngine(engines)
+    log.info("Pages are spread over %s.", ", ".join(balanced.names))
+    return balanced
 
 
 def _remote(settings: Settings) -> NamedEngine:

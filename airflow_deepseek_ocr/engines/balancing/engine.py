@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, stop_of
-from airflow_deepseek_ocr.engines.balancing.page_board import PageBoard
+from airflow_deepseek_ocr.engines.balancing.page_dispatcher import PageDispatcher
 from airflow_deepseek_ocr.engines.balancing.replica import (
     CheckedEngine,
     Failure,
@@ -85,18 +85,8 @@ class BalancedEngine:
             for each, answer in zip(self._replicas, answers, strict=True):
                 if isinstance(answer, DeepSeekOCRError):
                     log.warning("%s cannot be used now: %s", each.name, answer)
-            self._modes = self._common([each for each in answers if isinstance(each, tuple)])
+            self._modes = _common([each for each in answers if isinstance(each, tuple)])
         return self._modes
-
-    def _common(self, answers: list[tuple[str, ...]]) -> tuple[str, ...]:
-        common = tuple(each for each in answers[0] if all(each in modes for modes in answers))
-        if not common:
-            raise ConfigurationError(
-                ErrorCode.SERVER_MODE,
-                "The servers of the connection have no resolution mode in common. Start them with the same "
-                "options (vLLM with or without the plugin).",
-            )
-        return common
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
@@ -106,80 +96,90 @@ class BalancedEngine:
         :raises DeepSeekOCRError: all replicas failed: the last one's error.
         """
         reports: queue.SimpleQueue[Report] = queue.SimpleQueue()
-        board: PageBoard | None = None
+        dispatcher: PageDispatcher | None = None
 
         def wake() -> None:
-            if board is not None:
-                board.wake()
+            if dispatcher is not None:
+                dispatcher.wake()
 
         with Prefetcher(
             requests, lambda request: request, bound=1, on_ready=wake, stop=stop_of(requests)
         ) as fetched:
-            board = PageBoard(fetched, len(self._replicas), reports)
+            dispatcher = PageDispatcher(fetched, len(self._replicas), reports)
             replicas = [
-                Replica(number, each.name, each.engine, board, reports, self._health)
+                Replica(number, each.name, each.engine, dispatcher, reports, self._health)
                 for number, each in enumerate(self._replicas)
             ]
             for replica in replicas:
                 replica.start()
             try:
-                yield from self._outputs(board, replicas, reports, progress)
+                yield from self._outputs(dispatcher, replicas, reports, progress)
             finally:
-                board.stop()
+                dispatcher.stop()
                 deadline = time.monotonic() + _END_TIMEOUT_S
                 for replica in replicas:
                     replica.end(max(0.0, deadline - time.monotonic()))
 
     def _outputs(
         self,
-        board: PageBoard,
+        dispatcher: PageDispatcher,
         replicas: list[Replica],
         reports: queue.SimpleQueue[Report],
         progress: Callable[[Progress], None] | None,
     ) -> Generator[PageOutput, None, None]:
-        failures: dict[int, Failure] = {}
         finished, reported = 0, time.monotonic()
         while True:
-            over = board.over  # asked before the reports: those of the last pages are there then
+            over = (
+                dispatcher.over
+            )  # asked before the reports: those of the last pages are there then
             report = _next_report(reports)
             if isinstance(report, PageOutput):
                 finished += 1
                 yield report
             elif isinstance(report, Failure):
-                self._note(report, failures, replicas, board)
+                _note(report, replicas, dispatcher)
             elif report is not None:
                 raise report
             elif over:
-                if board.error is not None:
-                    raise board.error
+                if dispatcher.error is not None:
+                    raise dispatcher.error
                 return
             if progress and time.monotonic() - reported >= self._progress_interval_s:
                 reported = time.monotonic()
-                in_flight = sum(board.outstanding(each.number) for each in replicas)
+                in_flight = sum(dispatcher.outstanding(each.number) for each in replicas)
                 progress(Progress(finished, in_flight, sum(each.tokens for each in replicas)))
-
-    def _note(
-        self,
-        failure: Failure,
-        failures: dict[int, Failure],
-        replicas: list[Replica],
-        board: PageBoard,
-    ) -> None:
-        name = replicas[failure.replica].name
-        failures[failure.replica] = failure
-        if not board.serving:
-            raise failure.error
-        log.warning(
-            "%s failed: %s Its pages are read by the others%s.",
-            name,
-            failure.error,
-            "" if failure.permanent else "; it is tried again",
-        )
 
     def close(self) -> None:
         """Close all engines."""
         for each in self._replicas:
             each.engine.close()
+
+
+def _note(failure: Failure, replicas: list[Replica], dispatcher: PageDispatcher) -> None:
+    """Log that a replica failed; raise its error if it was the last one."""
+    if not dispatcher.serving:
+        raise failure.error
+    log.warning(
+        "%s failed: %s Its pages are read by the others%s.",
+        replicas[failure.replica].name,
+        failure.error,
+        "" if failure.is_permanent else "; it is tried again",
+    )
+
+
+def _common(answers: list[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return the modes that occur in all answers.
+
+    :raises ConfigurationError: ``server_mode`` if there is none.
+    """
+    common = tuple(each for each in answers[0] if all(each in modes for modes in answers))
+    if not common:
+        raise ConfigurationError(
+            ErrorCode.SERVER_MODE,
+            "The servers of the connection have no resolution mode in common. Start them with the same "
+            "options (vLLM with or without the plugin).",
+        )
+    return common
 
 
 def _modes_or_error(replica: NamedEngine) -> tuple[str, ...] | DeepSeekOCRError:

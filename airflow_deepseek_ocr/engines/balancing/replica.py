@@ -11,7 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
 
-from airflow_deepseek_ocr.engines.balancing.page_board import PageBoard
+from airflow_deepseek_ocr.engines.balancing.page_dispatcher import PageDispatcher
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     DeepSeekOCRError,
@@ -60,12 +60,15 @@ class Failure:
 
     :param replica: number of the replica.
     :param error: what failed.
-    :param permanent: whether the replica is not tried again.
     """
 
     replica: int
     error: DeepSeekOCRError
-    permanent: bool
+
+    @property
+    def is_permanent(self) -> bool:
+        """Whether the replica is not tried again: a setting is wrong."""
+        return isinstance(self.error, ConfigurationError)
 
 
 #: What replicas report: outputs, failures, an error of the program, and the end of a thread (None).
@@ -73,13 +76,13 @@ Report = PageOutput | Failure | BaseException | None
 
 
 class Replica:
-    """Reads pages of the board with one engine, in a thread, until the board is over.
+    """Reads pages of the dispatcher with one engine, in a thread, until the dispatcher is over.
 
-    :param number: its number on the board, from 0.
+    :param number: its number at the dispatcher, from 0.
     :param name: its name in messages.
     :param engine: its engine.
-    :param board: where pages come from.
-    :param reports: receives failures; the board puts the outputs there.
+    :param dispatcher: where pages come from.
+    :param reports: receives failures; the dispatcher puts the outputs there.
     :param health: when it is ejected and tried again.
     """
 
@@ -88,13 +91,18 @@ class Replica:
         number: int,
         name: str,
         engine: CheckedEngine,
-        board: PageBoard,
+        dispatcher: PageDispatcher,
         reports: queue.SimpleQueue[Report],
         health: HealthPolicy,
     ) -> None:
         self.number, self.name = number, name
         self.tokens = 0
-        self._engine, self._board, self._reports, self._health = engine, board, reports, health
+        self._engine, self._dispatcher, self._reports, self._health = (
+            engine,
+            dispatcher,
+            reports,
+            health,
+        )
         self._pause_s = health.first_pause_s
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"replica-{number}", daemon=True)
@@ -108,7 +116,7 @@ class Replica:
         self._checks.start()
 
     def end(self, timeout_s: float) -> None:
-        """Wait until the thread has ended; the board must be stopped or over.
+        """Wait until the thread has ended; the dispatcher must be stopped or over.
 
         :param timeout_s: longest wait in seconds. A thread that waits for a server is left to itself.
         """
@@ -117,9 +125,9 @@ class Replica:
 
     def _run(self) -> None:
         try:
-            while not self._board.over:
+            while not self._dispatcher.over:
                 self._read()
-                if not self._board.over and not self._return():
+                if not self._dispatcher.over and not self._return():
                     return
         except BaseException as error:
             self._reports.put(error)
@@ -128,13 +136,13 @@ class Replica:
             self._reports.put(None)
 
     def _read(self) -> None:
-        """Read pages until the board is over, or until this replica is ejected."""
+        """Read pages until the dispatcher is over, or until this replica is ejected."""
         try:
             with closing(
-                self._engine.read(_Pages(self._board, self.number), self._note)
+                self._engine.read(_Pages(self._dispatcher, self.number), self._note)
             ) as outputs:
                 for output in outputs:
-                    if self._board.finish(self.number, output):
+                    if self._dispatcher.finish(self.number, output):
                         self._pause_s = self._health.first_pause_s
         except DeepSeekOCRError as error:
             self._fail(error)
@@ -143,8 +151,8 @@ class Replica:
         self.tokens = progress.tokens
 
     def _fail(self, error: DeepSeekOCRError) -> None:
-        self._board.eject(self.number, error)
-        self._reports.put(Failure(self.number, error, isinstance(error, ConfigurationError)))
+        self._dispatcher.eject(self.number, error)
+        self._reports.put(Failure(self.number, error))
 
     def _return(self) -> bool:
         """Wait until the engine can read again; return False if it never will, or if pages are over."""
@@ -162,22 +170,22 @@ class Replica:
                 log.info("%s is still away: %s", self.name, error)
                 continue
             log.info("%s is back.", self.name)
-            self._board.restore(self.number)
+            self._dispatcher.restore(self.number)
             return True
 
     def _sleep(self, seconds: float) -> bool:
         """Wait; return True at once when the pages are over."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            if self._board.over or self._ended.wait(min(left, 0.2)):
+            if self._dispatcher.over or self._ended.wait(min(left, 0.2)):
                 return True
-        return self._board.over
+        return self._dispatcher.over
 
     def _watch(self) -> None:
         """Eject the replica if its server does not respond while it has pages."""
         answered = time.monotonic()
         while not self._sleep(self._health.interval_s):
-            if not self._board.outstanding(self.number):
+            if not self._dispatcher.outstanding(self.number):
                 answered = time.monotonic()
                 continue
             try:
@@ -194,17 +202,17 @@ class Replica:
 
 
 class _Pages(Iterator[PageRequest]):
-    """The board's pages for one replica."""
+    """The dispatcher's pages for one replica."""
 
-    def __init__(self, board: PageBoard, replica: int) -> None:
-        self._board, self._replica = board, replica
+    def __init__(self, dispatcher: PageDispatcher, replica: int) -> None:
+        self._dispatcher, self._replica = dispatcher, replica
 
     def __next__(self) -> PageRequest:
-        request = self._board.take(self._replica)
+        request = self._dispatcher.take(self._replica)
         if request is None:
             raise StopIteration
         return request
 
     def stop(self) -> None:
         """End the wait: the engine takes no more pages."""
-        self._board.withhold(self._replica)
+        self._dispatcher.withhold(self._replica)

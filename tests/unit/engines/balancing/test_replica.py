@@ -11,7 +11,7 @@ from typing import Any
 from PIL import Image
 
 from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
-from airflow_deepseek_ocr.engines.balancing.page_board import PageBoard
+from airflow_deepseek_ocr.engines.balancing.page_dispatcher import PageDispatcher
 from airflow_deepseek_ocr.engines.balancing.replica import Failure, HealthPolicy, Replica
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
@@ -37,18 +37,21 @@ def pages(count: int) -> list[PageRequest]:
 @contextmanager
 def running(
     engine: ReplicaEngine, count: int, health: HealthPolicy = QUICK
-) -> Iterator[tuple[PageBoard, Replica, queue.SimpleQueue[Any]]]:
+) -> Iterator[tuple[PageDispatcher, Replica, queue.SimpleQueue[Any]]]:
     reports: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    boards: list[PageBoard] = []
+    dispatchers: list[PageDispatcher] = []
     with Prefetcher(
-        pages(count), lambda each: each, bound=1, on_ready=lambda: [each.wake() for each in boards]
+        pages(count),
+        lambda each: each,
+        bound=1,
+        on_ready=lambda: [each.wake() for each in dispatchers],
     ) as fetched:
-        board = PageBoard(fetched, 1, reports)
-        boards.append(board)
-        replica = Replica(0, "first", engine, board, reports, health)
+        dispatcher = PageDispatcher(fetched, 1, reports)
+        dispatchers.append(dispatcher)
+        replica = Replica(0, "first", engine, dispatcher, reports, health)
         replica.start()
-        yield board, replica, reports
-        board.stop()
+        yield dispatcher, replica, reports
+        dispatcher.stop()
         replica.end(10)
 
 
@@ -61,9 +64,9 @@ def until_end(reports: queue.SimpleQueue[Any]) -> list[Any]:
 
 
 def test_reads_all_pages_and_ends() -> None:
-    with running(ReplicaEngine("first"), 5) as (board, _, reports):
+    with running(ReplicaEngine("first"), 5) as (dispatcher, _, reports):
         found = until_end(reports)
-        assert board.over
+        assert dispatcher.over
     assert sorted(each.key for each in found) == [0, 1, 2, 3, 4]
 
 
@@ -76,12 +79,13 @@ def test_returns_after_a_failure_and_reads_its_pages_again() -> None:
             engine.error = AWAY
 
     engine.before_output = fail_once
-    with running(engine, 5) as (board, _, reports):
+    with running(engine, 5) as (dispatcher, _, reports):
         found = []
         while not (found and isinstance(found[-1], Failure)):
             found.append(reports.get(timeout=10))
-        assert found[-1] == Failure(0, AWAY, permanent=False)
-        assert not board.serving
+        assert found[-1] == Failure(0, AWAY)
+        assert not found[-1].is_permanent
+        assert not dispatcher.serving
         engine.error = None
         found += until_end(reports)
     outputs = [each for each in found if isinstance(each, PageOutput)]
@@ -94,17 +98,18 @@ def test_a_wrong_setting_is_permanent() -> None:
     engine.error = WRONG_KEY
     with running(engine, 1) as (_, _, reports):
         first = reports.get(timeout=10)
-        assert first == Failure(0, WRONG_KEY, permanent=True)
+        assert first == Failure(0, WRONG_KEY)
+        assert first.is_permanent
 
 
 def test_a_server_that_does_not_respond_is_ejected_with_its_pages() -> None:
     engine = ReplicaEngine("first")
     engine.hangs.set()
-    with running(engine, 1) as (board, _, reports):
+    with running(engine, 1) as (dispatcher, _, reports):
         failure = reports.get(timeout=10)
         assert isinstance(failure, Failure)
         assert "has not responded for" in str(failure.error)
-        assert board.outstanding(0) == 0
+        assert dispatcher.outstanding(0) == 0
         engine.hangs.clear()
         assert [each.text for each in until_end(reports)] == ["first"]
 

@@ -31,7 +31,7 @@ class _Page:
     revoked: threading.Event = field(default_factory=threading.Event)
 
 
-class PageBoard:
+class PageDispatcher:
     """Pages of one call of ``read``, shared by replicas with numbers from 0.
 
     A replica takes a page when it has room. If several wait, the one with the fewest outstanding tokens is
