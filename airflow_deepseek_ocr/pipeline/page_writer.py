@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import TracebackType
@@ -35,7 +34,7 @@ class PageWriter:
         self._store, self._batch_s = store, batch_s
         self._changed = threading.Condition()
         self._waiting: deque[Finished] = deque()
-        self._writing, self._hurried, self._over = False, 0, False
+        self._over = False
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name="page-writer", daemon=True)
 
@@ -67,18 +66,6 @@ class PageWriter:
             self._waiting.append((document, page))
             self._changed.notify_all()
 
-    def flush(self) -> None:
-        """Wait until all pages added so far are stored.
-
-        :raises DatabaseError: a page could not be stored.
-        """
-        with self._changed:
-            self._hurried += 1
-            self._changed.notify_all()
-            self._changed.wait_for(lambda: self._error or not (self._waiting or self._writing))
-            self._hurried -= 1
-            self._raise()
-
     def _raise(self) -> None:
         if self._error is not None:
             raise self._error
@@ -91,7 +78,7 @@ class PageWriter:
             except BaseException as raised:
                 error = raised
             with self._changed:
-                self._writing, self._error = False, error
+                self._error = error
                 self._changed.notify_all()
                 if error is not None:
                     return
@@ -100,13 +87,11 @@ class PageWriter:
         """Wait for pages, and for others to share their transaction; return none at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._over)
-            deadline = time.monotonic() + self._batch_s
             self._changed.wait_for(
-                lambda: self._over or self._hurried or len(self._waiting) >= BATCH_PAGES,
-                timeout=max(0.0, deadline - time.monotonic()),
+                lambda: self._over or len(self._waiting) >= BATCH_PAGES,
+                timeout=self._batch_s,
             )
             count = min(BATCH_PAGES, len(self._waiting))
             batch = [self._waiting.popleft() for _ in range(count)]
-            self._writing = bool(batch)
             self._changed.notify_all()
             return batch

@@ -30,7 +30,7 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
 )
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool
-from airflow_deepseek_ocr.pipeline.books import Books
+from airflow_deepseek_ocr.pipeline.batch import Batch
 from airflow_deepseek_ocr.pipeline.document_copies import DocumentCopies
 from airflow_deepseek_ocr.pipeline.documents_ahead import DocumentsAhead
 from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument
@@ -100,7 +100,7 @@ class Pipeline:
             attachments=self._options.read_attachments,
         )
         self._ledger = Ledger(store.database, config, task or TaskInfo(), self._options.lease)
-        self._books = self._new_books(())
+        self._batch = self._new_batch(())
 
     def run(self, refs: Iterable[DocumentRef], progress: _ReportProgress = None) -> Summary:
         """Process the documents; each ends in a row, unless another task has its lease.
@@ -113,16 +113,16 @@ class Pipeline:
             :class:`UnavailableError`, the remaining documents whose version is known get a row with the
             error.
         """
-        books = self._books = self._new_books(refs)
+        batch = self._batch = self._new_batch(refs)
         with working_directory() as directory, self._ledger.renewing(), closing(self._source):
             self._process(directory, progress)
             self._wait_for_others(directory, progress)
-        books.close()
-        return books.summary
+        batch.close()
+        return batch.summary
 
     def release(self) -> None:
         """Release the leases, for a process that is about to be killed; nothing is claimed any more."""
-        self._books.stop()
+        self._batch.stop()
         self._ledger.release()
 
     def progress_line(self, engine: Progress) -> str:
@@ -130,41 +130,41 @@ class Pipeline:
 
         :param engine: pages that the engine processes now.
         """
-        return self._books.progress_line(engine)
+        return self._batch.progress_line(engine)
 
-    def _new_books(self, refs: Iterable[DocumentRef]) -> Books:
-        return Books(refs, self._ledger, self._config, self._options)
+    def _new_batch(self, refs: Iterable[DocumentRef]) -> Batch:
+        return Batch(refs, self._ledger, self._config, self._options)
 
     def _process(self, directory: Path, progress: _ReportProgress) -> None:
         """Process all documents in the queue."""
-        books, options = self._books, self._options
+        batch, options = self._batch, self._options
         with ExitStack() as stack:
             pool = RenderPool(options.limits, options.sandbox, options.render_processes)
             # Last, when no thread uses the processes any more.
             stack.callback(pool.close)
             copies = DocumentCopies(directory)
-            stream = PageStream(self._request, pool, books)
-            documents = DocumentsAhead(books.queue, self._fetch, copies, stream.wake)
-            books.begin(copies, pool, documents.room_changed)
+            stream = PageStream(self._request, pool, batch)
+            documents = DocumentsAhead(batch.queue, self._fetch, copies, stream.wake)
+            batch.begin(copies, pool, documents.room_changed)
             try:
                 pool.require_sandbox()
-                with PageWriter(books.store) as books.writer:
+                with PageWriter(batch.store) as batch.writer:
                     pages = stack.enter_context(closing(stream.pages(documents)))
                     with closing(self._reader.read(pages, progress)) as results:
                         for document, page in results:
-                            books.writer.put(document, page)
-                books.lose_open()
+                            batch.writer.put(document, page)
+                batch.lose_open()
             except DatabaseError:
                 raise
             except DeepSeekOCRError as error:
-                books.fail_rest(error, [*documents.close(), *stream.unopened])
+                batch.fail_rest(error, [*documents.close(), *stream.unopened])
                 raise
             finally:
                 documents.close()
 
     def _wait_for_others(self, directory: Path, progress: _ReportProgress) -> None:
         """Poll documents that other tasks have leased, and process those that become free."""
-        wait, queue = self._options.wait_for_others, self._books.queue
+        wait, queue = self._options.wait_for_others, self._batch.queue
         if wait is None:
             return
         deadline = time.monotonic() + wait.total_seconds()
@@ -193,7 +193,7 @@ class Pipeline:
 
         def wanted(found: DocumentRef) -> bool:
             document.ref = found
-            document.lease = self._books.claim(found)
+            document.lease = self._batch.claim(found)
             return document.lease is not None
 
         try:
@@ -203,11 +203,11 @@ class Pipeline:
             failure = UnavailableError(
                 ErrorCode.STORAGE_UNAVAILABLE, f"{document.ref.uri}: {error}; try again later."
             )
-            self._books.failed(document, failure)
+            self._batch.failed(document, failure)
         except DatabaseError:
             raise
         except DeepSeekOCRError as error:
-            self._books.failed(document, error)
+            self._batch.failed(document, error)
         else:
             return fetched is not None
         return False

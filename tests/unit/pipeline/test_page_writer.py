@@ -48,10 +48,7 @@ def test_pages_of_a_moment_share_a_batch_in_their_order() -> None:
     with PageWriter(stored, batch_s=LONG_S) as writer:
         put(writer, 1, 2, 3)
         assert stored.batches == []
-        writer.flush()
-        assert stored.batches == [[1, 2, 3]]
-        put(writer, 4)
-    assert stored.batches == [[1, 2, 3], [4]]
+    assert stored.batches == [[1, 2, 3]]
 
 
 def test_a_page_does_not_wait_longer_than_the_moment() -> None:
@@ -84,7 +81,7 @@ def test_pages_wait_while_the_database_does_not_answer() -> None:
     assert stored.numbers == list(range(1, count + 1))
 
 
-@pytest.mark.parametrize("call", ["put", "flush", "exit"])
+@pytest.mark.parametrize("call", ["put", "exit"])
 def test_an_error_is_raised_by_the_next_call(call: str) -> None:
     stored = Stored()
     stored.error = DatabaseError(ErrorCode.DATABASE_UNAVAILABLE, "gone")
@@ -92,8 +89,6 @@ def test_an_error_is_raised_by_the_next_call(call: str) -> None:
     def work() -> None:
         with PageWriter(stored, batch_s=0.0) as writer:
             put(writer, 1)
-            if call == "flush":
-                writer.flush()
             if call == "put":
                 eventually(lambda: writer._error)
                 put(writer, 2)

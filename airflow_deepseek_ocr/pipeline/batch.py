@@ -1,4 +1,4 @@
-"""The books of a batch: what happens to its documents, in the ledger, the summary and the log."""
+"""A batch: what happens to its documents, in the ledger, the summary and the log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from airflow_deepseek_ocr.store.pages.page_batches import Completion, DocumentPa
 log = logging.getLogger(__name__)
 
 
-class Books:
+class Batch:
     """Notes what happens to the documents of a batch; several threads may use it.
 
     :param refs: the batch.

@@ -23,7 +23,7 @@ from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.unshown import NO_ATTACHMENTS, Attachments
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
-from airflow_deepseek_ocr.pipeline.books import Books
+from airflow_deepseek_ocr.pipeline.batch import Batch
 from airflow_deepseek_ocr.pipeline.document_copies import DocumentCopies
 from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument, InFlightDocument
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
@@ -41,27 +41,27 @@ def copies(tmp_path: Path) -> DocumentCopies:
 
 
 @pytest.fixture
-def books(store: Store, copies: DocumentCopies) -> Iterator[Books]:
-    made = Books([REF], Ledger(store.database, CONFIG, TASK), CONFIG, PipelineOptions())
+def batch(store: Store, copies: DocumentCopies) -> Iterator[Batch]:
+    made = Batch([REF], Ledger(store.database, CONFIG, TASK), CONFIG, PipelineOptions())
     with closing(RenderPool(Limits())) as pool:
         made.begin(copies, pool, lambda: None)
         yield made
 
 
-def fetched(books: Books, copies: DocumentCopies) -> FetchedDocument:
+def fetched(batch: Batch, copies: DocumentCopies) -> FetchedDocument:
     path = copies.reserve(REF)
     assert path is not None
     path.write_bytes(b"content")
-    return FetchedDocument(REF, path, books.claim(REF))
+    return FetchedDocument(REF, path, batch.claim(REF))
 
 
 def opened(
-    books: Books, copies: DocumentCopies, missing: tuple[int, ...] = (1, 2), **changes: object
+    batch: Batch, copies: DocumentCopies, missing: tuple[int, ...] = (1, 2), **changes: object
 ) -> InFlightDocument:
-    document = fetched(books, copies)
+    document = fetched(batch, copies)
     source = SharedDocument(document.path, OpenRequest(PageSelection(), 72))
     values: dict[str, object] = {"dynamic_form": False, "attachments": NO_ATTACHMENTS}
-    return books.opened(
+    return batch.opened(
         document,
         source,
         OpenedDocument(
@@ -82,62 +82,62 @@ def row(store: Store) -> tuple[str, str | None, bool]:
 
 
 def test_a_document_ends_with_its_last_page_and_its_copy_is_removed(
-    books: Books, copies: DocumentCopies, store: Store
+    batch: Batch, copies: DocumentCopies, store: Store
 ) -> None:
-    document = opened(books, copies)
+    document = opened(batch, copies)
     assert document.source.path.exists()
-    books.store([(document, page(1))])
+    batch.store([(document, page(1))])
     assert document.missing == {2}
-    assert (row(store)[0], books.summary.pages) == ("processing", 1)
-    books.store([(document, page(2))])
+    assert (row(store)[0], batch.summary.pages) == ("processing", 1)
+    batch.store([(document, page(2))])
     assert row(store) == ("done", None, False)
-    assert (books.summary.documents, books.summary.pages) == ({"done": 1}, 2)
+    assert (batch.summary.documents, batch.summary.pages) == ({"done": 1}, 2)
     assert not document.source.path.exists()
     assert document.source.over
-    assert books.queue.open_documents == ()
+    assert batch.queue.open_documents == ()
 
 
 def test_a_document_whose_pages_are_all_stored_ends_when_it_is_opened(
-    books: Books, copies: DocumentCopies, store: Store
+    batch: Batch, copies: DocumentCopies, store: Store
 ) -> None:
     other = Ledger(store.database, CONFIG, OTHER)
     lease = claim(other)
     for number in (1, 2):
         other.write_page(lease, page(number))
     run_out(store)
-    document = opened(books, copies, missing=())
+    document = opened(batch, copies, missing=())
     assert row(store)[0] == "done"
-    assert (books.summary.pages, books.summary.pages_resumed) == (0, 2)
+    assert (batch.summary.pages, batch.summary.pages_resumed) == (0, 2)
     assert not document.source.path.exists()
 
 
 def test_pages_of_a_document_that_was_reclaimed_are_not_stored(
-    books: Books, copies: DocumentCopies, store: Store
+    batch: Batch, copies: DocumentCopies, store: Store
 ) -> None:
-    document = opened(books, copies)
+    document = opened(batch, copies)
     run_out(store)
     claim(Ledger(store.database, CONFIG, OTHER))
-    assert books.is_wanted(document)
-    books.store([(document, page(1))])
+    assert batch.is_wanted(document)
+    batch.store([(document, page(1))])
     assert document.lost
-    assert not books.is_wanted(document)
-    books.store([(document, page(2))])
+    assert not batch.is_wanted(document)
+    batch.store([(document, page(2))])
     with Session(store.database.engine) as session:
         assert session.scalars(select(PageRow)).all() == []
     assert not document.source.path.exists()
-    books.close()
-    assert books.summary.documents == {"leased_by_others": 1}
+    batch.close()
+    assert batch.summary.documents == {"leased_by_others": 1}
 
 
 def test_a_page_that_cannot_be_rendered_is_stored_with_the_others(
-    books: Books, copies: DocumentCopies, store: Store
+    batch: Batch, copies: DocumentCopies, store: Store
 ) -> None:
-    document = opened(books, copies)
-    with PageWriter(books.store) as books.writer:
-        books.page_failed(document, 1, DocumentError(ErrorCode.DAMAGED_PAGE, "broken"))
-        books.writer.put(document, page(2))
+    document = opened(batch, copies)
+    with PageWriter(batch.store) as batch.writer:
+        batch.page_failed(document, 1, DocumentError(ErrorCode.DAMAGED_PAGE, "broken"))
+        batch.writer.put(document, page(2))
     assert row(store)[0] == "partial"
-    assert books.summary.failed_pages == 1
+    assert batch.summary.failed_pages == 1
 
 
 @pytest.mark.parametrize(
@@ -150,54 +150,54 @@ def test_a_page_that_cannot_be_rendered_is_stored_with_the_others(
 def test_a_document_that_cannot_be_opened_fails(
     error: DocumentError | UnavailableError,
     expected: tuple[str, str, bool],
-    books: Books,
+    batch: Batch,
     copies: DocumentCopies,
     store: Store,
 ) -> None:
-    document = fetched(books, copies)
-    books.failed(document, error)
+    document = fetched(batch, copies)
+    batch.failed(document, error)
     assert row(store) == expected
     assert not document.path.exists()
 
 
 def test_an_overwritten_document_is_queued_as_its_newest_version(
-    books: Books, copies: DocumentCopies
+    batch: Batch, copies: DocumentCopies
 ) -> None:
-    assert books.queue.pop() == REF
-    books.failed(fetched(books, copies), OverwrittenError("gone"))
-    assert books.queue.pop() == REF.unversioned()
+    assert batch.queue.pop() == REF
+    batch.failed(fetched(batch, copies), OverwrittenError("gone"))
+    assert batch.queue.pop() == REF.unversioned()
 
 
 def test_an_error_of_the_infrastructure_is_stored_for_all_that_is_left(
-    books: Books, copies: DocumentCopies, store: Store
+    batch: Batch, copies: DocumentCopies, store: Store
 ) -> None:
-    ahead = fetched(books, copies)
-    books.queue.pop()
-    books.fail_rest(UnavailableError(ErrorCode.MODEL_UNAVAILABLE, "gone"), [ahead])
+    ahead = fetched(batch, copies)
+    batch.queue.pop()
+    batch.fail_rest(UnavailableError(ErrorCode.MODEL_UNAVAILABLE, "gone"), [ahead])
     assert row(store) == ("failed", "model_unavailable", True)
 
 
-def test_nothing_is_claimed_any_more_after_the_stop(books: Books) -> None:
-    books.stop()
-    assert books.claim(REF) is None
+def test_nothing_is_claimed_any_more_after_the_stop(batch: Batch) -> None:
+    batch.stop()
+    assert batch.claim(REF) is None
 
 
-def test_a_version_that_is_stored_is_skipped(books: Books, store: Store) -> None:
+def test_a_version_that_is_stored_is_skipped(batch: Batch, store: Store) -> None:
     ledger = Ledger(store.database, CONFIG, OTHER)
     lease = claim(ledger)
     ledger.write_page(lease, page(1))
     ledger.complete(lease, media_type="", page_count=1, pages=1)
-    assert books.claim(REF) is None
-    assert books.summary.documents == {"skipped": 1}
+    assert batch.claim(REF) is None
+    assert batch.summary.documents == {"skipped": 1}
 
 
 def test_attachments_of_pages_and_document_are_noted_once(
-    books: Books, copies: DocumentCopies
+    batch: Batch, copies: DocumentCopies
 ) -> None:
     whole = Attachments(1, ("a.pdf",), True)
-    document = opened(books, copies, attachments=whole)
+    document = opened(batch, copies, attachments=whole)
     image = Image.new("1", (1, 1))
     # The first page brings those of the document.
-    books.rendered(document, Page(1, image, attachments=whole + Attachments(1, ("b.pdf",), True)))
-    books.rendered(document, Page(2, image, attachments=Attachments(1, ("c.pdf",), True)))
+    batch.rendered(document, Page(1, image, attachments=whole + Attachments(1, ("b.pdf",), True)))
+    batch.rendered(document, Page(2, image, attachments=Attachments(1, ("c.pdf",), True)))
     assert document.report.attachments.count == 3
