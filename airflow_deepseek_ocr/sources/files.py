@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import stat
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -17,6 +16,7 @@ from urllib.parse import unquote_to_bytes
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.regular_file import open_regular_file
 from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, overwritten, write_copy
 
 #: Errors of a path that names no file, whatever is tried.
@@ -131,26 +131,16 @@ def open_regular(path: str | bytes, name: str) -> BinaryIO:
     """
     if (b"\0" if isinstance(path, bytes) else "\0") in path:  # type: ignore[operator]
         raise FileNotFoundError(errno.ENOENT, "No file has such a name", name)
+    file = Path(os.fsdecode(path))
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket, or a device without driver
-            raise _not_regular(name) from None
-        raise
-    mode = os.fstat(descriptor).st_mode
-    if stat.S_ISREG(mode):
-        return os.fdopen(descriptor, "rb")
-    os.close(descriptor)
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name)
-    raise _not_regular(name)
-
-
-def _not_regular(uri: str) -> DocumentError:
-    return DocumentError(
-        ErrorCode.UNSUPPORTED_TYPE,
-        f"{uri} is a pipe, a device or a socket. Give the path of a file.",
-    )
+        return open_regular_file(file)
+    except ValueError:
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), name) from None
+        raise DocumentError(
+            ErrorCode.UNSUPPORTED_TYPE,
+            f"{name} is a pipe, a device or a socket. Give the path of a file.",
+        ) from None
 
 
 def copy_hashed(source: BinaryIO, target: Path, ref: DocumentRef, limits: Limits) -> DocumentRef:

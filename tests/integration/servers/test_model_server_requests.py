@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import logging
-import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -19,9 +18,9 @@ from airflow_deepseek_ocr.model_server.app import make_app
 from airflow_deepseek_ocr.model_server.main import _server
 from airflow_deepseek_ocr.model_server.service import Model, Service
 from airflow_deepseek_ocr.ocr.decoding import Decoding
+from tests.support.servers.raw_connections import Connect, raw_connections
 from tests.support.waiting import eventually
 
-Connect = Callable[[], socket.socket]
 KEY = "0123456789abcdef"
 LIMIT = 4 << 20
 AUTH = f"Authorization: Bearer {KEY}\r\n"
@@ -55,16 +54,8 @@ def service() -> Service:
 
 @pytest.fixture
 def connect(service: Service) -> Iterator[Connect]:
-    server = _server(make_app(service, KEY), None)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        eventually(lambda: server.started)
-        try:
-            yield lambda: socket.create_connection(listener.getsockname(), timeout=20)
-        finally:
-            server.force_exit = server.should_exit = True
-            thread.join()
+    with raw_connections(_server(make_app(service, KEY), None)) as connections:
+        yield connections
 
 
 def ask(connect: Connect, *sent: bytes | str) -> bytes:

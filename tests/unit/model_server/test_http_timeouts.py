@@ -7,7 +7,6 @@ import resource
 import select
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -21,6 +20,7 @@ from airflow_deepseek_ocr.model_server.http_timeouts import (
     raise_open_files_limit,
 )
 from tests.support.certificates import Authority
+from tests.support.servers.raw_connections import Connect, raw_connections
 from tests.support.waiting import eventually
 
 HEAD = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -39,9 +39,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextmanager
-def serving(
-    timeout_s: float, tls: ssl.SSLContext | None = None
-) -> Iterator[Callable[[], socket.socket]]:
+def serving(timeout_s: float, tls: ssl.SSLContext | None = None) -> Iterator[Connect]:
     """A server with this time-out; yields a function that connects to it, without TLS."""
 
     class Protocol(HeadTimeoutProtocol):
@@ -54,19 +52,12 @@ def serving(
         app, http=Protocol, lifespan="off", log_level="error", timeout_keep_alive=int(LONG_S)
     )
     server = Server(config, tls)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        eventually(lambda: server.started)
-        try:
-            yield lambda: socket.create_connection(listener.getsockname(), timeout=20)
-        finally:
-            server.force_exit = server.should_exit = True
-            thread.join()
+    with raw_connections(server) as connections:
+        yield connections
 
 
 @pytest.fixture(scope="module")
-def connect() -> Iterator[Callable[[], socket.socket]]:
+def connect() -> Iterator[Connect]:
     with serving(SHORT_S) as connect:
         yield connect
 
@@ -139,7 +130,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="module")
-def connect_tls(authority: Authority) -> Iterator[Callable[[], socket.socket]]:
+def connect_tls(authority: Authority) -> Iterator[Connect]:
     with serving(SHORT_S, authority.issue("ocr").context()) as connect:
         yield connect
 
