@@ -51,8 +51,7 @@ with DAG(
         max_failed_pages="{{ params.max_failed_pages }}",
         retries=2,
         retry_delay=timedelta(minutes=2),
-        # Mapped tasks share the connection's device, so more tasks at once add no GPU: with device
-        # "auto" all of them run on the first one.
+        # One task keeps a GPU busy. With device "all" in the connection: as many tasks as GPUs.
         max_active_tis_per_dag=1,
     ).expand(documents=find.output)
     # [END howto_s3_to_database]
