@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
+from airflow_deepseek_ocr.ocr.token_probabilities import TokenProbabilities
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -66,6 +67,7 @@ class PageOutput:
     :param prompt_tokens: all input tokens, those of the image included; 0 if unknown.
     :param text_tokens: generated tokens, without the end token.
     :param seconds: the page's share of the model's time.
+    :param token_probabilities: of the generated tokens; None if the engine does not return them.
     :param error: why this page has no output.
     """
 
@@ -76,6 +78,7 @@ class PageOutput:
     prompt_tokens: int = 0
     text_tokens: int = 0
     seconds: float = 0.0
+    token_probabilities: TokenProbabilities | None = None
     error: DeepSeekOCRError | None = None
 
 
