@@ -31,16 +31,30 @@ class DocumentStatus(StrEnum):
     FAILED = "failed"
 
 
+class Doubt(StrEnum):
+    """Why a word is uncertain."""
+
+    LOW_CONFIDENCE = "low_confidence"  #: the model gave it a low probability
+    UNCERTAIN_NUMBER = "uncertain_number"  #: it has digits, for which a lower doubt counts
+    ATTEMPTS_DIFFER = "attempts_differ"  #: another attempt at the page has another word
+
+
 @dataclass(frozen=True)
 class Box:
     """A bounding box (x1, y1, x2, y2) in the model's coordinates and in pixels.
 
     :param normalized: 0..999 over the page's width and height, exactly as the model wrote it, valid or not.
     :param pixels: the same in pixels of the page image, clipped to it.
+    :param confidence: the model's probability of its four numbers, 0 to 1; None if it is not known.
     """
 
     normalized: tuple[int, int, int, int]
     pixels: tuple[int, int, int, int]
+    confidence: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the box for JSON; without ``confidence`` if that is None."""
+        return _without_none(self, "confidence")
 
 
 @dataclass(frozen=True)
@@ -50,11 +64,41 @@ class Region:
     :param label: the model's label, or ``text`` where it gave none.
     :param text: its text in the model's markup (Markdown, HTML tables, LaTeX).
     :param boxes: its positions; none if the model gave none.
+    :param confidence: the mean confidence of its words, weighted by their characters, 0 to 1; None if the
+        engine returns no probabilities, or the region has no words.
+    :param word_confidences: confidence of each of its words in percent, in the order of the text; None if
+        the engine returns no probabilities.
     """
 
     label: str
     text: str
     boxes: tuple[Box, ...] = ()
+    confidence: float | None = None
+    word_confidences: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UncertainWord:
+    """A word of a page of which the model was not sure.
+
+    :param word: the word; a long one is cut.
+    :param confidence: 0 to 1.
+    :param offset: its place in the page's text with markup, in characters from 0.
+    :param length: its length there in characters.
+    :param region: position of its region, from 0.
+    :param reasons: why it is uncertain.
+    """
+
+    word: str
+    confidence: float
+    offset: int
+    length: int
+    region: int
+    reasons: tuple[Doubt, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the word for JSON."""
+        return vars(self) | {"reasons": [reason.value for reason in self.reasons]}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +113,7 @@ class Attempt:
     :param text_tokens: generated tokens.
     :param seconds: its share of the model's time.
     :param error_code: why it has no output.
+    :param confidence: the mean confidence of its words, 0 to 1; None if it is not known.
     :param text: its output with its markup; None for the stored attempt, whose text is the page's.
     """
 
@@ -80,13 +125,12 @@ class Attempt:
     text_tokens: int = 0
     seconds: float = 0.0
     error_code: str | None = None
+    confidence: float | None = None
     text: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the attempt for JSON; without ``text`` if that is None."""
-        return {
-            name: value for name, value in vars(self).items() if name != "text" or value is not None
-        }
+        """Return the attempt for JSON; without ``confidence`` and ``text`` if these are None."""
+        return _without_none(self, "confidence", "text")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,6 +152,11 @@ class PageResult:
     :param flags: flags of the quality checks.
     :param agreement: words common to the text and the page's text layer, as F1; None without a usable layer.
     :param agreement_ordered: the same for words in the same order.
+    :param confidence: the mean confidence of its words, weighted by their characters, 0 to 1; None if the
+        engine returns no probabilities, the text is embedded text, or there are no words.
+    :param rotation: degrees by which the page was turned clockwise before it was recognised: 0, 90, 180
+        or 270. Boxes are on the page as it is.
+    :param uncertain_words: the words of which the model was least sure, in the order of the text.
     :param attempts: all attempts in order, the stored one among them.
     :param attachments: names of attached files, which were not read; on the first page those of the document.
     :param vision_tokens_saved: vision tokens of the best mode minus those of all attempts; None unless the
@@ -133,6 +182,9 @@ class PageResult:
     flags: tuple[str, ...] = ()
     agreement: float | None = None
     agreement_ordered: float | None = None
+    confidence: float | None = None
+    rotation: int = 0
+    uncertain_words: tuple[UncertainWord, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     attachments: tuple[str, ...] = ()
     vision_tokens_saved: int | None = None
@@ -175,3 +227,10 @@ def status_of(pages: int, failed_pages: int) -> DocumentStatus:
     if not failed_pages and pages:
         return DocumentStatus.DONE
     return DocumentStatus.PARTIAL if failed_pages < pages else DocumentStatus.FAILED
+
+
+def _without_none(value: Any, *names: str) -> dict[str, Any]:
+    """Return the fields of a dataclass, without those of these names that are None."""
+    return {
+        name: each for name, each in vars(value).items() if name not in names or each is not None
+    }

@@ -92,6 +92,11 @@ def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
         "attempts": json.dumps([attempt.to_dict() for attempt in page.attempts]),
         "vision_tokens_saved": page.vision_tokens_saved,
         "is_final": not page.retryable,
+        "confidence": page.confidence,
+        "rotation": page.rotation,
+        "uncertain_words": None
+        if page.confidence is None
+        else json.dumps([word.to_dict() for word in page.uncertain_words]),
     }
     return fit(PageRow, values)
 
@@ -108,7 +113,11 @@ def region_values(page_id: int, position: int, region: Region) -> dict[str, Any]
         "y1": y1,
         "x2": x2,
         "y2": y2,
-        "boxes": json.dumps([vars(box) for box in region.boxes]),
+        "boxes": json.dumps([box.to_dict() for box in region.boxes]),
+        "confidence": region.confidence,
+        "word_confidences": None
+        if region.word_confidences is None
+        else json.dumps(region.word_confidences, separators=(",", ":")),
     }
     return fit(RegionRow, values)
 

@@ -153,6 +153,9 @@ class PageColumns:
     vision_tokens_saved: Mapped[int | None] = mapped_column(Integer)
     is_final: Mapped[bool] = mapped_column(Boolean, server_default=true())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    confidence: Mapped[float | None] = mapped_column(Double())
+    rotation: Mapped[int | None] = mapped_column(Integer)
+    uncertain_words: Mapped[str | None] = mapped_column(LongText)
 
     @declared_attr
     def document_id(cls) -> Mapped[int]:
@@ -183,6 +186,8 @@ class RegionColumns:
     x2: Mapped[int | None] = mapped_column(Integer)
     y2: Mapped[int | None] = mapped_column(Integer)
     boxes: Mapped[str] = mapped_column(LongText)
+    confidence: Mapped[float | None] = mapped_column(Double())
+    word_confidences: Mapped[str | None] = mapped_column(LongText)
 
     @declared_attr
     def page_id(cls) -> Mapped[int]:

@@ -28,7 +28,9 @@ def page_to_dict(document: str, page: PageResult) -> dict[str, Any]:
             {
                 "label": region.label,
                 "text": region.text,
-                "boxes": [vars(box) for box in region.boxes],
+                "boxes": [box.to_dict() for box in region.boxes],
+                "confidence": region.confidence,
+                "word_confidences": region.word_confidences,
             }
             for region in page.regions
         ],
@@ -40,6 +42,9 @@ def page_to_dict(document: str, page: PageResult) -> dict[str, Any]:
         "flags": page.flags,
         "agreement": page.agreement,
         "agreement_ordered": page.agreement_ordered,
+        "confidence": page.confidence,
+        "rotation": page.rotation,
+        "uncertain_words": [word.to_dict() for word in page.uncertain_words],
         "attempts": [attempt.to_dict() for attempt in page.attempts],
         "attachments": page.attachments,
         "vision_tokens_saved": page.vision_tokens_saved,

@@ -131,6 +131,16 @@ def test_older_and_newer_tables_cannot_be_used(engine: Engine) -> None:
     assert newer.value.code is ErrorCode.DATABASE_NEWER
 
 
+@pytest.mark.parametrize("revision", ["0007", HEAD])
+def test_the_view_of_pages_has_the_columns_of_its_migration(engine: Engine, revision: str) -> None:
+    upgrade(engine)
+    downgrade(engine, revision)
+    columns = {each["name"] for each in inspect(engine).get_columns("ocr_current_pages")}
+    pages = {each["name"] for each in inspect(engine).get_columns("ocr_pages")}
+    assert pages <= columns
+    assert ("uncertain_words" in pages) == (revision >= "0008")
+
+
 def test_migrations_that_compute_rows_are_marked() -> None:
     migrations = Migrations()
     assert migrations.revisions[:4] == ["0001", "0002", "0003", "0004"]

@@ -9,7 +9,7 @@ import pytest
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.fingerprint import document_key
-from airflow_deepseek_ocr.ocr.results import Attempt, Box, Region
+from airflow_deepseek_ocr.ocr.results import Attempt, Box, Doubt, Region, UncertainWord
 from airflow_deepseek_ocr.store.row_values import (
     document_values,
     error_values,
@@ -40,6 +40,27 @@ def test_page_values() -> None:
     assert values["compression_ratio"] == pytest.approx(50 / 111)
     assert values["is_final"] is True
     assert values.keys() <= set(PageRow.__table__.columns.keys())
+
+
+def test_confidence_is_stored_if_the_engine_returns_probabilities() -> None:
+    word = UncertainWord(
+        word="7", confidence=0.2, offset=3, length=1, region=0, reasons=(Doubt.UNCERTAIN_NUMBER,)
+    )
+    values = page_values(1, page(1, confidence=0.9, rotation=270, uncertain_words=(word,)))
+    assert (values["confidence"], values["rotation"]) == (0.9, 270)
+    assert json.loads(values["uncertain_words"]) == [word.to_dict() | {"reasons": [*word.reasons]}]
+    assert page_values(1, page(1, confidence=1.0))["uncertain_words"] == "[]"
+    region = Region("text", "7 8", (Box((0, 0, 9, 9), (0, 0, 9, 9), 0.5),), 0.6, (20, 100))
+    values = region_values(1, 0, region)
+    assert (values["confidence"], values["word_confidences"]) == (0.6, "[20,100]")
+    assert json.loads(values["boxes"])[0]["confidence"] == 0.5
+
+
+def test_without_probabilities_confidence_is_null() -> None:
+    values = page_values(1, page(1))
+    assert (values["confidence"], values["uncertain_words"], values["rotation"]) == (None, None, 0)
+    values = region_values(1, 0, Region("text", "7 8"))
+    assert (values["confidence"], values["word_confidences"]) == (None, None)
 
 
 def test_a_retryable_page_is_not_final() -> None:

@@ -6,7 +6,15 @@ import json
 
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
-from airflow_deepseek_ocr.ocr.results import Attempt, Box, PageResult, PageStatus, Region
+from airflow_deepseek_ocr.ocr.results import (
+    Attempt,
+    Box,
+    Doubt,
+    PageResult,
+    PageStatus,
+    Region,
+    UncertainWord,
+)
 
 
 def test_all_fields_survive_json() -> None:
@@ -34,6 +42,8 @@ def test_all_fields_survive_json() -> None:
             "label": "title",
             "text": "Title",
             "boxes": [{"normalized": [0, 1, 2, 3], "pixels": [4, 5, 6, 7]}],
+            "confidence": None,
+            "word_confidences": None,
         }
     ]
     assert stored["attempts"][0] == {
@@ -47,6 +57,42 @@ def test_all_fields_survive_json() -> None:
         "error_code": None,
     }
     assert stored["compression_ratio"] == page.compression_ratio
+
+
+def test_confidence_of_page_region_box_and_words() -> None:
+    box = Box((0, 1, 2, 3), (4, 5, 6, 7), 0.75)
+    word = UncertainWord(
+        word="12.50",
+        confidence=0.4,
+        offset=20,
+        length=5,
+        region=0,
+        reasons=(Doubt.UNCERTAIN_NUMBER, Doubt.ATTEMPTS_DIFFER),
+    )
+    page = PageResult(
+        number=1,
+        status=PageStatus.OK,
+        resolution="base",
+        regions=(Region("text", "Total 12.50", (box,), 0.7, (99, 40)),),
+        confidence=0.7,
+        rotation=90,
+        uncertain_words=(word,),
+    )
+    stored = json.loads(json.dumps(page_to_dict("a", page)))
+    assert (stored["confidence"], stored["rotation"]) == (0.7, 90)
+    assert stored["uncertain_words"] == [
+        {
+            "word": "12.50",
+            "confidence": 0.4,
+            "offset": 20,
+            "length": 5,
+            "region": 0,
+            "reasons": ["uncertain_number", "attempts_differ"],
+        }
+    ]
+    (region,) = stored["regions"]
+    assert (region["confidence"], region["word_confidences"]) == (0.7, [99, 40])
+    assert region["boxes"][0]["confidence"] == 0.75
 
 
 def test_a_failed_page_has_its_error_and_no_text() -> None:
