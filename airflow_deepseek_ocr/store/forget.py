@@ -169,7 +169,7 @@ def forget(
     :raises DatabaseError: ``database_unavailable``, ``database_rights``.
     """
 
-    document, page, region, _ = database.rows
+    document, page, region, *_ = database.rows
 
     def work(session: Session) -> Deleted | LeasedByAnother | None:
         row = session.execute(

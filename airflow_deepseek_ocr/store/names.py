@@ -10,6 +10,7 @@ from sqlalchemy import Dialect
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 
 DOCUMENTS, PAGES, REGIONS = "ocr_documents", "ocr_pages", "ocr_regions"
+TABLES, TABLE_CELLS, EXPORTS = "ocr_tables", "ocr_table_cells", "ocr_exports"
 #: Views of the above.
 CURRENT_DOCUMENTS, CURRENT_PAGES = "ocr_current_documents", "ocr_current_pages"
 #: Not ``alembic_version``: the database may be Airflow's, which has a table of that name.

@@ -1,4 +1,4 @@
-"""The three tables in the user's database: documents, their pages, the pages' regions.
+"""The tables in the user's database: documents, their pages, the pages' regions, what follows from them.
 
 Keys are hashes of fixed length, because an S3 URI is longer than a string that MySQL can index.
 ``docs/reference/tables.md`` describes each column.
@@ -21,6 +21,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    false,
     true,
 )
 from sqlalchemy import (
@@ -29,7 +30,15 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 from airflow_deepseek_ocr.store.column_types import TABLE_OPTIONS, LongText, RowId, UtcDateTime
-from airflow_deepseek_ocr.store.names import DOCUMENTS, PAGES, REGIONS, Names
+from airflow_deepseek_ocr.store.names import (
+    DOCUMENTS,
+    EXPORTS,
+    PAGES,
+    REGIONS,
+    TABLE_CELLS,
+    TABLES,
+    Names,
+)
 
 #: As :meth:`Names.constraint` makes them.
 _CONVENTION = {
@@ -118,7 +127,11 @@ class DocumentColumns:
 
 
 class PageColumns:
-    """One page of a document; ``is_final`` if processing it again would bring the same result."""
+    """One page of a document; ``is_final`` if processing it again would bring the same result.
+
+    ``reviewed_text`` is Markdown that a person has corrected; ``accepted_at`` is set when a person has
+    found the page good as it is.
+    """
 
     @declared_attr.directive
     def __tablename__(cls) -> str:
@@ -128,7 +141,12 @@ class PageColumns:
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:
         """Return the table's constraints, indexes and options."""
-        return (UniqueConstraint("document_id", "page_number"), TABLE_OPTIONS)
+        return (
+            UniqueConstraint("document_id", "page_number"),
+            Index(None, "score"),
+            Index(None, "confidence"),
+            TABLE_OPTIONS,
+        )
 
     id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True, sort_order=_FIRST)
     page_number: Mapped[int] = mapped_column(Integer)
@@ -156,6 +174,11 @@ class PageColumns:
     confidence: Mapped[float | None] = mapped_column(Double())
     rotation: Mapped[int | None] = mapped_column(Integer)
     uncertain_words: Mapped[str | None] = mapped_column(LongText)
+    reviewed_text: Mapped[str | None] = mapped_column(LongText)
+    reviewed_by: Mapped[str | None] = mapped_column(Text)
+    reviewed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    accepted_by: Mapped[str | None] = mapped_column(Text)
+    accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     @declared_attr
     def document_id(cls) -> Mapped[int]:
@@ -188,11 +211,107 @@ class RegionColumns:
     boxes: Mapped[str] = mapped_column(LongText)
     confidence: Mapped[float | None] = mapped_column(Double())
     word_confidences: Mapped[str | None] = mapped_column(LongText)
+    description: Mapped[str | None] = mapped_column(LongText)
+    reviewed_text: Mapped[str | None] = mapped_column(LongText)
+    reviewed_by: Mapped[str | None] = mapped_column(Text)
+    reviewed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     @declared_attr
     def page_id(cls) -> Mapped[int]:
         """Return the reference to the region's page."""
         target = ForeignKey(_names(cls).target(PAGES), ondelete="CASCADE")
+        return mapped_column(RowId, target, sort_order=_SECOND)
+
+
+class TableColumns:
+    """One table of a page; ``region_position`` is the position of the region that contains it."""
+
+    @declared_attr.directive
+    def __tablename__(cls) -> str:
+        """Return the table's name."""
+        return _names(cls).table(TABLES)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:
+        """Return the table's constraints, indexes and options."""
+        return (UniqueConstraint("page_id", "position"), TABLE_OPTIONS)
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True, sort_order=_FIRST)
+    position: Mapped[int] = mapped_column(Integer)
+    region_position: Mapped[int | None] = mapped_column(Integer)
+    row_count: Mapped[int] = mapped_column(Integer)
+    column_count: Mapped[int] = mapped_column(Integer)
+    caption: Mapped[str | None] = mapped_column(Text)
+    is_ragged: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    is_truncated: Mapped[bool] = mapped_column(Boolean, server_default=false())
+
+    @declared_attr
+    def page_id(cls) -> Mapped[int]:
+        """Return the reference to the table's page."""
+        target = ForeignKey(_names(cls).target(PAGES), ondelete="CASCADE")
+        return mapped_column(RowId, target, sort_order=_SECOND)
+
+
+class TableCellColumns:
+    """One cell of a table, at its first row and column, both counted from 0."""
+
+    @declared_attr.directive
+    def __tablename__(cls) -> str:
+        """Return the table's name."""
+        return _names(cls).table(TABLE_CELLS)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:
+        """Return the table's options."""
+        return (TABLE_OPTIONS,)
+
+    row_index: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    column_index: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    row_span: Mapped[int] = mapped_column(Integer, server_default=sql("1"))
+    column_span: Mapped[int] = mapped_column(Integer, server_default=sql("1"))
+    is_header: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    text: Mapped[str] = mapped_column(LongText)
+
+    @declared_attr
+    def table_id(cls) -> Mapped[int]:
+        """Return the reference to the cell's table."""
+        target = ForeignKey(_names(cls).target(TABLES), ondelete="CASCADE")
+        return mapped_column(
+            RowId, target, primary_key=True, autoincrement=False, sort_order=_FIRST
+        )
+
+
+class ExportColumns:
+    """One file written from a document's result; ``page_number`` is None for one of the whole document.
+
+    ``export_key`` is the hash of document, kind, page number and name.
+    """
+
+    @declared_attr.directive
+    def __tablename__(cls) -> str:
+        """Return the table's name."""
+        return _names(cls).table(EXPORTS)
+
+    @declared_attr.directive
+    def __table_args__(cls) -> tuple[Any, ...]:
+        """Return the table's constraints, indexes and options."""
+        return (UniqueConstraint("export_key"), Index(None, "document_id"), TABLE_OPTIONS)
+
+    id: Mapped[int] = mapped_column(RowId, primary_key=True, autoincrement=True, sort_order=_FIRST)
+    export_key: Mapped[str] = mapped_column(String(64))
+    page_number: Mapped[int | None] = mapped_column(Integer)
+    kind: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(Text)
+    uri: Mapped[str] = mapped_column(Text)
+    media_type: Mapped[str] = mapped_column(String(128))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    @declared_attr
+    def document_id(cls) -> Mapped[int]:
+        """Return the reference to the export's document."""
+        target = ForeignKey(_names(cls).target(DOCUMENTS), ondelete="CASCADE")
         return mapped_column(RowId, target, sort_order=_SECOND)
 
 
@@ -208,12 +327,27 @@ class RegionRow(RegionColumns, Base):
     """A row of ``ocr_regions``."""
 
 
+class TableRow(TableColumns, Base):
+    """A row of ``ocr_tables``."""
+
+
+class TableCellRow(TableCellColumns, Base):
+    """A row of ``ocr_table_cells``."""
+
+
+class ExportRow(ExportColumns, Base):
+    """A row of ``ocr_exports``."""
+
+
 class Rows(NamedTuple):
     """The mapped classes of one set of tables, whose columns are the same in each."""
 
     document: type[DocumentRow]
     page: type[PageRow]
     region: type[RegionRow]
+    table: type[TableRow]
+    cell: type[TableCellRow]
+    export: type[ExportRow]
     base: type[DeclarativeBase]
 
 
@@ -221,15 +355,20 @@ class Rows(NamedTuple):
 def rows_of(names: Names) -> Rows:
     """Return the mapped classes of the tables with these names; the same ones at each call."""
     if names == Names():
-        return Rows(DocumentRow, PageRow, RegionRow, Base)
+        return Rows(DocumentRow, PageRow, RegionRow, TableRow, TableCellRow, ExportRow, Base)
     metadata = MetaData(schema=names.schema, naming_convention=_CONVENTION)
     base: Any = type("NamedBase", (DeclarativeBase,), {"metadata": metadata, "names": names})
-    document, page, region = (
-        type(kind.__name__, (columns, base), {})
-        for kind, columns in (
-            (DocumentRow, DocumentColumns),
-            (PageRow, PageColumns),
-            (RegionRow, RegionColumns),
-        )
+    return Rows(
+        *(
+            type(kind.__name__, (columns, base), {})
+            for kind, columns in (
+                (DocumentRow, DocumentColumns),
+                (PageRow, PageColumns),
+                (RegionRow, RegionColumns),
+                (TableRow, TableColumns),
+                (TableCellRow, TableCellColumns),
+                (ExportRow, ExportColumns),
+            )
+        ),
+        base,
     )
-    return Rows(document, page, region, base)

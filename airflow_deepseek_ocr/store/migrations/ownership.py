@@ -15,10 +15,13 @@ from airflow_deepseek_ocr.store.names import (
     CURRENT_DOCUMENTS,
     CURRENT_PAGES,
     DOCUMENTS,
+    EXPORTS,
     PAGES,
     PREFIX_SETTING,
     REGIONS,
     SCHEMA_SETTING,
+    TABLE_CELLS,
+    TABLES,
     VERSIONS,
     Names,
 )
@@ -35,7 +38,7 @@ class _Expected(NamedTuple):
     columns: str
 
 
-#: The columns of tables are those of 0001 that no later migration renames.
+#: The columns of a table are those that it was created with and that no later migration renames.
 EXPECTED = {
     VERSIONS: _Expected("table", "version_num"),
     DOCUMENTS: _Expected(
@@ -50,6 +53,9 @@ EXPECTED = {
         "vision_tokens text_tokens compression_ratio seconds created_at",
     ),
     REGIONS: _Expected("table", "id page_id position label text x1 y1 x2 y2 boxes"),
+    TABLES: _Expected("table", "id page_id position row_count column_count"),
+    TABLE_CELLS: _Expected("table", "table_id row_index column_index row_span column_span text"),
+    EXPORTS: _Expected("table", "id export_key document_id page_number kind uri created_at"),
     CURRENT_DOCUMENTS: _Expected("view", "id uri version config_key status result_id"),
     CURRENT_PAGES: _Expected("view", "uri version config_key id document_id page_number markdown"),
 }

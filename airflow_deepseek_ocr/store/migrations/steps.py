@@ -107,9 +107,20 @@ def is_mysql() -> bool:
 def create_view(view: str, query: str) -> None:
     """Create a view unless there is one of that name."""
     if names().table(view) not in _view_names():
-        # A view of MySQL otherwise reads with the rights of a user who may be dropped one day.
-        rights = "SQL SECURITY INVOKER " if is_mysql() else ""
-        op.execute(f"CREATE {rights}VIEW {qualified(view)} AS {query.strip()}")
+        op.execute(f"CREATE {_view_rights()}VIEW {qualified(view)} AS {query.strip()}")
+
+
+def replace_view(view: str, query: str) -> None:
+    """Create a view, in place of one of that name whose columns the new one begins with.
+
+    On PostgreSQL the rights that were granted on the view stay, which dropping it would revoke.
+    """
+    if op.get_context().dialect.name == "sqlite":
+        drop_view(view)
+        create = "CREATE VIEW"
+    else:
+        create = f"CREATE OR REPLACE {_view_rights()}VIEW"
+    op.execute(f"{create} {qualified(view)} AS {query.strip()}")
 
 
 def drop_view(view: str) -> None:
@@ -117,9 +128,33 @@ def drop_view(view: str) -> None:
     op.execute(f"DROP VIEW IF EXISTS {qualified(view)}")
 
 
+def current_pages(*columns: str) -> str:
+    """Return the query of the view of current pages.
+
+    :param columns: columns of ``ocr_pages`` beside those that the view had first, in migration 0007.
+    """
+    more = "".join(f", p.{name}" for name in columns)
+    return f"""
+SELECT
+    c.uri, c.result_version AS version, c.result_last_modified AS last_modified, c.config_key, c.model,
+    c.revision, c.prompt, c.is_newest_version, c.is_newest_config,
+    p.id, p.document_id, p.page_number, p.status, p.error_code, p.error, p.resolution, p.width, p.height,
+    p.text, p.markdown, p.vision_tokens, p.text_tokens, p.compression_ratio, p.seconds, p.score, p.flags,
+    p.agreement, p.agreement_ordered, p.attempt_count, p.attempts, p.vision_tokens_saved, p.is_final,
+    p.created_at{more}
+FROM {qualified("ocr_current_documents")} AS c
+JOIN {qualified("ocr_pages")} AS p ON p.document_id = c.result_id
+"""  # noqa: S608
+
+
 def is_sql_only() -> bool:
     """Return whether the migration is written as SQL, without a database."""
     return bool(op.get_context().as_sql)
+
+
+def _view_rights() -> str:
+    # A view of MySQL otherwise reads with the rights of a user who may be dropped one day.
+    return "SQL SECURITY INVOKER " if is_mysql() else ""
 
 
 def _column_names(table: str) -> set[str]:

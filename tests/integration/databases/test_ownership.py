@@ -15,7 +15,13 @@ from airflow_deepseek_ocr.store.migrate import read_schema, upgrade
 from airflow_deepseek_ocr.store.names import VERSIONS, Names
 from tests.integration.conftest import SERVERS, Connect, database_connection
 from tests.support.fixtures.foreign_tables import FOREIGN, snapshot
-from tests.support.fixtures.older_tables import downgrade, drop_tables, execute, schema_differences
+from tests.support.fixtures.older_tables import (
+    TABLES,
+    downgrade,
+    drop_tables,
+    execute,
+    schema_differences,
+)
 from tests.support.fixtures.stored_documents import CONN_ID
 from tests.support.servers.database import Database
 
@@ -174,7 +180,7 @@ def test_another_table_later_in_the_search_path(
         open_store(CONN_ID)
     assert inspect(engine).get_table_names("first") == []
     open_store(CONN_ID, names=Names(schema="first")).close()
-    assert len(inspect(engine).get_table_names("first")) == 4
+    assert len(inspect(engine).get_table_names("first")) == len(TABLES)
 
 
 @POSTGRES

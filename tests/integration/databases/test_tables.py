@@ -16,7 +16,7 @@ from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.names import VERSIONS
 from airflow_deepseek_ocr.store.results_store import Store
 from tests.integration.conftest import SERVERS, Connect, database_connection
-from tests.support.fixtures.older_tables import schema_differences
+from tests.support.fixtures.older_tables import TABLES, VIEWS, schema_differences
 from tests.support.fixtures.stored_documents import CONFIG, CONN_ID, REF, TASK, claim, counts, page
 from tests.support.servers.database import Database
 
@@ -28,9 +28,9 @@ def test_migrations_make_the_tables_of_the_code(store: Store) -> None:
 
 def test_many_tasks_may_create_the_tables_at_once(connection: str, store: Store) -> None:
     with store.database.engine.begin() as database:
-        for view in ("ocr_current_pages", "ocr_current_documents"):
+        for view in VIEWS:
             database.execute(text(f"DROP VIEW {view}"))
-        for table in ("ocr_regions", "ocr_pages", "ocr_documents", VERSIONS):
+        for table in TABLES:
             database.execute(text(f"DROP TABLE {table}"))
 
     def create(_: int) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, create_engine, event, inspect, text
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.store.migrate import Migrations, read_schema, upgrade
 from airflow_deepseek_ocr.store.names import VERSIONS, Names
-from tests.support.fixtures.older_tables import downgrade, execute, schema_differences
+from tests.support.fixtures.older_tables import TABLES, downgrade, execute, schema_differences
 
 HEAD = Migrations().revisions[-1]
 
@@ -28,9 +28,7 @@ def engine(tmp_path: Path) -> Engine:
 
 def test_tables_are_created(engine: Engine) -> None:
     upgrade(engine)
-    assert {"ocr_documents", "ocr_pages", "ocr_regions", VERSIONS} == set(
-        inspect(engine).get_table_names()
-    )
+    assert set(TABLES) == set(inspect(engine).get_table_names())
     assert schema_differences(engine) == []
 
 

@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.engine_options import SUPPORTED
 from airflow_deepseek_ocr.store.migrate import Migrations, read_schema
 from airflow_deepseek_ocr.store.migration_sql import BASE, migration_sql
-from tests.support.fixtures.older_tables import schema_differences
+from tests.support.fixtures.older_tables import TABLES, schema_differences
 
 REVISIONS = Migrations().revisions
 COMPUTED = Migrations().computed(REVISIONS)
@@ -23,7 +23,7 @@ COMPUTED = Migrations().computed(REVISIONS)
 @pytest.mark.parametrize("dialect", SUPPORTED)
 def test_from_no_tables_it_is_complete(dialect: str) -> None:
     statements = migration_sql(dialect)
-    for table in ("ocr_documents", "ocr_pages", "ocr_regions", "ocr_alembic_version"):
+    for table in TABLES:
         assert f"CREATE TABLE {table}" in statements
     # It must stop at a table of another application, not change it.
     assert "IF NOT EXISTS" not in statements

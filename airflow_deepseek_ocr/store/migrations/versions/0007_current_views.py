@@ -6,7 +6,13 @@ Revises: 0006
 ``docs/reference/tables.md`` defines what is current.
 """
 
-from airflow_deepseek_ocr.store.migrations.steps import create_view, drop_view, is_mysql, qualified
+from airflow_deepseek_ocr.store.migrations.steps import (
+    create_view,
+    current_pages,
+    drop_view,
+    is_mysql,
+    qualified,
+)
 
 revision = "0007"
 down_revision = "0006"
@@ -71,25 +77,11 @@ WHERE w.id = w.newest_id
 """  # noqa: S608
 
 
-def _pages() -> str:
-    return f"""
-SELECT
-    c.uri, c.result_version AS version, c.result_last_modified AS last_modified, c.config_key, c.model,
-    c.revision, c.prompt, c.is_newest_version, c.is_newest_config,
-    p.id, p.document_id, p.page_number, p.status, p.error_code, p.error, p.resolution, p.width, p.height,
-    p.text, p.markdown, p.vision_tokens, p.text_tokens, p.compression_ratio, p.seconds, p.score, p.flags,
-    p.agreement, p.agreement_ordered, p.attempt_count, p.attempts, p.vision_tokens_saved, p.is_final,
-    p.created_at
-FROM {qualified("ocr_current_documents")} AS c
-JOIN {qualified("ocr_pages")} AS p ON p.document_id = c.result_id
-"""  # noqa: S608
-
-
 def upgrade() -> None:
     """Create the views."""
     # MySQL sorts by the first 1,024 bytes of a text, and ignores spaces at its end. MySQL 9.6 has no MD5().
     create_view("ocr_current_documents", _documents("uri, SHA2(uri, 256)" if is_mysql() else "uri"))
-    create_view("ocr_current_pages", _pages())
+    create_view("ocr_current_pages", current_pages())
 
 
 def downgrade() -> None:
