@@ -17,7 +17,13 @@ from airflow_deepseek_ocr.store.migrations.ownership import EXPECTED
 from airflow_deepseek_ocr.store.names import CURRENT_PAGES, Names
 from airflow_deepseek_ocr.store.results_store import State, Store
 from tests.integration.conftest import Connect, database_connection
-from tests.support.fixtures.older_tables import downgrade, drop_tables, execute, schema_differences
+from tests.support.fixtures.older_tables import (
+    TABLES,
+    downgrade,
+    drop_tables,
+    execute,
+    schema_differences,
+)
 from tests.support.fixtures.stored_documents import CONFIG, CONN_ID, REF, TASK, claim, page
 from tests.support.servers.database import OTHER_SCHEMA, Database
 
@@ -83,7 +89,7 @@ def test_each_set_of_tables_is_its_own(schema: str) -> None:
         assert forget(store.database, found.document_key) == Deleted(1, len(page(1).regions))
         assert store.look_up([REF]) == {}
         tables = inspect(store.database.engine).get_table_names(schema)
-        assert len(tables) == 8
+        assert len(tables) == 2 * len(TABLES)
     for names in (Names(), MAIL, Names("scans_", schema)):
         with closing(open_store(CONN_ID, names=names)) as store:
             assert len(store.look_up([REF])) == 1
