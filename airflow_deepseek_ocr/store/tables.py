@@ -358,17 +358,15 @@ def rows_of(names: Names) -> Rows:
         return Rows(DocumentRow, PageRow, RegionRow, TableRow, TableCellRow, ExportRow, Base)
     metadata = MetaData(schema=names.schema, naming_convention=_CONVENTION)
     base: Any = type("NamedBase", (DeclarativeBase,), {"metadata": metadata, "names": names})
-    return Rows(
-        *(
-            type(kind.__name__, (columns, base), {})
-            for kind, columns in (
-                (DocumentRow, DocumentColumns),
-                (PageRow, PageColumns),
-                (RegionRow, RegionColumns),
-                (TableRow, TableColumns),
-                (TableCellRow, TableCellColumns),
-                (ExportRow, ExportColumns),
-            )
-        ),
-        base,
+    document, page, region, table, cell, export = (
+        type(kind.__name__, (columns, base), {})
+        for kind, columns in (
+            (DocumentRow, DocumentColumns),
+            (PageRow, PageColumns),
+            (RegionRow, RegionColumns),
+            (TableRow, TableColumns),
+            (TableCellRow, TableCellColumns),
+            (ExportRow, ExportColumns),
+        )
     )
+    return Rows(document, page, region, table, cell, export, base)
