@@ -81,6 +81,7 @@ class ErrorCode(StrEnum):
     ENGINE_ERROR = "engine_error"
     MISSING_EXTRA = "missing_extra"
     MODEL_CONFIG = "model_config"
+    MODEL_FAMILY = "model_family"
     MODEL_INCOMPLETE = "model_incomplete"
     MODEL_MISSING = "model_missing"
     MODEL_NAME = "model_name"

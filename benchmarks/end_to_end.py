@@ -46,6 +46,7 @@ from airflow_deepseek_ocr.ocr.engine_protocol import (
     PageRequest,
     Progress,
 )
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
@@ -123,6 +124,10 @@ class ForcedLengths:
 
     def __init__(self, engine: Engine, tokens: Sequence[int]) -> None:
         self._engine, self._tokens = engine, tokens
+
+    def family(self) -> ModelFamily:
+        """Return the engine's family."""
+        return self._engine.family()
 
     def modes(self) -> tuple[str, ...]:
         """Return the engine's modes."""

@@ -26,7 +26,8 @@ from PIL import Image, ImageOps
 
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import PADDING, PIXEL_VALUES
 from airflow_deepseek_ocr.model.deepseek_ocr.pixel_values import pixel_table, to_pixel_values
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS, TILE_SIZE, Resolution
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR, TILE_SIZE
+from airflow_deepseek_ocr.ocr.resolution import Resolution
 from airflow_deepseek_ocr.vllm_plugin.request import model_inputs
 from benchmarks.workload import draw_pages
 
@@ -87,7 +88,9 @@ WAYS: dict[str, Callable[[Image.Image, Resolution], Tensors]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--modes", nargs="+", default=["gundam", "base"], choices=list(RESOLUTIONS))
+    parser.add_argument(
+        "--modes", nargs="+", default=["gundam", "base"], choices=DEEPSEEK_OCR.modes
+    )
     parser.add_argument("--rounds", type=int, default=10)
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -96,7 +99,7 @@ def main() -> None:
         ("scan", draw_pages(1, scanned=True)[0]),
     ):
         for name in options.modes:
-            mode = RESOLUTIONS[name]
+            mode = DEEPSEEK_OCR.resolutions[name]
             require_equal(page, mode)
             print(json.dumps({"page": kind, "mode": name} | measure(page, mode, options.rounds)))
 

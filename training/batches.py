@@ -10,12 +10,8 @@ from pathlib import Path
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from airflow_deepseek_ocr.ocr.resolution import (
-    PIXELS_PER_TOKEN,
-    TILE_SIZE,
-    Resolution,
-    get_resolution,
-)
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR, TILE_SIZE
+from airflow_deepseek_ocr.ocr.resolution import PIXELS_PER_TOKEN, Resolution
 from training.assets import load_fonts, load_texts
 from training.curriculum import (
     GROUP_SHARES,
@@ -119,7 +115,7 @@ class BatchMaker:
         :param kind: of document, see :data:`training.layouts.KINDS`; None for any.
         :param clean: neither skewed nor blurred nor compressed.
         """
-        resolution, spec = get_resolution(mode), stage.pages[mode]
+        resolution, spec = DEEPSEEK_OCR.resolution(mode), stage.pages[mode]
         while True:
             width, height, scale = _page_size(rng, resolution)
             columns, rows = resolution.grid(round(width * scale), round(height * scale))
@@ -143,7 +139,7 @@ class BatchMaker:
 
     def see(self, seed: int, mode: str, stage: Stage) -> list[SeenPage]:
         """The pages of a batch."""
-        rng, resolution = random.Random(seed), get_resolution(mode)
+        rng, resolution = random.Random(seed), DEEPSEEK_OCR.resolution(mode)
         seen = []
         for _ in range(max(1, round(PAGES_PER_BATCH[mode] * self._share))):
             page = self.draw(rng, mode, stage)
@@ -191,7 +187,7 @@ def assemble(
 
     :param asked: questions, each with the number of its page; what is too long is left out.
     """
-    resolution = get_resolution(mode)
+    resolution = DEEPSEEK_OCR.resolution(mode)
     views = [stack([each.view for each in seen])]
     side, tile_side = resolution.size // PIXELS_PER_TOKEN, TILE_SIZE // PIXELS_PER_TOKEN
     first_tile = newline = len(seen) * side * side

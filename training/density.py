@@ -11,7 +11,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from airflow_deepseek_ocr.ocr.resolution import PIXELS_PER_TOKEN, TILE_SIZE, Resolution
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import TILE_SIZE
+from airflow_deepseek_ocr.ocr.resolution import PIXELS_PER_TOKEN, Resolution
 from training.page import Page
 
 #: Characters per vision token up to which the bands of a table go.

@@ -14,10 +14,10 @@ from rapidfuzz.distance import Levenshtein
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
-from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from airflow_deepseek_ocr.ocr.results import Region
 from training.batches import BatchMaker
 from training.curriculum import LONGEST_ANSWER, STAGES
@@ -166,7 +166,7 @@ def _kind(rng: random.Random, prompt: str) -> str:
 def _measure(
     each: EvaluationSet, engine: InProcessEngine, pages: list[tuple[Page, str]]
 ) -> Figures:
-    resolution = get_resolution(each.mode)
+    resolution = DEEPSEEK_OCR.resolution(each.mode)
     requests = (
         PageRequest(
             key=number, image=page.image.convert("RGB"), prompt=prompt, resolution=each.mode

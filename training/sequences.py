@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 from transformers import PreTrainedTokenizerFast
 
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import TILE_SIZE
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
-from airflow_deepseek_ocr.ocr.resolution import PIXELS_PER_TOKEN, TILE_SIZE, Resolution
+from airflow_deepseek_ocr.ocr.resolution import PIXELS_PER_TOKEN, Resolution
 from training.tokenizer import BOS, EOS, SPECIAL_TOKENS
 
 #: Labels that the loss leaves out.

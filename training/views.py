@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from PIL import Image, ImageOps
 
-from airflow_deepseek_ocr.ocr.resolution import PIXELS_PER_TOKEN, TILE_SIZE, Resolution
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import TILE_SIZE
+from airflow_deepseek_ocr.ocr.resolution import PIXELS_PER_TOKEN, Resolution
 from training.network import AMBIGUOUS, CELL_COLUMNS, CELL_ROWS, CHARACTERS
 from training.page import Page
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _RENDERING_LOG = "airflow_deepseek_ocr.ocr.rendering"
 _FIELDS = (
     "model",
+    "model_family",
     "revision",
     "cache_dir",
     "engine",

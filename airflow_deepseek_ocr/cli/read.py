@@ -46,6 +46,7 @@ from airflow_deepseek_ocr.undecodable import readable, readable_line
 
 _FIELDS = (
     "model",
+    "model_family",
     "revision",
     "cache_dir",
     "device",

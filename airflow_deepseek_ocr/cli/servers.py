@@ -16,7 +16,7 @@ from airflow_deepseek_ocr.engines.protocol.api_key import create_api_key, requir
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, MissingExtraError
 from airflow_deepseek_ocr.hardware.cpu_threads import sleep_while_waiting
 from airflow_deepseek_ocr.hardware.devices import require_one_device
-from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.model.checkpoint_family import checkpoint_family
 
 
 def add_serve(commands: Any) -> None:
@@ -98,7 +98,7 @@ def _serve(options: argparse.Namespace) -> int:
             device=settings.device,
             dtype=settings.dtype,
             batch_size=settings.batch_size,
-            decoding=Decoding(forced=options.ignore_end),
+            decoding=checkpoint_family(directory).decoding(forced=options.ignore_end),
         )
         run(
             lambda on_end: Service(

@@ -10,6 +10,12 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hardware.devices import PATTERN as DEVICE_PATTERN
 from airflow_deepseek_ocr.model.weights.source import DEFAULT_MODEL
 from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.families.registry import (
+    DEFAULT_RESOLUTION,
+    FAMILIES,
+    RESOLUTION_NAMES,
+)
 from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     AUTO,
@@ -17,11 +23,6 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     TextLayerUse,
 )
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
-from airflow_deepseek_ocr.ocr.resolution import (
-    DEFAULT_RESOLUTION,
-    MOST_VISION_TOKENS,
-    RESOLUTIONS,
-)
 
 CONN_TYPE = "deepseek_ocr"
 HOOK_NAME = "DeepSeek-OCR"
@@ -70,12 +71,12 @@ class ConnectionField:
         return f"{self.description}. Used by: {', '.join(self.engines)}"
 
 
-def _vision_tokens() -> str:
+def _vision_tokens(family: ModelFamily) -> str:
     """Return the vision tokens of each mode, row separators included, as the model counts them."""
-    fixed = (
-        f"{name} {mode.vision_tokens()}" for name, mode in RESOLUTIONS.items() if not mode.tiles
-    )
-    return f"{', '.join(fixed)}, gundam up to {MOST_VISION_TOKENS:,}"
+    modes = family.resolutions.items()
+    fixed = [f"{name} {mode.vision_tokens()}" for name, mode in modes if not mode.tiles]
+    tiled = [f"{name} up to {mode.most_vision_tokens:,}" for name, mode in modes if mode.tiles]
+    return f"{family.title}: {', '.join([*fixed, *tiled])}"
 
 
 FIELDS = (
@@ -96,9 +97,19 @@ FIELDS = (
         default=DEFAULT_MODEL,
     ),
     ConnectionField(
+        name="model_family",
+        label="Model family",
+        description="Architecture of the model, which decides about resolution modes. auto: by the model's "
+        "name, such as DeepSeek-OCR-2 anywhere in a path; deepseek_ocr for other names. A model of another "
+        "family ends the task at its first page",
+        default=AUTO,
+        enum=(AUTO, *FAMILIES),
+    ),
+    ConnectionField(
         name="revision",
         label="Revision",
-        description=f"Commit of a hub model; pinned by default for {DEFAULT_MODEL}. For directories and "
+        description="Commit of a hub model; pinned by default for "
+        f"{' and '.join(family.hub_id for family in FAMILIES.values())}. For directories and "
         "mirrors: any name that changes with the weights",
     ),
     ConnectionField(
@@ -141,10 +152,11 @@ FIELDS = (
     ConnectionField(
         name="resolution",
         label="Default resolution mode",
-        description=f"For operators without a mode. Vision tokens per page: {_vision_tokens()}; auto starts "
-        "with small and moves up when the output fails the quality checks",
+        description=f"For operators without a mode. Vision tokens per page: "
+        f"{'; '.join(map(_vision_tokens, FAMILIES.values()))}; auto starts with small "
+        "and moves up when the output fails the quality checks",
         default=DEFAULT_RESOLUTION,
-        enum=(*RESOLUTIONS, AUTO),
+        enum=(*RESOLUTION_NAMES, AUTO),
     ),
     ConnectionField(
         name="retry_with",

@@ -16,6 +16,7 @@ from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.families.registry import check_resolution_name
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
@@ -23,7 +24,6 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     parse_retry_with,
     parse_text_layer_use,
 )
-from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from airflow_deepseek_ocr.sources.s3 import Listing, check_bucket, lower_suffixes
 
 #: Resolutions at which PDF pages may be rendered: PDF user space has 72 dpi, scanners end at 1200.
@@ -59,7 +59,7 @@ class OcrOptions(_Options):
         takes the connection's default.
     :param resolution: ``tiny``, ``small``, ``base``, ``large``, ``gundam``, or ``auto``, which starts
         with ``small`` and moves up when the output fails the quality checks; None takes the
-        connection's default.
+        connection's default. DeepSeek-OCR-2 has no ``tiny`` and no ``large``.
     :param retry_with: steps tried in order when a page's output fails the quality checks, in a list or
         separated by commas: ``no_repeat_ngram``, ``no_repeat_ngram:SIZE/WINDOW`` (tokens),
         ``slices_2``, ``slices_4``, resolution modes, ``text_layer``; ``none`` for no retry; None takes
@@ -87,7 +87,7 @@ class OcrOptions(_Options):
         if self.prompt:
             prompt_line(self.prompt)
         if self.resolution and self.resolution != AUTO:
-            get_resolution(self.resolution)
+            check_resolution_name(self.resolution)
         if self.retry_with is not None:
             parse_retry_with(self.retry_with)
         if self.text_layer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,12 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.model.weights.source import default_cache_dir, default_revision
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.families.registry import family_of_model, get_family
 from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
+    AUTO,
+    RetryStep,
     parse_retry_with,
     parse_text_layer_use,
     retry_with_text,
@@ -38,6 +42,7 @@ class Settings:
 
     engine: str = DEFAULTS["engine"]
     model: str = DEFAULTS["model"]
+    model_family: str = DEFAULTS["model_family"]
     revision: str = ""
     cache_dir: Path | None = None
     aws_conn_id: str | None = None
@@ -81,7 +86,8 @@ class Settings:
         :param port: the server's port.
         :param login: the server's user name.
         :raises ConfigurationError: ``connection`` if a field has an invalid value, if host and port are no
-            address, or if host and engine contradict each other.
+            address, or if host and engine contradict each other; ``unknown_resolution`` if the model lacks
+            the resolution mode.
         """
         values = {
             each.name: check(each, extra[each.name])
@@ -106,14 +112,17 @@ class Settings:
             )
         values.setdefault("revision", default_revision(model))
         if not host:
-            return cls(**values, hub_token=password or None)
-        return cls(
-            **values,
-            host=host,
-            port=port or None,
-            login=login or "",
-            api_key=password or None,
-        )
+            settings = cls(**values, hub_token=password or None)
+        else:
+            settings = cls(
+                **values,
+                host=host,
+                port=port or None,
+                login=login or "",
+                api_key=password or None,
+            )
+        settings.check_resolution(settings.resolution)
+        return settings
 
     def each_server(self) -> tuple[Settings, ...]:
         """Return the settings with one of the host's servers each; empty without a host."""
@@ -127,29 +136,59 @@ class Settings:
     @property
     def decoding(self) -> Decoding:
         """Parameters of text generation."""
-        return Decoding(max_output_length=self.max_output_length)
+        return self.family.decoding(self.max_output_length)
+
+    @property
+    def family(self) -> ModelFamily:
+        """The model's family, as the settings tell it; the model itself may contradict at the first page."""
+        if self.model_family == AUTO:
+            return family_of_model(self.model)
+        return get_family(self.model_family)
+
+    def check_resolution(self, resolution: str) -> None:
+        """Raise unless the model has that mode.
+
+        :param resolution: a resolution mode's name, or ``auto``.
+        :raises ConfigurationError: ``unknown_resolution``.
+        """
+        if resolution != AUTO:
+            self.family.resolution(resolution)
+
+    def _steps(self, value: str | Sequence[str]) -> tuple[RetryStep, ...]:
+        """Return the retry steps, if the model has the modes that they name."""
+        steps = parse_retry_with(value)
+        for step in steps:
+            if step.resolution is not None and step.resolution not in self.family.modes:
+                raise ConfigurationError(
+                    ErrorCode.RETRY_WITH,
+                    f"retry_with has {step.name!r}, a resolution mode that {self.family.title} lacks. Use "
+                    f"of its modes: {', '.join(self.family.modes)}.",
+                )
+        return steps
 
     def processing_config(self, options: OcrOptions | None = None) -> ProcessingConfig:
         """Return the processing configuration of reading with these settings.
 
         :param options: how documents are read; the defaults if None.
-        :raises ConfigurationError: ``retry_with``, ``no_repeat_ngram``, if the connection's own steps are
-            wrong.
+        :raises ConfigurationError: ``unknown_resolution``, ``retry_with`` if the model lacks a mode;
+            ``retry_with``, ``no_repeat_ngram`` if the connection's own steps are wrong.
         """
         options = options or OcrOptions()
         decoding = self.decoding
         retry_with = self.retry_with if options.retry_with is None else options.retry_with
+        resolution = options.resolution or self.resolution
+        self.check_resolution(resolution)
         return ProcessingConfig(
             model=self.model,
             revision=self.revision,
             prompt=options.prompt or self.prompt,
-            resolution=options.resolution or self.resolution,
+            resolution=resolution,
             pages=str(PageSelection.parse(options.pages)),
             dpi=options.dpi,
             max_output_length=decoding.max_output_length,
             ngram_size=decoding.ngram_size,
             ngram_window=decoding.ngram_window,
-            retry_with=retry_with_text(parse_retry_with(retry_with)),
+            retry_with=retry_with_text(self._steps(retry_with)),
             text_layer=parse_text_layer_use(options.text_layer or self.text_layer).value,
             min_score=float(options.min_score),
         )

@@ -15,6 +15,7 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hardware.devices import require_one_device, split_devices
 from airflow_deepseek_ocr.hardware.gpu import has_gpu
 from airflow_deepseek_ocr.hardware.torch_build import has_cuda_torch
+from airflow_deepseek_ocr.model.checkpoint_family import checkpoint_family
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
@@ -74,27 +75,34 @@ def make_engine(settings: Settings, fetch_model: Callable[[], Path]) -> Engine:
     :param fetch_model: fetch the model into the cache and return its directory; not called for a remote
         server.
     :raises MissingExtraError: ``missing_extra`` if this Python lacks what runs the model.
-    :raises ConfigurationError: ``connection``, ``device``, ``servers_directory``, or an error of the
-        model's settings.
+    :raises ConfigurationError: ``connection``, ``device``, ``servers_directory``, ``model_config``,
+        ``model_family``, or another error of the model's settings.
     :raises UnavailableError: the model cannot be fetched.
     """
     engine = choose_engine(settings)
     log.info("Engine: %s", engine)
     if engine == "in_process":
         require_one_device(settings.device)
-        return _in_process(settings, fetch_model())
+        return _in_process(settings, _fetched(settings, fetch_model))
     # httpx logs a line at level INFO for each page, which would bury the task's own lines.
     logging.getLogger("httpx").setLevel(logging.WARNING)
     if engine == "remote":
         return _balanced([_remote(each) for each in settings.each_server()])
     devices = split_devices(settings.device)
-    model_directory = fetch_model()
+    model_directory = _fetched(settings, fetch_model)
     return _balanced(
         [
             NamedEngine(each, _managed(replace(settings, device=each), engine, model_directory))
             for each in devices
         ]
     )
+
+
+def _fetched(settings: Settings, fetch_model: Callable[[], Path]) -> Path:
+    """Return the model's directory, unless another model is in it than the settings are for."""
+    directory = fetch_model()
+    checkpoint_family(directory, settings.family)
+    return directory
 
 
 def _balanced(engines: list[NamedEngine]) -> Engine:
@@ -214,6 +222,7 @@ def _http_engine(
         find_endpoint,
         model=settings.model,
         revision=settings.revision,
+        family=settings.family,
         decoding=settings.decoding,
         pages=settings.batch_size,
         table_cells=table_cells or PUBLISHED_TABLE_CELLS,

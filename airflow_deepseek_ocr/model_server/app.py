@@ -28,7 +28,7 @@ from airflow_deepseek_ocr.model_server.body_budget import Reception
 from airflow_deepseek_ocr.model_server.request_parsing import ParsedPage, RequestError, parse_page
 from airflow_deepseek_ocr.model_server.service import Service
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
-from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION
+from airflow_deepseek_ocr.ocr.families.registry import DEFAULT_RESOLUTION
 
 #: Paths that need no API key.
 _OPEN = frozenset({"/health/live", "/health/ready"})

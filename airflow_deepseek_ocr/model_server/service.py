@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -71,7 +71,7 @@ class Model:
     device: str = "auto"
     dtype: str = "auto"
     batch_size: int | None = None
-    decoding: Decoding = field(default_factory=Decoding)
+    decoding: Decoding | None = None
 
 
 def load_engine(model: Model) -> InProcessEngine:
@@ -162,6 +162,7 @@ class Service:
             model.name,
             model.revision,
             engine.decoding,
+            engine.family(),
             context_length=engine.page_length,
             pages=slots,
             max_body_bytes=self.max_body_bytes,

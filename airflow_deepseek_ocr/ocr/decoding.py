@@ -40,9 +40,9 @@ class Decoding:
 
     :param max_output_length: largest number of tokens of a page; the model's context (8,192 tokens with the
         image) may allow fewer.
-    :param ngram_size: length of the n-grams that must not repeat, in tokens (30 in
-        ``run_dpsk_ocr_image.py`` of the published scripts); 0 switches the constraint off.
-    :param ngram_window: generated tokens in which they must not repeat (90 in the same file).
+    :param ngram_size: length of the n-grams that must not repeat, in tokens; 0 switches the constraint off.
+        The default is DeepSeek-OCR's; each model family has its own.
+    :param ngram_window: generated tokens in which they must not repeat.
     :param forced: ignore the end token, so that each page has the largest number of tokens. For benchmarks
         with random weights.
     """

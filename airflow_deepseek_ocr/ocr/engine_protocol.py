@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.ocr.token_probabilities import TokenProbabilities
 
 if TYPE_CHECKING:
@@ -98,6 +99,13 @@ class Progress:
 
 class Engine(Protocol):
     """Runs the model. It takes requests only as fast as it can process them."""
+
+    def family(self) -> ModelFamily:
+        """Return the family of the model; a remote engine, that of its settings, which it verifies.
+
+        No server is asked.
+        """
+        ...
 
     def modes(self) -> tuple[str, ...]:
         """Return the names of the supported resolution modes.

@@ -42,7 +42,7 @@ def describe_remote_server(
     :param probe_no_repeat_ngram: also verify the no-repeat-n-gram constraint, which generates tokens.
     :raises UnavailableError: ``server_unreachable``, ``server_response``.
     :raises ConfigurationError: ``connection``, ``server_api_key``, ``server_model``, ``server_revision``,
-        ``server_mode``, ``server_prompt``, ``server_no_repeat_ngram``.
+        ``model_family``, ``server_mode``, ``server_prompt``, ``server_no_repeat_ngram``.
     """
     endpoint = remote_endpoint(settings)
     capabilities = _ask(endpoint, settings, timeout, probe_no_repeat_ngram=probe_no_repeat_ngram)
@@ -56,7 +56,7 @@ def describe_remote_server(
     )
     active = probe_no_repeat_ngram or capabilities.no_repeat_ngram is not None
     return (
-        f"{endpoint.address} serves {capabilities.model} ({software}); modes: "
+        f"{endpoint.address} serves {capabilities.model} ({software}), a {capabilities.family.title}; modes: "
         f"{', '.join(capabilities.modes)}"
         f"{'; the no-repeat-n-gram constraint is active' if active else ''}."
     )
@@ -66,7 +66,9 @@ def _ask(
     endpoint: Endpoint, settings: Settings, timeout: httpx.Timeout, *, probe_no_repeat_ngram: bool
 ) -> Capabilities:
     with endpoint.client(timeout) as client:
-        capabilities = ask_capabilities(client, endpoint, settings.model, settings.revision)
+        capabilities = ask_capabilities(
+            client, endpoint, settings.model, settings.revision, settings.family
+        )
         if probe_no_repeat_ngram or settings.resolution not in ("auto", *capabilities.modes):
             capabilities = ask_modes(client, endpoint, capabilities)
         if probe_no_repeat_ngram:
@@ -80,7 +82,8 @@ def describe_host_server(settings: Settings, engine: str) -> str:
     :param settings: settings of the connection.
     :param engine: ``resident`` or ``vllm``.
     :raises UnavailableError: ``server_unreachable``, ``server_response``, ``server_api_key``.
-    :raises ConfigurationError: ``device``, ``servers_directory``, ``server_model``, ``server_revision``.
+    :raises ConfigurationError: ``device``, ``servers_directory``, ``server_model``, ``server_revision``,
+        ``model_family``.
     """
     model_directory = find_model_directory(settings)
     if model_directory is None:
@@ -99,7 +102,7 @@ def describe_host_server(settings: Settings, engine: str) -> str:
     for record in running:
         endpoint = record.endpoint
         with endpoint.client(QUICK) as client:
-            ask_capabilities(client, endpoint, settings.model, settings.revision)
+            ask_capabilities(client, endpoint, settings.model, settings.revision, settings.family)
     ready = ", ".join(f"{each.place}, version {each.version}" for each in running)
     if len(devices) == 1:
         return f"A server is ready on this host: {ready}."

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
+from airflow_deepseek_ocr.model.checkpoint_family import checkpoint_family
 from airflow_deepseek_ocr.model.weights.files import CONFIG, check_model_directory
 from airflow_deepseek_ocr.model.weights.hub import cached_hub_directory
 from airflow_deepseek_ocr.model.weights.source import (
-    DEFAULT_MODEL,
-    DEFAULT_MODEL_SIZE,
     check_model_name,
     is_local,
     local_directory,
+    published_family,
 )
 from airflow_deepseek_ocr.preflight.check import Check, Level
 
@@ -30,10 +30,13 @@ def check_weights(settings: Settings, s3_client: Callable[[], Any] | None = None
     """
     try:
         found = describe_weights(settings, s3_client)
+        directory = find_model_directory(settings)
+        if directory is None:
+            return Check("weights", Level.WARNING, found)
+        family = checkpoint_family(directory, settings.family)
     except DeepSeekOCRError as error:
         return Check("weights", Level.FAILURE, str(error))
-    is_here = find_model_directory(settings) is not None
-    return Check("weights", Level.OK if is_here else Level.WARNING, found)
+    return Check("weights", Level.OK, f"{found} The model is {family.title}.")
 
 
 def describe_weights(settings: Settings, s3_client: Callable[[], Any] | None = None) -> str:
@@ -54,7 +57,8 @@ def describe_weights(settings: Settings, s3_client: Callable[[], Any] | None = N
         return _describe_mirror(settings, s3_client)
     cached = cached_hub_directory(model, revision, settings.cache_directory)
     if cached is None:
-        size = f"{DEFAULT_MODEL_SIZE} to fetch" if model == DEFAULT_MODEL else "to be fetched"
+        family = published_family(model)
+        size = f"{family.download_size} to fetch" if family else "to be fetched"
         return (
             f"{model} at {revision} is not in this host's cache: {size}. The first task fetches it and "
             f"waits; to fetch it now: airflow-deepseek-ocr pull {model} --revision {revision}"

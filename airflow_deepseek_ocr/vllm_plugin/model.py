@@ -25,7 +25,8 @@ from vllm.multimodal.processing import (
 )
 
 from airflow_deepseek_ocr.model.deepseek_ocr.pixel_values import pixel_table, to_pixel_values
-from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, MOST_VISION_TOKENS, TILE_SIZE, Resolution
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR, TILE_SIZE
+from airflow_deepseek_ocr.ocr.resolution import Resolution
 from airflow_deepseek_ocr.vllm_plugin.request import model_inputs, requested_resolution
 
 _IMAGE = "<image>"
@@ -69,19 +70,19 @@ class ProcessingInfo(deepseek_ocr.DeepseekOCRProcessingInfo):
         :raises ValueError: see :func:`requested_resolution`.
         """
         return ImageProcessor(
-            requested_resolution(self.ctx.get_merged_mm_kwargs(options)),
+            requested_resolution(self.ctx.get_merged_mm_kwargs(options), DEEPSEEK_OCR),
             self.get_tokenizer().get_vocab()[_IMAGE],
         )
 
     def get_image_size_with_most_features(self) -> ImageSize:
         """Pixels of an image that :data:`_LARGEST` cuts into a column of as many tiles as can be."""
-        return ImageSize(width=TILE_SIZE, height=TILE_SIZE * MAX_TILES)
+        return ImageSize(width=TILE_SIZE, height=TILE_SIZE * DEEPSEEK_OCR.max_tiles)
 
     def get_mm_max_tokens_per_item(
         self, seq_len: int, mm_counts: Mapping[str, int]
     ) -> Mapping[str, int]:
         """Most tokens of an image in any mode."""
-        return {"image": MOST_VISION_TOKENS}
+        return {"image": DEEPSEEK_OCR.most_vision_tokens}
 
 
 class MultiModalProcessor(deepseek_ocr.DeepseekOCRMultiModalProcessor):

@@ -10,7 +10,9 @@ from PIL import Image
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare
-from airflow_deepseek_ocr.ocr.resolution import DEFAULT_RESOLUTION, Resolution, get_resolution
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.families.registry import DEFAULT_RESOLUTION
+from airflow_deepseek_ocr.ocr.resolution import Resolution
 
 #: Of ``mm_processor_kwargs``: the mode's name.
 _FIELD = "resolution"
@@ -18,19 +20,21 @@ _FIELD = "resolution"
 _IGNORED = frozenset({"truncation"})
 
 
-def requested_resolution(options: Mapping[str, object]) -> Resolution:
+def requested_resolution(options: Mapping[str, object], family: ModelFamily) -> Resolution:
     """The mode that these ``mm_processor_kwargs`` name; gundam if they name none.
 
+    :param options: of the request and the server.
+    :param family: the model's family.
     :raises ValueError: they name no mode that there is, or ask for anything else: sizes that the
         model was not trained with end vLLM's engine. vLLM answers it with status 400.
     """
     unknown = sorted(options.keys() - _IGNORED - {_FIELD})
     if unknown:
         raise ValueError(
-            f"mm_processor_kwargs of DeepSeek-OCR are {_FIELD!r} alone, not {', '.join(unknown)}."
+            f"mm_processor_kwargs of {family.title} are {_FIELD!r} alone, not {', '.join(unknown)}."
         )
     try:
-        return get_resolution(options.get(_FIELD, DEFAULT_RESOLUTION))  # type: ignore[arg-type]
+        return family.resolution(options.get(_FIELD, DEFAULT_RESOLUTION))
     except ConfigurationError as error:
         raise ValueError(str(error)) from None
 
@@ -45,7 +49,7 @@ def model_inputs(
 
     :param images: pages of any size.
     :return: ``pixel_values`` of shape (images, size, size, 3), ``images_crop`` of shape
-        (tiles of all images, 640, 640, 3), ``images_spatial_crop`` with columns and rows of each
+        (tiles of all images, tile size, tile size, 3), ``images_spatial_crop`` with columns and rows of each
         image's tiles, and ``view_size``, the size again.
     """
     views = [prepare(image, resolution) for image in images]

@@ -30,7 +30,8 @@ from airflow_deepseek_ocr.ocr.engine_protocol import (
     PageRequest,
     Progress,
 )
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.base import Sources
@@ -65,9 +66,13 @@ OUTPUT = _output()
 class InstantEngine:
     """An engine that answers at once."""
 
+    def family(self) -> ModelFamily:
+        """Return DeepSeek-OCR."""
+        return DEEPSEEK_OCR
+
     def modes(self) -> tuple[str, ...]:
         """Return all modes."""
-        return tuple(RESOLUTIONS)
+        return DEEPSEEK_OCR.modes
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.documents.base import Page
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import measure_agreement
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from airflow_deepseek_ocr.ocr.results import PageResult
 from benchmarks.prompts.pages import GuidePage
 from benchmarks.prompts.render import SHOWN_MODE
 from benchmarks.prompts.results import Json
 
-MODES = (*RESOLUTIONS, AUTO)
+MODES = (*DEEPSEEK_OCR.modes, AUTO)
 
 
 def record(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from benchmarks.prompts.results import BOXED, Json, find, markdown, regions
 
@@ -19,7 +19,7 @@ _TIMED_TOKENS = 300
 _BLOCK = re.compile(r"(<!-- prompts: (\w+) -->\n)(.*?)(<!-- end of prompts -->)", re.DOTALL)
 #: The spans that the published scripts delete from ``result.mmd`` (``re_match`` in run_dpsk_ocr_image.py).
 _DELETED = re.compile(r"<\|ref\|>.*?<\|/ref\|><\|det\|>.*?<\|/det\|>", re.DOTALL)
-_MODES = (*RESOLUTIONS, "auto")
+_MODES = (*DEEPSEEK_OCR.modes, "auto")
 
 
 def fill(guide: str, data: Json, times: list[Json]) -> str:

@@ -22,7 +22,7 @@ from PIL import Image
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine, resolve_device
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS, get_resolution
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from benchmarks.full_size import ROOT, build
 from benchmarks.prompts.results import Results
 from benchmarks.prompts.setting import setting
@@ -44,7 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "deepseek-ocr-tiny")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--dtype", default="auto")
-    parser.add_argument("--modes", default=",".join(RESOLUTIONS), help="separated by commas")
+    parser.add_argument(
+        "--modes", default=",".join(DEEPSEEK_OCR.resolutions), help="separated by commas"
+    )
     parser.add_argument("--together", type=int, default=0, help="pages timed at once; 0: none")
     parser.add_argument("--root", type=Path, default=ROOT, help="write below this directory")
     options = parser.parse_args(arguments)
@@ -69,7 +71,7 @@ def measure(
     engine: InProcessEngine,
     page: Image.Image,
     together: int,
-    modes: Sequence[str] = tuple(RESOLUTIONS),
+    modes: Sequence[str] = DEEPSEEK_OCR.modes,
 ) -> list[dict[str, Any]]:
     """Return a row for each mode.
 
@@ -86,7 +88,7 @@ def measure(
         _seconds(engine, page, mode, TOKENS, max(1, together))
         first = statistics.median(_seconds(engine, page, mode, 1) for _ in range(REPEATS))
         whole = statistics.median(_seconds(engine, page, mode, TOKENS) for _ in range(REPEATS))
-        resolution = get_resolution(mode)
+        resolution = DEEPSEEK_OCR.resolution(mode)
         row: dict[str, Any] = {
             "resolution": mode,
             "vision_tokens": resolution.vision_tokens(resolution.grid(*page.size)),

@@ -16,7 +16,8 @@ from airflow_deepseek_ocr.ocr.engine_protocol import (
     PageRequest,
     Progress,
 )
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from tests.chaos.documents import PageId, page_id
 
 #: Pages in the engine's hands at once, which end in any order, and pages drawn ahead of it.
@@ -51,8 +52,12 @@ class ScriptedEngine:
         self._event_log, self._seconds, self._what = event_log, seconds, what
         self._at_once = at_once
 
+    def family(self) -> ModelFamily:
+        """Return DeepSeek-OCR."""
+        return DEEPSEEK_OCR
+
     def modes(self) -> tuple[str, ...]:
-        return tuple(RESOLUTIONS)
+        return tuple(DEEPSEEK_OCR.resolutions)
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
@@ -106,6 +111,9 @@ class WatchedEngine:
 
     def __init__(self, engine: Engine, event_log: EventLog) -> None:
         self._engine, self._event_log = engine, event_log
+
+    def family(self) -> ModelFamily:
+        return self._engine.family()
 
     def modes(self) -> tuple[str, ...]:
         return self._engine.modes()

@@ -33,7 +33,7 @@ from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import (
 )
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
-from airflow_deepseek_ocr.ocr.resolution import get_resolution
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 
 #: Ten times a quiet run.
 pytestmark = pytest.mark.timeout(1800)
@@ -100,7 +100,9 @@ class Case:
         self.recorded = json.loads((directory / "cases" / f"{name}.json").read_text())
         self.arrays = dict(np.load(directory / "cases" / f"{name}.npz"))
         with Image.open(directory / "images" / self.recorded["image"]) as image:
-            self.views: ImageViews = prepare(image, get_resolution(self.recorded["resolution"]))
+            self.views: ImageViews = prepare(
+                image, DEEPSEEK_OCR.resolution(self.recorded["resolution"])
+            )
         self.prompt = (
             self.recorded["prompt_ids_before_image"]
             + [IMAGE_TOKEN] * self.views.vision_tokens

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageRequest
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from benchmarks.full_size import build
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(540)]
@@ -47,7 +47,7 @@ def test_loads_in_bfloat16_at_its_published_size(engine: InProcessEngine) -> Non
     assert torch.cuda.max_memory_allocated() < 2 * 4 * parameters
 
 
-@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@pytest.mark.parametrize("resolution", DEEPSEEK_OCR.resolutions)
 def test_reads_pages_in_every_mode(engine: InProcessEngine, resolution: str) -> None:
     pages = [page(1240, 1754, "A4"), page(600, 500, "small"), page(2000, 1000, "wide")]
     requests = [
@@ -57,8 +57,8 @@ def test_reads_pages_in_every_mode(engine: InProcessEngine, resolution: str) -> 
     outputs = {output.key: output for output in engine.read(requests)}
     assert sorted(outputs) == [0, 1, 2]
     for key, output in outputs.items():
-        grid = RESOLUTIONS[resolution].grid(*pages[int(str(key))].size)
+        grid = DEEPSEEK_OCR.resolutions[resolution].grid(*pages[int(str(key))].size)
         assert output.error is None
-        assert output.vision_tokens == RESOLUTIONS[resolution].vision_tokens(grid)
+        assert output.vision_tokens == DEEPSEEK_OCR.resolutions[resolution].vision_tokens(grid)
         assert output.finish_reason in set(FinishReason)
         assert 0 < output.text_tokens <= OUTPUT_LENGTH

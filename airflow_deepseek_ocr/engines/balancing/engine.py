@@ -20,6 +20,7 @@ from airflow_deepseek_ocr.engines.balancing.replica import (
 )
 from airflow_deepseek_ocr.exceptions import ConfigurationError, DeepSeekOCRError, ErrorCode
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +70,10 @@ class BalancedEngine:
         """Names of the replicas."""
         return tuple(each.name for each in self._replicas)
 
+    def family(self) -> ModelFamily:
+        """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.family`; all have the same."""
+        return self._replicas[0].engine.family()
+
     def modes(self) -> tuple[str, ...]:
         """Return the modes that all responding replicas support; all are asked, or started, at once.
 
@@ -105,7 +110,7 @@ class BalancedEngine:
         with Prefetcher(
             requests, lambda request: request, bound=1, on_ready=wake, stop=stop_of(requests)
         ) as fetched:
-            dispatcher = PageDispatcher(fetched, len(self._replicas), reports)
+            dispatcher = PageDispatcher(fetched, len(self._replicas), reports, self.family())
             replicas = [
                 Replica(number, each.name, each.engine, dispatcher, reports, self._health)
                 for number, each in enumerate(self._replicas)

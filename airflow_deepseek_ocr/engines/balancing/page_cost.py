@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
-from airflow_deepseek_ocr.ocr.resolution import MOST_VISION_TOKENS, RESOLUTIONS
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 
 #: Text tokens of a page before any page was read: about a full page of print. Only the first pages use it.
 _FIRST_TEXT_TOKENS = 700.0
@@ -12,9 +12,13 @@ _WEIGHT = 0.05
 
 
 class PageCost:
-    """Estimates pages by their vision tokens and by the mean length of the texts read so far."""
+    """Estimates pages by their vision tokens and by the mean length of the texts read so far.
 
-    def __init__(self) -> None:
+    :param family: the model family of the replicas.
+    """
+
+    def __init__(self, family: ModelFamily) -> None:
+        self._family = family
         self._text_tokens = _FIRST_TEXT_TOKENS
 
     def of(self, request: PageRequest) -> float:
@@ -22,8 +26,12 @@ class PageCost:
 
         :param request: the page; a mode that this package does not know counts as the largest.
         """
-        mode = RESOLUTIONS.get(request.resolution)
-        vision = mode.vision_tokens(mode.grid(*request.image.size)) if mode else MOST_VISION_TOKENS
+        mode = self._family.resolutions.get(request.resolution)
+        vision = (
+            mode.vision_tokens(mode.grid(*request.image.size))
+            if mode
+            else self._family.most_vision_tokens
+        )
         return vision + min(self._text_tokens, request.max_output_length or self._text_tokens)
 
     def learn(self, output: PageOutput) -> None:

@@ -13,6 +13,7 @@ from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
 from airflow_deepseek_ocr.engines.balancing.page_cost import PageCost
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 
 #: Replicas that may fail while they have a page, before the page is given up: it may be the reason.
 MAX_FAILURES = 3
@@ -40,6 +41,7 @@ class PageDispatcher:
     :param requests: the pages, fetched by a separate thread.
     :param replicas: number of replicas; all of them serve at first.
     :param outputs: receives an output for each page; the last one arrives before :attr:`over` is true.
+    :param family: the replicas' model family, by which pages are estimated.
     """
 
     def __init__(
@@ -47,9 +49,10 @@ class PageDispatcher:
         requests: Prefetcher[PageRequest, PageRequest],
         replicas: int,
         outputs: queue.SimpleQueue[Any],
+        family: ModelFamily,
     ) -> None:
         self._requests, self._outputs = requests, outputs
-        self._cost = PageCost()
+        self._cost = PageCost(family)
         self._changed = threading.Condition()
         self._taken: list[dict[Hashable, _Page]] = [{} for _ in range(replicas)]
         self._returned: deque[_Page] = deque()

@@ -37,6 +37,8 @@ from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.hardware.cpu_limits import usable_cores
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.families.registry import DEFAULT_FAMILY
 
 #: Pages in flight if neither the connection nor the server names a number.
 DEFAULT_PAGES = 32
@@ -62,6 +64,7 @@ class HttpEngine:
         starts a managed server.
     :param model: name by which the server must serve the model.
     :param revision: revision that it must serve, if it reports one; empty for any.
+    :param family: model family that it must serve.
     :param decoding: settings for text generation.
     :param pages: most pages in flight; None for the number that the server reports.
     :param table_cells: ids of tokens that may repeat in spite of n-gram blocking.
@@ -82,6 +85,7 @@ class HttpEngine:
         *,
         model: str,
         revision: str = "",
+        family: ModelFamily = DEFAULT_FAMILY,
         decoding: Decoding | None = None,
         pages: int | None = None,
         table_cells: tuple[int, ...] = PUBLISHED_TABLE_CELLS,
@@ -96,7 +100,8 @@ class HttpEngine:
         progress_interval_s: float = _PROGRESS_INTERVAL_S,
     ) -> None:
         self._find, self._model, self._revision = find, model, revision
-        self._decoding, self._pages = decoding or Decoding(), pages
+        self._family = family
+        self._decoding, self._pages = decoding or family.decoding(), pages
         self._table_cells, self._retry_policy = table_cells, retry_policy or RetryPolicy()
         self._device, self._dtype = device, dtype
         self._client_id = secrets.token_hex(8) if client_id is None else client_id
@@ -114,7 +119,7 @@ class HttpEngine:
 
         :raises UnavailableError: ``server_unreachable``, ``server_response``, or an error of ``find``.
         :raises ConfigurationError: ``server_api_key``, ``server_model``, ``server_revision``,
-            ``server_device``, ``server_end``, ``server_no_repeat_ngram``.
+            ``model_family``, ``server_device``, ``server_end``, ``server_no_repeat_ngram``.
         """
         return self._find_server().capabilities
 
@@ -126,7 +131,11 @@ class HttpEngine:
         """
         endpoint = (self._server or self._find_server()).endpoint
         with endpoint.client(_CHECK_TIMEOUT) as client:
-            ask_capabilities(client, endpoint, self._model, self._revision)
+            ask_capabilities(client, endpoint, self._model, self._revision, self._family)
+
+    def family(self) -> ModelFamily:
+        """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.family`."""
+        return self._family
 
     def modes(self) -> tuple[str, ...]:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.modes`."""
@@ -198,7 +207,9 @@ class HttpEngine:
 
     def _verified_capabilities(self, endpoint: Endpoint) -> Capabilities:
         with endpoint.client(self._retry_policy.timeout) as client:
-            capabilities = ask_capabilities(client, endpoint, self._model, self._revision)
+            capabilities = ask_capabilities(
+                client, endpoint, self._model, self._revision, self._family
+            )
             capabilities = ask_modes(client, endpoint, capabilities)
             require_device(capabilities, self._device, self._dtype)
             if self._decoding.forced:

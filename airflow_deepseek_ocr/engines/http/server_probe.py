@@ -28,8 +28,14 @@ from airflow_deepseek_ocr.exceptions import (
     UnavailableError,
 )
 from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.families.registry import (
+    DEFAULT_FAMILY,
+    DEFAULT_RESOLUTION,
+    FAMILIES,
+    require_family,
+)
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS
-from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, RESOLUTIONS
 
 #: Statuses of a server that refuses a field of the request.
 _REFUSALS = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
@@ -43,12 +49,20 @@ _MAX_BYTES = 1 << 20
 _MAX_NAMES, _MAX_NAME = 20, 200
 #: If bigrams must not repeat, a token cannot occur three times in a row.
 _PROBE_NGRAM = (2, 20)
-#: A mode that vLLM supports only with the plugin, and the mode that it supports without.
-_PROBE_MODE, _ONLY_MODE = RESOLUTIONS["tiny"], RESOLUTIONS["gundam"]
+#: A mode that vLLM supports only with the plugin, and that every family has; in each family, a blank image
+#: has another number of tokens in it than in the mode that vLLM supports without.
+_PROBE_MODE = "small"
+#: Most tokens of the probe's prompt besides the image: its first token and ten characters. The numbers of
+#: vision tokens of different families and modes are further apart.
+_MAX_LINE_TOKENS = 15
 
 
 def ask_capabilities(
-    client: httpx.Client, endpoint: Endpoint, model: str, revision: str
+    client: httpx.Client,
+    endpoint: Endpoint,
+    model: str,
+    revision: str,
+    family: ModelFamily = DEFAULT_FAMILY,
 ) -> Capabilities:
     """Return the capabilities that the server reports for that model.
 
@@ -56,12 +70,13 @@ def ask_capabilities(
     :param endpoint: the server.
     :param model: name by which the server must serve the model.
     :param revision: revision that it must serve, if it reports one; empty for any.
+    :param family: model family that it must serve, if it reports one.
     :raises UnavailableError: ``server_unreachable``, ``server_response``.
-    :raises ConfigurationError: ``server_api_key``, ``server_model``, ``server_revision``.
+    :raises ConfigurationError: ``server_api_key``, ``server_model``, ``server_revision``, ``model_family``.
     """
     cards = _json(client, endpoint, "GET", "/v1/models").get("data")
     try:
-        served = [Capabilities.of_card(card) for card in cards or []]
+        served = [Capabilities.of_card(card, family) for card in cards or []]
     except (
         ValueError,
         TypeError,
@@ -80,6 +95,7 @@ def ask_capabilities(
                     f"The server serves revision {each.revision} of {model}, the connection asks for "
                     f"{revision}: set the connection's revision, or start the server with the other.",
                 )
+            require_family(each.family, family, f"{model} at {endpoint.address}")
             return each
     names = ", ".join(each.model[:_MAX_NAME] for each in served[:_MAX_NAMES]) or "none"
     raise ConfigurationError(
@@ -92,22 +108,41 @@ def ask_capabilities(
 def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabilities) -> Capabilities:
     """Return the capabilities with the modes that the server does not report.
 
-    vLLM does not report this package's plugin. A probe request names a mode that vLLM supports only with the
-    plugin: without it, vLLM refuses the request, or counts the image's tokens as in gundam.
+    vLLM does not report this package's plugin, nor the model's family. A probe request names a mode that vLLM
+    supports only with the plugin: without it, vLLM refuses the request, or counts the image's tokens as in
+    gundam. The number of tokens tells the family as well.
 
     :param client: for the endpoint.
     :param endpoint: the server.
     :param capabilities: as reported; see :func:`ask_capabilities`.
     :raises UnavailableError: ``server_unreachable``, ``server_response``.
-    :raises ConfigurationError: ``server_api_key``.
+    :raises ConfigurationError: ``server_api_key``; ``model_family`` if the server counts tokens as another
+        family than the expected one has.
     """
     if capabilities.version is not None:
         return capabilities
+    tokens = _probe_tokens(client, endpoint, capabilities, _PROBE_MODE)
+    if tokens is None:
+        tokens = _probe_tokens(client, endpoint, capabilities, None)
+    found = _mode_of(tokens)
+    if found is None:  # such as a server that does not count the tokens of images
+        return capabilities
+    family, mode = found
+    require_family(family, capabilities.family, f"{capabilities.model} at {endpoint.address}")
+    if mode != _PROBE_MODE:
+        return capabilities
+    return replace(capabilities, modes=family.modes, max_tiles=family.max_tiles)
+
+
+def _probe_tokens(
+    client: httpx.Client, endpoint: Endpoint, capabilities: Capabilities, resolution: str | None
+) -> int | None:
+    """Return the tokens of a prompt with a blank image; None if the server refuses the mode."""
     body = chat_request(
         model=capabilities.model,
         image_url=_blank_image(),
         line=PROMPTS["free"].template,
-        resolution=_PROBE_MODE.name,
+        resolution=resolution,
         max_tokens=1,
         no_repeat_ngram=(0, 0),
         table_cells=(),
@@ -115,11 +150,17 @@ def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabiliti
     answer = _json(client, endpoint, "POST", CHAT_PATH, refusal={}, json=body)
     usage = answer.get("usage")
     tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
-    # A server that does not count image tokens reports fewer than the mode has.
-    expected = range(_PROBE_MODE.vision_tokens(), _ONLY_MODE.vision_tokens())
-    if not isinstance(tokens, int) or tokens not in expected:
-        return capabilities
-    return replace(capabilities, modes=tuple(RESOLUTIONS), max_tiles=MAX_TILES)
+    return tokens if isinstance(tokens, int) else None
+
+
+def _mode_of(tokens: int | None) -> tuple[ModelFamily, str] | None:
+    """Return family and mode of a probe's prompt with that many tokens; None if no mode has them."""
+    for family in FAMILIES.values():
+        for mode in (_PROBE_MODE, DEFAULT_RESOLUTION):
+            image = family.resolution(mode).vision_tokens()
+            if tokens is not None and image < tokens <= image + _MAX_LINE_TOKENS:
+                return family, mode
+    return None
 
 
 def require_device(capabilities: Capabilities, device: str, dtype: str) -> None:
@@ -196,7 +237,7 @@ def forced_repetition(capabilities: Capabilities) -> dict[str, Any]:
         model=capabilities.model,
         image_url=_blank_image(),
         line=PROMPTS["free"].template,
-        resolution=_PROBE_MODE.name if _PROBE_MODE.name in capabilities.modes else None,
+        resolution=_PROBE_MODE if _PROBE_MODE in capabilities.modes else None,
         max_tokens=_PROBE_TOKENS,
         no_repeat_ngram=_PROBE_NGRAM,
         table_cells=(),

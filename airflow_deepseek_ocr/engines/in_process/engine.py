@@ -38,16 +38,13 @@ from airflow_deepseek_ocr.engines.in_process.scheduler import (
     page_error,
 )
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.model.checkpoint_family import checkpoint_family
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens, load_checkpoint
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare as prepare_views
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
-from airflow_deepseek_ocr.ocr.resolution import (
-    MOST_VISION_TOKENS,
-    RESOLUTIONS,
-    get_resolution,
-)
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +80,7 @@ class InProcessEngine:
     :param dtype: ``auto`` (bfloat16 on a GPU, float32 on a CPU), ``bfloat16``, ``float16``,
         ``float32``.
     :param batch_size: most pages read at once; None derives it from the free memory.
-    :param decoding: how text is generated.
+    :param decoding: how text is generated; None for the model family's defaults.
     :param compiled: whether the layers are compiled; None compiles on a GPU only. The first process on a
         host takes about a minute; later ones load the result from the cache directory.
     :param compile_backend: backend of ``torch.compile``.
@@ -106,8 +103,9 @@ class InProcessEngine:
         self._on_gpu = self.device.startswith("cuda")
         self.dtype = resolve_dtype(dtype, self._on_gpu)
         self.batch_size = batch_size
-        self.decoding = decoding or Decoding()
         started = time.monotonic()
+        self._family = checkpoint_family(directory)
+        self.decoding = decoding or self._family.decoding()
         self.model, self.tokenizer = load_checkpoint(directory, self.device, self.dtype)
         self.tokens = SpecialTokens.of(self.tokenizer)
         #: Embeds the prompts of prepared pages, images included.
@@ -191,9 +189,13 @@ class InProcessEngine:
         if self._on_gpu:
             torch.cuda.empty_cache()
 
+    def family(self) -> ModelFamily:
+        """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.family`: the checkpoint's."""
+        return self._family
+
     def modes(self) -> tuple[str, ...]:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.modes`: all."""
-        return tuple(RESOLUTIONS)
+        return self._family.modes
 
     @property
     def page_length(self) -> int:
@@ -201,7 +203,7 @@ class InProcessEngine:
         context: int = self.model.config.text_config.max_position_embeddings
         return min(
             context,
-            MOST_VISION_TOKENS + _PROMPT_TOKENS + self.decoding.max_output_length,
+            self._family.most_vision_tokens + _PROMPT_TOKENS + self.decoding.max_output_length,
         )
 
     def plan(self) -> Capacity:
@@ -278,7 +280,7 @@ class InProcessEngine:
         :param request: the page.
         """
         try:
-            views = prepare_views(request.image, get_resolution(request.resolution))
+            views = prepare_views(request.image, self._family.resolution(request.resolution))
             line = self.tokenizer.encode(
                 "\n" + prompt_line(request.prompt), add_special_tokens=False
             )

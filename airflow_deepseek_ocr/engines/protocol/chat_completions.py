@@ -13,8 +13,13 @@ from typing import Any
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.families.registry import (
+    DEFAULT_FAMILY,
+    DEFAULT_RESOLUTION,
+    get_family,
+)
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
-from airflow_deepseek_ocr.ocr.resolution import MAX_TILES, RESOLUTIONS
 
 #: Path of the route that pages are sent to.
 CHAT_PATH = "/v1/chat/completions"
@@ -22,7 +27,7 @@ CHAT_PATH = "/v1/chat/completions"
 OWN = "deepseek_ocr"
 #: Header that names the client, such as a task. The model server shares its capacity among clients.
 CLIENT_HEADER = "X-DeepSeek-OCR-Client"
-#: Most tiles that vLLM cuts a page into (``MAX_CROPS`` in its processor for DeepSeek-OCR).
+#: Most tiles that vLLM cuts a page into (``MAX_CROPS`` in its processors for both families).
 VLLM_MAX_TILES = 6
 #: The distribution with the plugin for vLLM, and the option without which vLLM (0.32) ignores
 #: ``mm_processor_kwargs`` in a request.
@@ -38,6 +43,8 @@ class Capabilities:
     """Abilities and settings of a server, as its model card reports them.
 
     :param model: name that requests must use.
+    :param family: the model's family. A server that does not report one has the expected one, until a probe
+        says otherwise.
     :param modes: resolution modes that a request may name.
     :param prompts: names of accepted prompts; empty if the server accepts any line.
     :param revision: revision of the model; None if not reported.
@@ -57,7 +64,8 @@ class Capabilities:
     """
 
     model: str
-    modes: tuple[str, ...] = ("gundam",)
+    family: ModelFamily = DEFAULT_FAMILY
+    modes: tuple[str, ...] = (DEFAULT_RESOLUTION,)
     prompts: tuple[str, ...] = ()
     revision: str | None = None
     no_repeat_ngram: tuple[int, int] | None = None
@@ -72,16 +80,22 @@ class Capabilities:
     page_directory: str | None = None
 
     @classmethod
-    def of_card(cls, card: Mapping[str, Any]) -> Capabilities:
+    def of_card(
+        cls, card: Mapping[str, Any], expected: ModelFamily = DEFAULT_FAMILY
+    ) -> Capabilities:
         """Read a model's card of ``/v1/models``. A card that names no modes means gundam only.
 
+        :param card: the card.
+        :param expected: family of a model whose card tells none.
+        :raises ConfigurationError: ``model_family``: the card has a family that this version does not know.
         :raises ValueError, TypeError, KeyError, AttributeError, IndexError: the card is malformed.
         """
         length = card.get("max_model_len")
         own = card.get(OWN) or {}
         return cls(
             model=str(card["id"]),
-            modes=tuple(map(str, own.get("modes", ("gundam",)))),
+            family=_family(own, expected),
+            modes=tuple(map(str, own.get("modes", (DEFAULT_RESOLUTION,)))),
             prompts=tuple(map(str, own.get("prompts", ()))),
             revision=own.get("revision"),
             no_repeat_ngram=_pair(own.get("no_repeat_ngram")),
@@ -98,7 +112,7 @@ class Capabilities:
 
     def card(self) -> dict[str, Any]:
         """Return the model's card for ``/v1/models``."""
-        own = asdict(self)
+        own = asdict(self) | {"family": self.family.name}
         return {
             "id": own.pop("model"),
             "object": "model",
@@ -111,9 +125,10 @@ class Capabilities:
         """Raise unless the server supports the prompt and the resolution mode.
 
         :raises ConfigurationError: ``server_mode`` or ``server_prompt``, naming the alternative;
-            ``unknown_prompt``, ``prompt_text``.
+            ``unknown_prompt``, ``prompt_text``; ``unknown_resolution`` for a mode that the model lacks.
         """
         prompt_line(prompt)
+        self.family.resolution(resolution)
         if resolution not in self.modes:
             plugin = (
                 ""
@@ -124,7 +139,7 @@ class Capabilities:
             raise ConfigurationError(
                 ErrorCode.SERVER_MODE,
                 f"The server supports {', '.join(self.modes)} only, not {resolution!r}. Choose one of these, "
-                f"or engine resident or in_process, which support all modes.{plugin}",
+                f"or engine resident or in_process, which support all modes of the model.{plugin}",
             )
         if self.prompts and prompt.partition(":")[0] not in self.prompts:
             raise ConfigurationError(
@@ -135,25 +150,33 @@ class Capabilities:
 
     def vision_tokens(self, resolution: str, width: int, height: int) -> int:
         """Return the number of vision tokens of an image of ``width`` x ``height`` pixels."""
-        mode = RESOLUTIONS[resolution]
+        mode = self.family.resolution(resolution)
         return mode.vision_tokens(mode.grid(width, height, self.max_tiles))
 
 
-def own_capabilities(model: str, revision: str, decoding: Decoding, **others: Any) -> Capabilities:
+def own_capabilities(
+    model: str,
+    revision: str,
+    decoding: Decoding,
+    family: ModelFamily = DEFAULT_FAMILY,
+    **others: Any,
+) -> Capabilities:
     """Return the capabilities of a model server with the in-process engine.
 
     :param model: name that requests must use.
     :param revision: revision of the model.
     :param decoding: settings of the engine.
+    :param family: the model's family.
     :param others: further fields of :class:`Capabilities`.
     """
     return Capabilities(
         model=model,
-        modes=tuple(RESOLUTIONS),
+        family=family,
+        modes=family.modes,
         prompts=tuple(PROMPTS),
         revision=revision,
         no_repeat_ngram=(decoding.ngram_size, decoding.ngram_window),
-        max_tiles=MAX_TILES,
+        max_tiles=family.max_tiles,
         ignores_end=decoding.forced,
         **others,
     )
@@ -226,6 +249,13 @@ def prompt_of_line(line: str) -> str | None:
         elif line in (name, prompt.template):
             return name
     return None
+
+
+def _family(own: Mapping[str, Any], expected: ModelFamily) -> ModelFamily:
+    """Return the family that a card tells; cards of older versions of this package tell none."""
+    if "family" in own:
+        return get_family(own["family"])
+    return DEFAULT_FAMILY if own else expected
 
 
 def _pair(value: Any) -> tuple[int, int] | None:

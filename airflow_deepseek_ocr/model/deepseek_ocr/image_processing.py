@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image, ImageOps
 
 from airflow_deepseek_ocr.ocr.channels import drop_color
-from airflow_deepseek_ocr.ocr.resolution import TILE_SIZE, Resolution
+from airflow_deepseek_ocr.ocr.resolution import Resolution
 
 #: Grey of the padding, in each channel: the mean 0.5 of the normalisation, as the published code rounds it.
 PADDING = 127
@@ -30,7 +30,7 @@ class ImageViews:
     """The views of one page, still in 8 bits; :data:`PIXEL_VALUES` maps them to the model's input.
 
     :param view: uint8 of shape (size, size, 3).
-    :param tiles: uint8 of shape (columns * rows, 640, 640, 3), row by row, or of length 0.
+    :param tiles: uint8 of shape (columns * rows, tile size, tile size, 3), row by row, or of length 0.
     :param grid: (columns, rows) of the tiles; (1, 1) means none.
     :param vision_tokens: how many vision tokens the views take.
     """
@@ -55,7 +55,7 @@ def prepare(image: Image.Image, resolution: Resolution) -> ImageViews:
     )
     return ImageViews(
         view=np.asarray(_as_rgb(view)),
-        tiles=_tiles(image, grid),
+        tiles=_tiles(image, grid, resolution.tiling.size if resolution.tiling else 0),
         grid=grid,
         vision_tokens=resolution.vision_tokens(grid),
     )
@@ -66,10 +66,10 @@ def _as_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _tiles(image: Image.Image, grid: tuple[int, int]) -> npt.NDArray[np.uint8]:
+def _tiles(image: Image.Image, grid: tuple[int, int], size: int) -> npt.NDArray[np.uint8]:
     if grid == (1, 1):
-        return np.empty((0, TILE_SIZE, TILE_SIZE, 3), np.uint8)
+        return np.empty((0, size, size, 3), np.uint8)
     columns, rows = grid
-    pixels = np.asarray(_as_rgb(image.resize((columns * TILE_SIZE, rows * TILE_SIZE))))
-    cut = pixels.reshape(rows, TILE_SIZE, columns, TILE_SIZE, 3).swapaxes(1, 2)
-    return np.ascontiguousarray(cut.reshape(-1, TILE_SIZE, TILE_SIZE, 3))
+    pixels = np.asarray(_as_rgb(image.resize((columns * size, rows * size))))
+    cut = pixels.reshape(rows, size, columns, size, 3).swapaxes(1, 2)
+    return np.ascontiguousarray(cut.reshape(-1, size, size, 3))

@@ -86,9 +86,8 @@ def check_model_directory(directory: Path) -> int:
             ErrorCode.MODEL_MISSING,
             f"The model directory {directory} does not exist on this host; check the path.",
         )
-    config, _ = (_read_json(directory, name) for name in (CONFIG, TOKENIZER))
-    if not isinstance(config, dict):
-        raise _incomplete(directory, f"{CONFIG} is no JSON object")
+    config = read_config(directory)
+    _read_json(directory, TOKENIZER)
     if _OTHER_WEIGHTS in config:
         raise _incomplete(
             directory, f"{CONFIG} names other weights in {_OTHER_WEIGHTS}; remove that field"
@@ -99,6 +98,18 @@ def check_model_directory(directory: Path) -> int:
             f"{_ADAPTER} would load an adapter; merge it into the weights, or remove that file",
         )
     return sum(_checked_size(path) for path in weight_files(directory))
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """Return the content of ``config.json``.
+
+    :param directory: a model directory.
+    :raises UnavailableError: ``model_incomplete``.
+    """
+    config = _read_json(directory, CONFIG)
+    if not isinstance(config, dict):
+        raise _incomplete(directory, f"{CONFIG} is no JSON object")
+    return config
 
 
 def _read_json(directory: Path, name: str) -> Any:

@@ -11,16 +11,15 @@ from typing import Any
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model.weights.files import check_model_directory
 from airflow_deepseek_ocr.model.weights.hub import cached_hub_directory, fetch_from_hub
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.families.registry import FAMILIES
 
 log = logging.getLogger(__name__)
 
-DEFAULT_MODEL = "deepseek-ai/DeepSeek-OCR"
-#: The commit of :data:`DEFAULT_MODEL` that later versions of transformers and vLLM are tested with;
-#: a branch such as ``main`` may change under a running pipeline.
-DEFAULT_REVISION = "9f30c71f441d010e5429c532364a86705536c53a"
-
-#: Size of the files that are fetched of it, as the hub lists them at that commit.
-DEFAULT_MODEL_SIZE = "6.7 GB"
+DEFAULT_MODEL = DEEPSEEK_OCR.hub_id
+#: The pinned commit of :data:`DEFAULT_MODEL`.
+DEFAULT_REVISION = DEEPSEEK_OCR.revision
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -31,8 +30,14 @@ def default_cache_dir() -> Path:
 
 
 def default_revision(model: str) -> str:
-    """The revision that is meant where none is given; empty but for the published model."""
-    return DEFAULT_REVISION if model == DEFAULT_MODEL else ""
+    """The revision that is meant where none is given; empty but for published models with a pinned one."""
+    family = published_family(model)
+    return family.revision if family else ""
+
+
+def published_family(model: str) -> ModelFamily | None:
+    """The family whose published checkpoint has that hub id; None for any other model."""
+    return next((each for each in FAMILIES.values() if each.hub_id == model), None)
 
 
 def is_local(model: str) -> bool:

@@ -40,6 +40,8 @@ class QualityInput:
     :param prompt: the prompt's name.
     :param finish_reason: why the model stopped; None if that is unknown.
     :param vision_tokens: tokens of the image; 0 if unknown.
+    :param tokens_have_places: whether each vision token represents a square of the page; otherwise no box has
+        a number of tokens, and crowded boxes are not looked for.
     :param text_tokens: generated tokens.
     :param edge_density: the measure of the page's image; None if it was not measured.
     :param scripts: scripts of the page, such as ``LATIN``, from a usable text layer; None without one.
@@ -51,6 +53,7 @@ class QualityInput:
     prompt: str
     finish_reason: FinishReason | None = FinishReason.STOP
     vision_tokens: int = 0
+    tokens_have_places: bool = True
     text_tokens: int = 0
     edge_density: EdgeDensity | None = None
     scripts: frozenset[str] | None = None
@@ -78,7 +81,7 @@ def check_quality(output: QualityInput, thresholds: Thresholds = THRESHOLDS) -> 
         *check_tables(tables, thresholds),
         *check_markup(output.text, body, regions, grounded=prompt.grounded),
         *check_characters(body, output.scripts, thresholds),
-        *check_boxes(regions, output.vision_tokens, thresholds),
+        *check_boxes(regions, output.vision_tokens if output.tokens_have_places else 0, thresholds),
         *check_agreement(output.agreement, thresholds),
     }
     if prompt.whole_page and output.edge_density is not None:

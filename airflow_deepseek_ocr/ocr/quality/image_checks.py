@@ -20,7 +20,7 @@ def check_boxes(regions: Sequence[Region], vision_tokens: int, thresholds: Thres
     """Return the flags of boxes that no page has.
 
     :param regions: the output's regions.
-    :param vision_tokens: tokens of the image; 0 if unknown.
+    :param vision_tokens: tokens of the image; 0 if unknown, or if they have no place on the page.
     :param thresholds: the values from which the flags are raised.
     """
     boxes = [box.normalized for region in regions for box in region.boxes]

@@ -187,6 +187,7 @@ class PageAttempts:
                 prompt=self._plan.prompt,
                 finish_reason=_finish_reason(outputs),
                 vision_tokens=vision_tokens,
+                tokens_have_places=self._plan.family.tokens_have_places,
                 text_tokens=text_tokens,
                 edge_density=self._edge_density,
                 scripts=page_scripts(self._layer) if self._layer else None,

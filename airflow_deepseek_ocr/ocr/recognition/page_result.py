@@ -13,7 +13,6 @@ from airflow_deepseek_ocr.ocr.quality.report import report_of
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO
-from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 
 if TYPE_CHECKING:
@@ -127,5 +126,5 @@ def _vision_tokens_saved(
     """Return the vision tokens of the best mode less those of all attempts; None where no mode was chosen."""
     if plan.resolution != AUTO or not any(each.resolution for each in candidates):
         return None
-    mode = get_resolution(plan.auto_modes[-1])
+    mode = plan.family.resolution(plan.auto_modes[-1])
     return mode.vision_tokens(mode.grid(*size)) - sum(each.vision_tokens for each in candidates)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.families.registry import DEFAULT_FAMILY, check_resolution_name
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     AUTO,
-    AUTO_MODES,
     RetryStep,
     TextLayerUse,
 )
-from airflow_deepseek_ocr.ocr.resolution import get_resolution
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,9 @@ class RecognitionPlan:
     :param resolution: a resolution mode's name, or ``auto``.
     :param steps: retry steps for pages whose output is rejected, in order.
     :param text_layer_use: use of the pages' embedded text.
-    :param modes: modes that the engine supports; retry steps with other modes are skipped.
+    :param modes: modes that the engine supports; retry steps with other modes are skipped. None for those of
+        ``auto``.
+    :param family: the engine's model family.
     :param min_score: lowest accepted score, 0 to 1.
     :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
     """
@@ -33,7 +35,8 @@ class RecognitionPlan:
     resolution: str
     steps: tuple[RetryStep, ...] = ()
     text_layer_use: TextLayerUse = TextLayerUse.COMPARE
-    modes: Collection[str] = AUTO_MODES
+    modes: Collection[str] | None = None
+    family: ModelFamily = DEFAULT_FAMILY
     min_score: float = DEFAULT_MIN_SCORE
 
     def __post_init__(self) -> None:
@@ -46,7 +49,14 @@ class RecognitionPlan:
     @property
     def auto_modes(self) -> tuple[str, ...]:
         """The modes that ``auto`` chooses from, cheapest first."""
-        return tuple(mode for mode in AUTO_MODES if mode in self.modes) or tuple(self.modes)[:1]
+        automatic = self.family.auto_modes
+        modes = self.supported_modes
+        return tuple(mode for mode in automatic if mode in modes) or modes[:1]
+
+    @property
+    def supported_modes(self) -> tuple[str, ...]:
+        """The modes in which attempts can be made."""
+        return self.family.auto_modes if self.modes is None else tuple(self.modes)
 
     @property
     def first_mode(self) -> str:
@@ -60,7 +70,7 @@ class RecognitionPlan:
 
 
 def check_prompt_and_resolution(prompt: str, resolution: str) -> None:
-    """Raise if the prompt or the resolution mode does not exist.
+    """Raise if the prompt does not exist, or no model family has the resolution mode.
 
     Settings can thus be checked before any page is read, without an engine or a
     :class:`~airflow_deepseek_ocr.ocr.recognition.reader.Reader`. The other options have checks of the same
@@ -75,4 +85,4 @@ def check_prompt_and_resolution(prompt: str, resolution: str) -> None:
     """
     prompt_line(prompt)
     if resolution != AUTO:
-        get_resolution(resolution)
+        check_resolution_name(resolution)

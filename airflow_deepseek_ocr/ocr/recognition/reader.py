@@ -78,7 +78,7 @@ class Reader:
                 yield owner, result
                 continue
             engine = self._get_engine()
-            plan = self._plan
+            plan = replace(self._plan, family=engine.family())
             if plan.may_retry:
                 plan = replace(plan, modes=engine.modes())
             coordinator = Coordinator(chain([(owner, page)], pages), plan)

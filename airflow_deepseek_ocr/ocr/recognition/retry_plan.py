@@ -13,7 +13,6 @@ from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.layer_dispute import mode_of_second_opinion
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, RetryStep
-from airflow_deepseek_ocr.ocr.resolution import get_resolution
 
 #: Errors after which another attempt may help. Other errors have causes outside of the page (no server, a
 #: wrong setting, cancellation), so the page is left for a retry of the task.
@@ -47,7 +46,7 @@ class RetryPlan:
         self._steps = deque(
             step
             for step in plan.steps
-            if (step.resolution is None or step.resolution in plan.modes)
+            if (step.resolution is None or step.resolution in plan.supported_modes)
             and (has_text_layer or not step.text_layer)
         )
 
@@ -97,7 +96,7 @@ class RetryPlan:
             return None
         if not last.exceeds_knee or Flag.NO_END_TOKEN in last.quality.flags:
             return above[0]
-        for mode in map(get_resolution, above):
+        for mode in map(self._plan.family.resolution, above):
             room = THRESHOLDS.ratio_knee * mode.vision_tokens(mode.grid(*self._page_size))
             if last.text_tokens <= room:
                 return mode.name

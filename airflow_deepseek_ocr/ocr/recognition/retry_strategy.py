@@ -13,12 +13,10 @@ from enum import StrEnum
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from airflow_deepseek_ocr.ocr.families.registry import RESOLUTION_NAMES
 
 #: The resolution option that starts with a cheap mode and takes a better one where necessary.
 AUTO = "auto"
-#: Its modes, cheapest first: 111 vision tokens, 273, and 273 with 2 to 9 tiles of 100 to 110.
-AUTO_MODES = ("small", "base", "gundam")
 
 #: 20-grams as in ``run_dpsk_ocr_pdf.py`` of the published scripts, in a window of 200 tokens instead of 50:
 #: the constraint ends loops of up to 180 tokens, which is several lines.
@@ -99,7 +97,7 @@ def _step(name: str) -> RetryStep:
         return RetryStep(name, text_layer=True)
     if name in _SLICES:
         return RetryStep(name, slices=_SLICES[name])
-    if name in RESOLUTIONS:
+    if name in RESOLUTION_NAMES:
         return RetryStep(name, resolution=name)
     if match := _NO_REPEAT_NGRAM.fullmatch(name):
         no_repeat_ngram = (
@@ -113,5 +111,5 @@ def _unknown_step(value: object) -> ConfigurationError:
     return ConfigurationError(
         ErrorCode.RETRY_WITH,
         f"retry_with has {value!r}, which is not a retry step. Use no_repeat_ngram (or "
-        f"no_repeat_ngram:20/200), {', '.join([*_SLICES, *RESOLUTIONS, TEXT_LAYER_STEP])} or none.",
+        f"no_repeat_ngram:20/200), {', '.join([*_SLICES, *RESOLUTION_NAMES, TEXT_LAYER_STEP])} or none.",
     )

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from airflow_deepseek_ocr.ocr.edge_density import measure_edge_density
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from tests.corpus.model_outputs.answers import answer
 from tests.corpus.model_outputs.bad import FAULTS, Line
 from tests.corpus.model_outputs.good import PAGES
@@ -55,7 +55,9 @@ def _tokens(text: str) -> int:
 
 def _line(source: str, prompt: str, text: str, text_edges: int | None, number: int) -> Line:
     tokens = _tokens(text)
-    modes = {mode: RESOLUTIONS[mode].vision_tokens() for mode in ("small", "base", "large")}
+    modes = {
+        mode: DEEPSEEK_OCR.resolutions[mode].vision_tokens() for mode in ("small", "base", "large")
+    }
     # As a reader would choose it: the cheapest mode within the knee, or near it.
     mode = next((mode for mode, vision in modes.items() if tokens <= 12 * vision), "large")
     return {

@@ -28,7 +28,7 @@ from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from tests.conftest import ROOT, TINY_MODEL
 from tests.corpus.test_golden import published_widths
 from tests.support.fixtures.golden_tokenizer import write_golden_tokenizer
@@ -113,7 +113,7 @@ def pages(invoice: Image.Image, table: Image.Image) -> list[PageRequest]:
     return [
         *(
             PageRequest(key=mode, image=invoice, prompt="free", resolution=mode)
-            for mode in RESOLUTIONS
+            for mode in DEEPSEEK_OCR.resolutions
         ),
         PageRequest(key="strip", image=strip, prompt="free", resolution="gundam"),
         PageRequest(key="table", image=table, prompt="markdown", resolution="small"),
@@ -141,7 +141,7 @@ def test_pages_in_all_modes_at_once_are_read_as_in_process(
     here.close()
     engine = make_engine(small.settings, lambda: small.directory)
     assert isinstance(engine, HttpEngine)
-    assert engine.modes() == tuple(RESOLUTIONS)
+    assert engine.modes() == tuple(DEEPSEEK_OCR.resolutions)
     there = {output.key: compared(output, counts_end=True) for output in engine.read(pages)}
     for key, values in sorted(there.items()):
         print(key, values)
@@ -207,7 +207,7 @@ def test_golden_tokens(servers: Path, tmp_path: Path) -> None:
                     resolution=case["resolution"],
                 )
             )
-    assert {each.resolution for each in requests} == set(RESOLUTIONS)
+    assert {each.resolution for each in requests} == set(DEEPSEEK_OCR.resolutions)
     with vllm(servers, directory) as server:
         for name, ngram in (("tokens", 0), ("tokens_no_repeat_3gram", GOLDEN_NGRAM)):
             decoding = Decoding(GOLDEN_LENGTH, ngram_size=ngram, ngram_window=GOLDEN_LENGTH)

@@ -15,7 +15,8 @@ from airflow_deepseek_ocr.exceptions import UnavailableError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.sources.s3 import Listing
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.row_values import TaskInfo
@@ -40,8 +41,12 @@ class FakeEngine:
         self.endless_width: int | None = None
         self.before: Callable[[PageRequest], None] = lambda request: None
 
+    def family(self) -> ModelFamily:
+        """Return DeepSeek-OCR."""
+        return DEEPSEEK_OCR
+
     def modes(self) -> tuple[str, ...]:
-        return tuple(RESOLUTIONS)
+        return tuple(DEEPSEEK_OCR.resolutions)
 
     def read(self, requests: Iterable[PageRequest], progress: Any = None) -> Iterator[PageOutput]:
         for request in requests:

@@ -14,6 +14,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+
 TEXT = "read"
 
 _DEEP = b"[" * 300_000
@@ -58,6 +61,7 @@ class Faults:
     :param modes: what becomes of a mode that a request names: as in vLLM ``ignored``, ``refused``
         (without its option), ``read`` (with this package's plugin), a ``500``; or ``uncounted``, by a
         server that counts no tokens of images.
+    :param family: family of the model, by which tokens of images are counted.
     """
 
     script: dict[str, list[str]] = field(default_factory=dict)
@@ -65,6 +69,7 @@ class Faults:
     api_key: str | None = None
     no_repeat_ngram: bool = True
     modes: str = "ignored"
+    family: ModelFamily = DEEPSEEK_OCR
     url: str = ""
     #: Paths that need no secret, with what they answer as text.
     open_paths: dict[str, Callable[[BaseHTTPRequestHandler], str]] = field(default_factory=dict)
@@ -188,8 +193,9 @@ def fault_server(faults: Faults, uds: Path | None = None) -> Iterator[Faults]:
                 status = 500 if faults.modes == "500" else 400
                 self._send(status, {"error": {"message": "mm_processor_kwargs are disabled"}})
                 return
-            tiny = mode == "tiny" and faults.modes == "read"
-            tokens_of_prompt = 84 if tiny else 11 if faults.modes == "uncounted" else 300
+            read = mode if mode and faults.modes == "read" else "gundam"
+            image = faults.family.resolution(read).vision_tokens()
+            tokens_of_prompt = 11 + (0 if faults.modes == "uncounted" else image)
             usage = {"prompt_tokens": tokens_of_prompt, "completion_tokens": 3}
             self._send(200, {"choices": [choice], "usage": usage})
 

@@ -15,6 +15,8 @@ from airflow_deepseek_ocr.ocr.engine_protocol import (
     Progress,
     cancelled_error,
 )
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 
 
 class ReplicaEngine:
@@ -37,6 +39,10 @@ class ReplicaEngine:
         self.read_keys: list[object] = []
         self.most = 0
         self.closed = False
+
+    def family(self) -> ModelFamily:
+        """Return DeepSeek-OCR."""
+        return DEEPSEEK_OCR
 
     def modes(self) -> tuple[str, ...]:
         """Return the modes."""

@@ -19,13 +19,14 @@ from airflow_deepseek_ocr.ocr.engine_protocol import (
     PageRequest,
     Progress,
 )
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     DEFAULT_RETRY_WITH,
     parse_retry_with,
     parse_text_layer_use,
 )
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from airflow_deepseek_ocr.ocr.results import Box, PageResult
 from tests.corpus.model_outputs.languages import SENTENCES
 
@@ -46,12 +47,16 @@ class ScriptedEngine:
     """
 
     def __init__(
-        self, script: Script, bound: int = 3, modes: Iterable[str] = tuple(RESOLUTIONS)
+        self, script: Script, bound: int = 3, modes: Iterable[str] = tuple(DEEPSEEK_OCR.resolutions)
     ) -> None:
         self._script, self._bound, self._modes = script, bound, tuple(modes)
         self.requests: list[PageRequest] = []
         self.order: list[tuple[str, str]] = []
         self.fail_after: int | None = None
+
+    def family(self) -> ModelFamily:
+        """Return DeepSeek-OCR."""
+        return DEEPSEEK_OCR
 
     def modes(self) -> tuple[str, ...]:
         return self._modes
@@ -90,7 +95,7 @@ class ScriptedEngine:
             return answer
         if isinstance(answer, DeepSeekOCRError):
             return PageOutput(key=request.key, error=answer)
-        mode = RESOLUTIONS[request.resolution]
+        mode = DEEPSEEK_OCR.resolutions[request.resolution]
         return PageOutput(
             key=request.key,
             text=answer,
@@ -136,7 +141,7 @@ def no_engine() -> ScriptedEngine:
 
 def long_text(tokens: int) -> Script:
     def script(request: PageRequest) -> PageOutput:
-        mode = RESOLUTIONS[request.resolution]
+        mode = DEEPSEEK_OCR.resolutions[request.resolution]
         vision = mode.vision_tokens(mode.grid(*request.image.size))
         return PageOutput(
             key=request.key,

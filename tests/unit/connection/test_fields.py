@@ -9,7 +9,7 @@ import pytest
 
 from airflow_deepseek_ocr.connection.fields import ENGINES, FIELDS, ConnectionField, check
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 
 BY_NAME = {each.name: each for each in FIELDS}
 
@@ -60,7 +60,7 @@ def test_units_are_in_the_labels() -> None:
 def test_the_form_gives_vision_tokens_as_the_model_counts_them() -> None:
     text = BY_NAME["resolution"].description
     for name in ("tiny", "small", "base", "large"):
-        assert f"{name} {RESOLUTIONS[name].vision_tokens()}" in text
+        assert f"{name} {DEEPSEEK_OCR.resolutions[name].vision_tokens()}" in text
     assert "gundam up to 1,263" in text
 
 

@@ -14,6 +14,8 @@ from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.model.weights.source import DEFAULT_MODEL, DEFAULT_REVISION
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr_2 import DEEPSEEK_OCR_2
 from airflow_deepseek_ocr.ocr.fingerprint import document_key
 
 
@@ -124,6 +126,31 @@ def test_wrong_steps_of_the_connection_are_refused() -> None:
     with pytest.raises(ConfigurationError) as caught:
         Settings(retry_with="halves").processing_config()
     assert caught.value.code is ErrorCode.RETRY_WITH
+
+
+def test_the_name_or_the_field_tells_the_family_and_its_modes() -> None:
+    second = Settings.of({"model": "deepseek-ai/DeepSeek-OCR-2"})
+    assert (second.family, second.revision) == (DEEPSEEK_OCR_2, DEEPSEEK_OCR_2.revision)
+    config = second.processing_config()
+    assert (config.ngram_size, config.ngram_window) == (20, 90)
+    assert Settings.of({"model": "/m"}).family is DEEPSEEK_OCR
+    assert Settings.of({"model": "/m", "model_family": "deepseek_ocr_2"}).family is DEEPSEEK_OCR_2
+    assert Settings(model="/m/DeepSeek-OCR-2", model_family="deepseek_ocr").family is DEEPSEEK_OCR
+
+
+def test_modes_that_the_model_lacks_are_refused_where_they_are_entered() -> None:
+    name = "deepseek-ai/DeepSeek-OCR-2"
+    with pytest.raises(ConfigurationError, match=r"DeepSeek-OCR-2 has no .*tiny") as caught:
+        Settings.of({"model": name, "resolution": "tiny"})
+    assert caught.value.code is ErrorCode.UNKNOWN_RESOLUTION
+    second = Settings.of({"model": name, "resolution": "auto"})
+    with pytest.raises(ConfigurationError, match="small, base, gundam") as caught:
+        second.processing_config(OcrOptions(resolution="large"))
+    assert caught.value.code is ErrorCode.UNKNOWN_RESOLUTION
+    with pytest.raises(ConfigurationError, match="'large', a resolution mode that") as caught:
+        second.processing_config(OcrOptions(retry_with="base,large"))
+    assert caught.value.code is ErrorCode.RETRY_WITH
+    assert second.processing_config(OcrOptions(retry_with="gundam")).retry_with == "gundam"
 
 
 def test_a_socket_s_path_may_have_an_at_sign() -> None:

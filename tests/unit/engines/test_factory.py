@@ -174,6 +174,18 @@ def test_a_managed_server_is_started_at_the_first_request(
     assert caught.value.code is ErrorCode.SERVER_COMMAND
 
 
+def test_another_model_than_the_settings_are_for_is_refused_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "servers"))
+    for engine in ("in_process", "resident", "vllm"):
+        settings = Settings.of({"engine": engine, "model": "/models/DeepSeek-OCR-2"})
+        with pytest.raises(ConfigurationError, match="model family to deepseek_ocr, ") as caught:
+            make_engine(settings, lambda: TINY_MODEL)
+        assert caught.value.code is ErrorCode.MODEL_FAMILY
+    assert not (tmp_path / "servers").exists()
+
+
 def test_a_fetch_that_fails_is_raised_before_a_server_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

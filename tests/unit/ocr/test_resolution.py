@@ -4,52 +4,50 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
-from airflow_deepseek_ocr.ocr.resolution import (
-    MOST_VISION_TOKENS,
-    RESOLUTIONS,
-    closest_grid,
-    get_resolution,
-)
+from airflow_deepseek_ocr.ocr.resolution import Resolution, Tiling, closest_grid
+
+TILING = Tiling(640, most=9)
+LINES = Resolution("lines", 1024, TILING, row_ends=True)
+PLAIN = Resolution("plain", 1024, Tiling(768, most=6))
 
 
-@pytest.mark.parametrize(
-    ("mode", "tokens"),
-    [("tiny", 73), ("small", 111), ("base", 273), ("large", 421), ("gundam", 273)],
-)
-def test_vision_tokens_of_a_page_without_tiles(mode: str, tokens: int) -> None:
-    assert get_resolution(mode).vision_tokens() == tokens
+def test_a_view_has_a_token_for_each_square_and_a_separator() -> None:
+    assert Resolution("view", 768).vision_tokens() == 12 * 12 + 1
+    assert Resolution("view", 768, row_ends=True).vision_tokens() == 12 * 13 + 1
 
 
-def test_vision_tokens_of_tiles() -> None:
-    gundam = RESOLUTIONS["gundam"]
-    assert gundam.vision_tokens((2, 1)) == 273 + 10 * 21
-    assert gundam.vision_tokens((1, 9)) == MOST_VISION_TOKENS == 273 + 9 * 10 * 11
+def test_rows_end_at_the_right_edge_of_all_tiles() -> None:
+    assert LINES.vision_tokens((2, 1)) == 273 + 10 * 21
+    assert PLAIN.vision_tokens((2, 1)) == 257 + 2 * 144
+
+
+def test_the_most_tokens_are_those_of_a_column_of_tiles() -> None:
+    assert LINES.most_vision_tokens == LINES.vision_tokens((1, 9)) == 273 + 9 * 10 * 11
+    assert PLAIN.most_vision_tokens == PLAIN.vision_tokens((3, 2))
+    assert Resolution("view", 512).most_vision_tokens == 65
 
 
 @pytest.mark.parametrize(
     ("size", "grid"),
     [
         ((640, 640), (1, 1)),
-        ((641, 640), (1, 1)),
+        ((641, 640), (2, 2)),
         ((1240, 1754), (2, 3)),
         ((2000, 1000), (4, 2)),
         ((700, 7000), (1, 9)),
     ],
 )
 def test_grids(size: tuple[int, int], grid: tuple[int, int]) -> None:
-    found = RESOLUTIONS["gundam"].grid(*size)
-    assert found == (closest_grid(*size) if size == (641, 640) else grid)
-    assert RESOLUTIONS["base"].grid(*size) == (1, 1)
+    assert LINES.grid(*size) == grid
+    assert Resolution("view", 1024).grid(*size) == (1, 1)
+
+
+def test_of_two_grids_that_are_as_close_the_tiles_size_decides() -> None:
+    assert closest_grid(1410, 564, Tiling(640, most=6)) == (3, 1)
+    assert closest_grid(1410, 564, Tiling(768, most=6)) == (2, 1)
 
 
 def test_the_number_of_tiles_is_limited() -> None:
-    columns, rows = closest_grid(1240, 1754, max_tiles=4)
+    columns, rows = LINES.grid(1240, 1754, max_tiles=4)
     assert 2 <= columns * rows <= 4
-
-
-@pytest.mark.parametrize("name", ["huge", "auto", "", None, ["base"]])
-def test_modes_that_do_not_exist(name: str) -> None:
-    with pytest.raises(ConfigurationError, match="tiny, small, base, large, gundam") as caught:
-        get_resolution(name)
-    assert caught.value.code is ErrorCode.UNKNOWN_RESOLUTION
+    assert PLAIN.grid(700, 7000, max_tiles=9) == (1, 6)

@@ -32,6 +32,13 @@ def test_a_complete_directory() -> None:
     assert find_model_directory(settings()) == TINY_MODEL
 
 
+def test_a_model_of_another_family_than_the_settings_are_for() -> None:
+    assert check_weights(settings()).message.endswith("The model is DeepSeek-OCR.")
+    wrong = check_weights(settings(model_family="deepseek_ocr_2"))
+    assert wrong.level is Level.FAILURE
+    assert "Set the connection's model family to deepseek_ocr" in wrong.message
+
+
 def test_weights_that_are_cut_short(cut_short: Path) -> None:
     with pytest.raises(UnavailableError, match="has 100000 bytes"):
         describe_weights(settings(model=str(cut_short)))

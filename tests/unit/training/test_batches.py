@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from airflow_deepseek_ocr.ocr.resolution import get_resolution
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from training.batches import Batch, Batches, BatchMaker
 from training.curriculum import FULL_PAGES, STAGES, learning_rate, stage_at
 from training.network import AMBIGUOUS, CHARACTERS
@@ -150,8 +150,8 @@ def test_wrong_characters_stand_in_answers_alone() -> None:
 
 
 def test_rows_of_tiles_are_read_across() -> None:
-    rows = vision_rows(get_resolution("gundam"), (2, 1), view=0, tile=256, newline=1000)
-    assert len(rows) == get_resolution("gundam").vision_tokens((2, 1))
+    rows = vision_rows(DEEPSEEK_OCR.resolution("gundam"), (2, 1), view=0, tile=256, newline=1000)
+    assert len(rows) == DEEPSEEK_OCR.resolution("gundam").vision_tokens((2, 1))
     assert rows[:21].tolist() == [*range(256, 266), *range(356, 366), 1000]
     assert rows[210:227].tolist() == [*range(16), 1000]
     assert rows[-1] == 1001

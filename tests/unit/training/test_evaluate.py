@@ -10,8 +10,8 @@ from PIL import Image
 
 from airflow_deepseek_ocr.exceptions import UnavailableError
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
-from airflow_deepseek_ocr.ocr.resolution import get_resolution
 from training.batches import BatchMaker
 from training.density import as_table as as_density_table
 from training.density import characters_per_token
@@ -170,6 +170,6 @@ def test_errors_are_grouped_by_how_densely_a_page_is_printed() -> None:
 def test_in_tiles_the_tiles_tokens_count() -> None:
     wide = Page(Image.new("L", (1280, 640), 255), "list")
     wide.glyphs += [Glyph("a", 10, 10), Glyph("b", 30, 30), Glyph("c", 1270, 10)]
-    assert characters_per_token(wide, get_resolution("gundam")) == 1.5
-    assert characters_per_token(wide, get_resolution("small")) == 1.5
-    assert characters_per_token(Page(wide.image, "blank"), get_resolution("small")) == 0.0
+    assert characters_per_token(wide, DEEPSEEK_OCR.resolution("gundam")) == 1.5
+    assert characters_per_token(wide, DEEPSEEK_OCR.resolution("small")) == 1.5
+    assert characters_per_token(Page(wide.image, "blank"), DEEPSEEK_OCR.resolution("small")) == 0.0

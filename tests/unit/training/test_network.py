@@ -18,7 +18,7 @@ from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import (
     load_tokenizer,
 )
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import PIXEL_VALUES, prepare
-from airflow_deepseek_ocr.ocr.resolution import get_resolution
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from tests.conftest import ROOT, TINY_MODEL
 from training.batches import Batch, SeenPage, assemble
 from training.charset import CHARSET
@@ -63,7 +63,7 @@ def noise(width: int, height: int) -> Image.Image:
 
 
 def look(size: tuple[int, int], mode: str) -> SeenPage:
-    page, resolution = Page(noise(*size), "card"), get_resolution(mode)
+    page, resolution = Page(noise(*size), "card"), DEEPSEEK_OCR.resolution(mode)
     grid = resolution.grid(*size)
     return SeenPage(page, grid, global_view(page, resolution), tiles(page, grid))
 
@@ -71,7 +71,7 @@ def look(size: tuple[int, int], mode: str) -> SeenPage:
 @pytest.mark.parametrize("mode", MODES)
 def test_views_are_those_of_the_engine(mode: str) -> None:
     for size in MODES[mode]:
-        seen, views = look(size, mode), prepare(noise(*size), get_resolution(mode))
+        seen, views = look(size, mode), prepare(noise(*size), DEEPSEEK_OCR.resolution(mode))
         assert np.array_equal(seen.view.pixels, views.view[..., 0])
         assert len(seen.tiles) == len(views.tiles)
         for ours, theirs in zip(seen.tiles, views.tiles, strict=True):
@@ -80,7 +80,7 @@ def test_views_are_those_of_the_engine(mode: str) -> None:
         padding = np.ones(seen.view.pixels.shape, bool)
         padding[y1:y2, x1:x2] = False
         assert (seen.view.pixels[padding] == 127).all()
-        assert padding.any() == get_resolution(mode).keep_aspect
+        assert padding.any() == DEEPSEEK_OCR.resolution(mode).keep_aspect
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -107,7 +107,7 @@ def test_logits_are_those_of_the_exported_checkpoint(
             number = next(
                 number for number, question in asked if question.answer == answer.tolist()
             )
-            views = prepare(noise(*MODES[mode][number]), get_resolution(mode))
+            views = prepare(noise(*MODES[mode][number]), DEEPSEEK_OCR.resolution(mode))
             assert int((ids == image).sum()) == views.vision_tokens
             ids = ids[: int((labels != IGNORED).nonzero().max()) + 1]
             theirs = model(

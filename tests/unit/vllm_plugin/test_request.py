@@ -12,7 +12,8 @@ from PIL import Image
 
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare
 from airflow_deepseek_ocr.model.deepseek_ocr.pixel_values import pixel_table, to_pixel_values
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS, Resolution
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.resolution import Resolution
 from airflow_deepseek_ocr.vllm_plugin.request import model_inputs, requested_resolution
 from tests.conftest import ROOT
 from tests.corpus.test_golden import TILE_STRIDES, VIEW_STRIDES
@@ -20,28 +21,31 @@ from tests.corpus.test_golden import TILE_STRIDES, VIEW_STRIDES
 GOLDEN = ROOT / "tests" / "corpus" / "golden"
 
 
-@pytest.mark.parametrize("mode", RESOLUTIONS)
+@pytest.mark.parametrize("mode", DEEPSEEK_OCR.resolutions)
 def test_a_request_names_its_mode(mode: str) -> None:
-    assert requested_resolution({"resolution": mode, "truncation": False}) is RESOLUTIONS[mode]
+    assert (
+        requested_resolution({"resolution": mode, "truncation": False}, DEEPSEEK_OCR)
+        is DEEPSEEK_OCR.resolutions[mode]
+    )
 
 
 def test_without_a_mode_it_is_gundam() -> None:
-    assert requested_resolution({}) is RESOLUTIONS["gundam"]
+    assert requested_resolution({}, DEEPSEEK_OCR) is DEEPSEEK_OCR.resolutions["gundam"]
 
 
 @pytest.mark.parametrize("mode", ["huge", "", None, 640, ["tiny"], {"tiny": 1}])
 def test_a_mode_that_there_is_not_is_refused(mode: object) -> None:
     with pytest.raises(ValueError, match="tiny, small, base, large, gundam"):
-        requested_resolution({"resolution": mode})
+        requested_resolution({"resolution": mode}, DEEPSEEK_OCR)
 
 
 @pytest.mark.parametrize("name", ["crop_mode", "base_size", "images_kwargs"])
 def test_other_options_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"'resolution' alone, not {name}"):
-        requested_resolution({"resolution": "tiny", name: False})
+        requested_resolution({"resolution": "tiny", name: False}, DEEPSEEK_OCR)
 
 
-@pytest.mark.parametrize("mode", RESOLUTIONS.values(), ids=lambda mode: mode.name)
+@pytest.mark.parametrize("mode", DEEPSEEK_OCR.resolutions.values(), ids=lambda mode: mode.name)
 def test_images_are_what_the_model_takes_in_process(mode: Resolution) -> None:
     """One after the other, tiled and not."""
     noise = np.random.default_rng(1).integers(0, 256, (900, 1300, 3), np.uint8)
@@ -65,7 +69,7 @@ def test_the_model_sees_the_pixels_of_the_published_code(case: Path) -> None:
     """Of every recorded case, as the plugin's model maps them, in float32 and in vLLM's usual dtype."""
     recorded, arrays = json.loads(case.read_text()), np.load(case.with_suffix(".npz"))
     with Image.open(GOLDEN / "images" / recorded["image"]) as image:
-        inputs = model_inputs([image], RESOLUTIONS[recorded["resolution"]])
+        inputs = model_inputs([image], DEEPSEEK_OCR.resolutions[recorded["resolution"]])
     assert inputs["images_spatial_crop"].tolist() == [recorded["grid"]]
     for name, expected, (rows, columns) in (
         ("pixel_values", arrays["pixels_global"][None], VIEW_STRIDES),
@@ -84,6 +88,6 @@ def test_the_model_sees_the_pixels_of_the_published_code(case: Path) -> None:
 
 
 def test_inputs_take_a_quarter_of_the_bytes_of_float32() -> None:
-    inputs = model_inputs([Image.new("RGB", (1240, 1754))], RESOLUTIONS["gundam"])
+    inputs = model_inputs([Image.new("RGB", (1240, 1754))], DEEPSEEK_OCR.resolutions["gundam"])
     pixels = 3 * (1024 * 1024 + 6 * 640 * 640)
     assert inputs["pixel_values"].nbytes + inputs["images_crop"].nbytes == pixels

@@ -14,6 +14,7 @@ from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
 from airflow_deepseek_ocr.engines.balancing.page_dispatcher import MAX_FAILURES, PageDispatcher
 from airflow_deepseek_ocr.exceptions import ServerUnreachableError
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 
 AWAY = ServerUnreachableError("away")
 
@@ -38,7 +39,7 @@ def dispatcher_of(
     with Prefetcher(
         pages, lambda each: each, bound=1, on_ready=lambda: [each.wake() for each in dispatchers]
     ) as fetched:
-        dispatcher = PageDispatcher(fetched, replicas, outputs)
+        dispatcher = PageDispatcher(fetched, replicas, outputs, DEEPSEEK_OCR)
         dispatchers.append(dispatcher)
         yield dispatcher, received
         dispatcher.stop()

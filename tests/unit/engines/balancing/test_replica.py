@@ -19,6 +19,7 @@ from airflow_deepseek_ocr.exceptions import (
     ServerUnreachableError,
 )
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from tests.support.fakes.replica_engine import ReplicaEngine
 
 AWAY = ServerUnreachableError("away")
@@ -46,7 +47,7 @@ def running(
         bound=1,
         on_ready=lambda: [each.wake() for each in dispatchers],
     ) as fetched:
-        dispatcher = PageDispatcher(fetched, 1, reports)
+        dispatcher = PageDispatcher(fetched, 1, reports, DEEPSEEK_OCR)
         dispatchers.append(dispatcher)
         replica = Replica(0, "first", engine, dispatcher, reports, health)
         replica.start()

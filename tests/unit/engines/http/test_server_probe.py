@@ -23,6 +23,8 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr_2 import DEEPSEEK_OCR_2
 from tests.support.fakes.fault_server import Faults, fault_server
 
 VLLM = Capabilities(model="m")
@@ -55,6 +57,32 @@ def test_the_probe_shows_whether_the_plugin_is_installed(faults: Faults) -> None
     assert "tiny" in ask_modes(client, endpoint, VLLM).modes
     assert ask_modes(client, endpoint, OURS) == OURS
     assert len(faults.probes) == 2
+
+
+def test_the_probe_tells_the_family_of_a_server_that_does_not_report_it(faults: Faults) -> None:
+    client, endpoint = ask(faults)
+    second = replace(VLLM, family=DEEPSEEK_OCR_2)
+    for modes in ("ignored", "read", "refused"):
+        faults.modes, faults.family = modes, DEEPSEEK_OCR_2
+        found = ask_modes(client, endpoint, second).modes
+        assert found == (("small", "base", "gundam") if modes == "read" else ("gundam",))
+        with pytest.raises(ConfigurationError, match="is DeepSeek-OCR-2, but") as caught:
+            ask_modes(client, endpoint, VLLM)
+        assert caught.value.code == ErrorCode.MODEL_FAMILY
+        faults.family = DEEPSEEK_OCR
+        with pytest.raises(ConfigurationError, match="model family to deepseek_ocr, "):
+            ask_modes(client, endpoint, second)
+    faults.modes = "uncounted"
+    assert ask_modes(client, endpoint, second) == second
+
+
+def test_a_server_of_the_other_family_is_refused_by_its_card(faults: Faults) -> None:
+    client, endpoint = ask(faults)
+    faults.card = Capabilities(model="m", family=DEEPSEEK_OCR_2, version="1").card()
+    assert ask_capabilities(client, endpoint, "m", "", DEEPSEEK_OCR_2).family is DEEPSEEK_OCR_2
+    with pytest.raises(ConfigurationError, match="is DeepSeek-OCR-2, but") as caught:
+        ask_capabilities(client, endpoint, "m", "", DEEPSEEK_OCR)
+    assert caught.value.code == ErrorCode.MODEL_FAMILY
 
 
 def test_the_probe_shows_whether_repetition_is_blocked(faults: Faults) -> None:

@@ -13,14 +13,27 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import (
 )
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr_2 import DEEPSEEK_OCR_2
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
 
 
 def test_a_card_is_read_as_it_was_written() -> None:
-    ours = own_capabilities("m", "r", Decoding(), pages=4, device="cpu", version="1")
+    ours = own_capabilities(
+        "m", "r", Decoding(), DEEPSEEK_OCR_2, pages=4, device="cpu", version="1"
+    )
     assert Capabilities.of_card(ours.card()) == ours
     plain = Capabilities.of_card({"id": "m", "max_model_len": 8192})
     assert (plain.modes, plain.context_length, plain.version) == (("gundam",), 8192, None)
+
+
+def test_a_card_without_a_family_is_of_the_expected_one_or_of_an_older_version() -> None:
+    assert Capabilities.of_card({"id": "m"}, DEEPSEEK_OCR_2).family is DEEPSEEK_OCR_2
+    older = {"id": "m", OWN: {"version": "1", "modes": ["tiny"]}}
+    assert Capabilities.of_card(older, DEEPSEEK_OCR_2).family is DEEPSEEK_OCR
+    with pytest.raises(ConfigurationError, match="deepseek_ocr, deepseek_ocr_2") as caught:
+        Capabilities.of_card({"id": "m", OWN: {"family": "unlimited_ocr"}})
+    assert caught.value.code == ErrorCode.MODEL_FAMILY
 
 
 @pytest.mark.parametrize("card", [{}, {"id": "m", OWN: 3}, {"id": "m", "max_model_len": "x"}])
@@ -34,6 +47,7 @@ def test_a_request_that_the_server_does_not_support() -> None:
     server.require("free", "gundam")
     for prompt, mode, code in (
         ("free", "tiny", ErrorCode.SERVER_MODE),
+        ("free", "huge", ErrorCode.UNKNOWN_RESOLUTION),
         ("markdown", "gundam", ErrorCode.SERVER_PROMPT),
         ("no prompt", "gundam", ErrorCode.UNKNOWN_PROMPT),
     ):

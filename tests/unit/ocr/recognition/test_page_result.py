@@ -15,13 +15,13 @@ from airflow_deepseek_ocr.exceptions import (
 )
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.unshown import Attachments
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import report_of
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.page_result import PageSource, failed_page, page_result
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import RetryStep
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 
 PLAN = RecognitionPlan(prompt="free", resolution="small")
@@ -35,7 +35,7 @@ def candidate(mode: str, *flags: Flag, error: DeepSeekOCRError | None = None) ->
         resolution=mode,
         quality=report_of(flags),
         text=f"text in {mode}",
-        vision_tokens=RESOLUTIONS[mode].vision_tokens(),
+        vision_tokens=DEEPSEEK_OCR.resolutions[mode].vision_tokens(),
         seconds=0.5,
         error=error,
     )
@@ -107,7 +107,7 @@ def test_embedded_text_has_its_own_status() -> None:
 
 
 def test_vision_tokens_saved_by_auto() -> None:
-    gundam = RESOLUTIONS["gundam"]
+    gundam = DEEPSEEK_OCR.resolutions["gundam"]
     best = gundam.vision_tokens(gundam.grid(*SIZE))
     assert result(candidate("small"), plan=AUTO).vision_tokens_saved == best - 111
     both = result(candidate("small", Flag.LOOP), candidate("base"), plan=AUTO)

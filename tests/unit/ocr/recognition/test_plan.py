@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.recognition.plan import (
     RecognitionPlan,
     check_prompt_and_resolution,
 )
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import parse_retry_with
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 
 PLAN = RecognitionPlan(prompt="markdown", resolution="base")
 
@@ -35,7 +35,7 @@ def test_options_that_do_not_exist(prompt: str, resolution: str, code: ErrorCode
         RecognitionPlan(prompt=prompt, resolution=resolution)
 
 
-@pytest.mark.parametrize("resolution", [*RESOLUTIONS, "auto"])
+@pytest.mark.parametrize("resolution", [*DEEPSEEK_OCR.resolutions, "auto"])
 def test_options_that_exist(resolution: str) -> None:
     check_prompt_and_resolution("locate:Total", resolution)
 
@@ -55,6 +55,11 @@ def test_auto_chooses_from_the_modes_of_the_engine() -> None:
     assert replace(auto, modes=("gundam", "base", "tiny")).auto_modes == ("base", "gundam")
     assert replace(auto, modes=("large",)).first_mode == "large"
     assert PLAN.first_mode == "base"
+
+
+def test_auto_s_modes_are_those_of_the_model() -> None:
+    auto = replace(PLAN, resolution="auto", family=replace(DEEPSEEK_OCR, auto_modes=("tiny",)))
+    assert auto.auto_modes == auto.supported_modes == ("tiny",)
 
 
 def test_the_image_is_needed_again_for_steps_and_for_auto() -> None:

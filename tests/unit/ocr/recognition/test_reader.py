@@ -15,13 +15,13 @@ from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     TIGHT_NO_REPEAT_NGRAM,
     TextLayerUse,
     parse_retry_with,
 )
-from airflow_deepseek_ocr.ocr.resolution import RESOLUTIONS
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from tests.conftest import ROOT
 from tests.corpus.model_outputs.languages import SENTENCES
@@ -251,7 +251,7 @@ def test_a_layer_that_is_not_usable_is_not_used(layer: TextLayer | None) -> None
 def test_auto_stays_with_the_cheap_mode_and_reports_the_saved_tokens() -> None:
     (page,) = read(ScriptedEngine(lambda _: GOOD), resolution="auto")
     assert (page.status, page.resolution, page.vision_tokens) == (PageStatus.OK, "small", 111)
-    gundam = RESOLUTIONS["gundam"]
+    gundam = DEEPSEEK_OCR.resolutions["gundam"]
     assert page.vision_tokens_saved == gundam.vision_tokens(gundam.grid(700, 900)) - 111
 
 
