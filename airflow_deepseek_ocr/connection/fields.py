@@ -162,7 +162,7 @@ FIELDS = (
         name="retry_with",
         label="Retry steps for a page",
         description="Tried in order when a page's output fails the quality checks, separated by commas: "
-        "no_repeat_ngram, slices_2, slices_4, resolution modes, text_layer; or none",
+        "no_repeat_ngram, slices_2, slices_4, resolution modes, text_layer, turn; or none",
         default=DEFAULT_RETRY_WITH,
     ),
     ConnectionField(

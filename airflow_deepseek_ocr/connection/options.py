@@ -62,8 +62,8 @@ class OcrOptions(_Options):
         connection's default. DeepSeek-OCR-2 has no ``tiny`` and no ``large``.
     :param retry_with: steps tried in order when a page's output fails the quality checks, in a list or
         separated by commas: ``no_repeat_ngram``, ``no_repeat_ngram:SIZE/WINDOW`` (tokens),
-        ``slices_2``, ``slices_4``, resolution modes, ``text_layer``; ``none`` for no retry; None takes
-        the connection's default.
+        ``slices_2``, ``slices_4``, resolution modes, ``text_layer``, ``turn``; ``none`` for no retry;
+        None takes the connection's default.
     :param text_layer: use of the text that PDF pages embed: ``off``, ``compare`` (with the output) or
         ``first`` (pages with a usable text layer skip the model); None takes the connection's default.
     :param pages: pages of each document, such as ``1-3,10-``; None takes all.

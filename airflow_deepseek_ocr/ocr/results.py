@@ -105,8 +105,10 @@ class UncertainWord:
 class Attempt:
     """One attempt at a page.
 
-    :param how: the resolution mode of the first attempt, or the name of the retry step.
+    :param how: the resolution mode of the first attempt, or the name of the retry step. ``turn`` compares
+        turns of the page and has no output; its score is 0, its rotation the turn that it found.
     :param resolution: the resolution mode; empty for the text layer.
+    :param rotation: degrees by which the page was turned clockwise.
     :param score: 0 (degenerate beyond doubt) to 1; 0 without output.
     :param flags: flags of the quality checks.
     :param vision_tokens: tokens of the image, or of its slices together.
@@ -125,6 +127,7 @@ class Attempt:
     text_tokens: int = 0
     seconds: float = 0.0
     error_code: str | None = None
+    rotation: int = 0
     confidence: float | None = None
     text: str | None = None
 

@@ -10,12 +10,13 @@ Broken markup stays in the text unchanged.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, PLAIN_LABEL, Box, Region
 
-_Boxes = tuple[tuple[int, int, int, int], ...]
+Corners = tuple[int, int, int, int]
+_Boxes = tuple[Corners, ...]
 
 _COORDINATE = r"\s*([+-]?(?:\d{1,6}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,2})?)\s*"
 #: Largest coordinate of either sign that is kept; a column of the database holds it.
@@ -23,6 +24,11 @@ _MOST = 999_999
 #: A box as the model writes it.
 BOX = re.compile(r"\[" + ",".join([_COORDINATE] * 4) + r"\]")
 _BOXES = re.compile(rf"\s*\[\s*{BOX.pattern}(?:\s*,\s*{BOX.pattern})*\s*\]\s*")
+#: Anything like boxes between their markers. The bounded length keeps the time linear where the closing
+#: marker is missing.
+_MARKED_BOXES = re.compile(
+    re.escape(DET_OPEN) + r"[\s\[\],\d.+eE-]{0,20000}" + re.escape(DET_CLOSE)
+)
 
 
 def parse(text: str, *, text_in_ref: bool, width: int, height: int) -> tuple[Region, ...]:
@@ -48,6 +54,19 @@ def parse(text: str, *, text_in_ref: bool, width: int, height: int) -> tuple[Reg
         else:
             regions.append(Region(reference.strip() or PLAIN_LABEL, content, placed))
     return tuple(regions)
+
+
+def replace_boxes(text: str, convert: Callable[[Corners], Corners]) -> str:
+    """Return model output with each box between markers replaced.
+
+    :param text: model output with its markup.
+    :param convert: returns the box to write for one in coordinates of 0 to 999.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        return f"[{', '.join(map(str, convert(coordinates(match))))}]"
+
+    return _MARKED_BOXES.sub(lambda boxes: BOX.sub(replace, boxes[0]), text)
 
 
 def _spans(text: str) -> Iterator[tuple[str | None, _Boxes, str]]:

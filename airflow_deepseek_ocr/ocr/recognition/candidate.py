@@ -22,6 +22,7 @@ class Candidate:
 
     :param step: the step that made the attempt; the first attempt is a step with its mode's name.
     :param resolution: the resolution mode; empty for the text layer.
+    :param rotation: degrees by which the page was turned clockwise.
     :param quality: the report of the quality checks; without flags if there is no output.
     :param text: the output with its markup.
     :param markdown: the output as Markdown.
@@ -35,6 +36,7 @@ class Candidate:
 
     step: RetryStep
     resolution: str
+    rotation: int = 0
     quality: QualityReport = field(default_factory=QualityReport)
     text: str = ""
     markdown: str = ""
@@ -89,6 +91,7 @@ class Candidate:
         return Attempt(
             how=self.step.name,
             resolution=self.resolution,
+            rotation=self.rotation,
             score=self.score,
             flags=tuple(flag.value for flag in self.quality.flags),
             vision_tokens=self.vision_tokens,

@@ -154,9 +154,12 @@ class Coordinator(Generic[Owner]):
             if result is None:
                 attempts = PageAttempts(page, self._plan)
                 with self._changed:
-                    key = next(self._keys)
+                    key, *others = (next(self._keys) for _ in range(attempts.part_count))
                     self._pending[key] = _PendingPart(owner, attempts, 0)
-                return self._request(key, attempts.first_part(page.image))
+                    for number, other in enumerate(others, 1):
+                        self._pending[other] = part = _PendingPart(owner, attempts, number)
+                        self._retries.append((other, part))
+                return self._request(key, attempts.part(0, page.image))
             with self._changed:
                 self._results.append((owner, result))
                 # With nothing in flight, no output will make the output thread take the results. The
@@ -171,7 +174,8 @@ class Coordinator(Generic[Owner]):
         return PageRequest(
             key=key,
             image=part.image,
-            prompt=self._plan.prompt,
+            prompt=part.prompt,
             resolution=part.resolution,
+            max_output_length=part.max_output_length,
             no_repeat_ngram=part.no_repeat_ngram,
         )

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity, measure_edge_density
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
+from airflow_deepseek_ocr.ocr.line_direction import LineDirection, find_line_direction
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
@@ -14,7 +16,11 @@ from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import measure_agreement, page_scripts
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.layer_dispute import overrule_layer
-from airflow_deepseek_ocr.ocr.recognition.page_result import PageSource, page_result
+from airflow_deepseek_ocr.ocr.recognition.page_result import (
+    PageSource,
+    TurnComparison,
+    page_result,
+)
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_plan import PlannedAttempt, RetryPlan
 from airflow_deepseek_ocr.ocr.recognition.slicing import (
@@ -28,7 +34,16 @@ from airflow_deepseek_ocr.ocr.recognition.text_layer_result import (
     text_layer_candidate,
     usable_text_layer,
 )
-from airflow_deepseek_ocr.ocr.results import PageResult
+from airflow_deepseek_ocr.ocr.recognition.turning import (
+    PROBE_PROMPT,
+    PROBE_TOKENS,
+    probe_image,
+    surest_turn,
+    turn,
+    turn_boxes_back,
+    turn_size,
+)
+from airflow_deepseek_ocr.ocr.results import Attempt, PageResult, Region
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,12 +59,16 @@ class PagePart:
     """A whole page or one of its slices, ready for the engine.
 
     :param image: the image of the part, RGB.
+    :param prompt: a prompt's name.
     :param resolution: a resolution mode's name.
+    :param max_output_length: largest number of tokens; None for the engine's limit.
     :param no_repeat_ngram: the no-repeat-n-gram constraint; None for the engine's default.
     """
 
     image: Image.Image
+    prompt: str
     resolution: str
+    max_output_length: int | None = None
     no_repeat_ngram: NoRepeatNgram | None = None
 
 
@@ -58,22 +77,27 @@ class _AttemptInProgress:
     """An attempt whose outputs are not all there.
 
     :param planned: the attempt.
-    :param part_count: number of the page's slices; 1 if the page is recognised as a whole.
+    :param part_count: number of the page's slices, or of its turns to compare; 1 if the page is recognised as
+        a whole.
     :param slices: the slices, once the first of them is asked for.
+    :param turned: the turned parts of the page to compare, once the first of them is asked for.
+    :param edge_density: the measure of the turned page, once it is asked for; None if it is not turned.
     :param outputs: outputs so far, by the number of their part.
     """
 
     planned: PlannedAttempt
     part_count: int = 1
     slices: list[PageSlice] = field(default_factory=list)
+    turned: list[Image.Image] = field(default_factory=list)
+    edge_density: EdgeDensity | None = None
     outputs: dict[int, PageOutput] = field(default_factory=dict)
 
 
 class PageAttempts:
     """The attempts at one page.
 
-    :meth:`first_part` gives the first part to recognise. Each output goes to :meth:`add_output`, which says
-    how many parts :meth:`part` has next. Once :attr:`is_finished`, :meth:`result` has the best attempt.
+    :meth:`part` has the first :attr:`part_count` parts to recognise. Each output goes to :meth:`add_output`,
+    which says how many parts are next. Once :attr:`is_finished`, :meth:`result` has the best attempt.
 
     Not safe for several threads at once.
 
@@ -89,21 +113,29 @@ class PageAttempts:
         self._edge_density = edge_density_of(page) if self._prompt.whole_page else None
         self._layer = usable_text_layer(page, plan, self._edge_density)
         self._image = _image_source(page) if plan.may_retry else None
-        self._retry_plan = RetryPlan(plan, self._size, has_text_layer=self._layer is not None)
+        self._retry_plan = RetryPlan(
+            plan,
+            self._size,
+            has_text_layer=self._layer is not None,
+            line_direction=find_line_direction(page.image)
+            if plan.may_turn
+            else LineDirection.ACROSS,
+        )
         self._candidates: list[Candidate] = []
-        self._current: _AttemptInProgress | None = _AttemptInProgress(self._retry_plan.first())
+        self._has_probabilities = False
+        self._comparison: TurnComparison | None = None
+        first = self._retry_plan.first()
+        self._current: _AttemptInProgress | None = _AttemptInProgress(first, len(first.probes) or 1)
 
     @property
     def is_finished(self) -> bool:
         """Whether no attempt is in progress or planned."""
         return self._current is None
 
-    def first_part(self, image: Image.Image) -> PagePart:
-        """Return the part of the first attempt: the whole page.
-
-        :param image: the page's image, which this object does not keep.
-        """
-        return PagePart(image=image, resolution=self._in_progress().planned.resolution)
+    @property
+    def part_count(self) -> int:
+        """Number of parts of the attempt in progress."""
+        return self._in_progress().part_count
 
     def add_output(self, part: int, output: PageOutput) -> int:
         """Add the output of a part; the last part of an attempt completes it and starts the next one.
@@ -116,33 +148,39 @@ class PageAttempts:
         current.outputs[part] = output
         if len(current.outputs) < current.part_count:
             return 0
-        self._candidates.append(self._checked(current))
-        if self._layer is not None:
-            self._candidates = overrule_layer(self._candidates, self._retry_plan.modes)
+        if current.planned.probes:
+            self._compare_turns(current)
+        else:
+            self._candidates.append(self._checked(current))
+            if self._layer is not None:
+                self._candidates = overrule_layer(self._candidates, self._retry_plan.modes)
         self._current = self._next_attempt()
         if self._current is None:
             self._image = None
             return 0
         return self._current.part_count
 
-    def part(self, number: int) -> PagePart:
-        """Return a part that :meth:`add_output` announced, from 0.
+    def part(self, number: int, image: Image.Image | None = None) -> PagePart:
+        """Return a part of the attempt in progress.
 
+        :param number: its number, from 0.
+        :param image: the page's image, if the caller has it; this object does not keep it.
         :raises DocumentError, UnavailableError: the page cannot be rendered again; such an error is the
             output of the part.
         """
         current = self._in_progress()
-        if current.part_count > 1 and not current.slices:
-            current.slices = cut_slices(self._rendered(), current.part_count)
+        planned = current.planned
         return PagePart(
-            image=current.slices[number].image if current.slices else self._rendered(),
-            resolution=current.planned.resolution,
-            no_repeat_ngram=current.planned.step.no_repeat_ngram,
+            image=self._part_image(current, number, image),
+            prompt=PROBE_PROMPT if planned.probes else self._plan.prompt,
+            resolution=planned.resolution,
+            max_output_length=PROBE_TOKENS if planned.probes else None,
+            no_repeat_ngram=planned.step.no_repeat_ngram,
         )
 
     def result(self) -> PageResult:
         """Return the page with its best attempt."""
-        return page_result(self._source, self._plan, self._candidates)
+        return page_result(self._source, self._plan, self._candidates, self._comparison)
 
     def _in_progress(self) -> _AttemptInProgress:
         if self._current is None:
@@ -160,44 +198,73 @@ class PageAttempts:
                     )
                 )
                 continue
-            if can_be_cut(self._size, step.slices):
+            if planned.probes:
+                if self._has_probabilities:
+                    return _AttemptInProgress(planned, len(planned.probes))
+                continue
+            if can_be_cut(turn_size(self._size, planned.rotation), step.slices):
                 return _AttemptInProgress(planned, step.slices)
         return None
+
+    def _compare_turns(self, attempt: _AttemptInProgress) -> None:
+        """Turn the page for the attempts that follow if the model is surer of it then."""
+        planned = attempt.planned
+        outputs = {planned.probes[part]: output for part, output in attempt.outputs.items()}
+        rotation = surest_turn(outputs)
+        self._comparison = TurnComparison(
+            position=len(self._candidates),
+            attempt=Attempt(
+                how=planned.step.name,
+                resolution=planned.resolution,
+                rotation=rotation,
+                score=0.0,
+                vision_tokens=sum(output.vision_tokens for output in outputs.values()),
+                text_tokens=sum(output.text_tokens for output in outputs.values()),
+                seconds=sum(output.seconds for output in outputs.values()),
+            ),
+        )
+        self._retry_plan.turn(rotation)
 
     def _checked(self, attempt: _AttemptInProgress) -> Candidate:
         """Return the outcome of an attempt whose outputs are all there."""
         step, resolution = attempt.planned.step, attempt.planned.resolution
+        rotation = attempt.planned.rotation
         outputs = [attempt.outputs[part] for part in sorted(attempt.outputs)]
         seconds = sum(output.seconds for output in outputs)
         error = next((each.error for each in outputs if each.error is not None), None)
         if error is not None:
-            return Candidate(step=step, resolution=resolution, seconds=seconds, error=error)
+            return Candidate(
+                step=step, resolution=resolution, rotation=rotation, seconds=seconds, error=error
+            )
+        self._has_probabilities = all(each.token_probabilities is not None for each in outputs)
         texts = [output.text for output in outputs]
-        text = join_slices(texts, attempt.slices) if attempt.slices else texts[0]
-        width, height = self._size
-        in_ref = self._prompt.text_in_ref
-        regions = parse(text, text_in_ref=in_ref, width=width, height=height)
-        markdown = to_markdown(regions, text_in_ref=in_ref)
+        # The checks see boxes on the page as the model saw it, rows on the page as it is.
+        text_read = join_slices(texts, attempt.slices) if attempt.slices else texts[0]
+        regions_read = self._parse(text_read, turn_size(self._size, rotation))
+        text = turn_boxes_back(text_read, rotation)
+        regions = self._parse(text, self._size) if rotation else regions_read
+        markdown = to_markdown(regions, text_in_ref=self._prompt.text_in_ref)
         agreement = measure_agreement(self._layer.text, markdown) if self._layer else None
         vision_tokens = sum(output.vision_tokens for output in outputs)
         text_tokens = sum(output.text_tokens for output in outputs)
         quality = check_quality(
             QualityInput(
-                text=text,
+                text=text_read,
                 prompt=self._plan.prompt,
                 finish_reason=_finish_reason(outputs),
                 vision_tokens=vision_tokens,
                 tokens_have_places=self._plan.family.tokens_have_places,
                 text_tokens=text_tokens,
-                edge_density=self._edge_density,
+                edge_density=attempt.edge_density if rotation else self._edge_density,
                 scripts=page_scripts(self._layer) if self._layer else None,
                 agreement=agreement,
-                regions=regions,
+                regions=regions_read,
             )
         )
         return Candidate(
             step=step,
             resolution=resolution,
+            rotation=rotation,
             quality=quality,
             text=text,
             markdown=markdown,
@@ -207,6 +274,32 @@ class PageAttempts:
             seconds=seconds,
             agreement=agreement,
         )
+
+    def _parse(self, text: str, size: tuple[int, int]) -> tuple[Region, ...]:
+        width, height = size
+        return parse(text, text_in_ref=self._prompt.text_in_ref, width=width, height=height)
+
+    def _part_image(
+        self, attempt: _AttemptInProgress, number: int, image: Image.Image | None
+    ) -> Image.Image:
+        """Return the image of a part; those of several parts are made together, and kept."""
+        planned = attempt.planned
+        if attempt.turned:
+            return attempt.turned[number]
+        if attempt.slices:
+            return attempt.slices[number].image
+        page = self._rendered() if image is None else image
+        if planned.probes:
+            probed = probe_image(page)
+            attempt.turned = [turn(probed, rotation) for rotation in planned.probes]
+            return attempt.turned[number]
+        if planned.rotation:
+            page = turn(page, planned.rotation)
+            attempt.edge_density = measure_edge_density(page)
+        if attempt.part_count > 1:
+            attempt.slices = cut_slices(page, attempt.part_count)
+            return attempt.slices[number].image
+        return page
 
     def _rendered(self) -> Image.Image:
         if self._image is None:

@@ -13,7 +13,7 @@ from airflow_deepseek_ocr.ocr.quality.report import report_of
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO
-from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
+from airflow_deepseek_ocr.ocr.results import Attempt, PageResult, PageStatus
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.ocr.documents.base import Page
@@ -49,8 +49,23 @@ class PageSource:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TurnComparison:
+    """A comparison of the page's turns.
+
+    :param position: number of attempts before it.
+    :param attempt: what it cost; its rotation is the turn that it found.
+    """
+
+    position: int
+    attempt: Attempt
+
+
 def page_result(
-    source: PageSource, plan: RecognitionPlan, candidates: Sequence[Candidate]
+    source: PageSource,
+    plan: RecognitionPlan,
+    candidates: Sequence[Candidate],
+    comparison: TurnComparison | None = None,
 ) -> PageResult:
     """Return the page with the best of its candidates.
 
@@ -59,11 +74,14 @@ def page_result(
     :param source: the page without its image.
     :param plan: the settings of the run.
     :param candidates: the outcomes of all attempts, at least one.
+    :param comparison: the comparison of the page's turns, if there was one.
     """
     best = max(candidates, key=lambda each: each.rank)
     accepted = plan.accepts(best.score)
     code, message = (None, None) if accepted else failure_of(best.quality, best.error)
-    attempts = tuple(each.to_attempt(with_text=each is not best) for each in candidates)
+    attempts = [each.to_attempt(with_text=each is not best) for each in candidates]
+    if comparison is not None:
+        attempts.insert(comparison.position, comparison.attempt)
     quality = report_of({*best.quality.flags, *source.flags})
     size = source.size
     return PageResult(
@@ -77,14 +95,15 @@ def page_result(
         regions=best.regions,
         vision_tokens=best.vision_tokens,
         text_tokens=best.text_tokens,
-        seconds=sum(each.seconds for each in candidates),
+        rotation=best.rotation,
+        seconds=sum(each.seconds for each in attempts),
         score=quality.score if best.score else best.score,
         flags=tuple(flag.value for flag in quality.flags),
         attachments=source.attachments,
         agreement=best.agreement.unordered if best.agreement else None,
         agreement_ordered=best.agreement.ordered if best.agreement else None,
-        attempts=attempts,
-        vision_tokens_saved=_vision_tokens_saved(size, plan, candidates),
+        attempts=tuple(attempts),
+        vision_tokens_saved=_vision_tokens_saved(size, plan, attempts),
         error_code=code,
         error=message,
         retryable=isinstance(best.error, UnavailableError),
@@ -121,10 +140,10 @@ def _status(best: Candidate, plan: RecognitionPlan, candidates: Sequence[Candida
 
 
 def _vision_tokens_saved(
-    size: tuple[int, int], plan: RecognitionPlan, candidates: Sequence[Candidate]
+    size: tuple[int, int], plan: RecognitionPlan, attempts: Sequence[Attempt]
 ) -> int | None:
     """Return the vision tokens of the best mode less those of all attempts; None where no mode was chosen."""
-    if plan.resolution != AUTO or not any(each.resolution for each in candidates):
+    if plan.resolution != AUTO or not any(each.resolution for each in attempts):
         return None
     mode = plan.family.resolution(plan.auto_modes[-1])
-    return mode.vision_tokens(mode.grid(*size)) - sum(each.vision_tokens for each in candidates)
+    return mode.vision_tokens(mode.grid(*size)) - sum(each.vision_tokens for each in attempts)

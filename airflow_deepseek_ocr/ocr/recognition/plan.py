@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.ocr.families.registry import DEFAULT_FAMILY, check_resolution_name
-from airflow_deepseek_ocr.ocr.prompts import prompt_line
+from airflow_deepseek_ocr.ocr.prompts import get_prompt, prompt_line
 from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     AUTO,
@@ -62,6 +62,11 @@ class RecognitionPlan:
     def first_mode(self) -> str:
         """The mode of the first attempt."""
         return self.auto_modes[0] if self.resolution == AUTO else self.resolution
+
+    @property
+    def may_turn(self) -> bool:
+        """Whether uncertain pages are compared with their turns."""
+        return get_prompt(self.prompt).whole_page and any(step.turn for step in self.steps)
 
     @property
     def may_retry(self) -> bool:

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from airflow_deepseek_ocr.exceptions import ErrorCode
+from airflow_deepseek_ocr.ocr.line_direction import LineDirection
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.layer_dispute import mode_of_second_opinion
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, RetryStep
+from airflow_deepseek_ocr.ocr.recognition.turning import turns_to_probe
 
 #: Errors after which another attempt may help. Other errors have causes outside of the page (no server, a
 #: wrong setting, cancellation), so the page is left for a retry of the task.
@@ -25,10 +27,14 @@ class PlannedAttempt:
 
     :param step: the step that it carries out.
     :param resolution: the resolution mode; empty for the text layer.
+    :param rotation: degrees by which the page is turned clockwise.
+    :param probes: turns of the page to compare; empty for an attempt that recognises the page.
     """
 
     step: RetryStep
     resolution: str
+    rotation: int = 0
+    probes: tuple[int, ...] = ()
 
 
 class RetryPlan:
@@ -37,17 +43,28 @@ class RetryPlan:
     :param plan: the settings of the run.
     :param page_size: width and height of the page image in pixels.
     :param has_text_layer: whether the page has a usable text layer; without one its step is skipped.
+    :param line_direction: the direction of the page's lines of text. With lines from top to bottom, the page
+        is compared with its turns before it is recognised at all.
     """
 
     def __init__(
-        self, plan: RecognitionPlan, page_size: tuple[int, int], *, has_text_layer: bool
+        self,
+        plan: RecognitionPlan,
+        page_size: tuple[int, int],
+        *,
+        has_text_layer: bool,
+        line_direction: LineDirection = LineDirection.ACROSS,
     ) -> None:
         self._plan, self._page_size = plan, page_size
+        self._line_direction = line_direction
+        self._rotation = 0
+        self._must_begin = False
         self._steps = deque(
             step
             for step in plan.steps
             if (step.resolution is None or step.resolution in plan.supported_modes)
             and (has_text_layer or not step.text_layer)
+            and (plan.may_turn or not step.turn)
         )
 
     @property
@@ -57,34 +74,66 @@ class RetryPlan:
 
     def first(self) -> PlannedAttempt:
         """Return the first attempt."""
-        return _attempt_in(self._plan.first_mode)
+        turn = next((step for step in self._steps if step.turn), None)
+        if turn is None or self._line_direction is not LineDirection.DOWN:
+            return self._attempt_in(self._plan.first_mode)
+        self._steps.remove(turn)
+        self._must_begin = True
+        return self._probing(turn)
+
+    def turn(self, rotation: int) -> None:
+        """Turn the page for the attempts that follow; the first of them is in the mode that was asked for.
+
+        :param rotation: degrees clockwise, of the page as it is.
+        """
+        self._must_begin |= rotation != self._rotation
+        self._rotation = rotation
 
     def next(self, candidates: Sequence[Candidate]) -> PlannedAttempt | None:
         """Return the next attempt; None if an attempt was accepted or nothing is left to try.
 
-        :param candidates: the outcomes of all attempts so far, at least one.
+        :param candidates: the outcomes of all attempts so far, at least one unless the turns of the page were
+            compared before.
         """
+        if self._must_begin:
+            self._must_begin = False
+            return self._attempt_in(self._plan.first_mode)
         last = candidates[-1]
         if last.error is not None and last.error.code not in _RETRIED_ERRORS:
             return None
         if not self._plan.accepts(last.score) or last.exceeds_knee:
             better = self._better_mode(last)
             if better is not None:
-                return _attempt_in(better)
+                return self._attempt_in(better)
         if any(self._plan.accepts(each.score) for each in candidates):
             return None
         while self._steps:
             step = self._steps.popleft()
+            if step.turn:
+                # Without output there is nothing that a turn could explain.
+                if all(each.error is not None for each in candidates):
+                    continue
+                return self._probing(step)
             if step.text_layer:
                 second = mode_of_second_opinion(candidates, self.modes)
                 if second is None:
                     return PlannedAttempt(step, "")
                 self._steps.appendleft(step)
-                return _attempt_in(second)
-            resolution = step.resolution or _last_mode(candidates)
-            if not _was_tried(step, resolution, candidates):
-                return PlannedAttempt(step, resolution)
+                return self._attempt_in(second)
+            planned = PlannedAttempt(
+                step, step.resolution or _last_mode(candidates), self._rotation
+            )
+            if not _was_tried(planned, candidates):
+                return planned
         return None
+
+    def _attempt_in(self, mode: str) -> PlannedAttempt:
+        return PlannedAttempt(RetryStep(mode, resolution=mode), mode, self._rotation)
+
+    def _probing(self, step: RetryStep) -> PlannedAttempt:
+        """Return the comparison of the page's turns, in the cheapest mode."""
+        turns = turns_to_probe(self._line_direction)
+        return PlannedAttempt(step, self.modes[0], probes=turns)
 
     def _better_mode(self, last: Candidate) -> str | None:
         """Return the cheapest mode of ``auto`` with room for the text, or the next one."""
@@ -103,17 +152,12 @@ class RetryPlan:
         return above[-1]
 
 
-def _attempt_in(mode: str) -> PlannedAttempt:
-    return PlannedAttempt(RetryStep(mode, resolution=mode), mode)
-
-
 def _last_mode(candidates: Sequence[Candidate]) -> str:
     return [each.resolution for each in candidates if each.resolution][-1]
 
 
-def _was_tried(step: RetryStep, resolution: str, candidates: Sequence[Candidate]) -> bool:
-    return any(
-        (each.resolution, each.step.no_repeat_ngram, each.step.slices)
-        == (resolution, step.no_repeat_ngram, step.slices)
-        for each in candidates
-    )
+def _was_tried(planned: PlannedAttempt, candidates: Sequence[Candidate]) -> bool:
+    def ways(each: PlannedAttempt | Candidate) -> tuple[object, ...]:
+        return each.resolution, each.rotation, each.step.no_repeat_ngram, each.step.slices
+
+    return any(ways(each) == ways(planned) for each in candidates)

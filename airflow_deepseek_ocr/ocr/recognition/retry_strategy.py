@@ -24,7 +24,9 @@ TIGHT_NO_REPEAT_NGRAM = NoRepeatNgram(20, 200)
 
 #: The step that takes the page's embedded text.
 TEXT_LAYER_STEP = "text_layer"
-DEFAULT_RETRY_WITH = "no_repeat_ngram,base,text_layer"
+#: The step that finds out whether the page lies on its side or stands on its head.
+TURN_STEP = "turn"
+DEFAULT_RETRY_WITH = "turn,no_repeat_ngram,base,text_layer"
 #: The option for no retry step.
 NONE = "none"
 
@@ -49,6 +51,7 @@ class RetryStep:
     :param no_repeat_ngram: the no-repeat-n-gram constraint; None for the engine's default.
     :param slices: number of slices that the page is cut into.
     :param text_layer: take the page's embedded text instead of model output.
+    :param turn: compare the page with its turns, and recognise it again turned if the model is surer so.
     """
 
     name: str
@@ -56,13 +59,15 @@ class RetryStep:
     no_repeat_ngram: NoRepeatNgram | None = None
     slices: int = 1
     text_layer: bool = False
+    turn: bool = False
 
 
 def parse_retry_with(value: str | Sequence[str] | None) -> tuple[RetryStep, ...]:
     """Return the retry steps of ``value``, a list of names or a string of names separated by commas.
 
     The names are ``no_repeat_ngram`` (or ``no_repeat_ngram:N/W``: no N-gram twice in W tokens),
-    ``slices_2``, ``slices_4``, ``text_layer`` and those of the resolution modes; ``none`` means no step.
+    ``slices_2``, ``slices_4``, ``text_layer``, ``turn`` and those of the resolution modes; ``none`` means no
+    step.
 
     :raises ConfigurationError: ``retry_with`` for a step that does not exist, with the valid names;
         ``no_repeat_ngram`` for a constraint beyond the limits.
@@ -95,6 +100,8 @@ def parse_text_layer_use(value: str) -> TextLayerUse:
 def _step(name: str) -> RetryStep:
     if name == TEXT_LAYER_STEP:
         return RetryStep(name, text_layer=True)
+    if name == TURN_STEP:
+        return RetryStep(name, turn=True)
     if name in _SLICES:
         return RetryStep(name, slices=_SLICES[name])
     if name in RESOLUTION_NAMES:
@@ -108,8 +115,9 @@ def _step(name: str) -> RetryStep:
 
 
 def _unknown_step(value: object) -> ConfigurationError:
+    names = ", ".join([*_SLICES, *RESOLUTION_NAMES, TEXT_LAYER_STEP, TURN_STEP])
     return ConfigurationError(
         ErrorCode.RETRY_WITH,
         f"retry_with has {value!r}, which is not a retry step. Use no_repeat_ngram (or "
-        f"no_repeat_ngram:20/200), {', '.join([*_SLICES, *RESOLUTION_NAMES, TEXT_LAYER_STEP])} or none.",
+        f"no_repeat_ngram:20/200), {names} or none.",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -11,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from airflow_deepseek_ocr.ocr.edge_density import MIN_EDGE
-from airflow_deepseek_ocr.ocr.markup.grounding import BOX, coordinates
-from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN
+from airflow_deepseek_ocr.ocr.markup.grounding import Corners, replace_boxes
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE
 
 if TYPE_CHECKING:
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
 _MAX_SHIFT = 0.3
 #: Rows of pixels of a slice, at least: the smallest print that the model reads.
 _LEAST_ROWS = 8
-#: The boxes of a reference. The bounded length keeps the time linear where the closing marker is missing.
-_BOXES = re.compile(re.escape(DET_OPEN) + r"[\s\[\],\d.+eE-]{0,20000}" + re.escape(DET_CLOSE))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,9 +94,9 @@ def _middle_of_widest_gap(edges_in_row: np.ndarray, start: int, end: int) -> int
 
 
 def _with_page_coordinates(text: str, page_slice: PageSlice) -> str:
-    def convert(match: re.Match[str]) -> str:
-        x1, y1, x2, y2 = coordinates(match)
+    def convert(box: Corners) -> Corners:
+        x1, y1, x2, y2 = box
         y1, y2 = (round(page_slice.top * MAX_COORDINATE + y * page_slice.height) for y in (y1, y2))
-        return f"[{x1}, {y1}, {x2}, {y2}]"
+        return x1, y1, x2, y2
 
-    return _BOXES.sub(lambda boxes: BOX.sub(convert, boxes[0]), text)
+    return replace_boxes(text, convert)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_deepseek_ocr.ocr.markup.grounding import parse
+from airflow_deepseek_ocr.ocr.markup.grounding import parse, replace_boxes
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.results import Region
 
@@ -143,3 +143,12 @@ def test_time_is_linear_in_the_text(piece: str) -> None:
     started = time.process_time()
     regions(piece * 20_000)
     assert time.process_time() - started < 5
+
+
+def test_only_boxes_between_markers_are_replaced() -> None:
+    text = "see [1, 2, 3, 4] <|ref|>a<|/ref|><|det|>[[1, 2, 3, 4], [0.1, 0.2, 0.3, 0.4]]<|/det|> [5, 6, 7, 8]"
+    swapped = replace_boxes(text, lambda box: (box[2], box[3], box[0], box[1]))
+    assert swapped == (
+        "see [1, 2, 3, 4] <|ref|>a<|/ref|><|det|>[[3, 4, 1, 2], [300, 400, 100, 200]]<|/det|> [5, 6, 7, 8]"
+    )
+    assert replace_boxes("<|det|>[[1, 2, 3, 4]]", lambda box: box) == "<|det|>[[1, 2, 3, 4]]"

@@ -1,0 +1,148 @@
+"""Pages that lie on their side or stand on their head: how they are turned, and how the turn is found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+
+from airflow_deepseek_ocr.ocr.edge_density import MIN_EDGE
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput
+from airflow_deepseek_ocr.ocr.line_direction import LineDirection
+from airflow_deepseek_ocr.ocr.markup.grounding import Corners, replace_boxes
+from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
+from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
+from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE
+
+#: The prompt of probes: text without boxes shows soonest whether the model can read the page.
+PROBE_PROMPT = "free"
+#: Tokens of a probe, about two lines: more did not find more turns
+#: (``docs/measurements/confidence.md``).
+PROBE_TOKENS = 64
+#: Fewer tokens say nothing.
+_LEAST_TOKENS = 8
+#: Difference of the mean log-probabilities of two probes from which a page is turned, and the lowest that a
+#: turned page needs where the upright one has no text. Measured with generated pages
+#: (``docs/measurements/confidence.md``).
+_LEAST_GAIN, _LEAST_SURE = 0.05, -0.7
+#: Shortest side of the part of a page that is probed, in pixels: a view in the cheapest mode, unscaled.
+_PROBE_SIDE = 640
+#: Its side as a share of the page's shorter side, where that is larger.
+_PROBE_SHARE = 0.5
+#: Fields along the side of that part, on which the part with the most print is sought.
+_FIELDS = 40
+#: Sureness of a probe without text.
+NO_TEXT = float("-inf")
+
+#: Turns to compare, by the direction of the page's lines. Upright is always among them, as the standard that
+#: another turn has to exceed.
+_TURNS = {
+    LineDirection.ACROSS: (0, 180),
+    LineDirection.DOWN: (0, 90, 270),
+    LineDirection.UNCLEAR: (0, 90, 180, 270),
+}
+_TRANSPOSE = {
+    90: Image.Transpose.ROTATE_270,
+    180: Image.Transpose.ROTATE_180,
+    270: Image.Transpose.ROTATE_90,
+}
+
+
+def turns_to_probe(direction: LineDirection) -> tuple[int, ...]:
+    """Return the turns of which one can make the page upright, in degrees clockwise.
+
+    :param direction: the direction of the page's lines of text.
+    """
+    return _TURNS[direction]
+
+
+def turn(image: Image.Image, rotation: int) -> Image.Image:
+    """Return the image turned clockwise.
+
+    :param image: the page as it is.
+    :param rotation: 0, 90, 180 or 270 degrees.
+    """
+    return image.transpose(_TRANSPOSE[rotation]) if rotation else image
+
+
+def turn_size(size: tuple[int, int], rotation: int) -> tuple[int, int]:
+    """Return width and height of an image after its turn."""
+    return size if rotation % 180 == 0 else (size[1], size[0])
+
+
+def turn_boxes_back(text: str, rotation: int) -> str:
+    """Return model output of a turned page with its boxes on the page as it is.
+
+    Boxes outside of the page stay outside, inverted ones inverted.
+
+    :param text: the output with its markup.
+    :param rotation: the degrees by which the page was turned clockwise.
+    """
+    if not rotation:
+        return text
+    return replace_boxes(text, lambda box: _turned_back(box, rotation))
+
+
+def probe_image(image: Image.Image) -> Image.Image:
+    """Return the part of a page with the most print, for a look at its turn.
+
+    A part of half the page's width keeps small print readable in the cheapest mode.
+
+    :param image: the page, in any mode that Pillow converts to grey.
+    """
+    shorter = min(image.size)
+    side = min(shorter, max(_PROBE_SIDE, round(_PROBE_SHARE * shorter)))
+    if image.size == (side, side):
+        return image
+    step = max(1, side // _FIELDS)
+    grey = np.asarray(image.convert("L").reduce(step), dtype=np.int16)
+    print_there = np.abs(np.diff(grey, axis=0))[:, :-1] + np.abs(np.diff(grey, axis=1))[:-1]
+    sums = np.pad((print_there > MIN_EDGE).cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    rows, columns = (min(side // step, length - 1) for length in sums.shape)
+    windows = (
+        sums[rows:, columns:]
+        - sums[:-rows, columns:]
+        - sums[rows:, :-columns]
+        + sums[:-rows, :-columns]
+    )
+    top, left = (int(place) * step for place in np.unravel_index(windows.argmax(), windows.shape))
+    left, top = min(left, image.width - side), min(top, image.height - side)
+    return image.crop((left, top, left + side, top + side))
+
+
+def surest_turn(probes: Mapping[int, PageOutput]) -> int:
+    """Return the turn of which the model is surest; 0 unless another one clearly exceeds it.
+
+    :param probes: the outputs for a part of the page by its turn in degrees clockwise.
+    """
+    if any(output.error is not None for output in probes.values()):
+        return 0
+    sureness = {rotation: _sureness(output) for rotation, output in probes.items()}
+    surest = max(sureness, key=lambda rotation: sureness[rotation])
+    upright = sureness.get(0, NO_TEXT)
+    least = _LEAST_SURE if upright == NO_TEXT else upright + _LEAST_GAIN
+    return surest if sureness[surest] >= least else 0
+
+
+def _sureness(output: PageOutput) -> float:
+    """Return the mean log-probability of a probe's tokens; :data:`NO_TEXT` without text, or for a loop."""
+    probabilities = output.token_probabilities
+    if probabilities is None or len(probabilities.log_probabilities) < _LEAST_TOKENS:
+        return NO_TEXT
+    # The finish reason is unknown on purpose: nearly all probes end at their limit.
+    quality = check_quality(QualityInput(text=output.text, prompt=PROBE_PROMPT, finish_reason=None))
+    if quality.score < DEFAULT_MIN_SCORE:
+        return NO_TEXT
+    values = probabilities.log_probabilities
+    return sum(values) / len(values)
+
+
+def _turned_back(box: Corners, rotation: int) -> Corners:
+    x1, y1, x2, y2 = box
+    far = MAX_COORDINATE
+    if rotation == 90:
+        return y1, far - x2, y2, far - x1
+    if rotation == 180:
+        return far - x2, far - y2, far - x1, far - y1
+    return far - y2, x1, far - y1, x2
