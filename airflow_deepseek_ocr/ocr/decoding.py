@@ -45,9 +45,11 @@ class Decoding:
     :param ngram_window: generated tokens in which they must not repeat.
     :param forced: ignore the end token, so that each page has the largest number of tokens. For benchmarks
         with random weights.
+    :param token_probabilities: return the probability of each generated token.
     """
 
     max_output_length: int = 8192
     ngram_size: int = 30
     ngram_window: int = 90
     forced: bool = False
+    token_probabilities: bool = True

@@ -17,17 +17,21 @@ class TokenProbabilities:
     :param log_probabilities: of each token, 0 or less.
     :param runner_up: log-probability of the most probable other token, for each token; None if the engine
         does not return it.
+    :param runner_up_pieces: the UTF-8 bytes of that other token, for each token; None if the engine does not
+        return them.
     :raises ValueError: the lengths differ.
     """
 
     pieces: tuple[bytes, ...]
     log_probabilities: tuple[float, ...]
     runner_up: tuple[float, ...] | None = None
+    runner_up_pieces: tuple[bytes, ...] | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.pieces), len(self.log_probabilities)}
-        if self.runner_up is not None:
-            lengths.add(len(self.runner_up))
+        lengths |= {
+            len(others) for others in (self.runner_up, self.runner_up_pieces) if others is not None
+        }
         if len(lengths) > 1:
             raise ValueError(
                 f"Each token needs one probability; the lengths are {sorted(lengths)}."

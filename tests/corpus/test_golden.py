@@ -190,6 +190,7 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
         vision_pages=2,
         embed=PromptEmbedder(model, tokens),
         decode=lambda ids: " ".join(map(str, ids)),
+        pieces=lambda ids: tuple(str(each).encode() for each in ids),
         max_tokens=64,
         steps_per_poll=chance.choice([1, 4]),
         pending_snapshots=seed % 2,
@@ -219,6 +220,11 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
     for name, output in outputs.items():
         assert output.error is None
         assert output.text == " ".join(map(str, recorded[name][: lengths[name]])), name
+        assert output.token_probabilities is not None
+        expected = _plain_log_probabilities(cases[name], model, recorded[name][: lengths[name]])
+        assert output.token_probabilities.log_probabilities == pytest.approx(
+            expected, abs=TOLERANCE
+        )
 
 
 def _vision_inputs(case: Case) -> dict[str, Any]:
@@ -231,6 +237,18 @@ def _vision_inputs(case: Case) -> dict[str, Any]:
         "num_local_patches": [len(tiles)],
         "patches_grid": [list(case.views.grid)],
     }
+
+
+@torch.inference_mode()
+def _plain_log_probabilities(
+    case: Case, model: UnlimitedOcrForConditionalGeneration, tokens: list[int]
+) -> list[float]:
+    """Of one forward pass over prompt and text."""
+    text = torch.tensor(tokens)
+    inputs = torch.cat([torch.tensor(case.prompt), text])[None]
+    logits = model(input_ids=inputs, use_cache=False, **_vision_inputs(case)).logits[0]
+    found = torch.log_softmax(logits[len(case.prompt) - 1 : -1], -1)
+    return found.gather(1, text[:, None])[:, 0].tolist()
 
 
 def _greedy(

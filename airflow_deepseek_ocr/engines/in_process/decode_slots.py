@@ -65,6 +65,7 @@ class DecodeSlots:
             window=widest,
             eos=NO_TOKEN if decoding.forced else tokens.eos,
             device=weights.device,
+            probabilities=decoding.token_probabilities,
         )
         # The null block comes on top: slots that are done write to it.
         blocks = 1 + (count * row_blocks if blocks is None else max(blocks, row_blocks))

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from transformers import UnlimitedOcrForConditionalGeneration
 
-from airflow_deepseek_ocr.engines.in_process.decode_buffers import DecodeBuffers
+from airflow_deepseek_ocr.engines.in_process.decode_buffers import DecodeBuffers, TokenChoice
 from airflow_deepseek_ocr.engines.in_process.kv_cache import KeyValueCache
 from airflow_deepseek_ocr.engines.in_process.no_repeat_ngram import NoRepeatNgramConstraint
 
@@ -61,7 +61,8 @@ class DecoderStep:
         caches = self._cache.prefill(rows, columns)
         states = self._run(embeddings, columns[None], None, caches, call_layer)
         last = states.gather(1, (ends - 1)[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]
-        self._buffers.append(rows, self._head(last).argmax(-1))
+        logits = self._head(last)
+        self._append(rows, logits, logits.argmax(-1))
 
     def __call__(
         self,
@@ -87,7 +88,11 @@ class DecoderStep:
         tokens = logits.masked_fill(banned, float("-inf")).argmax(-1)
         self._constraint.record(recent, tokens)
         buffers.advance(count)
-        buffers.append(buffers.rows[:count], tokens)
+        self._append(buffers.rows[:count], logits, tokens)
+
+    def _append(self, rows: torch.Tensor, logits: torch.Tensor, tokens: torch.Tensor) -> None:
+        choice = token_choice(logits, tokens) if self._buffers.keeps_probabilities else None
+        self._buffers.append(rows, tokens, choice)
 
     def _run(
         self,
@@ -110,6 +115,19 @@ class DecoderStep:
             )
         last: torch.Tensor = self._decoder.norm(states)
         return last
+
+
+def token_choice(logits: torch.Tensor, tokens: torch.Tensor) -> TokenChoice:
+    """Return the log-probabilities of tokens and of their runners-up, over the whole vocabulary.
+
+    :param logits: (slots, vocabulary), before any constraint; changed.
+    :param tokens: (slots,) the chosen tokens.
+    """
+    # The logits of all slots have a hundred megabytes: each pass over them counts.
+    normalised = torch.log_softmax(logits, -1, dtype=torch.float32)
+    chosen = tokens[:, None]
+    others = logits.scatter_(1, chosen, float("-inf")).argmax(-1, keepdim=True)
+    return TokenChoice(normalised.gather(1, torch.cat([chosen, others], 1)), others[:, 0])
 
 
 def call_layer(layer: Any, states: torch.Tensor, **others: Any) -> torch.Tensor:

@@ -41,6 +41,7 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, Unava
 from airflow_deepseek_ocr.model.checkpoint_family import checkpoint_family
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens, load_checkpoint
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare as prepare_views
+from airflow_deepseek_ocr.model.deepseek_ocr.token_pieces import TokenPieces
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.families.family import ModelFamily
@@ -107,6 +108,7 @@ class InProcessEngine:
         self._family = checkpoint_family(directory)
         self.decoding = decoding or self._family.decoding()
         self.model, self.tokenizer = load_checkpoint(directory, self.device, self.dtype)
+        self.pieces = TokenPieces(self.tokenizer.convert_ids_to_tokens)
         self.tokens = SpecialTokens.of(self.tokenizer)
         #: Embeds the prompts of prepared pages, images included.
         self.embed = PromptEmbedder(self.model, self.tokens)
@@ -147,6 +149,7 @@ class InProcessEngine:
                 vision_pages=kept.vision_pages,
                 embed=self.embed,
                 decode=self.decode,
+                pieces=self.pieces,
                 max_tokens=self.decoding.max_output_length,
                 steps_per_poll=_STEPS_PER_POLL_GPU if self._on_gpu else _STEPS_PER_POLL_CPU,
                 pending_snapshots=1 if self._on_gpu else 0,

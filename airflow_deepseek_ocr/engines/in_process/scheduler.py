@@ -26,6 +26,7 @@ from airflow_deepseek_ocr.ocr.engine_protocol import (
     Progress,
     cancelled_error,
 )
+from airflow_deepseek_ocr.ocr.token_probabilities import TokenProbabilities
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Scheduler:
     :param embed: returns the embeddings of pages' prompts, (pages, longest prompt, hidden), padded on
         the right.
     :param decode: token ids to text.
+    :param pieces: token ids to the UTF-8 bytes of each.
     :param max_tokens: most tokens of a page's text; its request may ask for fewer.
     :param steps_per_poll: steps between two polls for finished pages.
     :param pending_snapshots: polls that are enqueued before the oldest snapshot is read. 1 keeps a GPU
@@ -77,6 +79,7 @@ class Scheduler:
         vision_pages: int,
         embed: Callable[[Sequence[PreparedPage]], torch.Tensor],
         decode: Callable[[list[int]], str],
+        pieces: Callable[[Sequence[int]], tuple[bytes, ...]],
         max_tokens: int,
         steps_per_poll: int,
         pending_snapshots: int,
@@ -85,7 +88,7 @@ class Scheduler:
         recovery_pages: int = RECOVERY_PAGES,
         progress_interval_s: float = PROGRESS_INTERVAL_S,
     ) -> None:
-        self._slots, self._embed, self._decode = slots, embed, decode
+        self._slots, self._embed, self._decode, self._pieces = slots, embed, decode, pieces
         self._max_tokens, self._steps_per_poll = max_tokens, steps_per_poll
         self._pending_snapshots = pending_snapshots
         self._clock, self._on_preempted = clock, on_preempted
@@ -273,7 +276,18 @@ class Scheduler:
                 prompt_tokens=len(page.prompt_ids),
                 text_tokens=len(written.ids),
                 seconds=page.seconds,
+                token_probabilities=self._token_probabilities(written),
             )
+
+    def _token_probabilities(self, text: SlotText) -> TokenProbabilities | None:
+        if text.probabilities is None:
+            return None
+        return TokenProbabilities(
+            pieces=self._pieces(text.ids),
+            log_probabilities=tuple(text.probabilities.chosen),
+            runner_up=tuple(text.probabilities.runner_up),
+            runner_up_pieces=self._pieces(text.probabilities.runner_up_ids),
+        )
 
     def _allocate(self) -> None:
         """Allocate blocks for the next steps; preempt the pages that entered last if too few are free."""

@@ -24,3 +24,8 @@ def test_each_token_has_its_probability(
 ) -> None:
     with pytest.raises(ValueError, match="Each token needs one probability"):
         TokenProbabilities(pieces=(b"a",), log_probabilities=log_probabilities, runner_up=runner_up)
+
+
+def test_each_token_has_one_runner_up() -> None:
+    with pytest.raises(ValueError, match="Each token needs one probability"):
+        TokenProbabilities(pieces=(b"a",), log_probabilities=(-0.1,), runner_up_pieces=(b"b", b"c"))

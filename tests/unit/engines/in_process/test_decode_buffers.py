@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from airflow_deepseek_ocr.engines.in_process.decode_buffers import DecodeBuffers, SlotText
+from airflow_deepseek_ocr.engines.in_process.decode_buffers import (
+    DecodeBuffers,
+    SlotText,
+    TextProbabilities,
+    TokenChoice,
+)
 from airflow_deepseek_ocr.engines.in_process.no_repeat_ngram import NO_TOKEN
 
 EOS = 1
@@ -64,3 +69,39 @@ def test_the_middle_of_texts_can_be_set() -> None:
     append(buffers, 7, 7, 7)
     assert buffers.position.tolist()[:2] == [4, 5]
     assert buffers.snapshot().finished([0, 1, 2]).keys() == {0, 1, 2}
+
+
+def test_tokens_have_their_probabilities() -> None:
+    buffers = DecodeBuffers(
+        count=2, length=10, window=4, eos=EOS, device=torch.device("cpu"), probabilities=True
+    )
+    buffers.begin(torch.tensor([0, 1]), torch.tensor([5, 5]), torch.tensor([3, 3]))
+    impossible = float("-inf")
+    for first, second, pairs in (
+        (7, 8, [[-0.5, -1.0], [-0.25, -2.0]]),
+        (70, EOS, [[-3.0, impossible], [-0.125, -4.0]]),
+        (700, 99, [[float("nan"), -6.0], [-9.0, -9.0]]),  # the second one is done
+    ):
+        choice = TokenChoice(torch.tensor(pairs), torch.tensor([first + 1, second + 1]))
+        buffers.append(buffers.rows, torch.tensor([first, second]), choice)
+    assert buffers.snapshot().finished([0, 1]) == {
+        0: SlotText(
+            [7, 70, 700],
+            False,
+            # JSON has neither infinity nor NaN.
+            TextProbabilities([-0.5, -3.0, -9999.0], [-1.0, -9999.0, -6.0], [8, 71, 701]),
+        ),
+        1: SlotText([8], True, TextProbabilities([-0.25], [-2.0], [9])),
+    }
+
+
+def test_an_empty_text_has_no_probabilities() -> None:
+    buffers = DecodeBuffers(
+        count=1, length=10, window=4, eos=EOS, device=torch.device("cpu"), probabilities=True
+    )
+    buffers.begin(torch.tensor([0]), torch.tensor([5]), torch.tensor([3]))
+    choice = TokenChoice(torch.tensor([[-0.5, -1.0]]), torch.tensor([2]))
+    buffers.append(buffers.rows, torch.tensor([EOS]), choice)
+    assert buffers.snapshot().finished([0]) == {
+        0: SlotText([], True, TextProbabilities([], [], []))
+    }

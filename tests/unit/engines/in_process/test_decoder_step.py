@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
+from airflow_deepseek_ocr.engines.in_process.decoder_step import token_choice
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage
 from airflow_deepseek_ocr.ocr.decoding import Decoding
@@ -35,3 +37,15 @@ def test_prefill_and_steps_write_the_most_likely_tokens(engine: InProcessEngine)
     for _ in range(4):
         slots.step(slots.length, 1)
     assert slots.poll().finished([0])[0].ids == expected
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_probabilities_are_over_the_whole_vocabulary(dtype: torch.dtype) -> None:
+    """Of the chosen token, which may be less probable than its runner-up, and of the best other one."""
+    logits = torch.tensor([[1.0, 3.0, 2.0], [3.0, 1.0, 3.0], [0.0, 5.0, 4.0]], dtype=dtype)
+    expected = torch.log_softmax(logits.float(), -1)
+    choice = token_choice(logits.clone(), torch.tensor([1, 0, 2]))
+    assert choice.runner_up_ids.tolist() == [2, 2, 1]
+    assert choice.log_probabilities.dtype == torch.float32
+    pairs = torch.stack([expected[[0, 1, 2], [1, 0, 2]], expected[[0, 1, 2], [2, 2, 1]]], 1)
+    torch.testing.assert_close(choice.log_probabilities, pairs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from types import SimpleNamespace
 
 import psutil
@@ -15,9 +15,10 @@ from airflow_deepseek_ocr.engines.in_process.capacity import Occupancy
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine, free_memory
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.decoding import Decoding, NoRepeatNgram
-from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
 from tests.conftest import TINY_MODEL
 from tests.support.fixtures.small_pages import page_image, tiny_pages
+from tests.support.plain_forward import largest_difference
 
 #: Ten times a quiet run on two cores.
 pytestmark = pytest.mark.timeout(600)
@@ -42,10 +43,15 @@ def requests() -> list[PageRequest]:
     ]
 
 
+@pytest.fixture(scope="module")
+def alone(engine: InProcessEngine, requests: list[PageRequest]) -> dict[Hashable, PageOutput]:
+    """The output of each page when it is read by itself."""
+    return {request.key: next(iter(engine.read([request]))) for request in requests}
+
+
 def test_batches_give_what_single_pages_give(
-    engine: InProcessEngine, requests: list[PageRequest]
+    engine: InProcessEngine, requests: list[PageRequest], alone: dict[Hashable, PageOutput]
 ) -> None:
-    alone = {request.key: next(iter(engine.read([request]))) for request in requests}
     assert len({output.vision_tokens for output in alone.values()}) >= 5
     for seed in range(2):
         order = random.Random(seed).sample(requests, len(requests))
@@ -54,6 +60,37 @@ def test_batches_give_what_single_pages_give(
         for key, output in together.items():
             assert output.text == alone[key].text, key
             assert output.finish_reason == alone[key].finish_reason
+            together_tokens, tokens = output.token_probabilities, alone[key].token_probabilities
+            assert together_tokens is not None
+            assert tokens is not None
+            assert together_tokens.pieces == tokens.pieces
+            for found, expected in (
+                (together_tokens.log_probabilities, tokens.log_probabilities),
+                (together_tokens.runner_up, tokens.runner_up),
+            ):
+                assert found == pytest.approx(expected, abs=1e-4), key
+
+
+def test_probabilities_are_those_of_a_plain_forward_pass(
+    engine: InProcessEngine, requests: list[PageRequest], alone: dict[Hashable, PageOutput]
+) -> None:
+    for request in requests:
+        output = alone[request.key]
+        tokens = output.token_probabilities
+        assert tokens is not None
+        assert tokens.text == output.text
+        assert len(tokens.pieces) == output.text_tokens
+        assert largest_difference(engine, request, tokens) < 1e-4, request.key
+
+
+def test_probabilities_can_be_left_out() -> None:
+    engine = InProcessEngine(
+        TINY_MODEL, device="cpu", decoding=Decoding(5, token_probabilities=False)
+    )
+    (output,) = engine.read(tiny_pages(1))
+    assert output.text
+    assert output.token_probabilities is None
+    engine.close()
 
 
 def test_a_page_without_an_end_token_says_so(
@@ -165,7 +202,8 @@ def test_a_page_may_have_another_no_repeat_ngram_constraint(
         key="own", image=page, prompt="free", resolution="tiny", no_repeat_ngram=tight
     )
     usual = PageRequest(key="usual", image=page, prompt="free", resolution="tiny")
-    together = {output.key: output.text for output in engine.read([own, usual, own, usual])}
+    outputs = {output.key: output for output in engine.read([own, usual, own, usual])}
+    together = {key: output.text for key, output in outputs.items()}
     (alone,) = engine.read([usual])
     assert together["usual"] == alone.text
     strict = InProcessEngine(
@@ -177,6 +215,13 @@ def test_a_page_may_have_another_no_repeat_ngram_constraint(
     strict.close()
     assert together["own"] == tightly.text
     assert together["usual"].count("Invoice of March") > together["own"].count("Invoice of March")
+    # Probabilities are the model's own: the constraint refuses tokens that it finds the most probable.
+    tokens = outputs["own"].token_probabilities
+    assert tokens is not None
+    assert tokens.runner_up is not None
+    pairs = zip(tokens.log_probabilities, tokens.runner_up, strict=True)
+    assert any(chosen < other for chosen, other in pairs)
+    assert largest_difference(engine, own, tokens) < 1e-4
 
 
 def test_slots_are_kept_for_the_next_call_that_decodes_alike() -> None:

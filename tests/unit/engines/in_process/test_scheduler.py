@@ -74,6 +74,7 @@ def read(engine: InProcessEngine, slots: Slots) -> Read:
             "vision_pages": 4,
             "embed": engine.embed,
             "decode": engine.decode,
+            "pieces": engine.pieces,
             "max_tokens": 160,
             "steps_per_poll": 1,
             "pending_snapshots": 0,
