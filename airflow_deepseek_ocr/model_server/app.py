@@ -22,10 +22,16 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     Capabilities,
 )
 from airflow_deepseek_ocr.engines.protocol.request_errors import RequestErrorCode
+from airflow_deepseek_ocr.engines.protocol.token_logprobs import COMPACT, to_compact, to_openai
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.model_server.admission import Ticket
 from airflow_deepseek_ocr.model_server.body_budget import Reception
-from airflow_deepseek_ocr.model_server.request_parsing import ParsedPage, RequestError, parse_page
+from airflow_deepseek_ocr.model_server.request_parsing import (
+    AskedProbabilities,
+    ParsedPage,
+    RequestError,
+    parse_page,
+)
 from airflow_deepseek_ocr.model_server.service import Service
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.families.registry import DEFAULT_RESOLUTION
@@ -106,7 +112,12 @@ async def _chat(service: Service, request: Request) -> JSONResponse:
         if output is None:
             return _gone()
         service.metrics.count(page.resolution, output, time.monotonic() - started)
-        return _answer(capabilities.model, output)
+        if page.probabilities is None:
+            return _answer(capabilities.model, output)
+        # OpenAI's form of a long page takes tens of milliseconds, in which no other page is answered.
+        return await run_in_threadpool(
+            _answer, capabilities.model, output, asked=page.probabilities
+        )
 
 
 def _full() -> RequestError:
@@ -184,32 +195,39 @@ async def _unless_gone(request: Request, output: Awaitable[PageOutput]) -> PageO
         await asyncio.gather(work, watch, return_exceptions=True)
 
 
-def _answer(model: str, output: PageOutput) -> JSONResponse:
+def _answer(
+    model: str, output: PageOutput, asked: AskedProbabilities | None = None
+) -> JSONResponse:
     if output.error is not None:
         broken = output.error.code == ErrorCode.SERVER_BROKEN
         return _error(
             503 if broken else 500, output.error.code, str(output.error), final=not broken
         )
+    choice: dict[str, Any] = {
+        "index": 0,
+        "message": {"role": "assistant", "content": output.text},
+        "finish_reason": str(output.finish_reason),
+    }
+    own: dict[str, Any] = {"seconds": round(output.seconds, 6)}
+    if asked is not None and output.token_probabilities is not None:
+        if asked.top is None:
+            own[COMPACT] = to_compact(output.token_probabilities)
+        else:
+            choice["logprobs"] = to_openai(output.token_probabilities, asked.top)
     return JSONResponse(
         {
             "id": f"chatcmpl-{uuid.uuid4().hex}",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": model,
-            "choices": [
-                {
-                    "index": 0,
-                    "message": {"role": "assistant", "content": output.text},
-                    "finish_reason": str(output.finish_reason),
-                }
-            ],
+            "choices": [choice],
             "usage": {
                 "prompt_tokens": output.prompt_tokens,
                 "completion_tokens": output.text_tokens,
                 "total_tokens": output.prompt_tokens + output.text_tokens,
                 "prompt_tokens_details": {"image_tokens": output.vision_tokens},
             },
-            OWN: {"seconds": round(output.seconds, 6)},
+            OWN: own,
         }
     )
 

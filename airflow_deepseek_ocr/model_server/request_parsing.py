@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities, prompt_of_line
 from airflow_deepseek_ocr.engines.protocol.page_files import PageFileTooLargeError
 from airflow_deepseek_ocr.engines.protocol.request_errors import RequestErrorCode
+from airflow_deepseek_ocr.engines.protocol.token_logprobs import MOST_TOP_LOGPROBS
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.model_server.received_page_files import ReceivedPageFiles
 from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
@@ -38,6 +39,16 @@ class RequestError(Exception):
 
 
 @dataclass(frozen=True)
+class AskedProbabilities:
+    """The form in which a client asks for log-probabilities of tokens.
+
+    :param top: tokens at each position, in OpenAI's form; None for the compact form.
+    """
+
+    top: int | None
+
+
+@dataclass(frozen=True)
 class ParsedPage:
     """A requested page; see :class:`~airflow_deepseek_ocr.ocr.engine_protocol.PageRequest`.
 
@@ -49,6 +60,7 @@ class ParsedPage:
     resolution: str
     max_tokens: int | None
     no_repeat_ngram: NoRepeatNgram | None = None
+    probabilities: AskedProbabilities | None = None
 
 
 class _Url(BaseModel):
@@ -75,6 +87,10 @@ class _NoRepeatNgram(BaseModel):
     window_size: int | None = None
 
 
+class _OwnOptions(BaseModel):
+    token_probabilities: bool = False
+
+
 class _Body(BaseModel):
     model: str
     messages: list[_Message] = Field(min_length=1, max_length=1)
@@ -87,6 +103,9 @@ class _Body(BaseModel):
     skip_special_tokens: Literal[False] | None = None
     mm_processor_kwargs: _ProcessorOptions | None = None
     vllm_xargs: _NoRepeatNgram | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=MOST_TOP_LOGPROBS)
+    deepseek_ocr: _OwnOptions | None = None
 
 
 def parse_page(
@@ -130,7 +149,21 @@ def parse_page(
         resolution=resolution,
         max_tokens=body.max_completion_tokens or body.max_tokens,
         no_repeat_ngram=_no_repeat_ngram(body.vllm_xargs, server),
+        probabilities=_probabilities(body, server),
     )
+
+
+def _probabilities(body: _Body, server: Capabilities) -> AskedProbabilities | None:
+    compact = body.deepseek_ocr is not None and body.deepseek_ocr.token_probabilities
+    if body.top_logprobs and not body.logprobs:
+        raise _refused(RequestErrorCode.BAD_REQUEST, "top_logprobs needs logprobs: true.")
+    if not compact and not body.logprobs:
+        return None
+    if not server.token_probabilities:
+        raise _refused(
+            RequestErrorCode.BAD_REQUEST, "This server returns no log-probabilities of tokens."
+        )
+    return AskedProbabilities(None if compact else body.top_logprobs or 0)
 
 
 def _no_repeat_ngram(

@@ -24,6 +24,7 @@ from airflow_deepseek_ocr.engines.http.retries import RetryPolicy
 from airflow_deepseek_ocr.engines.http.server_probe import (
     ask_capabilities,
     ask_modes,
+    ask_token_probabilities,
     prove_no_repeat_ngram,
     require_device,
     require_forced,
@@ -216,6 +217,8 @@ class HttpEngine:
                 require_forced(capabilities)
             if self._decoding.ngram_size:
                 prove_no_repeat_ngram(client, endpoint, capabilities, self._decoding)
+            if self._decoding.token_probabilities:
+                capabilities = ask_token_probabilities(client, endpoint, capabilities)
         if not can_write_page_files(endpoint):
             # The client of a socket may be in another container, or another user.
             return replace(capabilities, page_directory=None)

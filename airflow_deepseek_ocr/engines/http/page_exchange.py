@@ -24,6 +24,7 @@ from airflow_deepseek_ocr.engines.http.retries import (
     RetryPolicy,
 )
 from airflow_deepseek_ocr.engines.http.session import Session
+from airflow_deepseek_ocr.engines.http.token_probabilities import ProbabilityReader
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     CHAT_PATH,
     CLIENT_HEADER,
@@ -33,6 +34,7 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     Capabilities,
     chat_request,
 )
+from airflow_deepseek_ocr.engines.protocol.token_logprobs import request_fields
 from airflow_deepseek_ocr.exceptions import ErrorCode, ServerUnreachableError, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
@@ -69,6 +71,7 @@ class PageExchange:
         self._session, self._delivery = session, delivery
         self._decoding, self._table_cells = decoding, table_cells
         self._client_id, self._retry_policy = client_id, retry_policy
+        self._probabilities = ProbabilityReader() if decoding.token_probabilities else None
 
     async def read(self, page: EncodedPage) -> PageOutput:
         """Return the page's output, which has an error if this page alone failed.
@@ -108,7 +111,13 @@ class PageExchange:
                 )
                 started = time.monotonic()
                 body = await self._send(server, client, request)
-                return read_output(page, body, time.monotonic() - started, server.capabilities)
+                return read_output(
+                    page,
+                    body,
+                    time.monotonic() - started,
+                    server.capabilities,
+                    self._probabilities,
+                )
 
     async def _send(
         self, server: Server, client: httpx.AsyncClient, request: httpx.Request
@@ -178,12 +187,18 @@ def request_body(
         table_cells=table_cells,
         ignore_eos=decoding.forced,
     )
+    if decoding.token_probabilities:
+        body |= request_fields(capabilities)
     before, _, after = json.dumps(body, separators=(",", ":")).partition(_NO_IMAGE)
     return (before + _NO_IMAGE[:-1]).encode(), image_url, ('"' + after).encode()
 
 
 def read_output(
-    page: EncodedPage, body: bytes, seconds: float, capabilities: Capabilities
+    page: EncodedPage,
+    body: bytes,
+    seconds: float,
+    capabilities: Capabilities,
+    probabilities: ProbabilityReader | None = None,
 ) -> PageOutput:
     """Return the page's output from the body of a chat completion.
 
@@ -191,6 +206,7 @@ def read_output(
     :param body: the response's body.
     :param seconds: duration of the request, for a server that does not report its own.
     :param capabilities: the server's.
+    :param probabilities: reads the probabilities of tokens; None if the request did not ask for them.
     :return: an output with the error ``server_response`` if the body is no chat completion.
     """
     request = page.request
@@ -201,14 +217,18 @@ def read_output(
         vision = details.get("image_tokens")
         if vision is None:
             vision = capabilities.vision_tokens(request.resolution, *page.size)
+        text = _text(choice["message"]["content"]).removesuffix(END_OF_TEXT)
         return PageOutput(
             key=request.key,
-            text=_text(choice["message"]["content"]).removesuffix(END_OF_TEXT),
+            text=text,
             finish_reason=FinishReason(choice["finish_reason"]),
             vision_tokens=_count(vision),
             prompt_tokens=_count(usage.get("prompt_tokens", 0)),
             text_tokens=_count(usage.get("completion_tokens", 0)),
             seconds=_seconds(own.get("seconds", seconds)),
+            token_probabilities=probabilities.read(answer, text, capabilities)
+            if probabilities
+            else None,
         )
     # RecursionError: JSON that is nested without end.
     except (

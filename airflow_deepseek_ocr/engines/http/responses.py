@@ -26,7 +26,7 @@ from airflow_deepseek_ocr.exceptions import (
     error_code,
 )
 
-#: Largest response, in bytes: 8,192 tokens take less than a tenth.
+#: Largest response, in bytes: 8,192 tokens with their log-probabilities take less than a fifth.
 _MAX_BODY_BYTES = 16 << 20
 #: Longest part of a server's message that is quoted, in characters.
 _MAX_MESSAGE = 300

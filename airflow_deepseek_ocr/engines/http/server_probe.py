@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import replace
 from typing import Any
 
@@ -21,6 +22,7 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     chat_request,
 )
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
+from airflow_deepseek_ocr.engines.protocol.token_logprobs import MALFORMED, request_fields
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     ErrorCode,
@@ -36,6 +38,8 @@ from airflow_deepseek_ocr.ocr.families.registry import (
     require_family,
 )
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS
+
+log = logging.getLogger(__name__)
 
 #: Statuses of a server that refuses a field of the request.
 _REFUSALS = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
@@ -161,6 +165,51 @@ def _mode_of(tokens: int | None) -> tuple[ModelFamily, str] | None:
             if tokens is not None and image < tokens <= image + _MAX_LINE_TOKENS:
                 return family, mode
     return None
+
+
+def ask_token_probabilities(
+    client: httpx.Client, endpoint: Endpoint, capabilities: Capabilities
+) -> Capabilities:
+    """Return the capabilities, with whether a server that does not report it returns probabilities of tokens.
+
+    A probe forces an improbable token on the model. Servers that refuse log-probabilities (vLLM with a
+    ``--max-logprobs`` below 2), or return those of the token after it was forced (``--logprobs-mode
+    processed_logprobs``), return none that are the model's own; a warning names the option.
+
+    :param client: for the endpoint.
+    :param endpoint: the server.
+    :param capabilities: as reported; see :func:`ask_capabilities`.
+    :raises UnavailableError: ``server_unreachable``, ``server_response``.
+    :raises ConfigurationError: ``server_api_key``.
+    """
+    if capabilities.version is not None:
+        return capabilities
+    able = replace(capabilities, token_probabilities=True)
+    body = chat_request(
+        model=capabilities.model,
+        image_url=_blank_image(),
+        line=PROMPTS["free"].template,
+        resolution=_PROBE_MODE.name if _PROBE_MODE.name in capabilities.modes else None,
+        max_tokens=1,
+        no_repeat_ngram=(0, 0),
+        table_cells=(),
+    )
+    body |= request_fields(able) | {"logit_bias": {str(_FORCED_TOKEN): _BIAS}}
+    answer = _json(client, endpoint, "POST", CHAT_PATH, refusal={}, json=body)
+    try:
+        (token,) = answer["choices"][0]["logprobs"]["content"]
+        most = max(float(other["logprob"]) for other in token["top_logprobs"])
+        models_own = float(token["logprob"]) < most
+    except MALFORMED:
+        models_own = False
+    if not models_own:
+        log.warning(
+            "The server at %s does not return the model's own probabilities of tokens, so pages have no "
+            "confidence. Start vLLM with --max-logprobs 2 or more, and with --logprobs-mode raw_logprobs, "
+            "which are its defaults.",
+            endpoint.address,
+        )
+    return replace(capabilities, token_probabilities=models_own)
 
 
 def require_device(capabilities: Capabilities, device: str, dtype: str) -> None:

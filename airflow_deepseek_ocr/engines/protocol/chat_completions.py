@@ -61,6 +61,7 @@ class Capabilities:
         :class:`~airflow_deepseek_ocr.ocr.decoding.Decoding`.
     :param page_directory: URL of the directory in which a model server on this host accepts page files;
         None on other servers.
+    :param token_probabilities: the server returns the log-probabilities of tokens, as the model has them.
     """
 
     model: str
@@ -78,6 +79,7 @@ class Capabilities:
     dtype: str | None = None
     ignores_end: bool = False
     page_directory: str | None = None
+    token_probabilities: bool = False
 
     @classmethod
     def of_card(
@@ -108,6 +110,7 @@ class Capabilities:
             dtype=own.get("dtype"),
             ignores_end=bool(own.get("ignores_end", False)),
             page_directory=own.get("page_directory"),
+            token_probabilities=bool(own.get("token_probabilities", False)),
         )
 
     def card(self) -> dict[str, Any]:
@@ -178,6 +181,7 @@ def own_capabilities(
         no_repeat_ngram=(decoding.ngram_size, decoding.ngram_window),
         max_tiles=family.max_tiles,
         ignores_end=decoding.forced,
+        token_probabilities=decoding.token_probabilities,
         **others,
     )
 

@@ -25,7 +25,7 @@ from airflow_deepseek_ocr.engines.supervisor.resident_server import ResidentServ
 from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
 from airflow_deepseek_ocr.model_server.admission import PAGE_TOKENS
 from airflow_deepseek_ocr.ocr.documents.open import open_document
-from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from tests.conftest import ROOT, TINY_MODEL
 from tests.support.fakes.fault_server import Faults, fault_server
 from tests.support.servers.process import LOOPBACK, Process, free_port, wait_until
@@ -175,8 +175,17 @@ def mixed(table: Image.Image, invoice: Image.Image) -> list[PageRequest]:
 
 
 @pytest.fixture(scope="session")
-def expected(mixed: list[PageRequest]) -> dict[str, tuple[str, str, int, int]]:
+def expected(in_process: dict[str, PageOutput]) -> dict[str, tuple[str, str, int, int]]:
     """What the in-process engine reads from them."""
+    return {
+        key: (output.text, str(output.finish_reason), output.vision_tokens, output.text_tokens)
+        for key, output in in_process.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def in_process(mixed: list[PageRequest]) -> dict[str, PageOutput]:
+    """Its outputs."""
     import torch
 
     from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
@@ -184,15 +193,7 @@ def expected(mixed: list[PageRequest]) -> dict[str, tuple[str, str, int, int]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     engine = InProcessEngine(TINY_MODEL, device="cpu")
-    outputs = {
-        str(output.key): (
-            output.text,
-            str(output.finish_reason),
-            output.vision_tokens,
-            output.text_tokens,
-        )
-        for output in engine.read(mixed)
-    }
+    outputs = {str(output.key): output for output in engine.read(mixed)}
     engine.close()
     torch.set_num_threads(threads)
     return outputs

@@ -85,7 +85,7 @@ def test_the_no_repeat_ngram_is_proven_before_the_first_page(faults: Faults) -> 
     engine = engine_for(faults)
     read(engine, "free")
     read(engine, "free")
-    assert len([each for each in faults.probes if "logit_bias" in each]) == 2, "it is asked once"
+    assert len([each for each in faults.probes if "ignore_eos" in each]) == 2, "it is asked once"
 
 
 def test_another_model_or_revision_or_no_repeat_ngram_is_refused(faults: Faults) -> None:

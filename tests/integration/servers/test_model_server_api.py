@@ -102,6 +102,7 @@ BAD: dict[str, tuple[Any, int]] = {
     "without end": ({"ignore_eos": True}, 400),
     "mode": ({"mm_processor_kwargs": {"resolution": "huge"}}, 400),
     "no_repeat_ngram": ({"vllm_xargs": {"ngram_size": 3, "window_size": 90}}, 400),
+    "probabilities": ({"logprobs": True, "top_logprobs": 3}, 400),
     "no message": ({"messages": []}, 400),
     "text alone": ({"messages": [{"role": "user", "content": "Free OCR."}]}, 400),
 }

@@ -12,9 +12,10 @@ from airflow_deepseek_ocr.engines.http.engine import HttpEngine
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     prompt_of_line,
 )
+from airflow_deepseek_ocr.engines.protocol.token_logprobs import of_openai
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
-from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
 from tests.integration.servers.conftest import Server, start_server
 from tests.integration.servers.model_requests import (
@@ -26,7 +27,10 @@ from tests.integration.servers.model_requests import (
 
 
 def test_texts_are_those_of_the_in_process_engine(
-    server: Server, mixed: list[PageRequest], expected: dict[str, Any]
+    server: Server,
+    mixed: list[PageRequest],
+    expected: dict[str, Any],
+    in_process: dict[str, PageOutput],
 ) -> None:
     outputs = list(engine_for(server).read(iter(mixed[::-1])))
     assert {
@@ -40,6 +44,37 @@ def test_texts_are_those_of_the_in_process_engine(
     } == expected
     assert all(output.seconds > 0 for output in outputs)
     assert len({text for text, *_ in expected.values()}) == len(expected)
+    for output in outputs:
+        found, own = output.token_probabilities, in_process[str(output.key)].token_probabilities
+        assert found is not None
+        assert own is not None
+        assert found.text == output.text
+        assert (found.pieces, found.runner_up_pieces) == (own.pieces, own.runner_up_pieces)
+        for values, others in (
+            (found.log_probabilities, own.log_probabilities),
+            (found.runner_up, own.runner_up),
+        ):
+            assert values == pytest.approx(others, abs=1e-4)
+
+
+def test_any_client_may_ask_for_probabilities_as_openai_has_them(
+    server: Server, table: Image.Image
+) -> None:
+    with server.client() as client:
+        asked = body(table, logprobs=True, top_logprobs=2)
+        choice = client.post(CHAT, json=asked).json()["choices"][0]
+        plain = client.post(CHAT, json=body(table)).json()["choices"][0]
+    assert "logprobs" not in plain
+    text = plain["message"]["content"]
+    content = choice["logprobs"]["content"]
+    assert b"".join(bytes(token["bytes"]) for token in content).decode() == text != ""
+    for token in content:
+        values = [other["logprob"] for other in token["top_logprobs"]]
+        assert len(values) == 2
+        assert 0 >= values[0] >= values[1]
+        # The tokens of this page are not constrained, so each is the most probable one.
+        assert token["logprob"] == values[0]
+    assert of_openai(choice["logprobs"], text).text == text
 
 
 def test_the_metrics_say_what_the_time_goes_into(server: Server, table: Image.Image) -> None:

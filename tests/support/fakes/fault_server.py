@@ -62,6 +62,8 @@ class Faults:
         (without its option), ``read`` (with this package's plugin), a ``500``; or ``uncounted``, by a
         server that counts no tokens of images.
     :param family: family of the model, by which tokens of images are counted.
+    :param logprobs: which log-probabilities a request gets that asks for those of two tokens: as in vLLM
+        ``raw``, ``processed``, ``refused``; or ``none`` or ``malformed`` ones.
     """
 
     script: dict[str, list[str]] = field(default_factory=dict)
@@ -70,6 +72,7 @@ class Faults:
     no_repeat_ngram: bool = True
     modes: str = "ignored"
     family: ModelFamily = DEEPSEEK_OCR
+    logprobs: str = "raw"
     url: str = ""
     #: Paths that need no secret, with what they answer as text.
     open_paths: dict[str, Callable[[BaseHTTPRequestHandler], str]] = field(default_factory=dict)
@@ -95,6 +98,29 @@ class Faults:
 def is_probe(body: dict[str, Any]) -> bool:
     """Whether the request asks what the server can do."""
     return "logit_bias" in body or body.get("max_tokens") == 1
+
+
+def _logprobs(kind: str, forced: bool) -> Any:
+    """Log-probabilities of a token that is forced on the model, or of the text."""
+    if kind in ("none", "malformed"):
+        return None if kind == "none" else [{"token": "read", "bytes": 10**12, "logprob": "x"}]
+    if forced:
+        chosen, other = (-9.0, -0.25) if kind == "raw" else (0.0, -90.0)
+        return [_position("a", chosen, "b", other)]
+    # vLLM counts the end token.
+    return [
+        _position("re", -0.5, "we", -1.0),
+        _position("ad", -0.125, "", -3.0),
+        _position("<｜end▁of▁sentence｜>", 0.0, "a", -30.0),
+    ]
+
+
+def _position(token: str, value: float, other: str, other_value: float) -> dict[str, Any]:
+    def entry(token: str, value: float) -> dict[str, Any]:
+        return {"token": token, "logprob": value, "bytes": list(token.encode())}
+
+    top = [entry(token, value), entry(other, other_value)]
+    return {**entry(token, value), "top_logprobs": top}
 
 
 class _UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -183,10 +209,16 @@ def fault_server(faults: Faults, uds: Path | None = None) -> Iterator[Faults]:
         def _ok(self, body: dict[str, Any]) -> None:
             repeated = "logit_bias" in body and not faults.no_repeat_ngram
             tokens = ["a", "a", "a" if repeated else "b"]
+            content: Any = [{"token": token} for token in tokens]
+            if body.get("top_logprobs"):
+                if faults.logprobs == "refused":
+                    self._send(400, {"error": {"message": "more than max allowed: 1"}})
+                    return
+                content = _logprobs(faults.logprobs, is_probe(body))
             choice = {
                 "message": {"content": TEXT},
                 "finish_reason": "stop",
-                "logprobs": {"content": [{"token": token} for token in tokens]},
+                "logprobs": {"content": content},
             }
             mode = body.get("mm_processor_kwargs", {}).get("resolution")
             if mode and faults.modes in ("refused", "500"):

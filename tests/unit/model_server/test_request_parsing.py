@@ -13,7 +13,11 @@ from PIL import Image
 from airflow_deepseek_ocr.engines.protocol.chat_completions import chat_request, own_capabilities
 from airflow_deepseek_ocr.engines.protocol.request_errors import RequestErrorCode
 from airflow_deepseek_ocr.exceptions import ErrorCode
-from airflow_deepseek_ocr.model_server.request_parsing import RequestError, parse_page
+from airflow_deepseek_ocr.model_server.request_parsing import (
+    AskedProbabilities,
+    RequestError,
+    parse_page,
+)
 from airflow_deepseek_ocr.ocr.decoding import Decoding, NoRepeatNgram
 
 SERVER = own_capabilities("m", "", Decoding())
@@ -64,6 +68,8 @@ def test_a_page_has_the_fields_of_its_request() -> None:
         (raw("http://127.0.0.1:1/x.png"), 400, RequestErrorCode.BAD_IMAGE),
         (raw("data:image/png;base64,!!"), 400, RequestErrorCode.BAD_IMAGE),
         (raw("data:image/png;base64,AAAA"), 400, RequestErrorCode.BAD_IMAGE),
+        (raw(logprobs=True, top_logprobs=3), 400, RequestErrorCode.BAD_REQUEST),
+        (raw(top_logprobs=1), 400, RequestErrorCode.BAD_REQUEST),
         (raw(url(kind="GIF")), 400, RequestErrorCode.BAD_IMAGE),
     ],
 )
@@ -72,3 +78,26 @@ def test_a_wrong_request_is_refused_with_a_code(body: bytes, status: int, code: 
         parse_page(body, SERVER, "gundam")
     assert (caught.value.status, caught.value.code) == (status, code)
     assert str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, None),
+        ({"logprobs": False}, None),
+        ({"logprobs": True}, AskedProbabilities(0)),
+        ({"logprobs": True, "top_logprobs": 2}, AskedProbabilities(2)),
+        ({"deepseek_ocr": {"token_probabilities": False}}, None),
+        ({"deepseek_ocr": {"token_probabilities": True}}, AskedProbabilities(None)),
+    ],
+)
+def test_probabilities_are_asked_for_in_two_forms(
+    fields: dict[str, Any], expected: AskedProbabilities | None
+) -> None:
+    assert parse_page(raw(**fields), SERVER, "gundam").probabilities == expected
+
+
+def test_a_server_without_probabilities_says_so() -> None:
+    server = own_capabilities("m", "", Decoding(token_probabilities=False))
+    with pytest.raises(RequestError, match="returns no log-probabilities"):
+        parse_page(raw(logprobs=True), server, "gundam")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from PIL import Image
 
 from airflow_deepseek_ocr.engines.http.image_delivery import EncodedPage, ImageDelivery, Server
 from airflow_deepseek_ocr.engines.http.page_exchange import read_output, request_body
+from airflow_deepseek_ocr.engines.http.token_probabilities import ProbabilityReader
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     END_OF_TEXT,
     OWN,
@@ -80,6 +82,35 @@ def test_an_output_has_the_servers_counts_and_no_end_token() -> None:
     assert (output.key, output.text, output.finish_reason) == (7, "text", FinishReason.LENGTH)
     assert (output.vision_tokens, output.prompt_tokens, output.text_tokens) == (5, 9, 3)
     assert output.seconds == 0.25
+
+
+def test_probabilities_are_asked_for_where_there_are_some() -> None:
+    assert "logprobs" not in body_of(page(), VLLM)
+    able = body_of(page(), replace(VLLM, token_probabilities=True))
+    assert (able["logprobs"], able["top_logprobs"]) == (True, 2)
+    ours = body_of(page(), replace(VLLM, token_probabilities=True, version="1"))
+    assert ours[OWN] == {"token_probabilities": True}
+    assert "logprobs" not in ours
+    without = Decoding(token_probabilities=False)
+    parts = request_body(
+        page(), b"x", replace(VLLM, token_probabilities=True), without, PUBLISHED_TABLE_CELLS
+    )
+    assert b"logprobs" not in b"".join(parts)
+
+
+@pytest.mark.parametrize(("logprob", "kept"), [(-0.5, True), ("x", False)])
+def test_a_page_keeps_its_text_whatever_its_probabilities_are(logprob: Any, kept: bool) -> None:
+    choice = {
+        "message": {"content": "text"},
+        "finish_reason": "stop",
+        "logprobs": {"content": [{"token": "text", "logprob": logprob}]},
+    }
+    able = replace(VLLM, token_probabilities=True)
+    body = json.dumps({"choices": [choice]}).encode()
+    output = read_output(page(), body, 1.0, able, ProbabilityReader())
+    assert (output.text, output.error) == ("text", None)
+    assert (output.token_probabilities is not None) == kept
+    assert read_output(page(), body, 1.0, able).token_probabilities is None
 
 
 def test_missing_counts_are_computed_or_zero() -> None:

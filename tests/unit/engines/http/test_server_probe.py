@@ -13,6 +13,7 @@ import pytest
 from airflow_deepseek_ocr.engines.http.server_probe import (
     ask_capabilities,
     ask_modes,
+    ask_token_probabilities,
     blocks_repetition,
     forced_repetition,
     prove_no_repeat_ngram,
@@ -92,6 +93,32 @@ def test_the_probe_shows_whether_repetition_is_blocked(faults: Faults) -> None:
     with pytest.raises(ConfigurationError, match="--logits-processors") as caught:
         prove_no_repeat_ngram(client, endpoint, VLLM, Decoding())
     assert caught.value.code == ErrorCode.SERVER_NO_REPEAT_NGRAM
+
+
+@pytest.mark.parametrize(
+    ("kind", "able"),
+    [
+        ("raw", True),
+        ("processed", False),
+        ("refused", False),
+        ("none", False),
+        ("malformed", False),
+    ],
+)
+def test_the_probe_shows_whether_probabilities_are_the_models_own(
+    faults: Faults, kind: str, able: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    client, endpoint = ask(faults)
+    faults.logprobs = kind
+    assert ask_token_probabilities(client, endpoint, VLLM).token_probabilities == able
+    assert ("--max-logprobs" in caplog.text) == (not able)
+
+
+def test_a_model_server_reports_whether_it_returns_probabilities(faults: Faults) -> None:
+    client, endpoint = ask(faults)
+    for reported in (OURS, replace(OURS, token_probabilities=True)):
+        assert ask_token_probabilities(client, endpoint, reported) == reported
+    assert not faults.requests
 
 
 def test_a_reported_constraint_is_compared_without_a_probe(faults: Faults) -> None:

@@ -1,0 +1,133 @@
+"""Log-probabilities of tokens as JSON, and back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_deepseek_ocr.engines.protocol.chat_completions import (
+    END_OF_TEXT,
+    OWN,
+    Capabilities,
+)
+from airflow_deepseek_ocr.engines.protocol.token_logprobs import (
+    MALFORMED,
+    of_compact,
+    of_openai,
+    request_fields,
+    to_compact,
+    to_openai,
+)
+from airflow_deepseek_ocr.ocr.token_probabilities import TokenProbabilities
+
+PIECES = st.sampled_from([b"Total", b" ", b"", b"\n", b"na\xc3", b"\xaf", b"<|ref|>", b"\xf0"])
+VALUES = st.floats(-50, 0, width=32)
+TOKENS = TokenProbabilities(
+    pieces=(b"na\xc3", b"\xafve"),
+    log_probabilities=(-0.5, -3.0),
+    runner_up=(-1.0, -0.25),
+    runner_up_pieces=(b"no", b"\xaf"),
+)
+
+
+@given(st.lists(st.tuples(PIECES, VALUES, PIECES, VALUES), max_size=30), st.booleans())
+def test_both_forms_keep_tokens_and_values(
+    positions: list[tuple[bytes, float, bytes, float]], with_runner_up: bool
+) -> None:
+    pieces, values, others, other_values = zip(*positions, strict=True) if positions else [()] * 4
+    tokens = TokenProbabilities(
+        pieces=tuple(pieces),
+        log_probabilities=tuple(values),
+        runner_up=tuple(other_values) if with_runner_up else None,
+        runner_up_pieces=tuple(others) if with_runner_up else None,
+    )
+    assert of_compact(json.loads(json.dumps(to_compact(tokens))), tokens.text) == tokens
+    read = of_openai(json.loads(json.dumps(to_openai(tokens, 2))), tokens.text)
+    assert read.pieces == tokens.pieces
+    assert read.log_probabilities == pytest.approx(tokens.log_probabilities, abs=1e-6)
+    if tokens.runner_up is not None:
+        assert read.runner_up == pytest.approx(tokens.runner_up, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("top", "listed"), [(0, [[], []]), (1, [[-0.5], [-0.25]]), (2, [[-0.5, -1.0], [-0.25, -3.0]])]
+)
+def test_the_most_probable_tokens_come_first(top: int, listed: list[list[float]]) -> None:
+    content = to_openai(TOKENS, top)["content"]
+    assert [[each["logprob"] for each in token["top_logprobs"]] for token in content] == listed
+    assert [token["logprob"] for token in content] == [-0.5, -3.0]
+    assert content[0]["token"] == "na\ufffd"
+
+
+def test_a_chosen_token_that_is_not_among_the_most_probable_has_the_best_as_runner_up() -> None:
+    """OpenAI lists the most probable tokens alone; vLLM adds the chosen one."""
+    top = [{"token": "b", "logprob": -0.1}, {"token": "c", "logprob": -2.5}]
+    content = [{"token": "a", "logprob": -7.0, "top_logprobs": top}]
+    assert of_openai({"content": content}, "a").runner_up == (-0.1,)
+
+
+def test_the_end_token_does_not_count() -> None:
+    content = [{"token": "a", "logprob": -1.0}, {"token": END_OF_TEXT, "logprob": 0.0}]
+    tokens = of_openai({"content": content}, "a")
+    assert (tokens.pieces, tokens.runner_up) == ((b"a",), None)
+
+
+def test_what_is_asked_for_depends_on_the_server() -> None:
+    able = Capabilities(model="m", token_probabilities=True)
+    assert request_fields(Capabilities(model="m")) == {}
+    assert request_fields(able) == {"logprobs": True, "top_logprobs": 2}
+    ours = Capabilities(model="m", token_probabilities=True, version="1")
+    assert request_fields(ours) == {OWN: {"token_probabilities": True}}
+
+
+def compact(**changes: Any) -> Any:
+    return to_compact(TOKENS) | changes
+
+
+def openai(**changes: Any) -> Any:
+    return {"content": [{"token": "naïve", "logprob": -1.0} | changes]}
+
+
+@pytest.mark.parametrize(
+    ("read", "malformed"),
+    [
+        (of_compact, None),
+        (of_compact, []),
+        (of_compact, {}),
+        (of_compact, compact(lengths=7)),
+        (of_compact, compact(lengths=[3, 3, 0])),
+        (of_compact, compact(lengths=[7, -1])),
+        (of_compact, compact(lengths=[1.5, 4.5])),
+        (of_compact, compact(lengths=[10**400, 3])),
+        (of_compact, compact(lengths=[0] * 70_000)),
+        (of_compact, compact(bytes="naïve")),
+        (of_compact, compact(bytes="bmFpdmVu")),
+        (of_compact, compact(logprobs="AAAA")),
+        (of_compact, compact(logprobs="AACAPwAAgD8=")),
+        (of_compact, compact(logprobs="AADAfwAAwH8=")),
+        (of_compact, compact(runner_up={"bytes": "", "lengths": [], "logprobs": ""})),
+        (of_openai, None),
+        (of_openai, {"content": None}),
+        (of_openai, {"content": "naïve"}),
+        (of_openai, {"content": [3]}),
+        (of_openai, {"content": [{"token": "", "logprob": 0}] * 70_000}),
+        (of_openai, openai(token="other")),
+        (of_openai, openai(token=None)),
+        (of_openai, openai(bytes=10**12)),
+        (of_openai, openai(bytes=[300])),
+        (of_openai, openai(logprob=None)),
+        (of_openai, openai(logprob=0.5)),
+        (of_openai, openai(logprob=float("nan"))),
+        (of_openai, openai(logprob=10**400)),
+        (of_openai, openai(top_logprobs=10**12)),
+        (of_openai, openai(top_logprobs=[None])),
+    ],
+)
+def test_malformed_values_are_refused(read: Callable[[Any, str], Any], malformed: Any) -> None:
+    with pytest.raises(MALFORMED):
+        read(malformed, "naïve")
