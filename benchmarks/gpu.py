@@ -3,8 +3,8 @@
 Parts (``--parts``): ceilings of the card; the published way (a page at a time, experts in a loop);
 transformers' ``generate()`` with left padding; chunks of the vision tower; a step of the decoder; a page
 alone; many pages in gundam and in base mode, whose texts have 100 to 2,000 tokens, 800 on average; texts
-in bfloat16 against those of pages read one by one; memory over ten thousand pages; from the start of a
-process to its first token.
+in bfloat16 against those of pages read one by one; what the probabilities of tokens cost; memory over ten
+thousand pages; from the start of a process to its first token.
 Figures go to standard output and as JSON lines to ``--out``.
 """
 
@@ -24,7 +24,9 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import torch
@@ -137,19 +139,22 @@ def step(bench: Bench) -> None:
         slots.leave(range(slots.count))
 
 
-def _time_steps(bench: Bench, slots: DecodeSlots, count: int) -> None:
+def _time_steps(
+    bench: Bench, slots: DecodeSlots, count: int, *, repeats: int = 20, **setting: Any
+) -> None:
     """Time steps of the first ``count`` slots at several positions."""
     for name, positions in _positions(count):
         if not slots.provide(dict(enumerate(each + 128 for each in positions))):
             raise RuntimeError("the cache is too small for this part")
         slots.set_mid_text(positions, LONGEST)
-        seconds = median_seconds(functools.partial(slots.step, slots.length, count), 20)
+        seconds = median_seconds(functools.partial(slots.step, slots.length, count), repeats)
         bench.tell(
             "step",
             slots=count,
             columns=name,
             milliseconds=1000 * seconds,
             tokens_per_s=count / seconds,
+            **setting,
         )
 
 
@@ -191,7 +196,23 @@ def many(bench: Bench) -> None:
         _read_many(bench, engine, mode)
 
 
-def _read_many(bench: Bench, engine: InProcessEngine, mode: str) -> None:
+def probabilities(bench: Bench) -> None:
+    """A step of all slots and pages of all lengths, with the probabilities of tokens and without them."""
+    engine = bench.engine(compiled=True)
+    decoding = engine.decoding
+    # Twice each, in turn: a card's clock changes with its temperature.
+    for on in (True, False, False, True):
+        engine.decoding = replace(decoding, token_probabilities=on)
+        list(engine.read(requests(24, "base", [40] * 24)))
+        with engine.borrow_slots() as kept:
+            count = kept.slots.count
+            _time_steps(bench, kept.slots, count, repeats=100, token_probabilities=on)
+            kept.slots.leave(range(count))
+        _read_many(bench, engine, "base", token_probabilities=on)
+    engine.decoding = decoding
+
+
+def _read_many(bench: Bench, engine: InProcessEngine, mode: str, **setting: Any) -> None:
     texts = lengths(bench.pages)
     before, memory = engine.clock.seconds(), (_rss(), torch.cuda.memory_reserved())
     started = time.perf_counter()
@@ -217,6 +238,7 @@ def _read_many(bench: Bench, engine: InProcessEngine, mode: str) -> None:
         idle=spent.get(IDLE, 0.0) / sum(spent.values()),
         gib_reserved=[each / 2**30 for each in (memory[1], torch.cuda.memory_reserved())],
         most_rss_gib=[memory[0], _rss()],
+        **setting,
     )
 
 
@@ -318,6 +340,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "alone": alone,
     "many": many,
     "texts": texts,
+    "probabilities": probabilities,
     "flat": flat,
     "start": start,
 }

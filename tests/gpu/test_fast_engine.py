@@ -8,10 +8,14 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from airflow_deepseek_ocr.engines.in_process.cuda_graph import CudaGraph
+from airflow_deepseek_ocr.engines.in_process.decode_buffers import DecodeBuffers
+from airflow_deepseek_ocr.engines.in_process.decoder_step import token_choice
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding, NoRepeatNgram
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from tests.conftest import TINY_MODEL
+from tests.support.plain_forward import differences
 
 pytestmark = [pytest.mark.gpu, pytest.mark.timeout(540)]
 
@@ -67,6 +71,61 @@ def test_texts_are_those_of_layers_that_are_not_compiled(fast: InProcessEngine) 
     assert not [output.error for output in outputs.values() if output.error]
     same = sum(outputs[key].text == text for key, text in expected.items())
     assert same >= 0.8 * len(asked)
+
+
+def test_probabilities_are_those_of_a_plain_forward_pass(fast: InProcessEngine) -> None:
+    """In bfloat16 a logit of 20 is rounded to 1/8, by each kernel in its own way."""
+    asked = requests(16)
+    outputs = {output.key: output for output in fast.read(asked)}
+    assert fast.kept_slots is not None
+    assert fast.kept_slots.is_compiled
+    plain = engine(compiled=False)
+    found = []
+    for request in asked:
+        tokens = outputs[request.key].token_probabilities
+        assert tokens is not None
+        assert tokens.text == outputs[request.key].text
+        assert len(tokens.pieces) == outputs[request.key].text_tokens
+        found.append(differences(plain, request, tokens))
+    plain.close()
+    together = torch.cat(found, dim=1)
+    assert float(together.mean()) < 0.05
+    assert float(together.max()) < 1
+
+
+@torch.inference_mode()
+def test_a_graph_computes_the_probabilities_of_the_logits_that_it_finds() -> None:
+    """The step's last part alone, where nothing is rounded in between."""
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA GPU")
+    device, rows, vocabulary, steps = torch.device("cuda"), 8, 129_280, 5
+    chance = torch.Generator(device=device).manual_seed(1)
+    logits = torch.zeros(rows, vocabulary, dtype=torch.bfloat16, device=device)
+    tokens = torch.zeros(rows, dtype=torch.long, device=device)
+    buffers = DecodeBuffers(
+        count=rows, length=64, window=90, eos=-1, device=device, probabilities=True
+    )
+
+    def append() -> None:
+        buffers.append(buffers.rows, tokens, token_choice(logits.clone(), tokens))
+
+    append()  # a kernel's first launch cannot be captured
+    graph = CudaGraph(append, device)
+    zeros = torch.zeros_like(tokens)
+    buffers.begin(buffers.rows, zeros, zeros + steps)
+    expected: list[list[float]] = [[] for _ in range(rows)]
+    for _ in range(steps):
+        logits.copy_(8 * torch.randn(logits.shape, generator=chance, device=device))
+        tokens.copy_(torch.randint(vocabulary, tokens.shape, generator=chance, device=device))
+        graph.launch()
+        normalised = torch.log_softmax(logits.float().cpu(), -1)
+        for row, token in enumerate(tokens.tolist()):
+            expected[row].append(float(normalised[row, token]))
+    texts = buffers.snapshot().finished(range(rows))
+    for row in range(rows):
+        probabilities = texts[row].probabilities
+        assert probabilities is not None
+        assert probabilities.chosen == pytest.approx(expected[row], abs=1e-4)
 
 
 def test_the_captured_step_outlives_what_made_it(fast: InProcessEngine) -> None:

@@ -10,11 +10,18 @@ from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.token_probabilities import TokenProbabilities
 
 
-@torch.inference_mode()
 def largest_difference(
     engine: InProcessEngine, request: PageRequest, tokens: TokenProbabilities
 ) -> float:
     """Return the largest difference to the plain pass: of a token, or of its runner-up."""
+    return float(differences(engine, request, tokens).max())
+
+
+@torch.inference_mode()
+def differences(
+    engine: InProcessEngine, request: PageRequest, tokens: TokenProbabilities
+) -> torch.Tensor:
+    """Return (2, tokens) differences to the plain pass: of each token, and of its runner-up."""
     ids = _ids_of(engine, tokens.pieces)
     expected = plain_log_probabilities(engine, request, ids)
     rows, chosen = torch.arange(len(ids)), torch.tensor(ids)
@@ -23,7 +30,7 @@ def largest_difference(
     of_runners_up = expected.amax(-1)
     assert tokens.runner_up is not None
     found = torch.tensor([tokens.log_probabilities, tokens.runner_up])
-    return float((found - torch.stack([of_tokens, of_runners_up])).abs().max())
+    return (found - torch.stack([of_tokens, of_runners_up])).abs()
 
 
 def plain_log_probabilities(

@@ -189,7 +189,7 @@ def ask_token_probabilities(
         model=capabilities.model,
         image_url=_blank_image(),
         line=PROMPTS["free"].template,
-        resolution=_PROBE_MODE.name if _PROBE_MODE.name in capabilities.modes else None,
+        resolution=_PROBE_MODE if _PROBE_MODE in capabilities.modes else None,
         max_tokens=1,
         no_repeat_ngram=(0, 0),
         table_cells=(),
