@@ -37,6 +37,7 @@ class Page:
     :param attachments: files attached to the page; on the first page read, also those of the document.
     :param attached: files attached to the page that are read as separate documents.
     :param edge_density: the measure of the image, if it was taken when the page was rendered.
+    :param dpi: resolution of the image that the file names; 0 if it names none. Pages of PDFs have 0.
     :param render_again: returns the same image again; None if nothing but ``image`` has it. It raises the
         errors of :meth:`Document.page`.
     """
@@ -48,6 +49,7 @@ class Page:
     attachments: Attachments = NO_ATTACHMENTS
     attached: tuple[AttachedFile, ...] = ()
     edge_density: EdgeDensity | None = None
+    dpi: int = 0
     render_again: Callable[[], Image.Image] | None = None
 
 

@@ -14,7 +14,11 @@ from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
-from airflow_deepseek_ocr.ocr.documents.raster.pixel_aspect import densities, with_square_pixels
+from airflow_deepseek_ocr.ocr.documents.raster.pixel_aspect import (
+    densities,
+    resolution,
+    with_square_pixels,
+)
 from airflow_deepseek_ocr.ocr.documents.raster.pixels import (
     decode_lower_bytes,
     has_deep_colours,
@@ -125,7 +129,8 @@ class ImageDocument(Document):
             density = densities(image)  # which decodes some files
             image.load()
             square = with_square_pixels(to_rgb(image, samples, lower), *density)
-            return Page(number, _upright(square, image))
+            upright = _upright(square, image)
+            return Page(number, upright, dpi=resolution(image, upright.size))
         except Image.DecompressionBombError as error:
             raise DocumentError(
                 ErrorCode.TOO_MANY_PIXELS,

@@ -31,6 +31,7 @@ from airflow_deepseek_ocr.ocr.rendering.child_output import ChildOutput
 from airflow_deepseek_ocr.ocr.rendering.child_start import WORKER, check_sandbox, start_child
 from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
+    AddTextRequest,
     Closed,
     CloseRequest,
     Extracted,
@@ -157,6 +158,7 @@ class ChildProcess:
             attachments=rendered.attachments,
             attached=rendered.attached,
             edge_density=rendered.edge_density,
+            dpi=rendered.dpi,
         )
 
     def attached_content(self, number: int) -> Iterator[bytes]:
@@ -166,8 +168,30 @@ class ChildProcess:
         :raises DocumentError: the file cannot be decoded or is too large, or the child died.
         :raises UnavailableError: ``renderer_killed`` if another process ended the child.
         """
-        what = f"Extracting attached file {number}"
-        size = self._ask(ExtractRequest(number), what, Extracted).size
+        yield from self._content(ExtractRequest(number), f"Extracting attached file {number}")
+
+    def searchable_pdf(self, path: Path, pages: bytes, page_count: int) -> Iterator[bytes]:
+        """Yield a PDF with invisible text, in chunks; for a child that runs :mod:`.pdf_worker`.
+
+        :param path: the PDF.
+        :param pages: the text of its pages, as that module reads it.
+        :param page_count: number of its pages.
+        :raises DocumentError: no searchable PDF can be made, or the child died.
+        :raises UnavailableError: ``renderer_killed`` if another process ended the child.
+        """
+        self._pixels.put_bytes(pages)
+        request = AddTextRequest(len(pages), page_count)
+        descriptor = _open(path)
+        try:
+            yield from self._content(request, "Making a searchable PDF", descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _content(
+        self, request: Request, what: str, descriptor: int | None = None
+    ) -> Iterator[bytes]:
+        """Yield what the child wrote to the memory file."""
+        size = self._ask(request, what, Extracted, descriptor).size
         if size > min(self._limits.max_bytes, PIXEL_BYTES * self._limits.max_pixels):
             raise self._broke_rules(what, f"{size:,} bytes")
         yield from self._pixels.take_bytes(size)

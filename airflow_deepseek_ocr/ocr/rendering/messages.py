@@ -96,6 +96,20 @@ class ExtractRequest:
 
 
 @dataclass(frozen=True)
+class AddTextRequest:
+    """Request for a searchable PDF; the PDF travels as an open descriptor beside the message.
+
+    The memory file has the text of the pages as JSON, and receives the new PDF.
+
+    :param size: bytes of the text.
+    :param page_count: pages of the PDF that were rendered.
+    """
+
+    size: int
+    page_count: int
+
+
+@dataclass(frozen=True)
 class CloseRequest:
     """Request to close the open document."""
 
@@ -143,6 +157,7 @@ class RenderedPage:
     :param attachments: files attached to the page.
     :param edge_density: the measure of the page's image.
     :param attached: see the same class.
+    :param dpi: see the same class.
     """
 
     number: int
@@ -151,11 +166,14 @@ class RenderedPage:
     attachments: Attachments = NO_ATTACHMENTS
     edge_density: EdgeDensity | None = None
     attached: tuple[AttachedFile, ...] = ()
+    dpi: int = 0
 
 
 @dataclass(frozen=True)
 class Extracted:
-    """Answer to an :class:`ExtractRequest`, sent after the content was written to the shared memory file.
+    """Answer to an :class:`ExtractRequest` or :class:`AddTextRequest`.
+
+    It is sent after the content was written to the shared memory file.
 
     :param size: in bytes.
     """
@@ -196,7 +214,9 @@ class Failed:
         return DocumentError(self.code, self.message)
 
 
-Request: TypeAlias = OpenRequest | RenderRequest | ExtractRequest | CloseRequest | ProbeRequest
+Request: TypeAlias = (
+    OpenRequest | RenderRequest | ExtractRequest | AddTextRequest | CloseRequest | ProbeRequest
+)
 Answer: TypeAlias = Ready | Opened | RenderedPage | Extracted | Closed | Probed | Failed
 
 
@@ -228,6 +248,8 @@ def _values(message: Request | Answer) -> dict[str, Any]:
             return {name: value for name, value in vars(message).items() if name != "selection"} | {
                 "ranges": selection.ranges
             }
+        case AddTextRequest():
+            return dict(vars(message))
         case RenderRequest(number) | ExtractRequest(number):
             return {"number": number}
         case Ready(report):
@@ -237,7 +259,7 @@ def _values(message: Request | Answer) -> dict[str, Any]:
                 "attachments": vars(message.attachments),
                 "attached": attached_values(message.attached),
             }
-        case RenderedPage(number, size, layer, attachments, density, attached):
+        case RenderedPage(number, size, layer, attachments, density, attached, dpi):
             return {
                 "number": number,
                 "size": size,
@@ -245,6 +267,7 @@ def _values(message: Request | Answer) -> dict[str, Any]:
                 "edge_density": density and density_values(density),
                 "attachments": vars(attachments),
                 "attached": attached_values(attached),
+                "dpi": dpi,
             }
         case Extracted(size):
             return {"size": size}
@@ -276,6 +299,11 @@ def _extract_request(values: Any) -> ExtractRequest:
     return ExtractRequest(as_number(number, 1))
 
 
+def _add_text_request(values: Any) -> AddTextRequest:
+    size, page_count = as_fields(values, "size", "page_count")
+    return AddTextRequest(as_number(size, 0), as_number(page_count, 1))
+
+
 def _ready(values: Any) -> Ready:
     landlock, missing = as_fields(values, "landlock", "missing")
     return Ready(SandboxReport(as_number(landlock, 0), as_items(missing)))
@@ -295,8 +323,8 @@ def _opened(values: Any) -> Opened:
 
 
 def _rendered(values: Any) -> RenderedPage:
-    number, size, layer, attachments, density, attached = as_fields(
-        values, "number", "size", "text_layer", "attachments", "edge_density", "attached"
+    number, size, layer, attachments, density, attached, dpi = as_fields(
+        values, "number", "size", "text_layer", "attachments", "edge_density", "attached", "dpi"
     )
     width, height = (as_number(side, 1) for side in as_list(size, 2, exactly=True))
     return RenderedPage(
@@ -306,6 +334,7 @@ def _rendered(values: Any) -> RenderedPage:
         as_attachments(attachments),
         None if density is None else as_density(density),
         as_attached(attached),
+        as_number(dpi, 0),
     )
 
 
@@ -345,6 +374,7 @@ _KINDS: dict[int, tuple[type[Any], Callable[[Any], Any]]] = {
     3: (CloseRequest, _empty(CloseRequest)),
     4: (ProbeRequest, _empty(ProbeRequest)),
     5: (ExtractRequest, _extract_request),
+    6: (AddTextRequest, _add_text_request),
     16: (Ready, _ready),
     17: (Opened, _opened),
     18: (RenderedPage, _rendered),

@@ -66,6 +66,12 @@ class PixelFile:
             with mmap(self.descriptor, length, access=ACCESS_WRITE) as content:
                 content.madvise(MADV_REMOVE)
 
+    def put_bytes(self, content: bytes) -> None:
+        """Write bytes for the child to the beginning of the file."""
+        view = memoryview(content)
+        while view:
+            view = view[os.pwrite(self.descriptor, view, len(content) - len(view)) :]
+
     def close(self) -> None:
         """Close the file."""
         os.close(self.descriptor)

@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 import warnings
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -34,6 +35,7 @@ from airflow_deepseek_ocr.ocr.rendering.channel import ChildEnd
 from airflow_deepseek_ocr.ocr.rendering.child_process import OUT_OF_MEMORY
 from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
+    AddTextRequest,
     Answer,
     Closed,
     CloseRequest,
@@ -107,6 +109,8 @@ class Requests:
             return self._extract(request.number)
         if isinstance(request, ProbeRequest):
             return Probed(*map(tuple, run_probes()))
+        if isinstance(request, AddTextRequest):
+            raise RuntimeError("This process makes no searchable PDFs.")
         self._close()
         if isinstance(request, CloseRequest) or file is None:
             return Closed()
@@ -150,6 +154,7 @@ class Requests:
             page.attachments,
             density,
             page.attached,
+            page.dpi,
         )
 
     def _extract(self, number: int) -> Extracted:
@@ -178,7 +183,10 @@ def _release_memory() -> None:
 
 
 def main(
-    arguments: list[str], requests: type[Requests] = Requests, host: Host | None = None
+    arguments: list[str],
+    requests: type[Requests] = Requests,
+    host: Host | None = None,
+    packages: Iterable[ModuleType] = (),
 ) -> int:
     """Answer requests until the parent closes its end of the connection.
 
@@ -186,6 +194,7 @@ def main(
         sandbox, and limits of each document as JSON.
     :param requests: class that answers.
     :param host: means of the sandbox; None asks the kernel.
+    :param packages: further packages of which modules may be imported later.
     :return: the exit status.
     """
     descriptor, pixels = map(int, arguments[:2])
@@ -205,7 +214,7 @@ def main(
     _limit_resources(limits)
     report = SandboxReport(0)
     if Sandbox(arguments[2]) is not Sandbox.OFF:
-        report = restrict(_PACKAGES, host or Host.this())
+        report = restrict([*_PACKAGES, *packages], host or Host.this())
     with suppress(EOFError, BrokenPipeError, MessageError):
         end.send(Ready(report))
         while True:

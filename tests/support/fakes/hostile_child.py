@@ -55,7 +55,7 @@ class Child:
         os.ftruncate(self.pixels, 3 * SIZE[0] * SIZE[1])
         nothing = {"count": 0, "names": [], "are_documents": False}
         values = {"number": 1, "size": SIZE, "text_layer": None, "edge_density": None}
-        values |= {"attachments": nothing, "attached": []}
+        values |= {"attachments": nothing, "attached": [], "dpi": 0}
         self.message(RENDERED, json.dumps(values | changes).encode())
 
     def layer(self, **changes: object) -> None:

@@ -18,6 +18,9 @@ _LEAST_RATIO = 1.01
 #: a density that one program wrote for one direction only.
 _MOST_RATIO = 4.0
 
+#: Resolutions of scans and faxes in dpi. Less is that of a screen's metres, more a damaged value.
+_LOWEST_DPI, _HIGHEST_DPI = 50, 2400
+
 #: Orientations that exchange rows and columns (EXIF 2.32, tag 0x0112).
 _ON_THEIR_SIDE = (5, 6, 7, 8)
 
@@ -64,6 +67,22 @@ def densities(image: Image.Image) -> tuple[float, float]:
             across, down = image.info[key]
             return float(across), float(down)
     return _of_tags(image.getexif())
+
+
+def resolution(image: Image.Image, size: tuple[int, int]) -> int:
+    """Return the resolution of a page in dpi; 0 if the file names none that can be believed.
+
+    :param image: the image as opened.
+    :param size: of the page, which may have been scaled down.
+    """
+    try:
+        dpi = max(map(float, image.info["dpi"]))
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return 0
+    longest, before = max(size), max(image.size)
+    # Enlarged pages have the higher of both densities already.
+    dpi *= min(1.0, longest / max(1, before))
+    return round(dpi) if _LOWEST_DPI <= dpi <= _HIGHEST_DPI else 0
 
 
 def _of_tags(tags: Any) -> tuple[float, float]:

@@ -133,7 +133,7 @@ def test_the_largest_layer_fits_into_a_message() -> None:
 
 def page(**changes: Any) -> dict[str, Any]:
     usual = {"number": 1, "size": [64, 64], "text_layer": None, "attachments": NONE}
-    return usual | {"edge_density": None, "attached": []} | changes
+    return usual | {"edge_density": None, "attached": [], "dpi": 0} | changes
 
 
 def opened(**changes: Any) -> dict[str, Any]:

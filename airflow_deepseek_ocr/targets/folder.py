@@ -1,0 +1,93 @@
+"""Exports in a folder of a file system that the workers share, or of this host."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from airflow_deepseek_ocr.exceptions import local_disk
+
+#: Ending of files that are being written. Their names begin with a dot, which most listings leave out.
+_PART = ".part"
+#: Seconds after which such a file belongs to a task that died.
+_OLD_S = 3600.0
+
+
+class FolderTarget:
+    """Writes exports to a folder: a temporary name first, then the final one.
+
+    :param folder: created with the first file.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.absolute()
+
+    def uri(self, name: str) -> str:
+        """See :meth:`ExportTarget.uri`."""
+        return self._path(name).as_uri()
+
+    def put(self, name: str, content: bytes | Path, media_type: str) -> None:
+        """See :meth:`ExportTarget.put`.
+
+        :raises UnavailableError: ``local_disk``.
+        """
+        path = self._path(name)
+        part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{_PART}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_old_parts(path.parent)
+            try:
+                with part.open("wb") as file:
+                    if isinstance(content, bytes):
+                        file.write(content)
+                    else:
+                        with content.open("rb") as source:
+                            shutil.copyfileobj(source, file)
+                    file.flush()
+                    # A host that loses power has the whole file, or none of this name.
+                    os.fsync(file.fileno())
+                part.replace(path)
+            except BaseException:
+                part.unlink(missing_ok=True)
+                raise
+        except OSError as error:
+            raise local_disk(f"The export {path} cannot be written", error) from error
+
+    def read(self, name: str) -> bytes | None:
+        """See :meth:`ExportTarget.read`.
+
+        :raises UnavailableError: ``local_disk``.
+        """
+        path = self._path(name)
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise local_disk(f"The export {path} cannot be read", error) from error
+
+    def remove(self, name: str) -> None:
+        """See :meth:`ExportTarget.remove`.
+
+        :raises UnavailableError: ``local_disk``.
+        """
+        path = self._path(name)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise local_disk(f"The export {path} cannot be removed", error) from error
+
+    def _path(self, name: str) -> Path:
+        return self._folder.joinpath(*name.split("/"))
+
+
+def _remove_old_parts(folder: Path) -> None:
+    """Remove what tasks that died left half written."""
+    with suppress(OSError):
+        for part in folder.glob(f".*{_PART}"):
+            if time.time() - part.stat().st_mtime > _OLD_S:
+                part.unlink(missing_ok=True)
