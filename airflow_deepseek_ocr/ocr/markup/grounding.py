@@ -10,13 +10,14 @@ Broken markup stays in the text unchanged.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE, PLAIN_LABEL, Box, Region
 
 Corners = tuple[int, int, int, int]
-_Boxes = tuple[Corners, ...]
 
 _COORDINATE = r"\s*([+-]?(?:\d{1,6}(?:\.\d{0,20})?|\.\d{1,20})(?:[eE][+-]?\d{1,2})?)\s*"
 #: Largest coordinate of either sign that is kept; a column of the database holds it.
@@ -24,11 +25,31 @@ _MOST = 999_999
 #: A box as the model writes it.
 BOX = re.compile(r"\[" + ",".join([_COORDINATE] * 4) + r"\]")
 _BOXES = re.compile(rf"\s*\[\s*{BOX.pattern}(?:\s*,\s*{BOX.pattern})*\s*\]\s*")
-#: Anything like boxes between their markers. The bounded length keeps the time linear where the closing
-#: marker is missing.
-_MARKED_BOXES = re.compile(
-    re.escape(DET_OPEN) + r"[\s\[\],\d.+eE-]{0,20000}" + re.escape(DET_CLOSE)
-)
+
+
+@dataclass(frozen=True)
+class PlacedRegion:
+    """A region and its place in the output.
+
+    :param region: the region.
+    :param start: the first character of its text.
+    :param boxes: first and last character + 1 of each of its boxes.
+    """
+
+    region: Region
+    start: int
+    boxes: tuple[tuple[int, int], ...] = ()
+
+
+class _Span(NamedTuple):
+    """A reference, its boxes and the content after it: where each of them starts and ends.
+
+    :param reference: None for the text before the first reference.
+    """
+
+    reference: tuple[int, int] | None
+    boxes: tuple[re.Match[str], ...]
+    content: tuple[int, int]
 
 
 def parse(text: str, *, text_in_ref: bool, width: int, height: int) -> tuple[Region, ...]:
@@ -40,52 +61,59 @@ def parse(text: str, *, text_in_ref: bool, width: int, height: int) -> tuple[Reg
     :param width: width of the page image in pixels.
     :param height: height of the page image in pixels.
     """
-    regions: list[Region] = []
-    for reference, boxes, content in _spans(text):
-        placed = tuple(Box(box, _to_pixels(box, width, height)) for box in boxes)
-        content = content.strip()
+    placed = parse_with_places(text, text_in_ref=text_in_ref, width=width, height=height)
+    return tuple(each.region for each in placed)
+
+
+def parse_with_places(
+    text: str, *, text_in_ref: bool, width: int, height: int
+) -> tuple[PlacedRegion, ...]:
+    """Return the regions of a page, as :func:`parse`, with their places in ``text``."""
+    placed: list[PlacedRegion] = []
+    for reference, matches, content in _spans(text):
+        start, body = _stripped(text, content)
         if reference is None:
-            if content:
-                regions.append(Region(PLAIN_LABEL, content))
-        elif text_in_ref:
-            regions.append(Region(PLAIN_LABEL, reference.strip(), placed))
-            if content:
-                regions.append(Region(PLAIN_LABEL, content))
-        else:
-            regions.append(Region(reference.strip() or PLAIN_LABEL, content, placed))
-    return tuple(regions)
+            if body:
+                placed.append(PlacedRegion(Region(PLAIN_LABEL, body), start))
+            continue
+        boxes = tuple(Box(box, _to_pixels(box, width, height)) for box in map(coordinates, matches))
+        spans = tuple(match.span() for match in matches)
+        inner_start, inner = _stripped(text, reference)
+        if not text_in_ref:
+            region = Region(inner or PLAIN_LABEL, body, boxes)
+            placed.append(PlacedRegion(region, start, spans))
+            continue
+        placed.append(PlacedRegion(Region(PLAIN_LABEL, inner, boxes), inner_start, spans))
+        if body:
+            placed.append(PlacedRegion(Region(PLAIN_LABEL, body), start))
+    return tuple(placed)
 
 
-def replace_boxes(text: str, convert: Callable[[Corners], Corners]) -> str:
-    """Return model output with each box between markers replaced.
-
-    :param text: model output with its markup.
-    :param convert: returns the box to write for one in coordinates of 0 to 999.
-    """
-
-    def replace(match: re.Match[str]) -> str:
-        return f"[{', '.join(map(str, convert(coordinates(match))))}]"
-
-    return _MARKED_BOXES.sub(lambda boxes: BOX.sub(replace, boxes[0]), text)
+def _stripped(text: str, span: tuple[int, int]) -> tuple[int, str]:
+    """Return where a part of the text starts without spaces around it, and the part."""
+    part = text[slice(*span)]
+    return span[0] + len(part) - len(part.lstrip()), part.strip()
 
 
-def _spans(text: str) -> Iterator[tuple[str | None, _Boxes, str]]:
-    """Yield (reference, boxes, content after it) of each well-formed reference; None before the first."""
-    reference: str | None = None
-    boxes: _Boxes = ()
+def _spans(text: str) -> Iterator[_Span]:
+    """Yield each well-formed reference with the content after it, and first the text before them."""
+    reference: tuple[int, int] | None = None
+    boxes: tuple[re.Match[str], ...] = ()
     content_start = search_from = 0
     while (start := text.find(REF_OPEN, search_from)) >= 0:
         span = _reference_at(text, start)
         if span is None:
             search_from = start + len(REF_OPEN)
             continue
-        yield reference, boxes, text[content_start:start]
+        yield _Span(reference, boxes, (content_start, start))
         reference, boxes, content_start = span
         search_from = content_start
-    yield reference, boxes, text[content_start:]
+    yield _Span(reference, boxes, (content_start, len(text)))
 
 
-def _reference_at(text: str, start: int) -> tuple[str, _Boxes, int] | None:
+def _reference_at(
+    text: str, start: int
+) -> tuple[tuple[int, int], tuple[re.Match[str], ...], int] | None:
     """Return reference, boxes and end of the markup at ``start``; None unless it is well-formed."""
     start += len(REF_OPEN)
     close = text.find(REF_CLOSE, start)
@@ -96,11 +124,10 @@ def _reference_at(text: str, start: int) -> tuple[str, _Boxes, int] | None:
     end = text.find(DET_CLOSE, det)
     if end < 0 or not _BOXES.fullmatch(text, det, end):
         return None
-    boxes = tuple(coordinates(match) for match in BOX.finditer(text, det, end))
-    return text[start:close], boxes, end + len(DET_CLOSE)
+    return (start, close), tuple(BOX.finditer(text, det, end)), end + len(DET_CLOSE)
 
 
-def coordinates(match: re.Match[str]) -> tuple[int, int, int, int]:
+def coordinates(match: re.Match[str]) -> Corners:
     """Return the coordinates of a box in whole numbers.
 
     A box whose numbers are all fractions of 1 is one in shares of the page.

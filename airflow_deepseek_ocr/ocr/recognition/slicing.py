@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from airflow_deepseek_ocr.ocr.edge_density import MIN_EDGE
-from airflow_deepseek_ocr.ocr.markup.grounding import Corners, replace_boxes
+from airflow_deepseek_ocr.ocr.markup.box_rewriting import (
+    Edit,
+    EditedText,
+    rewrite_boxes,
+)
+from airflow_deepseek_ocr.ocr.markup.grounding import Corners
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE
 
 if TYPE_CHECKING:
@@ -21,6 +27,8 @@ if TYPE_CHECKING:
 _MAX_SHIFT = 0.3
 #: Rows of pixels of a slice, at least: the smallest print that the model reads.
 _LEAST_ROWS = 8
+#: Between the texts of two slices.
+SEPARATOR = "\n"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +82,20 @@ def cut_slices(image: Image.Image, count: int) -> list[PageSlice]:
     ]
 
 
-def join_slices(texts: Sequence[str], slices: Sequence[PageSlice]) -> str:
-    """Join the slices' texts, with their boxes converted to the coordinates of the page.
+def join_slices(texts: Sequence[str], slices: Sequence[PageSlice]) -> EditedText:
+    """Join the slices' texts with :data:`SEPARATOR`, with their boxes in the coordinates of the page.
 
     :param texts: model output of each slice, with markup.
     :param slices: the slices, in the same order.
+    :return: the text; its edits are those of the texts joined as they are.
     """
-    return "\n".join(map(_with_page_coordinates, texts, slices))
+    parts, edits, offset = [], [], 0
+    for text, page_slice in zip(texts, slices, strict=True):
+        part = rewrite_boxes(text, partial(_on_page, page_slice))
+        parts.append(part.text)
+        edits += [Edit(each.start + offset, each.end + offset, each.length) for each in part.edits]
+        offset += len(text) + len(SEPARATOR)
+    return EditedText(SEPARATOR.join(parts), tuple(edits))
 
 
 def _middle_of_widest_gap(edges_in_row: np.ndarray, start: int, end: int) -> int:
@@ -93,10 +108,7 @@ def _middle_of_widest_gap(edges_in_row: np.ndarray, start: int, end: int) -> int
     return start + int(starts[longest] + ends[longest]) // 2
 
 
-def _with_page_coordinates(text: str, page_slice: PageSlice) -> str:
-    def convert(box: Corners) -> Corners:
-        x1, y1, x2, y2 = box
-        y1, y2 = (round(page_slice.top * MAX_COORDINATE + y * page_slice.height) for y in (y1, y2))
-        return x1, y1, x2, y2
-
-    return replace_boxes(text, convert)
+def _on_page(page_slice: PageSlice, box: Corners) -> Corners:
+    x1, y1, x2, y2 = box
+    y1, y2 = (round(page_slice.top * MAX_COORDINATE + y * page_slice.height) for y in (y1, y2))
+    return x1, y1, x2, y2

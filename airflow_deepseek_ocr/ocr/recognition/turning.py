@@ -10,7 +10,8 @@ from PIL import Image
 from airflow_deepseek_ocr.ocr.edge_density import MIN_EDGE
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput
 from airflow_deepseek_ocr.ocr.line_direction import LineDirection
-from airflow_deepseek_ocr.ocr.markup.grounding import Corners, replace_boxes
+from airflow_deepseek_ocr.ocr.markup.box_rewriting import EditedText, rewrite_boxes
+from airflow_deepseek_ocr.ocr.markup.grounding import Corners
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE
@@ -71,7 +72,7 @@ def turn_size(size: tuple[int, int], rotation: int) -> tuple[int, int]:
     return size if rotation % 180 == 0 else (size[1], size[0])
 
 
-def turn_boxes_back(text: str, rotation: int) -> str:
+def turn_boxes_back(text: str, rotation: int) -> EditedText:
     """Return model output of a turned page with its boxes on the page as it is.
 
     Boxes outside of the page stay outside, inverted ones inverted.
@@ -80,8 +81,8 @@ def turn_boxes_back(text: str, rotation: int) -> str:
     :param rotation: the degrees by which the page was turned clockwise.
     """
     if not rotation:
-        return text
-    return replace_boxes(text, lambda box: _turned_back(box, rotation))
+        return EditedText(text)
+    return rewrite_boxes(text, lambda box: _turned_back(box, rotation))
 
 
 def probe_image(image: Image.Image) -> Image.Image:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from airflow_deepseek_ocr.ocr.markup.grounding import parse, replace_boxes
+from airflow_deepseek_ocr.ocr.markup.grounding import parse, parse_with_places
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.results import Region
 
@@ -42,6 +42,18 @@ def test_ocr_format_has_the_text_inside_the_reference() -> None:
     total, paid = regions(text, text_in_ref=True)
     assert (total.text, len(total.boxes), paid.text) == ("Total: 5", 2, "Paid")
     assert to_markdown((total, paid), text_in_ref=True) == "Total: 5\nPaid"
+
+
+@pytest.mark.parametrize("text_in_ref", [False, True])
+def test_places_are_those_of_text_and_boxes(text_in_ref: bool) -> None:
+    text = f"  before\n{MARKDOWN}<|ref|> x <|/ref|><|det|>[[1,2,3,4], [5, 6, 7, 8]]<|/det|>  end "
+    placed = parse_with_places(text, text_in_ref=text_in_ref, width=1998, height=999)
+    assert tuple(each.region for each in placed) == regions(text, text_in_ref=text_in_ref)
+    for each in placed:
+        assert text.startswith(each.region.text, each.start)
+        for box, (start, end) in zip(each.region.boxes, each.boxes, strict=True):
+            numbers = tuple(int(number) for number in text[start + 1 : end - 1].split(","))
+            assert numbers == box.normalized
 
 
 def test_text_without_references_is_one_region() -> None:
@@ -143,12 +155,3 @@ def test_time_is_linear_in_the_text(piece: str) -> None:
     started = time.process_time()
     regions(piece * 20_000)
     assert time.process_time() - started < 5
-
-
-def test_only_boxes_between_markers_are_replaced() -> None:
-    text = "see [1, 2, 3, 4] <|ref|>a<|/ref|><|det|>[[1, 2, 3, 4], [0.1, 0.2, 0.3, 0.4]]<|/det|> [5, 6, 7, 8]"
-    swapped = replace_boxes(text, lambda box: (box[2], box[3], box[0], box[1]))
-    assert swapped == (
-        "see [1, 2, 3, 4] <|ref|>a<|/ref|><|det|>[[3, 4, 1, 2], [300, 400, 100, 200]]<|/det|> [5, 6, 7, 8]"
-    )
-    assert replace_boxes("<|det|>[[1, 2, 3, 4]]", lambda box: box) == "<|det|>[[1, 2, 3, 4]]"

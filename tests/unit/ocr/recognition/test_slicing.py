@@ -7,7 +7,9 @@ from itertools import pairwise
 import pytest
 from PIL import Image
 
+from airflow_deepseek_ocr.ocr.markup.box_rewriting import EditedText
 from airflow_deepseek_ocr.ocr.recognition.slicing import (
+    SEPARATOR,
     PageSlice,
     can_be_cut,
     cut_slices,
@@ -47,16 +49,24 @@ def test_a_cut_goes_to_the_widest_gap_near_the_even_position() -> None:
 def test_boxes_are_converted_to_the_page() -> None:
     text = "<|ref|>a<|/ref|><|det|>[[10, 0, 20, 999], [1, 2, 3, 4]]<|/det|>"
     joined = join_slices([text, text], slices_without_image(0, 0.25, 1))
-    upper, lower = joined.split("\n")
+    upper, lower = joined.text.split("\n")
     assert upper == "<|ref|>a<|/ref|><|det|>[[10, 0, 20, 250], [1, 0, 3, 1]]<|/det|>"
     assert lower == "<|ref|>a<|/ref|><|det|>[[10, 250, 20, 999], [1, 251, 3, 253]]<|/det|>"
 
 
 def test_text_outside_of_boxes_is_unchanged() -> None:
     two_slices = slices_without_image(0, 0.5, 1)
-    assert join_slices(["a [1, 2, 3, 4]", "b"], two_slices) == "a [1, 2, 3, 4]\nb"
+    assert join_slices(["a [1, 2, 3, 4]", "b"], two_slices).text == "a [1, 2, 3, 4]\nb"
     broken = "<|det|>[[1, 2, 3"
-    assert join_slices([broken], two_slices[1:]) == broken
+    assert join_slices([broken], two_slices[1:]) == EditedText(broken)
+
+
+def test_edits_are_those_of_the_joined_texts() -> None:
+    texts = ["one", "two <|det|>[[0, 999, 0, 999]]<|/det|>"]
+    joined = join_slices(texts, slices_without_image(0, 0.5, 1))
+    (edit,) = joined.edits
+    assert SEPARATOR.join(texts)[edit.start : edit.end] == "[0, 999, 0, 999]"
+    assert joined.text[edit.start : edit.start + edit.length] == "[0, 999, 0, 999]"
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_boxes_of_a_turned_page_are_mapped_back(rotation: int) -> None:
     turned = turn(_page(), rotation)
     assert turned.size == turn_size(_SIZE, rotation)
     text = f"<|ref|>text<|/ref|><|det|>[{_seen(turned)}]<|/det|>\nmark [1, 2, 3, 4]"
-    back = turn_boxes_back(text, rotation)
+    back = turn_boxes_back(text, rotation).text
     (region,) = parse(back, text_in_ref=False, width=_SIZE[0], height=_SIZE[1])
     assert region.boxes[0].pixels == pytest.approx(_MARK, abs=3)
     assert region.text == "mark [1, 2, 3, 4]", "only boxes between their markers are boxes"
@@ -53,7 +53,7 @@ def test_boxes_of_a_turned_page_are_mapped_back(rotation: int) -> None:
 
 def test_boxes_outside_of_the_page_stay_outside_and_inverted_ones_inverted() -> None:
     text = "<|ref|>a<|/ref|><|det|>[[10, 20, 1400, 5]]<|/det|>"
-    (region,) = parse(turn_boxes_back(text, 180), text_in_ref=False, width=99, height=99)
+    (region,) = parse(turn_boxes_back(text, 180).text, text_in_ref=False, width=99, height=99)
     assert region.boxes[0].normalized == (-401, 994, 989, 979)
 
 
