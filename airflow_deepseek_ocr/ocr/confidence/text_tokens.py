@@ -117,7 +117,9 @@ def join_tokens(parts: Sequence[TextTokens], separator: str) -> TextTokens:
     :param parts: the tokens of each text, at least one.
     :param separator: what joins the texts; no token has it.
     """
-    first, end, count = [], [], 0
+    first: list[np.ndarray] = []
+    end: list[np.ndarray] = []
+    count = 0
     for part in parts:
         if first:
             first.append(np.full(len(separator), count))

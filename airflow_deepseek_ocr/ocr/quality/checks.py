@@ -1,7 +1,8 @@
 """Quality checks of model output: flags for signs of degenerate output, and one score.
 
-The checks do not know the page's text. Fluent hallucinated text is detected only by a usable text layer, or
-where its boxes lie on parts of the image without text; otherwise it looks like any other text.
+The checks do not know the page's text. Fluent hallucinated text is detected by the model's own confidence, by
+a usable text layer, or where its boxes lie on parts of the image without text; otherwise it looks like any
+other text.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from airflow_deepseek_ocr.ocr.confidence.page_confidence import PageConfidence
 from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
+from airflow_deepseek_ocr.ocr.quality.confidence_checks import check_confidence
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.image_checks import (
     check_boxes,
@@ -46,6 +49,7 @@ class QualityInput:
     :param edge_density: the measure of the page's image; None if it was not measured.
     :param scripts: scripts of the page, such as ``LATIN``, from a usable text layer; None without one.
     :param agreement: agreement with the text layer; None without a usable one.
+    :param confidence: confidence of the output's words; None if the engine returns no probabilities.
     :param regions: the output's regions if the caller has them; None to have the output parsed.
     """
 
@@ -58,6 +62,7 @@ class QualityInput:
     edge_density: EdgeDensity | None = None
     scripts: frozenset[str] | None = None
     agreement: Agreement | None = None
+    confidence: PageConfidence | None = field(default=None, repr=False)
     regions: Sequence[Region] | None = field(default=None, repr=False)
 
 
@@ -87,6 +92,9 @@ def check_quality(output: QualityInput, thresholds: Thresholds = THRESHOLDS) -> 
     if prompt.whole_page and output.edge_density is not None:
         flags |= check_text_amount(body, regions, output.edge_density, thresholds)
         flags |= check_text_positions(regions, output.edge_density, thresholds)
+    # A description of a picture has many right words.
+    if prompt.whole_page:
+        flags |= check_confidence(output.confidence, output.agreement, thresholds)
     return report_of(flags)
 
 

@@ -40,6 +40,10 @@ class Flag(StrEnum):
     LAYER_OVERRULED = "layer_overruled"
     #: the text is that of the text layer, and model output without other faults disagrees with it
     LAYER_UNCONFIRMED = "layer_unconfirmed"
+    LOW_CONFIDENCE = "low_confidence"  #: the model was not sure of the page's words
+    #: the model was not sure of the words of a region, though of the page's
+    LOW_CONFIDENCE_REGION = "low_confidence_region"
+    UNCERTAIN_NUMBERS = "uncertain_numbers"  #: the model was not sure of a number, amount or date
     DYNAMIC_FORM = "dynamic_form"  #: the page is the placeholder of a dynamic XFA form
     #: files are attached to the page or document whose text is missed
     UNREAD_ATTACHMENTS = "unread_attachments"
@@ -73,9 +77,17 @@ WEIGHTS: Mapping[Flag, float] = {
     Flag.ONLY_IN_OUTPUT: 0.1,
     Flag.LAYER_OVERRULED: 0.1,
     Flag.LAYER_UNCONFIRMED: 0.2,
+    Flag.LOW_CONFIDENCE: 0.6,
+    Flag.LOW_CONFIDENCE_REGION: 0.1,
+    Flag.UNCERTAIN_NUMBERS: 0.1,
     Flag.DYNAMIC_FORM: 0.4,
     Flag.UNREAD_ATTACHMENTS: 0.1,
 }
 
 #: The flags of a difference between output and text layer.
 LAYER_FLAGS = frozenset({Flag.LAYER_DISAGREES, Flag.ONLY_IN_LAYER, Flag.ONLY_IN_OUTPUT})
+#: The flags of a doubt about a part of the page. They do not reject the output, and another attempt may be
+#: surer.
+LIGHT_CONFIDENCE_FLAGS = frozenset({Flag.LOW_CONFIDENCE_REGION, Flag.UNCERTAIN_NUMBERS})
+#: The flags of the model's own doubt.
+CONFIDENCE_FLAGS = LIGHT_CONFIDENCE_FLAGS | {Flag.LOW_CONFIDENCE}

@@ -65,6 +65,13 @@ class Thresholds:
     :param outputs_agree: words common to two outputs in different modes, as F1, from which they overrule a
         text layer.
     :param only_in_one: share of the words of layer or output that the other lacks.
+    :param page_confidence: mean confidence of a page's words; less raises the flag.
+    :param region_confidence: the same of a region.
+    :param confidence_characters: characters of words from which the mean of a page or region counts.
+    :param word_confidence: confidence of a word; a word with less is uncertain.
+    :param number_confidence: the same of a word with digits, in which each digit counts.
+    :param attempts_alike: words common to two outputs of a page in the same order, as a share of all, from
+        which words that differ are marked. Outputs that have less in common are other texts.
     """
 
     loop_words: int = 12
@@ -108,6 +115,12 @@ class Thresholds:
     agreement_words: int = 5
     outputs_agree: float = 0.7
     only_in_one: float = 0.25
+    page_confidence: float = 0.5
+    region_confidence: float = 0.4
+    confidence_characters: int = 20
+    word_confidence: float = 0.5
+    number_confidence: float = 0.6
+    attempts_alike: float = 0.5
 
 
 THRESHOLDS = Thresholds()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
-from airflow_deepseek_ocr.ocr.quality.flags import LAYER_FLAGS, Flag
+from airflow_deepseek_ocr.ocr.confidence.page_confidence import PageConfidence
+from airflow_deepseek_ocr.ocr.quality.flags import LAYER_FLAGS, LIGHT_CONFIDENCE_FLAGS, Flag
 from airflow_deepseek_ocr.ocr.quality.report import QualityReport, report_of
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import Agreement
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import RetryStep
@@ -31,6 +32,7 @@ class Candidate:
     :param text_tokens: generated tokens, all slices together.
     :param seconds: the attempt's share of the model's time.
     :param agreement: agreement with the text layer; None without a usable one.
+    :param confidence: the confidence of its words; None if the engine returns no probabilities.
     :param error: why the attempt has no output.
     """
 
@@ -45,6 +47,7 @@ class Candidate:
     text_tokens: int = 0
     seconds: float = 0.0
     agreement: Agreement | None = None
+    confidence: PageConfidence | None = None
     error: DeepSeekOCRError | None = None
 
     @property
@@ -63,10 +66,19 @@ class Candidate:
         return self.error is None and _RATIO_FLAGS.issuperset(self.quality.flags)
 
     @property
-    def rank(self) -> tuple[float, float, float]:
-        """Sort key of the best candidate: score, agreement with the layer, vision tokens to a text token."""
+    def rank(self) -> tuple[float, float, float, float]:
+        """Sort key of the best candidate.
+
+        Score, agreement with the layer, confidence, vision tokens to a text token.
+        """
         agreement = self.agreement.unordered if self.agreement else 0.0
-        return self.score, agreement, self.vision_tokens / max(1, self.text_tokens)
+        confidence = self.mean_confidence or 0.0
+        return self.score, agreement, confidence, self.vision_tokens / max(1, self.text_tokens)
+
+    @property
+    def mean_confidence(self) -> float | None:
+        """Mean confidence of its words; None if it is not known."""
+        return self.confidence.value if self.confidence else None
 
     @property
     def rejected_by_layer_alone(self) -> bool:
@@ -75,7 +87,9 @@ class Candidate:
             self.error is None
             and not self.step.text_layer
             and Flag.LAYER_DISAGREES in self.quality.flags
-            and (LAYER_FLAGS | _LAYER_SCRIPTS | {Flag.RATIO_KNEE}).issuperset(self.quality.flags)
+            and (
+                LAYER_FLAGS | _LAYER_SCRIPTS | {Flag.RATIO_KNEE} | LIGHT_CONFIDENCE_FLAGS
+            ).issuperset(self.quality.flags)
         )
 
     def overruling_layer(self) -> Candidate:
@@ -98,5 +112,6 @@ class Candidate:
             text_tokens=self.text_tokens,
             seconds=self.seconds,
             error_code=self.error.code if self.error else None,
+            confidence=self.mean_confidence,
             text=self.text if with_text else None,
         )

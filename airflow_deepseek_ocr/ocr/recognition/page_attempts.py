@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity, measure_edge_density
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
 from airflow_deepseek_ocr.ocr.line_direction import LineDirection, find_line_direction
-from airflow_deepseek_ocr.ocr.markup.grounding import parse
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import measure_agreement, page_scripts
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
+from airflow_deepseek_ocr.ocr.recognition.combined_output import combine_outputs
 from airflow_deepseek_ocr.ocr.recognition.layer_dispute import overrule_layer
 from airflow_deepseek_ocr.ocr.recognition.page_result import (
     PageSource,
@@ -27,7 +27,6 @@ from airflow_deepseek_ocr.ocr.recognition.slicing import (
     PageSlice,
     can_be_cut,
     cut_slices,
-    join_slices,
 )
 from airflow_deepseek_ocr.ocr.recognition.text_layer_result import (
     edge_density_of,
@@ -40,10 +39,9 @@ from airflow_deepseek_ocr.ocr.recognition.turning import (
     probe_image,
     surest_turn,
     turn,
-    turn_boxes_back,
     turn_size,
 )
-from airflow_deepseek_ocr.ocr.results import Attempt, PageResult, Region
+from airflow_deepseek_ocr.ocr.results import Attempt, PageResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -237,19 +235,21 @@ class PageAttempts:
                 step=step, resolution=resolution, rotation=rotation, seconds=seconds, error=error
             )
         self._has_probabilities = all(each.token_probabilities is not None for each in outputs)
-        texts = [output.text for output in outputs]
-        # The checks see boxes on the page as the model saw it, rows on the page as it is.
-        text_read = join_slices(texts, attempt.slices) if attempt.slices else texts[0]
-        regions_read = self._parse(text_read, turn_size(self._size, rotation))
-        text = turn_boxes_back(text_read, rotation)
-        regions = self._parse(text, self._size) if rotation else regions_read
+        combined = combine_outputs(
+            outputs,
+            attempt.slices,
+            text_in_ref=self._prompt.text_in_ref,
+            size=self._size,
+            rotation=rotation,
+        )
+        text, regions = combined.text, combined.regions
         markdown = to_markdown(regions, text_in_ref=self._prompt.text_in_ref)
         agreement = measure_agreement(self._layer.text, markdown) if self._layer else None
         vision_tokens = sum(output.vision_tokens for output in outputs)
         text_tokens = sum(output.text_tokens for output in outputs)
         quality = check_quality(
             QualityInput(
-                text=text_read,
+                text=combined.text_read,
                 prompt=self._plan.prompt,
                 finish_reason=_finish_reason(outputs),
                 vision_tokens=vision_tokens,
@@ -258,7 +258,8 @@ class PageAttempts:
                 edge_density=attempt.edge_density if rotation else self._edge_density,
                 scripts=page_scripts(self._layer) if self._layer else None,
                 agreement=agreement,
-                regions=regions_read,
+                regions=combined.regions_read,
+                confidence=combined.confidence,
             )
         )
         return Candidate(
@@ -273,11 +274,8 @@ class PageAttempts:
             text_tokens=text_tokens,
             seconds=seconds,
             agreement=agreement,
+            confidence=combined.confidence,
         )
-
-    def _parse(self, text: str, size: tuple[int, int]) -> tuple[Region, ...]:
-        width, height = size
-        return parse(text, text_in_ref=self._prompt.text_in_ref, width=width, height=height)
 
     def _part_image(
         self, attempt: _AttemptInProgress, number: int, image: Image.Image | None

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.ocr.quality.confidence_checks import uncertain_words
 from airflow_deepseek_ocr.ocr.quality.failure_messages import failure_of
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import report_of
+from airflow_deepseek_ocr.ocr.recognition.attempt_differences import differing_words
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO
-from airflow_deepseek_ocr.ocr.results import Attempt, PageResult, PageStatus
+from airflow_deepseek_ocr.ocr.results import Attempt, PageResult, PageStatus, UncertainWord
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.ocr.documents.base import Page
@@ -102,12 +105,20 @@ def page_result(
         attachments=source.attachments,
         agreement=best.agreement.unordered if best.agreement else None,
         agreement_ordered=best.agreement.ordered if best.agreement else None,
+        confidence=best.mean_confidence,
+        uncertain_words=_uncertain_words(best, candidates),
         attempts=tuple(attempts),
         vision_tokens_saved=_vision_tokens_saved(size, plan, attempts),
         error_code=code,
         error=message,
         retryable=isinstance(best.error, UnavailableError),
     )
+
+
+def _uncertain_words(best: Candidate, candidates: Sequence[Candidate]) -> tuple[UncertainWord, ...]:
+    if best.confidence is None:
+        return ()
+    return uncertain_words(best.confidence.words, differing_words(best, candidates))
 
 
 def failed_page(number: int, resolution: str, error: DeepSeekOCRError) -> PageResult:
@@ -133,8 +144,10 @@ def _status(best: Candidate, plan: RecognitionPlan, candidates: Sequence[Candida
     if best.step.text_layer:
         return PageStatus.TEXT_LAYER
     # Auto mode takes a better mode for a longer text by design, so that is no recovery.
+    # An attempt after the best one was a second look at an accepted page.
+    earlier = takewhile(lambda each: each is not best, candidates)
     rejected = any(
-        not plan.accepts(each.score) and not each.failed_by_ratio_alone for each in candidates
+        not plan.accepts(each.score) and not each.failed_by_ratio_alone for each in earlier
     )
     return PageStatus.RECOVERED if rejected else PageStatus.OK
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.line_direction import LineDirection
-from airflow_deepseek_ocr.ocr.quality.flags import Flag
+from airflow_deepseek_ocr.ocr.quality.flags import CONFIDENCE_FLAGS, Flag
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.layer_dispute import mode_of_second_opinion
@@ -106,7 +106,7 @@ class RetryPlan:
             if better is not None:
                 return self._attempt_in(better)
         if any(self._plan.accepts(each.score) for each in candidates):
-            return None
+            return self._second_look(candidates)
         while self._steps:
             step = self._steps.popleft()
             if step.turn:
@@ -123,7 +123,20 @@ class RetryPlan:
             planned = PlannedAttempt(
                 step, step.resolution or _last_mode(candidates), self._rotation
             )
-            if not _was_tried(planned, candidates):
+            if not _changes_nothing(step, last) and not _was_tried(planned, candidates):
+                return planned
+        return None
+
+    def _second_look(self, candidates: Sequence[Candidate]) -> PlannedAttempt | None:
+        """Return one attempt in another mode at a page that was accepted with a doubt; None if none is due.
+
+        Only modes among the user's steps are taken. The surer of both outputs is kept.
+        """
+        if len(candidates) > 1 or CONFIDENCE_FLAGS.isdisjoint(candidates[0].quality.flags):
+            return None
+        for step in self._steps:
+            planned = PlannedAttempt(step, step.resolution or "", self._rotation)
+            if step.resolution and not _was_tried(planned, candidates):
                 return planned
         return None
 
@@ -150,6 +163,16 @@ class RetryPlan:
             if last.text_tokens <= room:
                 return mode.name
         return above[-1]
+
+
+def _changes_nothing(step: RetryStep, last: Candidate) -> bool:
+    """Return whether the step would bring the same output: a constraint on a text that repeats nothing."""
+    return (
+        step.no_repeat_ngram is not None
+        and last.error is None
+        and bool(last.quality.flags)
+        and CONFIDENCE_FLAGS.issuperset(last.quality.flags)
+    )
 
 
 def _last_mode(candidates: Sequence[Candidate]) -> str:

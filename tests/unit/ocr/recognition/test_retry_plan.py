@@ -116,3 +116,35 @@ def test_auto_takes_the_cheapest_mode_with_room_for_the_text(
     planned = plan.next([outcome(plan.first(), report_of(flags), text_tokens=text_tokens)])
     assert planned is not None
     assert planned.resolution == mode
+
+
+DOUBT = report_of({Flag.UNCERTAIN_NUMBERS})
+
+
+@pytest.mark.parametrize(
+    ("steps", "mode"),
+    [
+        ("no_repeat_ngram,base,gundam", "gundam"),
+        ("slices_2,small", "small"),
+        ("no_repeat_ngram,base,slices_2,text_layer", None),
+        ("none", None),
+    ],
+)
+def test_an_accepted_page_with_a_doubt_gets_a_second_look_in_another_mode(
+    steps: str, mode: str | None
+) -> None:
+    plan = retry_plan(steps, has_text_layer=True)
+    candidates = [outcome(plan.first(), DOUBT)]
+    planned = plan.next(candidates)
+    assert (planned and planned.resolution) == mode
+    if planned:
+        assert plan.next([*candidates, outcome(planned, DOUBT)]) is None, "there is no third"
+        assert plan.next([*candidates, outcome(planned, LOOP)]) is None
+
+
+def test_a_rejected_page_without_repetitions_needs_no_constraint_against_them() -> None:
+    plan = retry_plan("no_repeat_ngram,slices_2")
+    low = report_of({Flag.LOW_CONFIDENCE, Flag.UNCERTAIN_NUMBERS})
+    planned = plan.next([outcome(plan.first(), low)])
+    assert planned is not None
+    assert planned.step.name == "slices_2"
