@@ -49,6 +49,7 @@ def test_all_fields_survive_json() -> None:
     assert stored["attempts"][0] == {
         "how": "base",
         "resolution": "base",
+        "rotation": 0,
         "score": 0.1,
         "flags": ["loop"],
         "vision_tokens": 0,
