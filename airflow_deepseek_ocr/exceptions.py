@@ -72,6 +72,7 @@ class ErrorCode(StrEnum):
     DATABASE_OUTDATED = "database_outdated"
     DATABASE_RIGHTS = "database_rights"
     DATABASE_SCHEMA = "database_schema"
+    DATABASE_SLOW = "database_slow"
     DATABASE_SQL = "database_sql"
     DATABASE_TYPE = "database_type"
     DATABASE_UNAVAILABLE = "database_unavailable"

@@ -19,6 +19,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
+from airflow_deepseek_ocr.store.browsing import read_only
 from airflow_deepseek_ocr.store.names import Names
 from airflow_deepseek_ocr.store.outage import Outage
 from airflow_deepseek_ocr.store.tables import Rows, rows_of
@@ -45,19 +46,28 @@ class Database:
     :param engine: of PostgreSQL, MySQL/MariaDB or SQLite; disposed of by :meth:`close`.
     :param patience_s: seconds of outage after which a transaction fails.
     :param names: the names of the tables.
+    :param read_only_s: make connections read only, and end their statements after so many seconds; None for
+        connections that write.
     :ivar outage: says in the log that the database is away, and that it is back.
     :raises ConfigurationError: ``database_schema``.
     """
 
     def __init__(
-        self, engine: Engine, patience_s: float = PATIENCE_S, names: Names | None = None
+        self,
+        engine: Engine,
+        patience_s: float = PATIENCE_S,
+        names: Names | None = None,
+        *,
+        read_only_s: float | None = None,
     ) -> None:
         self.names = names or Names()
         self.names.require_possible(engine.dialect.name)
         self._patience_s = patience_s
         self.outage = Outage(patience_s)
         self._is_file = engine.dialect.name == "sqlite"
-        if self._is_file:
+        if read_only_s is not None:
+            read_only.prepare(engine, read_only_s)
+        elif self._is_file:
             _prepare_sqlite(engine)
         elif engine.dialect.name == "postgresql":
             _prepare_postgresql(engine)
@@ -114,7 +124,8 @@ class Database:
     def clear_errors(self) -> Iterator[None]:
         """Convert the database's errors to :class:`DatabaseError`, without values and passwords.
 
-        :raises DatabaseError: ``database_unavailable``, ``database_full``, ``database_rights``.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``, ``database_rights``,
+            ``database_slow``.
         """
         try:
             yield
@@ -135,6 +146,12 @@ class Database:
                     f"the tables {self.names.table('ocr_')}*, and to migrate them CREATE, CREATE VIEW, ALTER "
                     "and INDEX or their ownership. Grant these, or run airflow-deepseek-ocr db upgrade as a "
                     "user who has them, or have the output of airflow-deepseek-ocr db sql run by one.",
+                ) from None
+            if read_only.is_timeout(cause):
+                raise DatabaseError(
+                    ErrorCode.DATABASE_SLOW,
+                    "The results database took too long for a query, which was ended. Narrow the search, for "
+                    "example to a DAG or to some days, or try again when the database is less busy.",
                 ) from None
             raise DatabaseError(
                 ErrorCode.DATABASE_UNAVAILABLE,
@@ -169,7 +186,7 @@ def _sqlstates(error: BaseException) -> tuple[str | None, str | None]:
 def _may_pass(error: Exception) -> bool:
     if not isinstance(error, DBAPIError):
         return True
-    if error.orig is not None and is_refused(error.orig):
+    if error.orig is not None and (is_refused(error.orig) or read_only.is_timeout(error.orig)):
         return False
     return error.connection_invalidated or isinstance(
         error, (IntegrityError, OperationalError, InterfaceError)

@@ -42,7 +42,7 @@ def test_every_flag_is_documented_once() -> None:
 
 
 def test_each_code_says_of_what_it_is_and_what_to_do() -> None:
-    wheres = {"document", "page", "retryable", "task", "setting", "internal", "command"}
+    wheres = {"document", "page", "retryable", "task", "setting", "internal", "command", "request"}
     for row in rows(CODES):
         assert set(row[1].split(", ")) <= wheres, row
         assert all(row), row
