@@ -29,6 +29,7 @@ def get_provider_info() -> dict[str, Any]:
         "operators": [_modules("airflow_deepseek_ocr.operators.deepseek_ocr")],
         "sensors": [_modules("airflow_deepseek_ocr.sensors.s3")],
         "triggers": [_modules("airflow_deepseek_ocr.triggers.s3")],
+        "extra-links": ["airflow_deepseek_ocr.airflow_support.results_page.ResultsLink"],
         "connection-types": [
             {
                 "connection-type": CONN_TYPE,
@@ -91,8 +92,44 @@ def _config() -> dict[str, Any]:
                     "example": "scans_",
                     "default": "",
                 },
+                **_page_options(),
             },
         }
+    }
+
+
+def _page_options() -> dict[str, Any]:
+    return {
+        "results_page": {
+            "description": "Whether the API server has the page of OCR results.",
+            "version_added": None,
+            "type": "boolean",
+            "example": None,
+            "default": "True",
+        },
+        "results_page_db_conn_id": {
+            "description": "Connection of the results database that the page shows. The API server must be "
+            "able to read the connection and to reach the database.",
+            "version_added": None,
+            "type": "string",
+            "example": None,
+            "default": "deepseek_ocr_db",
+        },
+        "results_page_aws_conn_id": {
+            "description": "Connection to S3 with which the page fetches pictures of pages and exports.",
+            "version_added": None,
+            "type": "string",
+            "example": None,
+            "default": "aws_default",
+        },
+        "results_page_directories": {
+            "description": "Directories of the API server's host from which the page sends pictures and "
+            "exports, separated by commas. Without one it sends files from S3 only.",
+            "version_added": None,
+            "type": "string",
+            "example": "/mnt/ocr-exports",
+            "default": "",
+        },
     }
 
 

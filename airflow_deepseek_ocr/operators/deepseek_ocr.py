@@ -21,6 +21,7 @@ from airflow_deepseek_ocr.airflow_support.connections import (
 from airflow_deepseek_ocr.airflow_support.documents import references
 from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.airflow_support.results_page import ResultsLink
 from airflow_deepseek_ocr.airflow_support.table_names import TABLE_NAMES, configured_names
 from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
 from airflow_deepseek_ocr.connection import values
@@ -126,6 +127,7 @@ class DeepSeekOCROperator(BaseOperator):
         "max_failed_pages",
         *_VALUES,
     )
+    operator_extra_links = (ResultsLink(),)
     ui_color = "#dbe7ff"
 
     def __init__(

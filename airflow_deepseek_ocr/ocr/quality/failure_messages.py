@@ -43,6 +43,11 @@ _MESSAGES: dict[Flag, str] = {
 }
 
 
+def flags_in_words() -> dict[str, str]:
+    """Return a sentence for each flag."""
+    return {flag.value: f"{text.partition('. ')[0]}." for flag, text in _MESSAGES.items()}
+
+
 def failure_of(quality: QualityReport, error: DeepSeekOCRError | None) -> tuple[str, str]:
     """Return (code, message) of a page that failed.
 

@@ -1,0 +1,53 @@
+"""Bounds of work, and headers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from fastapi.testclient import TestClient
+
+from airflow_deepseek_ocr.plugins.results_page.gate import Gate, Places
+
+
+def test_every_response_has_the_headers(client: Callable[..., TestClient]) -> None:
+    viewer = client()
+    for path in ("/", "/static/app.js", "/api/documents", "/api/documents/4711", "/nothing"):
+        headers = viewer.get(path).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["cache-control"] in ("private, no-store", "no-cache")
+
+
+def test_places_are_bounded() -> None:
+    async def run() -> list[bool]:
+        places = Places(1, waiting=1)
+        async with places.place() as first, places.place(0.01) as second:
+            waiting = asyncio.create_task(places.place(5).__aenter__())
+            await asyncio.sleep(0)
+            async with places.place() as third:
+                pass
+        return [first, second, third, await waiting]
+
+    assert asyncio.run(run()) == [True, False, False, True]
+
+
+def test_a_request_without_a_place_is_refused_in_words() -> None:
+    async def never(*_: Any) -> None:
+        raise AssertionError("the app is not called")
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    gate = Gate(never)
+    gate._requests = Places(0, waiting=0)
+    scope = {"type": "http", "path": "/deepseek-ocr/api/documents"}
+    asyncio.run(gate(scope, None, send))
+    assert sent[0]["status"] == 503
+    assert (b"retry-after", b"3") in sent[0]["headers"]
+    assert b"Try again" in sent[1]["body"]
