@@ -114,7 +114,7 @@ async def _chat(service: Service, request: Request) -> JSONResponse:
         service.metrics.count(page.resolution, output, time.monotonic() - started)
         if page.probabilities is None:
             return _answer(capabilities.model, output)
-        # OpenAI's form of a long page takes tens of milliseconds, in which no other page is answered.
+        # OpenAI's form of a long page takes tens of milliseconds, which other pages' answers would wait.
         return await run_in_threadpool(
             _answer, capabilities.model, output, asked=page.probabilities
         )

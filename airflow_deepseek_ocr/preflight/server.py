@@ -12,6 +12,7 @@ from airflow_deepseek_ocr.engines.factory import remote_endpoint, server_spec
 from airflow_deepseek_ocr.engines.http.server_probe import (
     ask_capabilities,
     ask_modes,
+    ask_token_probabilities,
     prove_no_repeat_ngram,
 )
 from airflow_deepseek_ocr.engines.protocol.chat_completions import Capabilities
@@ -58,7 +59,8 @@ def describe_remote_server(
     return (
         f"{endpoint.address} serves {capabilities.model} ({software}), a {capabilities.family.title}; modes: "
         f"{', '.join(capabilities.modes)}"
-        f"{'; the no-repeat-n-gram constraint is active' if active else ''}."
+        f"{'; the no-repeat-n-gram constraint is active' if active else ''}"
+        f"{'; it returns probabilities of tokens' if capabilities.token_probabilities else ''}."
     )
 
 
@@ -73,6 +75,7 @@ def _ask(
             capabilities = ask_modes(client, endpoint, capabilities)
         if probe_no_repeat_ngram:
             prove_no_repeat_ngram(client, endpoint, capabilities, settings.decoding)
+            capabilities = ask_token_probabilities(client, endpoint, capabilities)
     return capabilities
 
 

@@ -34,7 +34,7 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     Capabilities,
     chat_request,
 )
-from airflow_deepseek_ocr.engines.protocol.token_logprobs import request_fields
+from airflow_deepseek_ocr.engines.protocol.token_logprobs import MALFORMED, request_fields
 from airflow_deepseek_ocr.exceptions import ErrorCode, ServerUnreachableError, UnavailableError
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
@@ -230,16 +230,7 @@ def read_output(
             if probabilities
             else None,
         )
-    # RecursionError: JSON that is nested without end.
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        IndexError,
-        AttributeError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except MALFORMED as error:
         return PageOutput(
             key=request.key,
             error=UnavailableError(

@@ -81,15 +81,7 @@ def ask_capabilities(
     cards = _json(client, endpoint, "GET", "/v1/models").get("data")
     try:
         served = [Capabilities.of_card(card, family) for card in cards or []]
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        IndexError,
-        OverflowError,
-        RecursionError,
-    ) as error:
+    except MALFORMED as error:
         raise _bad_response(endpoint, type(error).__name__) from None
     for each in served:
         if each.model == model:

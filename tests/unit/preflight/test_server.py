@@ -54,7 +54,9 @@ def test_the_full_line_names_modes_and_constraint(server: Faults) -> None:
     server.modes = "read"
     line = describe_remote_server(remote(server), PATIENT, probe_no_repeat_ngram=True)
     assert "modes: tiny, small, base, large, gundam;" in line
-    assert line.endswith("the no-repeat-n-gram constraint is active.")
+    assert line.endswith(
+        "the no-repeat-n-gram constraint is active; it returns probabilities of tokens."
+    )
 
 
 def test_a_mode_that_the_server_does_not_name_is_tried(server: Faults) -> None:
