@@ -24,6 +24,8 @@ from airflow_deepseek_ocr.ocr.token_probabilities import TokenProbabilities
 MOST_TOP_LOGPROBS = 2
 #: Field of the compact form, in a response of the model server; in a request it asks for that form.
 COMPACT = "token_probabilities"
+#: Most characters of a token that holds a part of a character.
+_LONGEST_SPLIT = 32
 #: Most tokens that are read from a response: eight times the model's context.
 _MOST_TOKENS = 65_536
 #: What malformed values raise: they have another type, or are nested without end.
@@ -95,7 +97,7 @@ def of_openai(logprobs: Mapping[str, Any], text: str) -> TokenProbabilities:
     known = len(complete) == len(content)
     return _of(
         text,
-        pieces=tuple(map(_piece, content)),
+        pieces=_pieces_of(text, tuple(map(_piece, content))),
         log_probabilities=_values(entry["logprob"] for entry in content),
         runner_up=_values(entry["logprob"] for entry in complete) if known else None,
         runner_up_pieces=tuple(map(_piece, complete)) if known else None,
@@ -109,6 +111,33 @@ def _piece(entry: Mapping[str, Any]) -> bytes:
         return bytes(_list(spelled))
     encoded: bytes = entry["token"].encode()
     return encoded
+
+
+def _pieces_of(text: str, pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return the pieces, with the bytes of the text where they have U+FFFD in place of parts of characters.
+
+    vLLM decodes each token by itself. Of tokens that hold parts of a character, the last one gets the text
+    up to the next token that is whole.
+
+    :raises ValueError: the pieces are not those of the text.
+    """
+    if b"".join(pieces).decode("utf-8", errors="replace") == text:
+        return pieces
+    whole, position, split = list(pieces), 0, list[int]()
+    for number, piece in enumerate((*pieces, None)):
+        spelled = "" if piece is None else piece.decode("utf-8", errors="replace")
+        if "\ufffd" in spelled:
+            split.append(number)
+            whole[number] = b""
+        elif piece is None or piece:
+            most = position + _LONGEST_SPLIT * len(split) + len(spelled)
+            start = len(text) if piece is None else text.find(spelled, position, most)
+            if start < position or (start > position and not split):
+                raise ValueError("the tokens are not those of the text")
+            if split:
+                whole[split[-1]] = text[position:start].encode()
+            position, split = start + len(spelled), []
+    return tuple(whole)
 
 
 def _runner_up(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -77,6 +77,35 @@ def test_the_end_token_does_not_count() -> None:
     assert (tokens.pieces, tokens.runner_up) == ((b"a",), None)
 
 
+@pytest.mark.parametrize(
+    ("written", "pieces"),
+    [
+        # vLLM 0.32: the token that completes a character has all of it.
+        (["na", "", "ï", "ve"], [b"na", b"", "ï".encode(), b"ve"]),
+        # Older versions, and a token that begins with the rest of a character.
+        (["na", "\ufffd", "\ufffd", "ve"], [b"na", b"", "ï".encode(), b"ve"]),
+        (["na", "", "\ufffdv", "e"], [b"na", b"", "ïv".encode(), b"e"]),
+        (["naïv", "\ufffd"], ["naïv".encode(), b"e"]),
+        (["\ufffd", "\ufffd"], [b"", "naïve".encode()]),
+        (["na", "ve"], None),
+        (["naï", "\ufffd", "x"], None),
+        (["naïve", "!"], None),
+        (["naï"], None),
+    ],
+)
+def test_split_characters_have_the_bytes_of_the_text(
+    written: list[str], pieces: list[bytes] | None
+) -> None:
+    content = [
+        {"token": token, "logprob": -1.0, "bytes": list(token.encode())} for token in written
+    ]
+    if pieces is None:
+        with pytest.raises(ValueError, match="not those of the text"):
+            of_openai({"content": content}, "naïve")
+    else:
+        assert list(of_openai({"content": content}, "naïve").pieces) == pieces
+
+
 def test_what_is_asked_for_depends_on_the_server() -> None:
     able = Capabilities(model="m", token_probabilities=True)
     assert request_fields(Capabilities(model="m")) == {}
