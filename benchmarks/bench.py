@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,19 @@ class Bench:
     :param pages: how many are read in each mode.
     :param slots: most pages at once.
     :param out: file of the figures.
+    :param labels: added to each line of figures.
     """
 
-    def __init__(self, directory: Path, pages: int, slots: int | None, out: Path) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        pages: int,
+        slots: int | None,
+        out: Path,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
         self.directory, self.pages, self.slots = directory, pages, slots
-        self._out = out
+        self._out, self._labels = out, dict(labels or {})
         self._engine: tuple[bool, InProcessEngine] | None = None
 
     def engine(self, *, compiled: bool) -> InProcessEngine:
@@ -41,6 +49,13 @@ class Bench:
             self._engine = (compiled, engine)
         return self._engine[1]
 
+    def of_model(self, directory: Path, **labels: str) -> Bench:
+        """Return the same for another model, whose figures have these labels.
+
+        :param directory: the full-size model.
+        """
+        return Bench(directory, self.pages, self.slots, self._out, labels)
+
     def close(self) -> None:
         """Free the GPU."""
         if self._engine:
@@ -49,7 +64,7 @@ class Bench:
 
     def tell(self, part: str, **figures: Any) -> None:
         """Print figures and note them."""
-        line = {"part": part} | {
+        line = {"part": part, **self._labels} | {
             name: round(value, 4) if isinstance(value, float) else value
             for name, value in figures.items()
         }

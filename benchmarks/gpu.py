@@ -4,7 +4,8 @@ Parts (``--parts``): ceilings of the card; the published way (a page at a time, 
 transformers' ``generate()`` with left padding; chunks of the vision tower; a step of the decoder; a page
 alone; many pages in gundam and in base mode, whose texts have 100 to 2,000 tokens, 800 on average; texts
 in bfloat16 against those of pages read one by one; what the probabilities of tokens cost; memory over ten
-thousand pages; from the start of a process to its first token.
+thousand pages; from the start of a process to its first token; the vision tower, a page alone, many pages and
+the start with each model family.
 Figures go to standard output and as JSON lines to ``--out``.
 """
 
@@ -18,6 +19,7 @@ import logging
 import os
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -32,11 +34,13 @@ import psutil
 import torch
 import transformers
 
+from airflow_deepseek_ocr.engines.in_process.capacity import MAX_VISION_PAGES
 from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
 from airflow_deepseek_ocr.engines.in_process.device_timing import IDLE, format_shares
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from airflow_deepseek_ocr.ocr.families.registry import FAMILIES
 from benchmarks.bench import Bench, median_seconds
 from benchmarks.full_size import ROOT, build
 from benchmarks.other_ways import generate, published
@@ -107,18 +111,24 @@ def vision(bench: Bench) -> None:
         engine = bench.engine(compiled=compiled)
         for mode, chunks in (("gundam", (2, 4, 8, 16)), ("base", (4, 8, 16, 32))):
             for chunk in chunks:
-                pages = prepared(engine, mode, chunk)
-                torch.cuda.reset_peak_memory_stats()
-                base = torch.cuda.memory_allocated()
-                seconds = median_seconds(functools.partial(engine.embed, pages), 5)
-                bench.tell(
-                    "vision",
-                    mode=mode,
-                    compiled=compiled,
-                    pages=chunk,
-                    pages_per_s=chunk / seconds,
-                    gib=(torch.cuda.max_memory_allocated() - base) / 2**30,
-                )
+                _time_vision(bench, engine, mode, chunk, compiled=compiled)
+
+
+def _time_vision(
+    bench: Bench, engine: InProcessEngine, mode: str, chunk: int, *, compiled: bool
+) -> None:
+    pages = prepared(engine, mode, chunk)
+    torch.cuda.reset_peak_memory_stats()
+    base = torch.cuda.memory_allocated()
+    seconds = median_seconds(functools.partial(engine.embed, pages), 5)
+    bench.tell(
+        "vision",
+        mode=mode,
+        compiled=compiled,
+        pages=chunk,
+        pages_per_s=chunk / seconds,
+        gib=(torch.cuda.max_memory_allocated() - base) / 2**30,
+    )
 
 
 def step(bench: Bench) -> None:
@@ -331,6 +341,25 @@ def start(bench: Bench) -> None:
             )
 
 
+def families(bench: Bench) -> None:
+    """Each model family after the other: vision tower, a page alone, many pages, the first token."""
+    bench.close()
+    with tempfile.TemporaryDirectory(prefix="bench-families-") as scratch:
+        for family in FAMILIES.values():
+            directory = build(Path(scratch) / family.name, family=family)
+            own = bench.of_model(directory, family=family.name)
+            try:
+                engine = own.engine(compiled=True)
+                for mode in ("gundam", "base"):
+                    _time_vision(own, engine, mode, MAX_VISION_PAGES, compiled=True)
+                alone(own)
+                many(own)
+                start(own)
+            finally:
+                own.close()
+            shutil.rmtree(directory)
+
+
 PARTS: dict[str, Callable[[Bench], None]] = {
     "ceilings": ceilings,
     "published": published,
@@ -343,6 +372,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "probabilities": probabilities,
     "flat": flat,
     "start": start,
+    "families": families,
 }
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from torch import nn
 from transformers import UnlimitedOcrConfig, UnlimitedOcrForConditionalGeneration
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
+from airflow_deepseek_ocr.model.deepseek_ocr.architectures.deepseek_ocr import translate_config
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import load_checkpoint
-from airflow_deepseek_ocr.model.deepseek_ocr.config import translate_config
 from training.charset import CHARSET
 from training.tokenizer import build_tokenizer, save_tokenizer
 

@@ -41,6 +41,7 @@ def all_checks(
     engine = choose_engine(settings, gpu_present=host.has_gpu)
     yield Check("version", Level.OK, f"airflow-deepseek-ocr {__version__}, engine {engine}.")
     yield check_sandbox(settings)
+    yield from check_prompt(settings)
     if engine == "remote":
         for each in settings.each_server():
             yield _check(
@@ -60,6 +61,22 @@ def all_checks(
         yield from check_gpu(settings, host)
     else:
         yield check_host_memory(settings, host)
+
+
+def check_prompt(settings: Settings) -> Iterator[Check]:
+    """Warn of a default prompt that the model's publisher does not document.
+
+    :param settings: settings of the connection.
+    """
+    family = settings.family
+    if settings.prompt not in family.documented_prompts:
+        documented = ", ".join(sorted(family.documented_prompts))
+        yield Check(
+            "prompt",
+            Level.WARNING,
+            f"The publisher of {family.title} documents the prompts {documented}, not {settings.prompt}. "
+            "Compare the outputs of some pages before you rely on it.",
+        )
 
 
 def _check(name: str, describe: Callable[[], str]) -> Check:

@@ -117,7 +117,9 @@ def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabiliti
     """
     if capabilities.version is not None:
         return capabilities
-    tokens = _probe_tokens(client, endpoint, capabilities, _PROBE_MODE)
+    tokens = None
+    if capabilities.family.vllm_plugin:
+        tokens = _probe_tokens(client, endpoint, capabilities, _PROBE_MODE)
     if tokens is None:
         tokens = _probe_tokens(client, endpoint, capabilities, None)
     found = _mode_of(tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from airflow_deepseek_ocr.engines.in_process.block_pool import BLOCK
@@ -14,15 +15,16 @@ MAX_SLOTS = 384
 #: Most pages whose views go through the vision tower together; twice as many make it a tenth faster in gundam
 #: mode, and those that are being written wait for them.
 MAX_VISION_PAGES = 8
-#: What a page's views take in the vision tower at the published size, in bytes: 9 tiles and a view of 1024
-#: pixels. 8 pages of 6 tiles took 1.7 GiB, and 1.4 GiB compiled, on an H100 in bfloat16.
+#: What a page's views take in the vision tower at the published size, in bytes: 9 tiles of 640 pixels and a
+#: view of 1024. 8 pages of 6 tiles took 1.7 GiB, and 1.4 GiB compiled, on an H100 in bfloat16. DeepSeek-OCR-2
+#: has as many pixels in 6 tiles of 768.
 _VISION_BYTES_PER_PAGE = 320_000_000
 #: Share of the free memory that is left to the vision tower, the prompts and the allocator; and the least
 #: that they need for a page.
 _RESERVE, _MIN_RESERVE = 0.25, 400_000_000
-#: Columns of the cache that a page holds at a time: a gundam prompt of 930 tokens and half of a text of
-#: 800, and a third more, since pages do not end evenly.
-_COLUMNS_PER_PAGE = 1792
+#: Tokens of a page's text that are written at a time, on average: half of a text of 800; and the share by
+#: which pages hold more columns of the cache than that, since they do not end evenly.
+_TEXT_TOKENS, _UNEVEN = 400, 4 / 3
 #: Share of the available memory that the engine uses where CPU and GPU share one memory. The other half is
 #: for the operating system, the tasks that render pages, databases and the page cache: without swap, a host
 #: that runs out of shared memory hangs instead of raising an error. Estimated, not measured on such a host.
@@ -79,6 +81,7 @@ def capacity(
     column_bytes: int,
     key_size: int,
     row_blocks: int,
+    page_prompt: int,
     limit: int | None,
 ) -> Capacity:
     """Return how many pages fit.
@@ -88,6 +91,7 @@ def capacity(
     :param column_bytes: size of a token's keys and values in all layers.
     :param key_size: numbers in a token's keys of one layer.
     :param row_blocks: blocks of the longest page; the cache never has fewer.
+    :param page_prompt: tokens of the prompt of a usual page in the mode with the most tokens, image included.
     :param limit: most pages at once, set by the user; None for no limit.
     """
     if free_bytes is None:
@@ -97,6 +101,7 @@ def capacity(
     # The cache has one more block, the null block.
     countable = _MAX_NUMBERS // (BLOCK * key_size) - 1
     blocks = max(row_blocks, min((free_bytes - reserve) // (BLOCK * column_bytes), countable))
-    slots = max(1, min(blocks // (_COLUMNS_PER_PAGE // BLOCK), limit or MAX_SLOTS))
+    page_blocks = math.ceil((page_prompt + _TEXT_TOKENS) * _UNEVEN / BLOCK)
+    slots = max(1, min(blocks // page_blocks, limit or MAX_SLOTS))
     pages = max(1, min(reserve // _VISION_BYTES_PER_PAGE, MAX_VISION_PAGES, slots))
     return Capacity(slots, pages, min(blocks, slots * row_blocks))

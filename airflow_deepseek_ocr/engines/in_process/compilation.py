@@ -14,8 +14,8 @@ from airflow_deepseek_ocr.model.weights.source import default_cache_dir
 
 log = logging.getLogger(__name__)
 
-#: Most variants, each compiled separately: two of SAM's layers and one of CLIP's
-#: for each of the views of 512, 640, 1024 and 1280 pixels, and two of the decoder's for each number of
+#: Most variants, each compiled separately: two of SAM's layers and one of the other encoder's for each size
+#: of views (512, 640, 1024 and 1280 pixels, or 768 and 1024), and two of the decoder's for each number of
 #: slots; torch's default limit of 8 is meant for accidental recompilations.
 _VARIANTS = 64
 
@@ -77,7 +77,9 @@ def compile_vision(tower: Any, compiler: LayerCompiler) -> None:
 
     :param tower: transformers' ``vision_tower``; its layers' ``forward`` is replaced.
     """
-    for layer in (*tower.sam_encoder.layers, *tower.vision_encoder.encoder.layers):
+    # CLIP's layers are one attribute deeper than those of DeepSeek-OCR-2's encoder.
+    encoder = getattr(tower.vision_encoder, "encoder", tower.vision_encoder)
+    for layer in (*tower.sam_encoder.layers, *encoder.layers):
         layer.forward = functools.partial(_call_vision_layer, compiler, layer)
 
 
@@ -88,12 +90,22 @@ def _call_vision_layer(
     if compiler.works and len(states) > 1:
         torch._dynamo.maybe_mark_dynamic(states, 0)
         try:
-            return compiler(layer, states, *others, **named)
+            return compiler(layer, states, *others, **_with_shared_mask(named))
         except (torch.OutOfMemoryError, torch.AcceleratorError):
             raise
         except Exception as error:
             compiler.give_up(error)
     return _apply(layer, states, *others, **named)
+
+
+def _with_shared_mask(named: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments with one attention mask for all views of a batch.
+
+    DeepSeek-OCR-2's mask depends on the views' size alone, and is repeated for each view: each number of
+    views would compile a separate variant.
+    """
+    mask = named.get("attention_mask")
+    return named if mask is None else named | {"attention_mask": mask[:1]}
 
 
 def _apply(layer: nn.Module, states: torch.Tensor, *others: Any, **named: Any) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
-from transformers import UnlimitedOcrForConditionalGeneration
+from transformers import PreTrainedModel
 
 from airflow_deepseek_ocr.engines.in_process.block_pool import BLOCK, BlockPool, count_blocks
 from airflow_deepseek_ocr.engines.in_process.compilation import LayerCompiler
@@ -47,7 +47,7 @@ class DecodeSlots:
     def __init__(
         self,
         *,
-        model: UnlimitedOcrForConditionalGeneration,
+        model: PreTrainedModel,
         tokens: SpecialTokens,
         count: int,
         length: int,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from transformers import UnlimitedOcrForConditionalGeneration
+from transformers import PreTrainedModel
 
 from airflow_deepseek_ocr.engines.in_process.decode_buffers import DecodeBuffers, TokenChoice
 from airflow_deepseek_ocr.engines.in_process.kv_cache import KeyValueCache
@@ -25,7 +25,7 @@ class DecoderStep:
 
     def __init__(
         self,
-        model: UnlimitedOcrForConditionalGeneration,
+        model: PreTrainedModel,
         *,
         buffers: DecodeBuffers,
         cache: KeyValueCache,

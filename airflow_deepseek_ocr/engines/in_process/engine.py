@@ -45,6 +45,7 @@ from airflow_deepseek_ocr.model.deepseek_ocr.token_pieces import TokenPieces
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.families.registry import DEFAULT_RESOLUTION
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,8 @@ _STEPS_PER_POLL_GPU, _STEPS_PER_POLL_CPU = 8, 1
 _MAX_PREPARING = 4
 #: Columns of a slot for the prompt besides its vision tokens, in tokens; a text to locate may be long.
 _PROMPT_TOKENS = 256
+#: An A4 page at 144 dpi, in pixels, and the tokens of a prompt's line.
+_A4, _LINE_TOKENS = (1191, 1684), 27
 _NO_IMAGE = Image.new("RGB", (1, 1))
 
 
@@ -219,8 +222,15 @@ class InProcessEngine:
             column_bytes=column_bytes,
             key_size=key_size,
             row_blocks=count_blocks(self.page_length),
+            page_prompt=self._usual_prompt,
             limit=self.batch_size,
         )
+
+    @property
+    def _usual_prompt(self) -> int:
+        """Tokens of a usual page's prompt: A4 at the default resolution in gundam, and a line of text."""
+        mode = self._family.resolution(DEFAULT_RESOLUTION)
+        return mode.vision_tokens(mode.grid(*_A4)) + _LINE_TOKENS
 
     def works(self) -> bool:
         """Return whether the device still computes; some faults disable a GPU for its process."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
-from transformers import UnlimitedOcrForConditionalGeneration
+from transformers import PreTrainedModel
 
 from airflow_deepseek_ocr.engines.in_process.device_transfer import to_device
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens
@@ -47,7 +47,7 @@ class PromptEmbedder:
     :param tokens: ids of the special tokens.
     """
 
-    def __init__(self, model: UnlimitedOcrForConditionalGeneration, tokens: SpecialTokens) -> None:
+    def __init__(self, model: PreTrainedModel, tokens: SpecialTokens) -> None:
         self._model, self._tokens = model, tokens
         self._table = pixel_table(model.device, model.dtype)
 
@@ -70,6 +70,7 @@ class PromptEmbedder:
             pixel_values=self.to_input(np.stack([page.views.view for page in pages])),
             pixel_values_local=self.to_input(tiles) if len(tiles) else None,
             num_local_patches=[len(page.views.tiles) for page in pages],
+            # DeepSeek-OCR-2 needs no grid, since its rows have no ends, and ignores it.
             patches_grid=[list(page.views.grid) for page in pages],
         )
         return list(output.pooler_output)

@@ -1,8 +1,7 @@
-"""The published checkpoint, loaded into transformers' native classes without remote code."""
+"""A published checkpoint, loaded into transformers' native classes without remote code."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,16 +10,20 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
-from airflow_deepseek_ocr.model.deepseek_ocr.config import translate_config
+from airflow_deepseek_ocr.model.deepseek_ocr.architectures.registry import (
+    Architecture,
+    architecture_of_config,
+)
 from airflow_deepseek_ocr.model.deepseek_ocr.sam_attention import fuse_sam_attention
-from airflow_deepseek_ocr.model.weights.files import CONFIG, TOKENIZER, check_model_directory
+from airflow_deepseek_ocr.model.weights.files import (
+    CONFIG,
+    TOKENIZER,
+    check_model_directory,
+    read_config,
+)
 
 if TYPE_CHECKING:
-    from transformers import UnlimitedOcrForConditionalGeneration
-
-#: The only tensor of the published checkpoint that the architecture has no use for: CLIP reads
-#: SAM's features, not pixels, so its own patch embedding is idle.
-_UNUSED_TENSOR = "patch_embedding"
+    from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,7 @@ def load_tokenizer(directory: Path) -> PreTrainedTokenizerFast:
 
 def load_model(
     directory: Path, image_token_id: int, device: str, dtype: torch.dtype
-) -> UnlimitedOcrForConditionalGeneration:
+) -> PreTrainedModel:
     """Return the model of that directory, ready to generate.
 
     :param directory: a complete directory in the published layout.
@@ -77,16 +80,16 @@ def load_model(
     :param device: a torch device, such as ``cpu`` or ``cuda:0``.
     :param dtype: type of the weights in memory.
     :raises UnavailableError: ``model_incomplete`` if files or tensors are missing.
-    :raises ConfigurationError: ``model_config`` if the files belong to another architecture.
+    :raises ConfigurationError: ``model_config`` if the files belong to a model that is not known.
     """
-    from transformers import UnlimitedOcrForConditionalGeneration
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    config = translate_config(json.loads((directory / CONFIG).read_bytes()), image_token_id)
-    model, report = UnlimitedOcrForConditionalGeneration.from_pretrained(
+    published = read_config(directory)
+    architecture = architecture_of_config(published, str(directory / CONFIG))
+    model, report = architecture.native_class().from_pretrained(
         directory,
-        config=config,
+        config=architecture.translate_config(published, image_token_id),
         dtype=dtype,  # before the move: in float32 the GPU would have to hold twice the weights
         attn_implementation="sdpa",
         experts_implementation="grouped_mm",
@@ -94,14 +97,17 @@ def load_model(
         local_files_only=True,
         use_safetensors=True,
     )
-    _require_complete(directory, report)
+    _require_complete(directory, architecture, report)
     fuse_sam_attention(model.model.vision_tower.sam_encoder)
     return model.eval().to(device)
 
 
-def _require_complete(directory: Path, report: dict[str, object]) -> None:
+def _require_complete(
+    directory: Path, architecture: Architecture, report: dict[str, object]
+) -> None:
+    unused = architecture.unused_tensor
     faults = {
-        kind: sorted(str(name) for name in names if _UNUSED_TENSOR not in str(name))
+        kind: sorted(str(name) for name in names if not (unused and unused in str(name)))
         for kind, names in report.items()
         if names and hasattr(names, "__iter__")
     }
@@ -119,7 +125,7 @@ def _require_complete(directory: Path, report: dict[str, object]) -> None:
 
 def load_checkpoint(
     directory: Path, device: str, dtype: torch.dtype
-) -> tuple[UnlimitedOcrForConditionalGeneration, PreTrainedTokenizerFast]:
+) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     """Return model and tokenizer of a directory, after checking that its files are whole.
 
     :raises UnavailableError: ``model_missing``, ``model_incomplete``.

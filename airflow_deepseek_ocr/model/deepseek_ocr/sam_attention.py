@@ -27,7 +27,7 @@ def fuse_sam_attention(sam: Any) -> None:
 
 
 class FusedRelativeAttention(nn.Module):
-    """The same function as ``UnlimitedOcrSamVisionAttention``, without the bias matrix.
+    """The same function as transformers' SAM attention in either family, without the bias matrix.
 
     :param attention: the original, whose parameters are used.
     """

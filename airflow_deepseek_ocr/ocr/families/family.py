@@ -32,6 +32,8 @@ class ModelFamily:
     :param ngram_window: window of the constraint in that script, in tokens.
     :param tokens_have_places: whether each vision token represents a square of the page, so that a box on
         the page has a number of tokens.
+    :param vllm_plugin: whether this package's plugin for vLLM makes the modes selectable; vLLM itself has
+        gundam alone.
     """
 
     name: str
@@ -49,6 +51,7 @@ class ModelFamily:
     ngram_size: int
     ngram_window: int
     tokens_have_places: bool
+    vllm_plugin: bool
 
     def resolution(self, name: Any) -> Resolution:
         """Return the mode of that name.

@@ -21,9 +21,18 @@ ROW = 64
 GIB = 2**30
 
 
-def fitting(free_bytes: int | None, limit: int | None) -> Capacity:
+#: Of a usual page of DeepSeek-OCR and of DeepSeek-OCR-2.
+PROMPT, PROMPT_2 = 930, 1148
+
+
+def fitting(free_bytes: int | None, limit: int | None, page_prompt: int = PROMPT) -> Capacity:
     return capacity(
-        free_bytes=free_bytes, column_bytes=COLUMN, key_size=KEY, row_blocks=ROW, limit=limit
+        free_bytes=free_bytes,
+        column_bytes=COLUMN,
+        key_size=KEY,
+        row_blocks=ROW,
+        page_prompt=page_prompt,
+        limit=limit,
     )
 
 
@@ -43,6 +52,12 @@ def test_a_gpu_takes_what_its_memory_holds(free: int, slots: int, vision_pages: 
     assert fits.blocks is not None
     assert fits.blocks * BLOCK * COLUMN <= free * GIB
     assert fits.blocks >= ROW
+
+
+def test_longer_prompts_leave_room_for_fewer_pages() -> None:
+    first, second = (fitting(16 * GIB, None, prompt).slots for prompt in (PROMPT, PROMPT_2))
+    assert second < first
+    assert second > first * 14 // 18
 
 
 def test_the_longest_page_fits_in_any_case() -> None:

@@ -83,6 +83,8 @@ def test_an_unexpected_tensor_is_refused(directory: Path) -> None:
 
 def test_another_architecture_is_refused(directory: Path) -> None:
     (directory / "config.json").write_text(json.dumps({"model_type": "llama"}))
-    with pytest.raises(ConfigurationError, match="not of the DeepSeek-OCR layout") as caught:
+    with pytest.raises(
+        ConfigurationError, match="of no model that this package can read"
+    ) as caught:
         load_checkpoint(directory, "cpu", torch.float32)
     assert caught.value.code == ErrorCode.MODEL_CONFIG

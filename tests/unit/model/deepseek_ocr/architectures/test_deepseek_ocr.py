@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
-from airflow_deepseek_ocr.model.deepseek_ocr.config import translate_config
+from airflow_deepseek_ocr.model.deepseek_ocr.architectures.deepseek_ocr import translate_config
 from tests.conftest import ROOT
 
 IMAGE_TOKEN = 128815
