@@ -60,9 +60,15 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     directories: list[Path] = metafunc.config.getoption("--golden") or GOLDEN
     if "case_name" not in metafunc.fixturenames:
-        metafunc.parametrize(
-            "golden", directories, indirect=True, scope="module", ids=lambda each: each.name
-        )
+        each_directory = [
+            pytest.param(
+                directory,
+                id=directory.name,
+                marks=[pytest.mark.slow] if directory == GOLDEN[1] else [],
+            )
+            for directory in directories
+        ]
+        metafunc.parametrize("golden", each_directory, indirect=True, scope="module")
         return
     cases = [
         pytest.param(

@@ -43,20 +43,25 @@ class ScriptedEngine:
 
     :param script: returns the text for a request, an error, or a whole output.
     :param bound: pages taken ahead, and pages in flight.
-    :param modes: the resolution modes that it supports.
+    :param modes: the resolution modes that it supports; None for those of its model.
+    :param family: the model's family.
     """
 
     def __init__(
-        self, script: Script, bound: int = 3, modes: Iterable[str] = tuple(DEEPSEEK_OCR.resolutions)
+        self,
+        script: Script,
+        bound: int = 3,
+        modes: Iterable[str] | None = None,
+        family: ModelFamily = DEEPSEEK_OCR,
     ) -> None:
-        self._script, self._bound, self._modes = script, bound, tuple(modes)
+        self._script, self._bound, self._family = script, bound, family
+        self._modes = family.modes if modes is None else tuple(modes)
         self.requests: list[PageRequest] = []
         self.order: list[tuple[str, str]] = []
         self.fail_after: int | None = None
 
     def family(self) -> ModelFamily:
-        """Return DeepSeek-OCR."""
-        return DEEPSEEK_OCR
+        return self._family
 
     def modes(self) -> tuple[str, ...]:
         return self._modes
@@ -95,7 +100,7 @@ class ScriptedEngine:
             return answer
         if isinstance(answer, DeepSeekOCRError):
             return PageOutput(key=request.key, error=answer)
-        mode = DEEPSEEK_OCR.resolutions[request.resolution]
+        mode = self._family.resolution(request.resolution)
         return PageOutput(
             key=request.key,
             text=answer,
@@ -139,9 +144,9 @@ def no_engine() -> ScriptedEngine:
     raise AssertionError("the model was asked for")
 
 
-def long_text(tokens: int) -> Script:
+def long_text(tokens: int, family: ModelFamily = DEEPSEEK_OCR) -> Script:
     def script(request: PageRequest) -> PageOutput:
-        mode = DEEPSEEK_OCR.resolutions[request.resolution]
+        mode = family.resolution(request.resolution)
         vision = mode.vision_tokens(mode.grid(*request.image.size))
         return PageOutput(
             key=request.key,

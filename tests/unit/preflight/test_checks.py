@@ -11,7 +11,7 @@ from airflow_deepseek_ocr.engines.supervisor.registry import DIRECTORY_VARIABLE
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.hardware.gpu import Gpu
 from airflow_deepseek_ocr.preflight.check import Level
-from airflow_deepseek_ocr.preflight.checks import all_checks
+from airflow_deepseek_ocr.preflight.checks import all_checks, check_prompt
 from airflow_deepseek_ocr.preflight.host import Host
 from tests.conftest import ROOT
 from tests.support import spark_preflight
@@ -32,6 +32,15 @@ def test_a_host_without_a_gpu_is_ready() -> None:
     assert {check.level for check in checks} == {Level.OK}, checks
     assert {check.name for check in checks} == {"version", "sandbox", "weights", "torch", "memory"}
     assert all("\n" not in check.message for check in checks)
+
+
+def test_a_prompt_that_the_model_s_publisher_does_not_document_is_a_warning() -> None:
+    second = {"model": "deepseek-ai/DeepSeek-OCR-2", "resolution": "base"}
+    assert not list(check_prompt(settings(**second)))
+    assert not list(check_prompt(settings(prompt="describe")))
+    (found,) = check_prompt(settings(**second, prompt="describe"))
+    assert (found.name, found.level) == ("prompt", Level.WARNING)
+    assert "documents the prompts free, markdown, not describe" in found.message
 
 
 def test_a_host_with_a_gpu_is_ready() -> None:

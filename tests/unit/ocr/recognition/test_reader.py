@@ -16,6 +16,7 @@ from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr_2 import DEEPSEEK_OCR_2
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     TIGHT_NO_REPEAT_NGRAM,
@@ -272,6 +273,18 @@ def test_auto_takes_the_cheapest_mode_with_room_for_the_text(tokens: int, modes:
     assert page.resolution == modes[-1]
     # Output with no other flag than the knee is no failure to recover from.
     assert page.status is (PageStatus.FAILED if tokens > 90_000 else PageStatus.OK)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "modes"),
+    [(1450, ["small"]), (1451, ["small", "base"]), (2571, ["small", "gundam"])],
+)
+def test_auto_counts_the_tokens_of_the_engine_s_model(tokens: int, modes: list[str]) -> None:
+    engine = ScriptedEngine(long_text(tokens, DEEPSEEK_OCR_2), family=DEEPSEEK_OCR_2)
+    (page,) = read(engine, resolution="auto", steps="none")
+    assert [mode for mode, _ in engine.order] == modes
+    used = sum(DEEPSEEK_OCR_2.resolution(mode).vision_tokens() for mode in modes[:-1])
+    assert page.vision_tokens_saved == 1121 - used - page.vision_tokens
 
 
 def test_auto_climbs_when_the_score_is_low_and_then_takes_the_steps() -> None:
