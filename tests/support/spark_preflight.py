@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from airflow_deepseek_ocr.engines.supervisor.registry import DIRECTORY_VARIABLE
 from airflow_deepseek_ocr.model.weights.source import DEFAULT_MODEL, DEFAULT_REVISION
 from airflow_deepseek_ocr.preflight.checks import all_checks
 from airflow_deepseek_ocr.preflight.host import Host
+from tests.conftest import GOLDEN
 from tests.unit.preflight.conftest import GB10, GB10_TORCH, host
 
 PYTHON = "/opt/ocr/bin/python"
@@ -67,8 +69,8 @@ def _published_model(cache: Path) -> None:
     name = f"models--{DEFAULT_MODEL.replace('/', '--')}"
     snapshot = cache / "hub" / name / "snapshots" / DEFAULT_REVISION
     snapshot.mkdir(parents=True)
-    for file in ("config.json", "tokenizer.json"):
-        (snapshot / file).write_text("{}")
+    shutil.copy(GOLDEN[0] / "config.json", snapshot)
+    (snapshot / "tokenizer.json").write_text("{}")
     length = _WEIGHTS_BYTES - 4096
     header = json.dumps({"w": {"dtype": "U8", "shape": [length], "data_offsets": [0, length]}})
     with (snapshot / "model.safetensors").open("wb") as weights:
