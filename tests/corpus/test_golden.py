@@ -7,7 +7,6 @@ form. Newer versions of transformers run the second family's published code with
 
 from __future__ import annotations
 
-import inspect
 import json
 import random
 from pathlib import Path
@@ -23,7 +22,11 @@ from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher
 from airflow_deepseek_ocr.engines.in_process.compilation import LayerCompiler
 from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
 from airflow_deepseek_ocr.engines.in_process.device_timing import PhaseClock
-from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage, PromptEmbedder
+from airflow_deepseek_ocr.engines.in_process.page_embedding import (
+    PreparedPage,
+    PromptEmbedder,
+    takes_grids,
+)
 from airflow_deepseek_ocr.engines.in_process.scheduler import Scheduler
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens, load_model
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import (
@@ -146,7 +149,7 @@ def test_pixels_are_identical(case: Case) -> None:
 
 def test_features_are_close(case: Case, model: PreTrainedModel) -> None:
     with torch.inference_mode():
-        features = model.get_image_features(**_vision_inputs(case)).pooler_output[0].numpy()
+        features = model.get_image_features(**_vision_inputs(case, model)).pooler_output[0].numpy()
     assert np.abs(features[::FEATURE_STRIDE] - case.arrays["features"]).max() < TOLERANCE
 
 
@@ -236,26 +239,24 @@ def test_pages_that_enter_and_leave_a_running_batch_give_the_recorded_tokens(
         )
 
 
-def _vision_inputs(case: Case) -> dict[str, Any]:
+def _vision_inputs(case: Case, model: PreTrainedModel) -> dict[str, Any]:
     tiles = PIXEL_VALUES[case.views.tiles].transpose(0, 3, 1, 2)
-    return {
+    inputs = {
         "pixel_values": torch.from_numpy(
             PIXEL_VALUES[case.views.view].transpose(2, 0, 1)[None].copy()
         ),
         "pixel_values_local": torch.from_numpy(tiles.copy()) if len(tiles) else None,
         "num_local_patches": [len(tiles)],
-        "patches_grid": [list(case.views.grid)],
     }
+    return inputs | ({"patches_grid": [list(case.views.grid)]} if takes_grids(model) else {})
 
 
 @torch.inference_mode()
-def _plain_log_probabilities(
-    case: Case, model: UnlimitedOcrForConditionalGeneration, tokens: list[int]
-) -> list[float]:
+def _plain_log_probabilities(case: Case, model: PreTrainedModel, tokens: list[int]) -> list[float]:
     """Of one forward pass over prompt and text."""
     text = torch.tensor(tokens)
     inputs = torch.cat([torch.tensor(case.prompt), text])[None]
-    logits = model(input_ids=inputs, use_cache=False, **_vision_inputs(case)).logits[0]
+    logits = model(input_ids=inputs, use_cache=False, **_vision_inputs(case, model)).logits[0]
     found = torch.log_softmax(logits[len(case.prompt) - 1 : -1], -1)
     return found.gather(1, text[:, None])[:, 0].tolist()
 
@@ -264,13 +265,10 @@ def _greedy(
     case: Case, model: PreTrainedModel
 ) -> tuple[list[int], np.ndarray[Any, np.dtype[np.float32]]]:
     prompt = torch.tensor([case.prompt])
-    inputs = _vision_inputs(case)
-    if "patches_grid" not in inspect.signature(model.forward).parameters:
-        del inputs["patches_grid"]
     out = model.generate(
         input_ids=prompt,
         attention_mask=torch.ones_like(prompt),
-        **inputs,
+        **_vision_inputs(case, model),
         max_new_tokens=len(case.recorded["tokens"]),
         do_sample=False,
         eos_token_id=1,

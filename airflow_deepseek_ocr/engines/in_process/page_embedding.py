@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,17 @@ class PreparedPage:
         return self.request.key
 
 
+def takes_grids(model: PreTrainedModel) -> bool:
+    """Return whether the model needs the grids of tiles, which its newline tokens depend on.
+
+    DeepSeek-OCR-2 has none. It would pass the grids to each of its layers, which would then be compiled again
+    for each grid.
+
+    :param model: the loaded model.
+    """
+    return "patches_grid" in inspect.signature(model.forward).parameters
+
+
 class PromptEmbedder:
     """Runs the vision tower and puts its tokens into the prompts.
 
@@ -49,6 +61,7 @@ class PromptEmbedder:
 
     def __init__(self, model: PreTrainedModel, tokens: SpecialTokens) -> None:
         self._model, self._tokens = model, tokens
+        self._grids = takes_grids(model)
         self._table = pixel_table(model.device, model.dtype)
 
     @torch.inference_mode()
@@ -70,8 +83,7 @@ class PromptEmbedder:
             pixel_values=self.to_input(np.stack([page.views.view for page in pages])),
             pixel_values_local=self.to_input(tiles) if len(tiles) else None,
             num_local_patches=[len(page.views.tiles) for page in pages],
-            # DeepSeek-OCR-2 needs no grid, since its rows have no ends, and ignores it.
-            patches_grid=[list(page.views.grid) for page in pages],
+            **({"patches_grid": [list(page.views.grid) for page in pages]} if self._grids else {}),
         )
         return list(output.pooler_output)
 
