@@ -57,6 +57,7 @@ class ErrorCode(StrEnum):
     EXPIRED_CREDENTIALS = "expired_credentials"
     LOCAL_DISK = "local_disk"
     MISSING_BUCKET = "missing_bucket"
+    EXPORT_FAILED = "export_failed"
     RENDERER_KILLED = "renderer_killed"
     RENDERER_UNAVAILABLE = "renderer_unavailable"
     STANDARD_OUTPUT = "standard_output"

@@ -11,6 +11,7 @@ from typing import Any
 from airflow_deepseek_ocr import __version__
 from airflow_deepseek_ocr.cli import output
 from airflow_deepseek_ocr.cli.database import add_db
+from airflow_deepseek_ocr.cli.export import add_export
 from airflow_deepseek_ocr.cli.forget import add_forget
 from airflow_deepseek_ocr.cli.models import add_pull
 from airflow_deepseek_ocr.cli.preflight import add_preflight
@@ -70,6 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_stop(commands)
     add_preflight(commands)
     add_db(commands)
+    add_export(commands)
     add_forget(commands)
     return parser
 

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from airflow_deepseek_ocr.cli.attached_files import AttachedFiles
+from airflow_deepseek_ocr.cli.attached_files import AttachedFiles, NamedFile
+from airflow_deepseek_ocr.cli.export import add_format, formats_of
 from airflow_deepseek_ocr.cli.models import fetch
 from airflow_deepseek_ocr.cli.notes import Notes
 from airflow_deepseek_ocr.cli.output import report, require_output, use_utf8, write, write_json
@@ -37,10 +38,12 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     parse_text_layer_use,
 )
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
+from airflow_deepseek_ocr.ocr.rendering.pdf_maker import PdfMaker
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
+from airflow_deepseek_ocr.pipeline.exports.file_exports import FileExports
 from airflow_deepseek_ocr.sources.files import open_regular
 from airflow_deepseek_ocr.undecodable import readable, readable_line
 
@@ -90,6 +93,13 @@ def add_read(commands: Any) -> None:
         help="PDFs and images that are attached to a PDF: named in a warning, or read after it as separate "
         "files (default: name)",
     )
+    read.add_argument(
+        "--export",
+        type=Path,
+        metavar="DIR",
+        help="write files into a folder for each document in DIR",
+    )
+    add_format(read)
     read.add_argument("--json", action="store_true", help="print one JSON object per page")
     read.add_argument(
         "--notes",
@@ -105,6 +115,7 @@ def _read(options: argparse.Namespace) -> int:
     require_output()
     if options.json:
         use_utf8()
+    formats = formats_of(options) if options.export is not None else ()
     settings = connection_settings(options)
     require_one_device(settings.device)
     config = settings.processing_config(OcrOptions.of(options))
@@ -114,9 +125,12 @@ def _read(options: argparse.Namespace) -> int:
         AttachedFiles(options.files, Limits(), read=options.attachments == "read") as files,
         # Starts a process only for a page that is tried again: its document may be closed by then.
         closing(RenderPool(Limits(), Sandbox(settings.sandbox))) as again,
+        PdfMaker(Limits(), Sandbox(settings.sandbox)) as maker,
     ):
         renderer.require_sandbox()
         output = _Output(as_json=options.json, notes=notes)
+        if options.export is not None:
+            output.exports = FileExports(options.export, formats, config, again, maker)
         reader = Reader(
             partial(_engine, settings, notes),
             config.prompt,
@@ -128,6 +142,7 @@ def _read(options: argparse.Namespace) -> int:
         pages = _pages(renderer, again, files, config, output)
         for file, page in reader.read(pages, _show_progress):
             output.page(file, page)
+        output.export()
     return 1 if output.failures else 0
 
 
@@ -171,6 +186,7 @@ def _pages(
                 found: list[tuple[int | None, AttachedFile]] = [
                     (None, each) for each in document.attached
                 ]
+                output.opened(file, document)
                 for number in document.page_numbers:
                     try:
                         page = document.page(number)
@@ -196,8 +212,23 @@ class _Output:
     as_json: bool
     notes: Notes
     failures: int = 0
+    exports: FileExports | None = None
+
+    def opened(self, file: NamedFile, document: Document) -> None:
+        if self.exports is not None:
+            self.exports.opened(file.name, file.path, document.media_type, document.page_count)
+
+    def export(self) -> None:
+        for file, exported in self.exports.write() if self.exports is not None else ():
+            for each in exported.refused:
+                self.failures += 1
+                report(
+                    f"error: {readable_line(str(file))}: no {each.format} ({each.code}): {each.error}"
+                )
 
     def page(self, file: Path, page: PageResult) -> None:
+        if self.exports is not None:
+            self.exports.add(file, page)
         self.failures += page.status is PageStatus.FAILED
         self.notes.page(str(file), page)
         if self.as_json:

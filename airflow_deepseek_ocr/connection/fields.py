@@ -174,6 +174,18 @@ FIELDS = (
         enum=tuple(use.value for use in TextLayerUse),
     ),
     ConnectionField(
+        name="exports",
+        label="Exports",
+        description="For operators without exports: formats of the files made of each document, separated by "
+        "commas, such as markdown,pdf,webp; none by default",
+    ),
+    ConnectionField(
+        name="export_to",
+        label="Place for exports",
+        description="s3://bucket/prefix, or the absolute path of a folder that all workers share; not beside "
+        "the documents",
+    ),
+    ConnectionField(
         name="sandbox",
         label="Sandbox of the rendering process",
         description="Restrictions of the process that decodes documents. auto: as far as the worker's kernel "

@@ -52,6 +52,8 @@ class Settings:
     resolution: str = DEFAULTS["resolution"]
     retry_with: str = DEFAULTS["retry_with"]
     text_layer: str = DEFAULTS["text_layer"]
+    exports: str = ""
+    export_to: str = ""
     sandbox: str = DEFAULTS["sandbox"]
     render_processes: int | None = None
     max_output_length: int = DEFAULTS["max_output_length"]

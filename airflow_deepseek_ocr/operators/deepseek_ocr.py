@@ -20,6 +20,7 @@ from airflow_deepseek_ocr.airflow_support.connections import (
 )
 from airflow_deepseek_ocr.airflow_support.documents import references
 from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
+from airflow_deepseek_ocr.airflow_support.exports import export_plan
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.airflow_support.results_page import ResultsLink
 from airflow_deepseek_ocr.airflow_support.table_names import TABLE_NAMES, configured_names
@@ -62,6 +63,8 @@ _VALUES: dict[str, values.Convert] = {
     "requester_pays": values.boolean,
     "storage_conn_id": _text,
     "attachments": values.attachments,
+    "exports": values.optional(values.texts),
+    "export_to": _text,
     "overwrite": values.boolean,
     "fail_on_document_errors": values.boolean,
     "lease": values.positive_duration,
@@ -103,6 +106,11 @@ class DeepSeekOCROperator(BaseOperator):
     :param storage_conn_id: connection for documents of other schemes than ``s3`` and ``file``.
     :param attachments: treatment of PDFs and images that are attached to a PDF: ``name`` (in the log and the
         container's row) or ``read``, as separate documents.
+    :param exports: formats of the files that are made of each document, in a list or separated by commas:
+        ``markdown``, ``text``, ``json``, ``jsonl``, ``regions_jsonl``, ``pdf``, ``hocr``, ``alto``,
+        ``figures``, ``overlay``, ``webp``, or ``all``; None takes the connection's.
+    :param export_to: where they are written: ``s3://bucket/prefix``, with the connection ``aws_conn_id``, or
+        the absolute path of a folder that all workers share; None takes the connection's.
     :param overwrite: read stored documents again. Retries of the task continue where it stopped.
     :param fail_on_document_errors: fail the task without a retry if a document could not be read at all.
     :param max_failed_pages: how many pages of a document may fail: a share (float, 0 to 1), a number
@@ -150,6 +158,8 @@ class DeepSeekOCROperator(BaseOperator):
         dpi: int = OcrOptions.dpi,
         min_score: float = OcrOptions.min_score,
         attachments: str = "name",
+        exports: str | Sequence[str] | None = None,
+        export_to: str | None = None,
         overwrite: bool = PipelineOptions.overwrite,
         fail_on_document_errors: bool = False,
         max_failed_pages: int | float | str | None = DEFAULT_MAX_FAILED_PAGES,
@@ -181,6 +191,8 @@ class DeepSeekOCROperator(BaseOperator):
         self.dpi = dpi
         self.min_score = min_score
         self.attachments = attachments
+        self.exports = exports
+        self.export_to = export_to
         self.overwrite = overwrite
         self.fail_on_document_errors = fail_on_document_errors
         self.max_failed_pages = max_failed_pages
@@ -255,6 +267,14 @@ class DeepSeekOCROperator(BaseOperator):
             get_engine=self.hook.get_conn,
             config=self.hook.settings.processing_config(OcrOptions.of(self)),
             task=_task_info(context),
+            exports=export_plan(
+                self.exports,
+                self.export_to,
+                self.hook.settings,
+                self._s3_client,
+                uris=(ref.uri for ref in self._documents or ()),
+                prefix=self.s3_prefix,
+            ),
             options=PipelineOptions(
                 limits=limits,
                 sandbox=Sandbox(self.hook.settings.sandbox),
@@ -274,6 +294,11 @@ class DeepSeekOCROperator(BaseOperator):
                 f"{counted(len(summary.retryable), 'document')} could not be read for reasons outside the "
                 f"documents, such as {shortened(summary.retryable[0])}; the reasons are in ocr_documents. "
                 "A retry reads only these."
+            )
+        if summary.failed_exports:
+            raise AirflowException(
+                f"The exports of {counted(len(summary.failed_exports), 'document')} are missing: "
+                f"{listed(summary.failed_exports)}. Their rows are stored; a retry makes the missing exports."
             )
         if summary.leased_by_others and self.wait_for_others is not None:
             raise AirflowException(

@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, OverwrittenError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.documents.unshown import MAX_NAMES
 from airflow_deepseek_ocr.ocr.engine_protocol import Progress
-from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
+from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig, document_key
 from airflow_deepseek_ocr.ocr.recognition.page_result import failed_page
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
 from airflow_deepseek_ocr.ocr.results import DocumentResult, PageResult
@@ -21,6 +23,8 @@ from airflow_deepseek_ocr.pipeline.attached_documents import AttachedDocuments
 from airflow_deepseek_ocr.pipeline.document_copies import DocumentCopies
 from airflow_deepseek_ocr.pipeline.document_queue import DocumentQueue
 from airflow_deepseek_ocr.pipeline.document_report import DocumentReport, level
+from airflow_deepseek_ocr.pipeline.exports.export_queue import ExportQueue
+from airflow_deepseek_ocr.pipeline.exports.exporter import Exported
 from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument, InFlightDocument
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.page_stream import OpenedDocument
@@ -56,6 +60,8 @@ class Batch:
         options: PipelineOptions,
     ) -> None:
         self._ledger, self._resolution, self._options = ledger, config.resolution, options
+        self._config = config
+        self._exports: ExportQueue | None = None
         self.summary = Summary(config.key)
         self.queue = DocumentQueue(refs, ledger, overwrite=options.overwrite)
         self._attached = AttachedDocuments(self.queue, ledger, overwrite=options.overwrite)
@@ -63,16 +69,22 @@ class Batch:
         self._stopped = False
 
     def begin(
-        self, copies: DocumentCopies, pool: RenderPool, room_changed: Callable[[], None]
+        self,
+        copies: DocumentCopies,
+        pool: RenderPool,
+        room_changed: Callable[[], None],
+        exports: ExportQueue | None = None,
     ) -> None:
         """Note who has the copies of documents, for those whose pages are stored.
 
         :param copies: the copies.
         :param pool: the processes that may have them open.
         :param room_changed: called when a copy is removed.
+        :param exports: exports documents that have ended; None for no exports.
         """
 
         self._copies, self._pool, self._room_changed = copies, pool, room_changed
+        self._exports = exports
 
     def stop(self) -> None:
         """Claim nothing any more."""
@@ -111,6 +123,9 @@ class Batch:
                 self.summary.record_failures(ref, claimed.by_us, self._options.budget)
         if self._options.read_attachments:
             self._attached.add_unfinished(ref)
+        if self._exports is not None:
+            # An earlier try may have died before it had exported the document.
+            self._exports.add(ref, self._document_key(ref))
         return None
 
     def opened(
@@ -221,7 +236,34 @@ class Batch:
                 return
             self.queue.close(document.lease)
             self._record(document.ref, outcome.result, document.report)
-        self._release(document)
+        if self._exports is None:
+            self._release(document)
+        else:
+            key, path = self._document_key(document.ref), document.source.path
+            self._exports.add(document.ref, key, path, partial(self._release, document))
+
+    def exported(self, ref: DocumentRef, exported: Exported) -> None:
+        """See :meth:`ExportEvents.exported`."""
+        with self._lock:
+            self.summary.record_exports(exported)
+        if exported.written:
+            log.info(
+                "%s: exports: %s, %d bytes written.",
+                ref.uri,
+                counted(exported.written, "file"),
+                exported.written_bytes,
+            )
+        for each in exported.refused:
+            log.warning("%s: no export %s (%s): %s", ref.uri, each.format, each.code, each.error)
+
+    def export_failed(self, ref: DocumentRef, error: DeepSeekOCRError) -> None:
+        """See :meth:`ExportEvents.export_failed`."""
+        with self._lock:
+            self.summary.failed_exports[ref.uri] = f"{error.code.value}: {error}"
+        log.error("%s: the exports are missing (%s): %s", ref.uri, error.code, error)
+
+    def _document_key(self, ref: DocumentRef) -> str:
+        return document_key(ref, self._config)
 
     def _lose(self, document: InFlightDocument) -> None:
         self.queue.lose(document.ref, document.lease)

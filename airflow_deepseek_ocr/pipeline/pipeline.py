@@ -33,6 +33,7 @@ from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool
 from airflow_deepseek_ocr.pipeline.batch import Batch
 from airflow_deepseek_ocr.pipeline.document_copies import DocumentCopies
 from airflow_deepseek_ocr.pipeline.documents_ahead import DocumentsAhead
+from airflow_deepseek_ocr.pipeline.exports.export_queue import ExportPlan, ExportQueue
 from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.page_stream import PageStream
@@ -65,6 +66,7 @@ class Pipeline:
     :param config: the processing configuration.
     :param task: the task instance, for the rows; None outside Airflow.
     :param options: limits, leases and waiting.
+    :param exports: files that are made of each document; None for none.
     :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``,
         ``page_selection``, ``retry_with``, ``text_layer``: the configuration names something that does not
         exist.
@@ -79,7 +81,9 @@ class Pipeline:
         config: ProcessingConfig,
         task: TaskInfo | None = None,
         options: PipelineOptions | None = None,
+        exports: ExportPlan | None = None,
     ) -> None:
+        self._database, self._exports = store.database, exports
         self._options, self._config = options or PipelineOptions(), config
         self._source = AttachmentSource(sources, self._options.limits, self._options.sandbox)
         selection = PageSelection.parse(config.pages)
@@ -145,7 +149,8 @@ class Pipeline:
             copies = DocumentCopies(directory)
             stream = PageStream(self._request, pool, batch)
             documents = DocumentsAhead(batch.queue, self._fetch, copies, stream.wake)
-            batch.begin(copies, pool, documents.room_changed)
+            queue = self._export_queue(directory, pool, stack)
+            batch.begin(copies, pool, documents.room_changed, queue)
             try:
                 pool.require_sandbox()
                 with PageWriter(batch.store) as batch.writer:
@@ -154,6 +159,8 @@ class Pipeline:
                         for document, page in results:
                             batch.writer.put(document, page)
                 batch.lose_open()
+                if queue is not None:
+                    queue.finish()
             except DatabaseError:
                 raise
             except DeepSeekOCRError as error:
@@ -161,6 +168,24 @@ class Pipeline:
                 raise
             finally:
                 documents.close()
+
+    def _export_queue(
+        self, directory: Path, pool: RenderPool, stack: ExitStack
+    ) -> ExportQueue | None:
+        """Return the queue of exports, which ends before the rendering processes do."""
+        if self._exports is None:
+            return None
+        queue = ExportQueue(
+            self._exports,
+            self._database,
+            pool,
+            self._source,
+            directory,
+            self._batch,
+            limits=self._options.limits,
+            sandbox=self._options.sandbox,
+        )
+        return stack.enter_context(queue)
 
     def _wait_for_others(self, directory: Path, progress: _ReportProgress) -> None:
         """Poll documents that other tasks have leased, and process those that become free."""

@@ -15,6 +15,7 @@ from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult, PageStatus
 from airflow_deepseek_ocr.pipeline.document_report import DocumentReport
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
+from airflow_deepseek_ocr.pipeline.exports.exporter import Exported
 
 #: Codes of documents that no storage was asked for, because of their URI.
 _WRONG_REFERENCES = {ErrorCode.UNSUPPORTED_SCHEME, ErrorCode.S3_URI, ErrorCode.DOCUMENT_REFERENCE}
@@ -47,8 +48,11 @@ class Summary:
     :ivar unread: content that pages do not show and that is missed, in words, by URI of the document:
         attached documents, dynamic XFA forms.
     :ivar leased_by_others: the tasks that are processing documents of the batch, by URI.
+    :ivar exports: files and bytes written now, documents that were exported, those whose exports were
+        up to date, and formats that cannot be made of their document.
+    :ivar failed_exports: documents whose exports are missing, with the reason, by URI.
     :ivar failed_codes: failed documents by error code.
-    :ivar not_listed: numbers of documents that ``failed`` to ``leased_by_others`` leave out. Each names the
+    :ivar not_listed: numbers of documents that ``failed`` to ``failed_exports`` leave out. Each names the
         first 100 documents, in at most 64 KiB; the database has all.
     """
 
@@ -67,6 +71,8 @@ class Summary:
     over_budget: dict[str, str] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
     leased_by_others: dict[str, str] = field(default_factory=dict)
+    exports: Counter[str] = field(default_factory=Counter)
+    failed_exports: dict[str, str] = field(default_factory=dict)
 
     def record_page(self, page: PageResult) -> None:
         """Count a page that was processed now."""
@@ -94,6 +100,13 @@ class Summary:
         if report.misses_content:
             self.unread[ref.uri] = " ".join(report.unshown())
 
+    def record_exports(self, exported: Exported) -> None:
+        """Count the exports of a document."""
+        self.exports["documents" if exported.written else "unchanged"] += 1
+        self.exports["files"] += exported.written
+        self.exports["bytes"] += exported.written_bytes
+        self.exports["refused"] += len(exported.refused)
+
     @property
     def failed_codes(self) -> Counter[str]:
         """Failed documents by error code."""
@@ -112,7 +125,13 @@ class Summary:
         """Return plain JSON types for an XCom, of a bounded size whatever the batch's size."""
         lists = {
             name: _first(getattr(self, name))
-            for name in ("failed", "over_budget", "unread", "leased_by_others")
+            for name in (
+                "failed",
+                "over_budget",
+                "unread",
+                "leased_by_others",
+                "failed_exports",
+            )
         }
         return {
             "config_key": self.config_key,
@@ -125,6 +144,7 @@ class Summary:
             "text_tokens": self.text_tokens,
             "vision_tokens": self.vision_tokens,
             "vision_tokens_saved": self.vision_tokens_saved,
+            "exports": dict(self.exports),
             **lists,
             "failed_codes": dict(self.failed_codes),
             "not_listed": {

@@ -25,14 +25,15 @@ def folder_of(uri: str, version_key: str, config_key: str) -> str:
     scheme, _, rest = uri.partition("://")
     # Two addresses never share a folder: the hash of the version has the address in it.
     source = rest if scheme == "s3" else f"{scheme}/{rest}"
-    parts = [_part(part) for part in source.split("/") if part]
+    parts = [safe_part(part) for part in source.split("/") if part]
     folder = "/".join(parts)
     if len(folder.encode()) > _LONGEST_SOURCE:
         folder = f"{parts[0]}/{hashlib.sha256(uri.encode()).hexdigest()}"
     return f"{folder}/{export_folder(version_key, config_key)}"
 
 
-def _part(part: str) -> str:
+def safe_part(part: str) -> str:
+    """Return a part of an address as the name of a folder or file."""
     safe = "".join(
         each if each in _PUNCTUATION or each.isalnum() else quote(each, safe="", errors="replace")
         for each in part

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 
-from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, MissingExtraError
 
 
 class Format(StrEnum):
@@ -18,11 +19,9 @@ class Format(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
     REGIONS_JSONL = "regions_jsonl"
-    CSV = "csv"
     PDF = "pdf"
     HOCR = "hocr"
     ALTO = "alto"
-    DOCLING = "docling"
     FIGURES = "figures"
     OVERLAY = "overlay"
     WEBP = "webp"
@@ -82,3 +81,12 @@ def parse_formats(names: Sequence[str]) -> tuple[Format, ...]:
             ) from None
         wanted |= {chosen, *_NEEDS.get(chosen, ())}
     return tuple(each for each in Format if each in wanted)
+
+
+def require_packages(formats: Sequence[Format]) -> None:
+    """Raise unless the packages are installed that formats need.
+
+    :raises MissingExtraError: ``missing_extra``.
+    """
+    if Format.PDF in formats and find_spec("pikepdf") is None:
+        raise MissingExtraError("pikepdf", "exports")

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from airflow_deepseek_ocr.ocr.confidence.words import find_words
 from airflow_deepseek_ocr.ocr.exports.exported import (
     ExportedPage,
     PixelBox,
@@ -38,6 +39,8 @@ _MOST_UNEVEN = 4.0
 #: Lines whose widths for a character differ by more were broken elsewhere on the page. Of the lines of a
 #: paragraph, the widest letters and the narrowest differ by less.
 _MOST_STRETCHED = 1.8
+#: Letters of the model's words, at most, that are left out between two words of the plain text.
+_MOST_SKIPPED = 40
 #: Words of a page, at most; further ones have no places. A newspaper page has 10,000.
 _MOST_WORDS = 20_000
 
@@ -110,7 +113,7 @@ def place_words(page: ExportedPage, image: Image.Image | None) -> tuple[PlacedLi
             continue
         box = turn_box(enclosing(region.boxes), page.rotation, (page.width, page.height))
         tokens = [_tokens(line) for line in plain(region.text).splitlines() if line.strip()]
-        tokens = _with_confidence(tokens, region.word_confidences)
+        tokens = _with_confidence(tokens, region.text, region.word_confidences)
         left -= sum(map(len, tokens))
         if left < 0:
             break
@@ -189,13 +192,30 @@ def _tokens(line: str) -> list[_Token]:
 
 
 def _with_confidence(
-    lines: list[list[_Token]], percents: tuple[int, ...] | None
+    lines: list[list[_Token]], text: str, percents: tuple[int, ...] | None
 ) -> list[list[_Token]]:
-    """Return tokens with their confidence, if there is one for each."""
-    if percents is None or sum(map(len, lines)) != len(percents):
+    """Return tokens with the lowest confidence of the words that they consist of.
+
+    :param text: the region's text with its markup.
+    :param percents: the confidence of each of its words.
+    """
+    words = [] if percents is None else find_words(text)
+    if percents is None or len(words) != len(percents):
         return lines
-    left = iter(percents)
-    return [[replace(token, confidence=next(left)) for token in line] for line in lines]
+    letters = "".join(word.text for word in words)
+    of_letters = [percent for word, percent in zip(words, percents, strict=True) for _ in word.text]
+    found, at = list[list[_Token]](), 0
+    for line in lines:
+        found.append([])
+        for token in line:
+            # Marks and entities of a few letters may come between two tokens.
+            start = letters.find(token.text, at, at + len(token.text) + _MOST_SKIPPED)
+            if start >= 0:
+                at = start + len(token.text)
+                found[-1].append(replace(token, confidence=min(of_letters[start:at])))
+            else:
+                found[-1].append(token)
+    return found
 
 
 def _is_wide(character: str) -> bool:

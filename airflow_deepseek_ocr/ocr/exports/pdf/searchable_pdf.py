@@ -68,7 +68,8 @@ def add_text(source: BinaryIO, pages: Mapping[int, PageText], page_count: int, t
                 # Before the page's content: its changes of the state cannot touch the text.
                 page.contents_add(writer.stream(text, matrix, font=name), prepend=True)
             _fill_font(pdf, font, writer.character_map())
-            pdf.save(target, deterministic_id=True)
+            # Metadata stay as they are; pikepdf would import a parser of XML to change their version.
+            pdf.save(target, deterministic_id=True, fix_metadata_version=False)
     except pikepdf.PasswordError as error:
         raise protected() from error
     except (pikepdf.PdfError, pikepdf.DataDecodingError, RecursionError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
+from airflow_deepseek_ocr.ocr.confidence.words import find_words
 from airflow_deepseek_ocr.ocr.exports.word_places import (
     PlacedWord,
     is_right_to_left,
@@ -75,6 +76,18 @@ def test_a_line_without_spaces_is_one_word_and_has_its_lowest_confidence() -> No
     chinese = region(1, "价格说明", (0, 0, 80, 20), word_confidences=(99, 40, 98, 97))
     (line,) = place_words(page(1, chinese), None)
     assert line.words == (PlacedWord("价格说明", (0, 0, 80, 20), 40),)
+
+
+def test_words_have_their_confidence_without_marks_tags_and_entities() -> None:
+    text = "# **Sum** &amp; total\n\n<table><tr><td>1,50</td><td>x</td></tr></table>"
+    percents = {"Sum": 90, "&amp;": 80, "total": 70, "1,50": 60, "x": 50}
+    words = [word.text for word in find_words(text)]
+    marked = region(1, text, (0, 0, 90, 90), word_confidences=tuple(map(percents.get, words)))
+    placed = [word for line in place_words(page(1, marked), None) for word in line.words]
+    found = {word.text: word.confidence for word in placed}
+    assert found == {"Sum": 90, "&": None, "total": 70, "1,50": 60, "x": 50} | {
+        "&": found["&"]  # an entity is another text
+    }
 
 
 def test_confidences_that_are_not_one_for_each_word_are_left_out() -> None:

@@ -1,0 +1,143 @@
+"""The files of a document's exports, made one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from airflow_deepseek_ocr.exceptions import ConfigurationError, DocumentError, ErrorCode
+from airflow_deepseek_ocr.ocr.exports.alto import alto_page
+from airflow_deepseek_ocr.ocr.exports.document_markdown import document_markdown
+from airflow_deepseek_ocr.ocr.exports.exported import ExportedDocument
+from airflow_deepseek_ocr.ocr.exports.formats import (
+    WITH_PICTURES,
+    WITH_WORDS,
+    ExportFile,
+    Format,
+)
+from airflow_deepseek_ocr.ocr.exports.hocr import hocr_document, hocr_page
+from airflow_deepseek_ocr.ocr.exports.json_files import document_json, pages_jsonl, regions_jsonl
+from airflow_deepseek_ocr.ocr.exports.page_pictures import (
+    figure_pictures,
+    overlay_picture,
+    page_picture,
+)
+from airflow_deepseek_ocr.ocr.exports.plain_text import document_text
+from airflow_deepseek_ocr.ocr.exports.word_places import PlacedLine, place_words
+from airflow_deepseek_ocr.ocr.rendering.pdf_maker import PdfMaker
+from airflow_deepseek_ocr.pipeline.exports.original import Original, ShownPage
+from airflow_deepseek_ocr.pipeline.exports.pdf_export import PdfExport
+
+#: Name, media type and maker of formats with one file of text for a document.
+_TEXTS: dict[Format, tuple[str, str, Callable[[ExportedDocument], str]]] = {
+    Format.MARKDOWN: ("document.md", "text/markdown", document_markdown),
+    Format.TEXT: ("document.txt", "text/plain", document_text),
+    Format.JSON: ("document.json", "application/json", document_json),
+    Format.JSONL: ("pages.jsonl", "application/x-ndjson", pages_jsonl),
+    Format.REGIONS_JSONL: ("regions.jsonl", "application/x-ndjson", regions_jsonl),
+}
+#: Name of the searchable PDF.
+PDF_NAME = "document.pdf"
+
+
+@dataclass(frozen=True)
+class RefusedFormat:
+    """A format that cannot be made of a document.
+
+    :param format: the format.
+    :param code: why.
+    :param error: the same in words, with the remedy.
+    """
+
+    format: Format
+    code: ErrorCode
+    error: str
+
+
+#: Returns the original, or raises why there is none.
+GetOriginal = Callable[[], Original]
+Made = ExportFile | RefusedFormat
+
+
+def make_files(
+    document: ExportedDocument,
+    formats: Sequence[Format],
+    get_original: GetOriginal,
+    maker: PdfMaker,
+    directory: Path,
+) -> Iterator[Made]:
+    """Yield the files of the formats, and the formats that cannot be made.
+
+    :param document: the results.
+    :param formats: the formats.
+    :param get_original: called if a format needs pictures.
+    :param maker: makes searchable PDFs of PDFs.
+    :param directory: for temporary files.
+    :raises UnavailableError: the original or a process is out of reach, or the disk is full.
+    """
+    for each in formats:
+        if each in _TEXTS:
+            name, media_type, make = _TEXTS[each]
+            yield ExportFile(each, name, media_type, make(document).encode("utf-8", "replace"))
+    pictured = [each for each in formats if each in WITH_PICTURES]
+    if not pictured:
+        return
+    try:
+        original = get_original()
+    except DocumentError as error:
+        for each in pictured:
+            yield RefusedFormat(each, error.code, str(error))
+        return
+    try:
+        yield from _with_pictures(document, pictured, original, maker, directory)
+    finally:
+        original.close()
+
+
+def _with_pictures(
+    document: ExportedDocument,
+    formats: Sequence[Format],
+    original: Original,
+    maker: PdfMaker,
+    directory: Path,
+) -> Iterator[Made]:
+    hocr: list[str] = []
+    with PdfExport(document, original.path, directory / PDF_NAME, maker) as pdf:
+        for shown in original.pages():
+            lines: tuple[PlacedLine, ...] = ()
+            if WITH_WORDS & set(formats):
+                lines = place_words(shown.page, shown.image)
+            if Format.PDF in formats:
+                pdf.add_page(shown.page, shown.rendered, lines)
+            if Format.HOCR in formats:
+                hocr.append(hocr_page(document, shown.page, lines))
+            if Format.ALTO in formats:
+                name = f"page-{shown.page.number:04d}.alto.xml"
+                content = alto_page(document, shown.page, lines)
+                yield ExportFile(Format.ALTO, name, "application/xml", content, shown.page.number)
+            yield from _of_page(shown, formats)
+        if Format.HOCR in formats:
+            text = hocr_document(document, hocr).encode("utf-8", "replace")
+            yield ExportFile(Format.HOCR, "document.hocr.html", "text/html", text)
+        if Format.PDF in formats:
+            yield _pdf(pdf)
+
+
+def _of_page(shown: ShownPage, formats: Sequence[Format]) -> Iterator[Made]:
+    page, image = shown.page, shown.image
+    if image is None:
+        return
+    if Format.WEBP in formats:
+        yield page_picture(page, image)
+    if Format.OVERLAY in formats:
+        yield overlay_picture(page, image)
+    if Format.FIGURES in formats:
+        yield from figure_pictures(page, image)
+
+
+def _pdf(pdf: PdfExport) -> Made:
+    try:
+        return ExportFile(Format.PDF, PDF_NAME, "application/pdf", pdf.finish())
+    except (DocumentError, ConfigurationError) as error:
+        return RefusedFormat(Format.PDF, error.code, str(error))

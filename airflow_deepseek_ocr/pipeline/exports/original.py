@@ -1,0 +1,82 @@
+"""The original of a document, whose pages exports show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from airflow_deepseek_ocr.exceptions import DocumentError
+from airflow_deepseek_ocr.ocr.documents.base import Document, Page
+from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.exports.exported import ExportedDocument, ExportedPage
+from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
+from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
+
+
+@dataclass(frozen=True)
+class ShownPage:
+    """A page with its picture.
+
+    :param page: the page's results.
+    :param rendered: its picture and embedded text; None if it cannot be rendered.
+    """
+
+    page: ExportedPage
+    rendered: Page | None
+
+    @property
+    def image(self) -> Image.Image | None:
+        """The picture, in the size to which the boxes belong."""
+        if self.rendered is None:
+            return None
+        image, size = self.rendered.image, (self.page.width, self.page.height)
+        return image if image.size == size or not all(size) else image.resize(size)
+
+
+class Original:
+    """Renders the pages of an original again, one ahead of the exports.
+
+    :param path: its local copy.
+    :param document: its results.
+    :param pool: renders it.
+    :param with_text: whether pages get their embedded text.
+    """
+
+    def __init__(
+        self, path: Path, document: ExportedDocument, pool: RenderPool, *, with_text: bool
+    ) -> None:
+        self.path, self._document, self._pool = path, document, pool
+        request = OpenRequest(
+            PageSelection(), document.dpi, text_layer=with_text, edge_density=False
+        )
+        self._shared = SharedDocument(path, request)
+
+    def pages(self) -> Iterator[ShownPage]:
+        """Yield the pages that have results.
+
+        :raises UnavailableError: ``renderer_unavailable``, ``renderer_killed``.
+        """
+        pages = self._document.pages
+        ahead = self._ask(pages[0]) if pages else None
+        for number, page in enumerate(pages, start=1):
+            future, ahead = ahead, self._ask(pages[number]) if number < len(pages) else None
+            rendered = None
+            if future is not None:
+                with suppress(DocumentError):
+                    rendered = future.result()
+            yield ShownPage(page, rendered)
+
+    def close(self) -> None:
+        """Let the rendering processes close it."""
+        self._pool.finish(self._shared)
+
+    def _ask(self, page: ExportedPage) -> Future[Page]:
+        def render(opened: Document) -> Page:
+            return opened.page(page.number)
+
+        return self._pool.submit(self._shared, render, lambda: None)

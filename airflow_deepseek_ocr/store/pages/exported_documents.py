@@ -1,0 +1,187 @@
+"""Stored results as exports take them, and the rows of files that were exported."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef, digest
+from airflow_deepseek_ocr.ocr.exports.exported import (
+    ExportedDocument,
+    ExportedPage,
+    ExportedRegion,
+    corrected_region,
+    effective,
+    ordered,
+)
+from airflow_deepseek_ocr.store.attachments import reference_of
+from airflow_deepseek_ocr.store.database import Database
+from airflow_deepseek_ocr.store.database_clock import DatabaseTime
+from airflow_deepseek_ocr.store.row_values import fit
+from airflow_deepseek_ocr.store.tables import PROCESSING, ExportRow
+
+
+@dataclass(frozen=True)
+class StoredDocument:
+    """A document with a row.
+
+    :param document_id: the row.
+    :param ref: the document and its version.
+    :param document: its results.
+    """
+
+    document_id: int
+    ref: DocumentRef
+    document: ExportedDocument
+
+
+@dataclass(frozen=True)
+class ExportedFile:
+    """A file that was exported; see ``ocr_exports``."""
+
+    kind: str
+    page_number: int | None
+    name: str
+    uri: str
+    media_type: str
+    size_bytes: int
+    sha256: str
+
+
+def read_document(database: Database, document_key: str) -> StoredDocument | None:
+    """Return a document that has ended, with its pages; None if there is none.
+
+    :param document_key: as in ``ocr_documents``.
+    :raises DatabaseError: ``database_unavailable``.
+    """
+    rows = database.rows
+
+    def work(session: Session) -> StoredDocument | None:
+        row: Any = session.execute(
+            select(rows.document.__table__).where(
+                rows.document.document_key == document_key, rows.document.status != PROCESSING
+            )
+        ).one_or_none()
+        if row is None:
+            return None
+        pages = session.execute(
+            select(rows.page.__table__)
+            .where(rows.page.document_id == row.id)
+            .order_by(rows.page.page_number)
+        ).all()
+        regions: dict[int, list[Any]] = defaultdict(list)
+        for region in session.execute(
+            select(rows.region.__table__)
+            .join(rows.page, rows.page.id == rows.region.page_id)
+            .where(rows.page.document_id == row.id)
+            .order_by(rows.region.page_id, rows.region.position)
+        ):
+            regions[region.page_id].append(region)
+        read = tuple(_page(page, regions[page.id], row.prompt) for page in pages)
+        return StoredDocument(row.id, reference_of(row), _document(row, read))
+
+    return database.transaction(work)
+
+
+def write_exports(database: Database, document_id: int, files: Sequence[ExportedFile]) -> None:
+    """Store the files of a document in place of those stored before.
+
+    Nothing is stored for a document without a row: it was deleted meanwhile.
+
+    :param document_id: the document's row.
+    :param files: all its files.
+    :raises DatabaseError: ``database_unavailable``, ``database_full``.
+    """
+    row = database.rows.export
+
+    def work(session: Session) -> None:
+        document = database.rows.document
+        locked = select(document.id).where(document.id == document_id).with_for_update()
+        if session.scalar(locked) is None:
+            return
+        stored = {
+            each.export_key: each
+            for each in session.execute(
+                select(row.id, row.export_key, row.sha256, row.uri).where(
+                    row.document_id == document_id
+                )
+            )
+        }
+        wanted = {_key(document_id, file): file for file in files}
+        gone = [stored[key].id for key in stored.keys() - wanted.keys()]
+        if gone:
+            session.execute(delete(row).where(row.id.in_(gone)))
+        new = []
+        for key, file in wanted.items():
+            values = fit(ExportRow, vars(file)) | {"created_at": DatabaseTime()}
+            before = stored.get(key)
+            if before is None:
+                new.append(values | {"export_key": key, "document_id": document_id})
+            elif (before.sha256, before.uri) != (file.sha256, file.uri):
+                session.execute(update(row).where(row.id == before.id).values(values))
+        for values in new:
+            session.execute(insert(row).values(values))
+
+    database.transaction(work)
+
+
+def _key(document_id: int, file: ExportedFile) -> str:
+    page = "" if file.page_number is None else str(file.page_number)
+    return digest(str(document_id), file.kind, page, file.name)
+
+
+def _document(row: Any, pages: tuple[ExportedPage, ...]) -> ExportedDocument:
+    config = json.loads(row.config)
+    return ExportedDocument(
+        uri=row.uri,
+        version=row.version,
+        version_key=row.version_key,
+        config_key=row.config_key,
+        model=row.model,
+        revision=row.revision,
+        prompt=row.prompt,
+        media_type=row.media_type,
+        page_count=row.page_count,
+        dpi=config.get("dpi", DEFAULT_DPI),
+        pages=pages,
+    )
+
+
+def _page(row: Any, regions: Iterable[Any], prompt: str) -> ExportedPage:
+    page = ExportedPage(
+        number=row.page_number,
+        status=row.status,
+        width=row.width,
+        height=row.height,
+        markdown=row.markdown,
+        regions=tuple(map(_region, regions)),
+        rotation=row.rotation or 0,
+        score=row.score,
+        flags=tuple(json.loads(row.flags or "[]")),
+        confidence=row.confidence,
+        uncertain_words=tuple(json.loads(row.uncertain_words or "[]")),
+        error_code=row.error_code,
+        is_accepted=row.accepted_at is not None,
+    )
+    return effective(page, prompt=prompt, page_correction=row.reviewed_text)
+
+
+def _region(row: Any) -> ExportedRegion:
+    confidences = json.loads(row.word_confidences) if row.word_confidences else None
+    region = ExportedRegion(
+        position=row.position + 1,
+        label=row.label,
+        text=row.text,
+        boxes=tuple(ordered(box["pixels"]) for box in json.loads(row.boxes)),
+        confidence=row.confidence,
+        word_confidences=confidences and tuple(confidences),
+        description=row.description,
+    )
+    return region if row.reviewed_text is None else corrected_region(region, row.reviewed_text)

@@ -1,0 +1,107 @@
+"""The writing of exports."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.exports.exported import ExportedDocument
+from airflow_deepseek_ocr.ocr.exports.formats import Format
+from airflow_deepseek_ocr.ocr.rendering.pdf_maker import PdfMaker
+from airflow_deepseek_ocr.pipeline.exports.exporter import Exported, Exporter
+from airflow_deepseek_ocr.pipeline.exports.original import Original
+from airflow_deepseek_ocr.targets.folder import FolderTarget
+from tests.support.exported import document, page, region, sample
+
+
+class _Log(FolderTarget):
+    """A folder that remembers what happened, and fails from a file on."""
+
+    def __init__(self, folder: Path, fails_at: str = "") -> None:
+        super().__init__(folder)
+        self.events: list[str] = []
+        self._fails_at = fails_at
+
+    def put(self, name: str, content: bytes | Path, media_type: str) -> None:
+        if self._fails_at and name.endswith(self._fails_at):
+            raise UnavailableError(ErrorCode.STORAGE_UNAVAILABLE, "Away; try again.")
+        super().put(name, content, media_type)
+        self.events.append(f"put {name}")
+
+    def remove(self, name: str) -> None:
+        super().remove(name)
+        self.events.append(f"remove {name}")
+
+
+def export(target: FolderTarget, shown: ExportedDocument, *formats: Format) -> Exported:
+    def none() -> Original:
+        raise AssertionError
+
+    with PdfMaker(Limits()) as maker:
+        return Exporter(target, formats, maker).export(shown, "a", none)
+
+
+def test_the_manifest_is_last_and_names_all_files(tmp_path: Path) -> None:
+    target = _Log(tmp_path)
+    exported = export(target, sample(), Format.TEXT, Format.JSON)
+    assert target.events == [
+        "put a/document.txt",
+        "put a/document.json",
+        "put a/manifest.json",
+    ]
+    assert [(each.kind, each.page_number, each.name) for each in exported.files] == [
+        ("text", None, "document.txt"),
+        ("json", None, "document.json"),
+        ("manifest", None, "manifest.json"),
+    ]
+    for each in exported.files:
+        assert Path(each.uri.removeprefix("file://")).stat().st_size == each.size_bytes
+    assert (exported.written, exported.written_bytes) == (
+        3,
+        sum(each.size_bytes for each in exported.files),
+    )
+
+
+def test_files_that_are_no_longer_made_are_removed_after_the_manifest(tmp_path: Path) -> None:
+    target = _Log(tmp_path)
+    export(target, sample(), Format.TEXT)
+    manifest = (tmp_path / "a/manifest.json").read_text()
+    older = manifest.replace("document.txt", "old.txt")
+    (tmp_path / "a/manifest.json").write_text(older)
+    (tmp_path / "a/document.txt").rename(tmp_path / "a/old.txt")
+    target.events.clear()
+    export(target, document(page(1, region(1, "other"))), Format.TEXT)
+    assert target.events == [
+        "put a/document.txt",
+        "put a/manifest.json",
+        "remove a/old.txt",
+    ]
+
+
+def test_another_format_keeps_the_files_of_the_first(tmp_path: Path) -> None:
+    target = _Log(tmp_path)
+    export(target, sample(), Format.TEXT)
+    again = export(target, sample(), Format.JSON)
+    assert [each.name for each in again.files] == [
+        "document.txt",
+        "document.json",
+        "manifest.json",
+    ]
+    assert export(target, sample(), Format.TEXT, Format.JSON).written == 0
+
+
+def test_half_written_exports_have_no_manifest_and_are_completed(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="Away"):
+        export(_Log(tmp_path, "pages.jsonl"), sample(), Format.TEXT, Format.JSONL)
+    assert not (tmp_path / "a/manifest.json").exists()
+    assert export(_Log(tmp_path), sample(), Format.TEXT, Format.JSONL).written == 3
+
+
+def test_a_manifest_of_another_place_is_made_anew(tmp_path: Path) -> None:
+    export(FolderTarget(tmp_path), sample(), Format.TEXT)
+    (tmp_path / "a/manifest.json").write_text("{}")
+    assert export(FolderTarget(tmp_path), replace(sample(), model="x"), Format.TEXT).written == 2

@@ -1,0 +1,35 @@
+"""Pages of an original, rendered again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool
+from airflow_deepseek_ocr.pipeline.exports.original import Original
+from tests.support.exported import document, page
+from tests.support.fakes.batch_engine import DOCUMENTS
+
+
+@pytest.fixture
+def pool() -> Iterator[RenderPool]:
+    pool = RenderPool(Limits())
+    yield pool
+    pool.close()
+
+
+def test_pages_come_in_the_size_of_their_boxes_and_unreadable_ones_without_picture(
+    pool: RenderPool,
+) -> None:
+    pages = (page(1, width=300, height=200), page(2, width=0, height=0), page(9))
+    letter = document(*pages, media_type="image/tiff")
+    original = Original(DOCUMENTS / "letter.tiff", letter, pool, with_text=True)
+    shown = list(original.pages())
+    original.close()
+    assert [each.page.number for each in shown] == [1, 2, 9]
+    assert shown[0].image is not None
+    assert shown[0].image.size == (300, 200)
+    assert shown[1].image is not None  # the letter has two pages
+    assert shown[2].image is None
