@@ -43,6 +43,7 @@ from airflow_deepseek_ocr.store.leases import (
     leases_unchanged,
     owner_of,
 )
+from airflow_deepseek_ocr.store.pages.inserts import UnstorableError
 from airflow_deepseek_ocr.store.pages.page_batches import (
     Completion,
     DocumentPages,
@@ -54,7 +55,6 @@ from airflow_deepseek_ocr.store.pages.page_batches import (
     write_documents,
 )
 from airflow_deepseek_ocr.store.pages.page_rows import (
-    UnstorableError,
     insert_row,
     result_of_pages,
     store_page,

@@ -14,6 +14,7 @@ from airflow_deepseek_ocr.ocr.confidence.page_confidence import PageConfidence
 from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
+from airflow_deepseek_ocr.ocr.markup.html_tables import html_tables
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.confidence_checks import check_confidence
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
@@ -23,7 +24,6 @@ from airflow_deepseek_ocr.ocr.quality.image_checks import (
     check_text_positions,
 )
 from airflow_deepseek_ocr.ocr.quality.report import QualityReport, report_of
-from airflow_deepseek_ocr.ocr.quality.table_checks import find_tables
 from airflow_deepseek_ocr.ocr.quality.text_checks import (
     check_characters,
     check_markup,
@@ -78,7 +78,7 @@ def check_quality(output: QualityInput, thresholds: Thresholds = THRESHOLDS) -> 
     if regions is None:
         regions = parse(output.text, text_in_ref=prompt.text_in_ref, width=1, height=1)
     body = "\n".join(region.text for region in regions)
-    tables = find_tables(body)
+    tables = html_tables(body)
     flags = {
         *_check_end(output.finish_reason),
         *_check_ratio(output, thresholds),

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from airflow_deepseek_ocr.ocr.markup.html_tables import HtmlTables
 from airflow_deepseek_ocr.ocr.prompts import DET_CLOSE, DET_OPEN, REF_CLOSE, REF_OPEN
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.formulas import has_open_formula
@@ -17,7 +18,6 @@ from airflow_deepseek_ocr.ocr.quality.scripts import (
     is_no_character,
 )
 from airflow_deepseek_ocr.ocr.quality.table_checks import (
-    Tables,
     rows_in_loop_at_end,
     rows_repeated_at_end,
 )
@@ -57,7 +57,7 @@ def check_repetition(text: str, thresholds: Thresholds) -> set[Flag]:
     return flags
 
 
-def check_tables(tables: Tables, thresholds: Thresholds) -> set[Flag]:
+def check_tables(tables: HtmlTables, thresholds: Thresholds) -> set[Flag]:
     """Return the flags of a text's tables and their cells."""
     flags = set()
     if tables.ragged:

@@ -1,15 +1,14 @@
-"""Rows of one page and its regions, and of pages that the database does not take."""
+"""Rows of pages with their regions and tables, and of pages that the database does not take."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select, text
+from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.results import (
     DocumentResult,
     DocumentStatus,
@@ -19,30 +18,16 @@ from airflow_deepseek_ocr.ocr.results import (
 )
 from airflow_deepseek_ocr.store.database import is_refused
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
+from airflow_deepseek_ocr.store.pages.inserts import Inserts, UnstorableError
+from airflow_deepseek_ocr.store.pages.table_rows import PageText, insert_tables
 from airflow_deepseek_ocr.store.row_values import page_values, region_values
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow, Rows
 
 #: Characters of a page's text: more than 100 times those of a page of a dense newspaper. In UTF-8 twice, as
 #: text and Markdown, they are half of MariaDB's default max_allowed_packet of 16 MiB.
 MAX_TEXT = 1_000_000
-#: Rows inserted in one statement.
-_INSERT_CHUNK = 500
-#: Bytes of a statement besides its values.
-_STATEMENT_BYTES = 16 << 10
-#: Characters that MySQL's drivers write as two.
-_ESCAPED = "\0'\"\b\n\r\t\x1a\\"
 #: MySQL's and MariaDB's ER_NO_SUCH_TABLE and ER_BAD_FIELD_ERROR: the tables are not those of the package.
 _NO_TABLE = (1146, 1054)
-
-
-class UnstorableError(DocumentError):
-    """The database does not take a page's data."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(
-            ErrorCode.UNSTORABLE,
-            f"The results database does not take this page's output: {reason}. Its text is not stored.",
-        )
 
 
 def store_page(session: Session, rows: Rows, document_id: int, page: PageResult) -> None:
@@ -62,19 +47,26 @@ def store_pages(session: Session, rows: Rows, pages: Sequence[tuple[int, PageRes
     :raises UnstorableError: ``unstorable``; the transaction cannot continue.
     """
     _delete_pages(session, rows, pages)
-    longest = _longest_statement(session)
     try:
+        inserts = Inserts(session)
         values = [page_values(*each) for each in pages]
-        ids = _insert_pages(session, rows, values, longest)
-        regions = [
-            region_values(page_id, position, region)
+        ids = inserts.with_ids(rows.page, values, created_at=DatabaseTime())
+        stored = [
+            (page_id, page, position, region)
             for page_id, (_, page) in zip(ids, pages, strict=True)
             for position, region in enumerate(page.regions)
         ]
-        for start in range(0, len(regions), _INSERT_CHUNK):
-            chunk = regions[start : start + _INSERT_CHUNK]
-            _require_short(chunk, longest)
-            session.execute(insert(rows.region), chunk)
+        inserts.many(rows.region, [region_values(page_id, *rest) for page_id, _, *rest in stored])
+        insert_tables(
+            inserts,
+            rows,
+            (
+                PageText(page_id, position, region.text)
+                for page_id, page, position, region in stored
+                # Embedded text has no markup.
+                if page.status is not PageStatus.TEXT_LAYER
+            ),
+        )
     except (DataError, ProgrammingError, IntegrityError) as error:
         if not _is_of_values(error):
             raise
@@ -97,24 +89,6 @@ def _delete_pages(session: Session, rows: Rows, pages: Sequence[tuple[int, PageR
                 rows.page.document_id == document_id, rows.page.page_number.in_(mine)
             )
         )
-
-
-def _insert_pages(
-    session: Session, rows: Rows, values: Sequence[dict[str, Any]], longest: int | None
-) -> list[int]:
-    """Insert rows of pages, and return their ids in the same order."""
-    dialect = session.get_bind().dialect
-    if len(values) > 1 and longest is None and dialect.insert_executemany_returning:
-        table: Any = rows.page.__table__
-        inserted = insert(table).values(created_at=DatabaseTime())
-        returning = inserted.returning(table.c.id, sort_by_parameter_order=True)
-        return list(session.scalars(returning, list(values)))
-    ids = []
-    for each in values:
-        # One by one, as the server limits the length of a statement.
-        _require_short([each], longest)
-        ids.append(insert_row(session, rows.page, each | {"created_at": DatabaseTime()}))
-    return ids
 
 
 def result_of_pages(session: Session, rows: Rows, document_id: int) -> DocumentResult:
@@ -180,29 +154,3 @@ def _is_of_values(error: DBAPIError) -> bool:
     state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None) or ""
     # PostgreSQL's class 42: syntax error, or no such table or column.
     return not state.startswith("42") and cause.args[:1] not in [(number,) for number in _NO_TABLE]
-
-
-def _longest_statement(session: Session) -> int | None:
-    """Return the most bytes of a statement that the server reads; None without a limit.
-
-    MySQL and MariaDB close the connection at a longer one, which looks like an outage.
-    """
-    if session.get_bind().dialect.name not in ("mysql", "mariadb"):
-        return None
-    return int(session.scalar(text("SELECT @@max_allowed_packet")))
-
-
-def _require_short(rows: Iterable[Mapping[str, Any]], longest: int | None) -> None:
-    if longest is None:
-        return
-    size = _STATEMENT_BYTES + sum(_size(value) for row in rows for value in row.values())
-    if size > longest:
-        raise UnstorableError(
-            f"it takes {size:,} bytes, over the server's max_allowed_packet of {longest:,}"
-        )
-
-
-def _size(value: Any) -> int:
-    if not isinstance(value, str):
-        return 32
-    return len(value.encode()) + sum(value.count(character) for character in _ESCAPED) + 2

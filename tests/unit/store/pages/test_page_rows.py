@@ -14,9 +14,9 @@ from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.names import Names
+from airflow_deepseek_ocr.store.pages.inserts import UnstorableError
 from airflow_deepseek_ocr.store.pages.page_rows import (
     MAX_TEXT,
-    UnstorableError,
     store_page,
     unstorable,
 )
