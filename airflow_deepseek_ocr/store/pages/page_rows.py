@@ -56,7 +56,10 @@ def store_pages(session: Session, rows: Rows, pages: Sequence[tuple[int, PageRes
             for page_id, (_, page) in zip(ids, pages, strict=True)
             for position, region in enumerate(page.regions)
         ]
-        inserts.many(rows.region, [region_values(page_id, *rest) for page_id, _, *rest in stored])
+        inserts.many(
+            rows.region,
+            [region_values(page_id, position, region) for page_id, _, position, region in stored],
+        )
         insert_tables(
             inserts,
             rows,
