@@ -78,6 +78,7 @@ class ErrorCode(StrEnum):
     DATABASE_TYPE = "database_type"
     DATABASE_UNAVAILABLE = "database_unavailable"
     LEASE_LOST = "lease_lost"
+    REVIEW_CONFLICT = "review_conflict"
 
     # The model and what runs it in this process
     CANCELLED = "cancelled"

@@ -20,6 +20,8 @@ from airflow_deepseek_ocr.store.database import is_refused
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.pages.inserts import Inserts, UnstorableError
 from airflow_deepseek_ocr.store.pages.table_rows import PageText, insert_tables
+from airflow_deepseek_ocr.store.reviews.corrected_text import ReviewedRegion, texts_with_tables
+from airflow_deepseek_ocr.store.reviews.kept_reviews import KeptReview, keep, stored_reviews
 from airflow_deepseek_ocr.store.row_values import page_values, region_values
 from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow, Rows
 
@@ -40,34 +42,42 @@ def store_page(session: Session, rows: Rows, document_id: int, page: PageResult)
 
 
 def store_pages(session: Session, rows: Rows, pages: Sequence[tuple[int, PageResult]]) -> None:
-    """Store pages with their regions in place of the pages stored before.
+    """Store pages with their regions and tables in place of the pages stored before.
+
+    Reviews stay with the text that they are of, see :mod:`~airflow_deepseek_ocr.store.reviews.kept_reviews`.
 
     :param rows: the mapped classes of the tables.
     :param pages: each with the id of its document.
     :raises UnstorableError: ``unstorable``; the transaction cannot continue.
     """
-    _delete_pages(session, rows, pages)
+    kept = _delete_pages(session, rows, pages)
+    none = KeptReview()
     try:
         inserts = Inserts(session)
-        values = [page_values(*each) for each in pages]
+        values = [
+            page_values(document_id, page) | kept.get((document_id, page.number), none).page
+            for document_id, page in pages
+        ]
         ids = inserts.with_ids(rows.page, values, created_at=DatabaseTime())
         stored = [
-            (page_id, page, position, region)
-            for page_id, (_, page) in zip(ids, pages, strict=True)
-            for position, region in enumerate(page.regions)
+            (page_id, page, kept.get((document_id, page.number), none))
+            for page_id, (document_id, page) in zip(ids, pages, strict=True)
         ]
         inserts.many(
             rows.region,
-            [region_values(page_id, position, region) for page_id, _, position, region in stored],
+            [
+                region_values(page_id, position, region) | review.region(position)
+                for page_id, page, review in stored
+                for position, region in enumerate(page.regions)
+            ],
         )
         insert_tables(
             inserts,
             rows,
             (
-                PageText(page_id, position, region.text)
-                for page_id, page, position, region in stored
-                # Embedded text has no markup.
-                if page.status is not PageStatus.TEXT_LAYER
+                PageText(page_id, *text)
+                for page_id, page, review in stored
+                for text in _texts_with_tables(page, review)
             ),
         )
     except (DataError, ProgrammingError, IntegrityError) as error:
@@ -79,19 +89,39 @@ def store_pages(session: Session, rows: Rows, pages: Sequence[tuple[int, PageRes
         raise UnstorableError(f"{type(error).__name__}: {error}") from None
 
 
-def _delete_pages(session: Session, rows: Rows, pages: Sequence[tuple[int, PageResult]]) -> None:
-    numbers: dict[int, list[int]] = {}
+def _texts_with_tables(page: PageResult, review: KeptReview) -> list[tuple[int | None, str]]:
+    regions = [
+        ReviewedRegion(
+            position, region.label, region.text, review.region(position)["reviewed_text"]
+        )
+        for position, region in enumerate(page.regions)
+    ]
+    return texts_with_tables(regions, review.whole, page.status)
+
+
+def _delete_pages(
+    session: Session, rows: Rows, pages: Sequence[tuple[int, PageResult]]
+) -> dict[tuple[int, int], KeptReview]:
+    """Delete pages that are stored again, and return what stays of their reviews."""
+    new: dict[int, dict[int, PageResult]] = {}
     for document_id, page in pages:
         for what, length in (("text", len(page.text)), ("Markdown", len(page.markdown))):
             if length > MAX_TEXT:
                 raise UnstorableError(f"its {what} has {length:,} characters, over {MAX_TEXT:,}")
-        numbers.setdefault(document_id, []).append(page.number)
-    for document_id, mine in numbers.items():
-        session.execute(
-            delete(rows.page).where(
-                rows.page.document_id == document_id, rows.page.page_number.in_(mine)
+        new.setdefault(document_id, {})[page.number] = page
+    kept: dict[tuple[int, int], KeptReview] = {}
+    for document_id, mine in new.items():
+        stored, reviews = stored_reviews(session, rows, document_id, list(mine))
+        if stored:
+            session.execute(
+                delete(rows.page).where(
+                    rows.page.document_id == document_id, rows.page.page_number.in_(stored)
+                )
             )
-        )
+        kept |= {
+            (document_id, number): keep(each, mine[number]) for number, each in reviews.items()
+        }
+    return kept
 
 
 def result_of_pages(session: Session, rows: Rows, document_id: int) -> DocumentResult:
