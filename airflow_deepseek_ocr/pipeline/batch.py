@@ -119,6 +119,8 @@ class Batch:
             return claimed
         with self._lock:
             self.summary.documents["skipped"] += 1
+            # A document that is twice in the batch has none the second time.
+            self.summary.document_ids += filter(None, [claimed.document_id])
             if claimed.by_us is not None:
                 self.summary.record_failures(ref, claimed.by_us, self._options.budget)
         if self._options.read_attachments:
@@ -235,6 +237,7 @@ class Batch:
             if outcome.result is None:
                 return
             self.queue.close(document.lease)
+            self.summary.document_ids.append(document.lease.document_id)
             self._record(document.ref, outcome.result, document.report)
         if self._exports is None:
             self._release(document)
@@ -294,6 +297,8 @@ class Batch:
             return
         self.queue.close(lease)
         with self._lock:
+            if lease is not None:
+                self.summary.document_ids.append(lease.document_id)
             self._record(ref, result)
 
     def _record(

@@ -22,6 +22,8 @@ _WRONG_REFERENCES = {ErrorCode.UNSUPPORTED_SCHEME, ErrorCode.S3_URI, ErrorCode.D
 #: Most documents that each list of a summary names, and bytes of these as JSON: Airflow stores the summary of
 #: each mapped task in its database.
 _MAX_LISTED, _MAX_LISTED_BYTES = 100, 64 << 10
+#: Most ids of documents, each of some 8 bytes as JSON.
+_MAX_IDS = 5_000
 #: Longest URI, in characters (a key of S3 has up to 1,024 bytes), and longest reason.
 _MAX_URI, _MAX_REASON = 2000, 300
 
@@ -51,9 +53,12 @@ class Summary:
     :ivar exports: files and bytes written now, documents that were exported, those whose exports were
         up to date, and formats that cannot be made of their document.
     :ivar failed_exports: documents whose exports are missing, with the reason, by URI.
+    :ivar document_ids: rows of ``ocr_documents`` of the batch's documents, those skipped included, for
+        :meth:`~airflow_deepseek_ocr.hooks.ocr_results.OcrResults.documents_of`. Documents that failed before
+        their version was known, or that other tasks are processing, are not among them.
     :ivar failed_codes: failed documents by error code.
-    :ivar not_listed: numbers of documents that ``failed`` to ``failed_exports`` leave out. Each names the
-        first 100 documents, in at most 64 KiB; the database has all.
+    :ivar not_listed: numbers of documents that the lists leave out. ``failed`` to ``failed_exports`` name the
+        first 100 documents, in at most 64 KiB, ``document_ids`` the first 5,000; the database has all.
     """
 
     config_key: str = ""
@@ -73,6 +78,7 @@ class Summary:
     leased_by_others: dict[str, str] = field(default_factory=dict)
     exports: Counter[str] = field(default_factory=Counter)
     failed_exports: dict[str, str] = field(default_factory=dict)
+    document_ids: list[int] = field(default_factory=list)
 
     def record_page(self, page: PageResult) -> None:
         """Count a page that was processed now."""
@@ -133,6 +139,9 @@ class Summary:
                 "failed_exports",
             )
         }
+        ids = sorted(set(self.document_ids))
+        left_out = {name: len(getattr(self, name)) - len(listed) for name, listed in lists.items()}
+        left_out["document_ids"] = len(ids[_MAX_IDS:])
         return {
             "config_key": self.config_key,
             "documents": dict(self.documents),
@@ -146,12 +155,9 @@ class Summary:
             "vision_tokens_saved": self.vision_tokens_saved,
             "exports": dict(self.exports),
             **lists,
+            "document_ids": ids[:_MAX_IDS],
             "failed_codes": dict(self.failed_codes),
-            "not_listed": {
-                name: left
-                for name, listed in lists.items()
-                if (left := len(getattr(self, name)) - len(listed))
-            },
+            "not_listed": {name: left for name, left in left_out.items() if left},
         }
 
 

@@ -30,7 +30,12 @@ def task_record(
     :param seconds: since the start of the task.
     """
     server = [("Server", settings.host)] if settings.host else []
-    results = [(name.replace("_", " "), _words(value)) for name, value in counts.items() if value]
+    results = [
+        (name.replace("_", " "), _words(value))
+        for name, value in counts.items()
+        # Ids are for tasks that come after.
+        if value and name != "document_ids"
+    ]
     if (pages := counts.get("pages")) and seconds > 0:
         results.append(("speed", pages_per_second(pages, seconds)))
     facts = [

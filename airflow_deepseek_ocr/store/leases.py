@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -67,9 +67,11 @@ class AlreadyFinal:
     """The document is stored, and processing it again would bring the same result.
 
     :param by_us: its result, if the same task instance stored it, possibly in an earlier try.
+    :param document_id: the document's row.
     """
 
     by_us: DocumentResult | None = None
+    document_id: int = field(default=0, compare=False)
 
 
 def is_final(row: Any) -> bool:

@@ -328,7 +328,8 @@ class Ledger:
                 if not (ours and (row.try_number or 0) <= (self._task.try_number or 0)):
                     return LeasedByAnother(owner_of(row))
             elif is_final(row) and (ours or not overwrite):
-                return AlreadyFinal(_result_of_row(session, self._rows, row) if ours else None)
+                by_us = _result_of_row(session, self._rows, row) if ours else None
+                return AlreadyFinal(by_us, row.id)
             if overwrite and not ours:
                 session.execute(
                     update(self._page)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, DeepSeekOCRError, ErrorCode
@@ -173,7 +173,7 @@ def accept_page(
 class _Page:
     """A page within a transaction that has locked its document."""
 
-    def __init__(self, session: Session, rows: Rows, row: Row[Any]) -> None:
+    def __init__(self, session: Session, rows: Rows, row: Any) -> None:
         self._rows, self.row = rows, row
         self.prompt: str = row.prompt
         self.load_regions(session)

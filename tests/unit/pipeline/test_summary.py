@@ -116,6 +116,14 @@ def test_a_summary_of_a_usual_batch_names_all() -> None:
     assert (len(values["failed"]), values["not_listed"]) == (100, {})
 
 
+def test_ids_are_named_once_and_bounded() -> None:
+    summary = Summary(document_ids=[7, 3, 7])
+    assert summary.as_dict()["document_ids"] == [3, 7]
+    summary = Summary(document_ids=list(range(1, 5_003)))
+    values = summary.as_dict()
+    assert (len(values["document_ids"]), values["not_listed"]) == (5_000, {"document_ids": 2})
+
+
 def test_one_reference_of_any_length_is_shortened() -> None:
     summary = Summary(failed={"s3://b/" + "\x00" * 10_000_000: "s3_uri", "s3://b/": "s3_uri"})
     values = summary.as_dict()

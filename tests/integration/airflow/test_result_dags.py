@@ -1,0 +1,84 @@
+"""The tasks of the example DAGs that take results, with a database and an S3 server."""
+
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.hooks.ocr_results import OcrResults
+from airflow_deepseek_ocr.store.ledger import Ledger
+from tests.support.airflow_connections import define, define_sqlite
+from tests.support.fixtures.stored_documents import CONFIG, REF, TASK, failed, page, read
+from tests.support.servers.airflow import DAGS, aws_connection
+from tests.support.servers.moto_s3 import moto_s3
+
+DB_CONN_ID = "deepseek_ocr_db"
+RETURNED = {"document_ids": [1], "not_listed": {}}
+HOSTILE = "0rder {{ 7 * 7 }}"
+
+
+@pytest.fixture(autouse=True)
+def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OcrResults]:
+    define_sqlite(monkeypatch, DB_CONN_ID, tmp_path / "results.db")
+    with closing(open_store(DB_CONN_ID)) as store:
+        pages = [page(1, "good", score=0.9), page(2, HOSTILE, score=0.5), failed(3)]
+        read(Ledger(store.database, CONFIG, TASK), *pages)
+    with OcrResults(DB_CONN_ID) as opened:
+        yield opened
+
+
+def test_people_are_asked_about_the_worst_pages(results: OcrResults) -> None:
+    dag = runpy.run_path(str(DAGS / "review_pages.py"))
+    asked = dag["find"].function(RETURNED, params={"below": 0.8})
+    assert [each["page_number"] for each in asked] == [3, 2]
+    assert json.loads(json.dumps(asked)) == asked
+
+    question = dag["as_question"](asked[1] | {"uri": "s3://b/{{ 1 }}.pdf"})
+    task = dag["answers"].unmap(question)
+    # The subject is a template; the model's text is none.
+    assert "{" not in task.subject + task.body
+    assert task.params["text"] == HOSTILE
+    assert task.defaults == [dag["LEAVE"]]
+
+    answer = {"chosen_options": [dag["CORRECT"]], "params_input": {"text": "Order"}}
+    person = {"responded_by_user": {"id": "7", "name": "ada"}}
+    assert dag["store"].function((asked[1], answer | person)) == dag["CORRECT"]
+    accept = {"chosen_options": [dag["ACCEPT"]], "params_input": {}, "responded_by_user": None}
+    dag["store"].function((asked[0], accept))
+    _, corrected, accepted = results.pages(1)
+    assert (corrected.text, accepted.is_accepted) == ("Order", True)
+    assert dag["find"].function(RETURNED, params={"below": 0.8}) == []
+    outdated = asked[1] | {"created_at": "2020-01-01T00:00:00+00:00"}
+    assert dag["store"].function((outdated, answer)) == "read again"
+
+
+def test_pages_are_handed_on_as_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    dag = runpy.run_path(str(DAGS / "results_to_index.py"))
+    with moto_s3() as server:
+        connection: dict[str, Any] = aws_connection(server)
+        define(monkeypatch, "aws_default", **connection)
+        client = boto3.client(
+            "s3",
+            endpoint_url=server.endpoint_url,
+            region_name=server.region,
+            aws_access_key_id=server.access_key,
+            aws_secret_access_key=server.secret_key,
+        )
+        client.create_bucket(Bucket="index")
+        for _ in range(2):
+            assert dag["index"].function(RETURNED, params={"index_bucket": "index"}) == 2
+        listed = client.list_objects_v2(Bucket="index")["Contents"]
+        assert [each["Key"] for each in listed] == ["pages/1.jsonl"]
+        body = client.get_object(Bucket="index", Key="pages/1.jsonl")["Body"].read()
+    lines = [json.loads(line) for line in body.splitlines()]
+    assert [line["text"] for line in lines] == ["good", HOSTILE]
+    assert lines[0]["id"] == f"{REF.uri}#page=1"
+    assert lines[0]["metadata"]["score"] == 0.9
