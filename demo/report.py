@@ -21,14 +21,18 @@ _COLUMNS = (
     "vision",
     "text",
     "ratio",
+    "sure",
     "s",
     "first words",
 )
 
+#: Uncertain words of a page that are printed.
+_NAMED = 8
+
 _PAGES = """
 SELECT d.uri, d.status AS document_status, d.error_code AS document_error, d.error AS document_reason,
        p.page_number, p.resolution, p.status, p.error_code, p.error, p.markdown,
-       p.vision_tokens, p.text_tokens, p.compression_ratio, p.seconds, p.id
+       p.vision_tokens, p.text_tokens, p.compression_ratio, p.confidence, p.uncertain_words, p.seconds, p.id
 FROM ocr_current_documents d LEFT JOIN ocr_pages p ON p.document_id = COALESCE(d.result_id, d.id)
 ORDER BY d.uri, p.page_number
 """
@@ -47,7 +51,7 @@ def print_table(database: Path) -> None:
 def _line(row: sqlite3.Row) -> tuple[str, ...]:
     name = row["uri"].partition("://")[2].partition("/")[2]
     if row["page_number"] is None:
-        return (name, "-", "-", row["document_status"], *[""] * 5, row["document_error"] or "")
+        return (name, "-", "-", row["document_status"], *[""] * 6, row["document_error"] or "")
     status = row["status"] + (f": {row['error_code']}" if row["error_code"] else "")
     words = " ".join(row["markdown"].split())
     ratio = "" if row["compression_ratio"] is None else f"{row['compression_ratio']:.1f}"
@@ -60,6 +64,7 @@ def _line(row: sqlite3.Row) -> tuple[str, ...]:
         str(row["vision_tokens"]),
         str(row["text_tokens"]),
         ratio,
+        "" if row["confidence"] is None else f"{row['confidence']:.1%}",
         f"{row['seconds']:.1f}",
         words[:48],
     )
@@ -75,6 +80,20 @@ def print_failures(database: Path) -> None:
             print(f"\n{name}, page {row['page_number']}, failed: {row['error']}")
 
 
+def print_uncertain_words(database: Path) -> None:
+    """Print the words of each page of which the model was least sure."""
+    for row in _query(database, _PAGES):
+        words = sorted(
+            json.loads(row["uncertain_words"] or "[]"), key=lambda each: each["confidence"]
+        )
+        if not words:
+            continue
+        name = row["uri"].partition("://")[2].partition("/")[2]
+        named = ", ".join(f"{each['word']} ({each['confidence']:.0%})" for each in words[:_NAMED])
+        more = f" and {len(words) - _NAMED} more" if len(words) > _NAMED else ""
+        print(f"\n{name}, page {row['page_number']}, uncertain words: {named}{more}")
+
+
 def write_overlays(database: Path, documents: Path, directory: Path) -> int:
     """Draw each page's boxes over its image; returns how many pictures were written."""
     written = 0
@@ -84,7 +103,7 @@ def write_overlays(database: Path, documents: Path, directory: Path) -> int:
         name = page["uri"].partition("://")[2].partition("/")[2]
         rows = _query(
             database,
-            "SELECT label, boxes FROM ocr_regions WHERE page_id = ? ORDER BY position",
+            "SELECT label, boxes, confidence FROM ocr_regions WHERE page_id = ? ORDER BY position",
             page["id"],
         )
         try:
@@ -100,10 +119,12 @@ def write_overlays(database: Path, documents: Path, directory: Path) -> int:
                     Box(tuple(box["normalized"]), tuple(box["pixels"]))
                     for box in json.loads(row["boxes"])
                 ),
+                row["confidence"],
             )
             for row in rows
         ]
-        draw_regions(image, regions).save(
+        words = json.loads(page["uncertain_words"] or "[]")
+        draw_regions(image, regions, {word["region"] for word in words}).save(
             directory / f"{name.replace('/', '_')}-{page['page_number']:04}.png"
         )
         written += 1

@@ -28,7 +28,7 @@ from typing import Any
 
 import boto3
 from moto.server import ThreadedMotoServer
-from report import print_failures, print_table, write_overlays
+from report import print_failures, print_table, print_uncertain_words, write_overlays
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.hardware.gpu import has_gpu
@@ -43,7 +43,8 @@ DAG = "s3_to_database"
 SMALL_CHECKPOINT = """\
 This is the small checkpoint, for trials. It reads clean print of few words, such as the sample documents, and
 writes words that are not there for small, dense or scanned print. "ok" means that no quality check found a
-fault, not that the text is right: text that is fluent and wrong is found only if the page has a text layer.
+fault, not that the text is right. "sure" is the model's mean confidence in its words: a low one is a sign of
+text that is fluent and wrong.
 MODEL=deepseek-ai/DeepSeek-OCR reads with the published model."""
 #: The server's API key: an argument would be in the list of processes.
 API_KEY_VARIABLE = "DEEPSEEK_OCR_API_KEY"
@@ -104,6 +105,7 @@ def main() -> int:
         return 1
     print_table(database)
     print_failures(database)
+    print_uncertain_words(database)
     if not (options.model or options.host):
         print(f"\n{SMALL_CHECKPOINT}")
     pictures = write_overlays(database, options.docs, out / "pages")

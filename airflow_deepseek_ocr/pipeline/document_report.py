@@ -1,11 +1,11 @@
-"""The line of the log about a document that has ended: outcome, pages, time, score, flags, reason."""
+"""The line of the log about a document that has ended: outcome, pages, time, score, confidence, flags."""
 
 from __future__ import annotations
 
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from airflow_deepseek_ocr.counted import counted, pages_per_second
@@ -29,6 +29,7 @@ class DocumentReport:
     :ivar started: monotonic time at which the document was opened.
     :ivar pages: pages processed by this task.
     :ivar scores: their quality scores.
+    :ivar confidences: mean confidence of their words, of pages for which it is known.
     :ivar flags: how many of them have each flag.
     :ivar failed: numbers and errors of the first failed pages.
     :ivar dynamic_form: whether its pages are the placeholder of a dynamic XFA form.
@@ -39,6 +40,7 @@ class DocumentReport:
     started: float = 0.0
     pages: int = 0
     scores: list[float] = field(default_factory=list)
+    confidences: list[float] = field(default_factory=list)
     flags: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[int, str]] = field(default_factory=list)
     dynamic_form: bool = False
@@ -56,6 +58,8 @@ class DocumentReport:
         self.flags.update(dict.fromkeys(page.flags, 1))
         if page.score is not None:
             self.scores.append(page.score)
+        if page.confidence is not None:
+            self.confidences.append(page.confidence)
         if page.status is PageStatus.FAILED and len(self.failed) < _NAMED:
             self.failed.append((page.number, page.error or page.error_code or "no reason"))
 
@@ -96,10 +100,11 @@ class DocumentReport:
         return f"{counted(result.pages, 'page')}{speed}{failed}{before}"
 
     def _quality(self) -> list[str]:
-        parts = []
-        if self.scores:
-            lowest, highest = f"{min(self.scores):.2f}", f"{max(self.scores):.2f}"
-            parts.append(f"score {lowest}" + ("" if lowest == highest else f" to {highest}"))
+        parts = [
+            f"{name} {_range(values)}"
+            for name, values in (("score", self.scores), ("confidence", self.confidences))
+            if values
+        ]
         if self.flags:
             named = [f"{flag} ({count})" for flag, count in self.flags.most_common(_NAMED)]
             more = len(self.flags) - _NAMED
@@ -127,6 +132,11 @@ def level(result: DocumentResult, report: DocumentReport) -> int:
     """
     done = result.status is DocumentStatus.DONE and not report.misses_content
     return logging.INFO if done else logging.WARNING
+
+
+def _range(values: Sequence[float]) -> str:
+    lowest, highest = f"{min(values):.2f}", f"{max(values):.2f}"
+    return lowest if lowest == highest else f"{lowest} to {highest}"
 
 
 def _sentence(text: str) -> str:

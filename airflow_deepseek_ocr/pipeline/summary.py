@@ -12,6 +12,7 @@ from typing import Any
 from airflow_deepseek_ocr.counted import shortened
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.quality.flags import CONFIDENCE_FLAGS
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult, PageStatus
 from airflow_deepseek_ocr.pipeline.document_report import DocumentReport
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
@@ -40,6 +41,8 @@ class Summary:
     :ivar pages_resumed: pages of the same documents that an earlier try had stored.
     :ivar failed_pages: failed pages among ``pages``.
     :ivar statuses: ``pages`` by status.
+    :ivar uncertain_pages: pages with text of which the model was not sure: those with the flag
+        ``low_confidence``, ``low_confidence_region`` or ``uncertain_numbers``.
     :ivar retried_attempts: attempts beyond the first of each page.
     :ivar text_tokens: tokens generated in all attempts.
     :ivar vision_tokens: image tokens in all attempts.
@@ -67,6 +70,7 @@ class Summary:
     pages_resumed: int = 0
     failed_pages: int = 0
     statuses: Counter[str] = field(default_factory=Counter)
+    uncertain_pages: int = 0
     retried_attempts: int = 0
     text_tokens: int = 0
     vision_tokens: int = 0
@@ -85,6 +89,7 @@ class Summary:
         self.pages += 1
         self.failed_pages += page.status is PageStatus.FAILED
         self.statuses[page.status.value] += 1
+        self.uncertain_pages += not CONFIDENCE_FLAGS.isdisjoint(page.flags)
         self.retried_attempts += max(0, len(page.attempts) - 1)
         self.text_tokens += sum(attempt.text_tokens for attempt in page.attempts)
         self.vision_tokens += sum(attempt.vision_tokens for attempt in page.attempts)
@@ -149,6 +154,7 @@ class Summary:
             "pages_resumed": self.pages_resumed,
             "failed_pages": self.failed_pages,
             "statuses": dict(self.statuses),
+            "uncertain_pages": self.uncertain_pages,
             "retried_attempts": self.retried_attempts,
             "text_tokens": self.text_tokens,
             "vision_tokens": self.vision_tokens,

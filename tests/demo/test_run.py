@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -105,18 +106,22 @@ def test_a_model_of_a_hub_is_fetched_and_reads(tmp_path: Path) -> None:
     assert rows == [("owner/name", COMMIT, "done")]
 
 
-def test_reasons_of_failures_are_printed(
+def test_reasons_of_failures_and_uncertain_words_are_printed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.syspath_prepend(str(ROOT / "demo"))
     import report
 
+    words = [{"word": word, "confidence": 0.4} for word in "abcdefghi"] + [
+        {"word": "12.50", "confidence": 0.123}
+    ]
     database = tmp_path / "results.db"
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.execute("CREATE TABLE ocr_documents (id, uri, status, error_code, error)")
         connection.execute(
             "CREATE TABLE ocr_pages (id, document_id, page_number, resolution, status, error_code, error, "
-            "markdown, vision_tokens, text_tokens, compression_ratio, seconds)"
+            "markdown, vision_tokens, text_tokens, compression_ratio, seconds, confidence, "
+            "uncertain_words)"
         )
         connection.execute(
             "CREATE VIEW ocr_current_documents AS SELECT *, id AS result_id FROM ocr_documents"
@@ -129,10 +134,21 @@ def test_reasons_of_failures_are_printed(
             ],
         )
         connection.executemany(
-            "INSERT INTO ocr_pages VALUES (?, 2, ?, 'small', ?, ?, ?, 'x', 1, 1, 1.0, 1.0)",
-            [(1, 1, "ok", None, None), (2, 2, "failed", "loop", "It loops.")],
+            "INSERT INTO ocr_pages VALUES (?, 2, ?, 'small', ?, ?, ?, 'x', 1, 1, 1.0, 1.0, ?, ?)",
+            [
+                (1, 1, "ok", None, None, None, None),
+                (2, 2, "failed", "loop", "It loops.", 0.5, json.dumps(words)),
+            ],
         )
     report.print_failures(database)
     assert capsys.readouterr().out.split("\n") == [
         "", "in/broken.pdf failed: It is damaged.", "", "scan.pdf, page 2, failed: It loops.", "",
     ]  # fmt: skip
+    report.print_uncertain_words(database)
+    assert capsys.readouterr().out == (
+        "\nscan.pdf, page 2, uncertain words: 12.50 (12%), "
+        + ", ".join(f"{word} (40%)" for word in "abcdefg")
+        + " and 2 more\n"
+    )
+    report.print_table(database)
+    assert "50.0%" in capsys.readouterr().out

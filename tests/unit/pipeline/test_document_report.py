@@ -48,6 +48,12 @@ def test_several_pages_with_scores_and_flags() -> None:
     )
 
 
+def test_confidence_where_it_is_known() -> None:
+    pages = page(1, score=1.0, confidence=0.8), page(2, score=1.0), page(3, confidence=0.95)
+    line = report(*pages).line(REF, DocumentResult(DocumentStatus.DONE, pages=3))
+    assert line.endswith("score 1.00, confidence 0.80 to 0.95, no flags.")
+
+
 def test_pages_of_an_earlier_try_do_not_count_as_speed() -> None:
     line = report(page(9, score=1.0)).line(REF, DocumentResult(DocumentStatus.DONE, pages=9))
     assert "9 pages in 4.0 s (0.25 pages/s), 8 stored by an earlier try" in line

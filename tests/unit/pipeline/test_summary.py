@@ -129,3 +129,11 @@ def test_one_reference_of_any_length_is_shortened() -> None:
     values = summary.as_dict()
     assert len(json.dumps(values)) < 64 << 10
     assert len(values["failed"]) == 2
+
+
+def test_pages_with_a_doubt_count_once() -> None:
+    summary = Summary()
+    for flags in (("uncertain_numbers", "low_confidence_region"), ("low_confidence",), ("loop",)):
+        doubtful = PageResult(number=3, status=PageStatus.OK, resolution="base", flags=flags)
+        summary.record_page(doubtful)
+    assert summary.uncertain_pages == summary.as_dict()["uncertain_pages"] == 2

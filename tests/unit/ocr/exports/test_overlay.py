@@ -79,3 +79,18 @@ def test_regions_with_equal_boxes_share_an_outline_and_a_caption() -> None:
     assert both[2] > one[2], "the caption has both"
     again = changed([region("text", box, box)])
     assert again == one, "a region that has a box twice is named once"
+
+
+def test_a_region_with_uncertain_words_is_shaded_and_its_print_stays() -> None:
+    page = PAGE.copy()
+    page.putpixel((100, 100), (0, 0, 0))
+    regions = [region("text", (50, 60, 200, 120)), region("text", (250, 60, 350, 120))]
+    drawn = draw_regions(page, regions, {0})
+    assert drawn.getpixel((150, 90)) != (255, 255, 255) == drawn.getpixel((300, 90))
+    assert drawn.getpixel((100, 100)) == (0, 0, 0)
+    sure = draw_regions(page, regions)
+    assert sure.getpixel((150, 90)) == (255, 255, 255)
+    captions = (50, 30, 400, 59)
+    difference = ImageChops.difference(drawn.crop(captions), sure.crop(captions)).getbbox()
+    assert difference is not None, "the caption has a question mark"
+    assert difference[2] < 200, "only that of the first region"
