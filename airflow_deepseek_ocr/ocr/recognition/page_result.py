@@ -46,7 +46,7 @@ class PageSource:
         )
         return cls(
             page.number,
-            page.image.size,
+            page.pixels.size,
             tuple(flag for flag, holds in flags if holds),
             page.attachments.names,
         )

@@ -21,6 +21,8 @@ from airflow_deepseek_ocr.ocr.documents.unshown import (
     Attachments,
 )
 from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
+from airflow_deepseek_ocr.ocr.line_direction import LineDirection
+from airflow_deepseek_ocr.ocr.page_pixels import COLOR, GREY
 from airflow_deepseek_ocr.ocr.rendering.content_values import (
     as_attached,
     as_attachments,
@@ -65,6 +67,7 @@ class OpenRequest:
     :param dpi: resolution for rendering PDF pages, in dpi.
     :param text_layer: whether pages get their text layer.
     :param edge_density: whether the edges of pages are measured.
+    :param line_direction: whether the direction of lines of text is found.
     :param attachments: whether attached documents are read, too.
     """
 
@@ -72,12 +75,15 @@ class OpenRequest:
     dpi: int
     text_layer: bool = True
     edge_density: bool = True
+    line_direction: bool = True
     attachments: bool = False
 
 
 @dataclass(frozen=True)
 class RenderRequest:
     """Request to render a page of the open document.
+
+    A memory file for the pixels travels as an open descriptor beside the message.
 
     :param number: from 1.
     """
@@ -88,6 +94,8 @@ class RenderRequest:
 @dataclass(frozen=True)
 class ExtractRequest:
     """Request for the content of a file that is attached to the open document.
+
+    A memory file for it travels as an open descriptor beside the message.
 
     :param number: see :class:`~airflow_deepseek_ocr.ocr.documents.unshown.AttachedFile`.
     """
@@ -149,15 +157,17 @@ class Opened:
 
 @dataclass(frozen=True)
 class RenderedPage:
-    """Answer to a :class:`RenderRequest`, sent after the pixels were written to the shared memory file.
+    """Answer to a :class:`RenderRequest`, sent after the pixels were written to the request's memory file.
 
     :param number: the page.
-    :param size: width and height in pixels; a pixel has three bytes (RGB).
+    :param size: width and height in pixels.
     :param text_layer: see :class:`~airflow_deepseek_ocr.ocr.documents.base.Page`.
     :param attachments: files attached to the page.
     :param edge_density: the measure of the page's image.
     :param attached: see the same class.
     :param dpi: see the same class.
+    :param channels: channels of a pixel; see :mod:`~airflow_deepseek_ocr.ocr.page_pixels`.
+    :param line_direction: the direction of the page's lines of text.
     """
 
     number: int
@@ -167,13 +177,15 @@ class RenderedPage:
     edge_density: EdgeDensity | None = None
     attached: tuple[AttachedFile, ...] = ()
     dpi: int = 0
+    channels: int = COLOR
+    line_direction: LineDirection | None = None
 
 
 @dataclass(frozen=True)
 class Extracted:
     """Answer to an :class:`ExtractRequest` or :class:`AddTextRequest`.
 
-    It is sent after the content was written to the shared memory file.
+    It is sent after the content was written to the request's memory file.
 
     :param size: in bytes.
     """
@@ -259,10 +271,14 @@ def _values(message: Request | Answer) -> dict[str, Any]:
                 "attachments": vars(message.attachments),
                 "attached": attached_values(message.attached),
             }
-        case RenderedPage(number, size, layer, attachments, density, attached, dpi):
+        case RenderedPage(
+            number, size, layer, attachments, density, attached, dpi, channels, direction
+        ):
             return {
                 "number": number,
                 "size": size,
+                "channels": channels,
+                "line_direction": direction and direction.value,
                 "text_layer": layer and layer_values(layer),
                 "edge_density": density and density_values(density),
                 "attachments": vars(attachments),
@@ -280,7 +296,7 @@ def _values(message: Request | Answer) -> dict[str, Any]:
 
 def _open_request(values: Any) -> OpenRequest:
     ranges, dpi, *flags = as_fields(
-        values, "ranges", "dpi", "text_layer", "edge_density", "attachments"
+        values, "ranges", "dpi", "text_layer", "edge_density", "line_direction", "attachments"
     )
     pairs = []
     for pair in as_list(ranges, MAX_PAYLOAD_BYTES):
@@ -323,10 +339,21 @@ def _opened(values: Any) -> Opened:
 
 
 def _rendered(values: Any) -> RenderedPage:
-    number, size, layer, attachments, density, attached, dpi = as_fields(
-        values, "number", "size", "text_layer", "attachments", "edge_density", "attached", "dpi"
+    number, size, channels, layer, attachments, density, attached, dpi, direction = as_fields(
+        values,
+        "number",
+        "size",
+        "channels",
+        "text_layer",
+        "attachments",
+        "edge_density",
+        "attached",
+        "dpi",
+        "line_direction",
     )
     width, height = (as_number(side, 1) for side in as_list(size, 2, exactly=True))
+    if as_number(channels, GREY, COLOR) not in (GREY, COLOR):
+        raise MessageError("two channels")
     return RenderedPage(
         as_number(number, 1),
         (width, height),
@@ -335,7 +362,16 @@ def _rendered(values: Any) -> RenderedPage:
         None if density is None else as_density(density),
         as_attached(attached),
         as_number(dpi, 0),
+        channels,
+        None if direction is None else _line_direction(direction),
     )
+
+
+def _line_direction(value: Any) -> LineDirection:
+    try:
+        return LineDirection(as_text(value, MAX_ITEM_CHARACTERS))
+    except ValueError:
+        raise MessageError("an unknown direction") from None
 
 
 def _extracted(values: Any) -> Extracted:
