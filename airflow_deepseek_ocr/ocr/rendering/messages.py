@@ -22,11 +22,13 @@ from airflow_deepseek_ocr.ocr.documents.unshown import (
 )
 from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.line_direction import LineDirection
-from airflow_deepseek_ocr.ocr.page_pixels import COLOR, GREY
+from airflow_deepseek_ocr.ocr.page_pixels import COLOR
 from airflow_deepseek_ocr.ocr.rendering.content_values import (
     as_attached,
     as_attachments,
+    as_channels,
     as_density,
+    as_direction,
     as_layer,
     attached_values,
     density_values,
@@ -81,9 +83,7 @@ class OpenRequest:
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """Request to render a page of the open document.
-
-    A memory file for the pixels travels as an open descriptor beside the message.
+    """Request to render a page of the open document; a memory file for the pixels travels with it.
 
     :param number: from 1.
     """
@@ -93,9 +93,7 @@ class RenderRequest:
 
 @dataclass(frozen=True)
 class ExtractRequest:
-    """Request for the content of a file that is attached to the open document.
-
-    A memory file for it travels as an open descriptor beside the message.
+    """Request for the content of an attached file; a memory file for it travels with it.
 
     :param number: see :class:`~airflow_deepseek_ocr.ocr.documents.unshown.AttachedFile`.
     """
@@ -226,6 +224,11 @@ class Failed:
         return DocumentError(self.code, self.message)
 
 
+_PAGE_FIELDS = (
+    *("number", "size", "channels", "text_layer", "attachments"),
+    *("edge_density", "attached", "dpi", "line_direction"),
+)
+
 Request: TypeAlias = (
     OpenRequest | RenderRequest | ExtractRequest | AddTextRequest | CloseRequest | ProbeRequest
 )
@@ -305,16 +308,6 @@ def _open_request(values: Any) -> OpenRequest:
     return OpenRequest(PageSelection(tuple(pairs)), as_number(dpi, 1), *map(as_flag, flags))
 
 
-def _render_request(values: Any) -> RenderRequest:
-    (number,) = as_fields(values, "number")
-    return RenderRequest(as_number(number, 1))
-
-
-def _extract_request(values: Any) -> ExtractRequest:
-    (number,) = as_fields(values, "number")
-    return ExtractRequest(as_number(number, 1))
-
-
 def _add_text_request(values: Any) -> AddTextRequest:
     size, page_count = as_fields(values, "size", "page_count")
     return AddTextRequest(as_number(size, 0), as_number(page_count, 1))
@@ -340,20 +333,9 @@ def _opened(values: Any) -> Opened:
 
 def _rendered(values: Any) -> RenderedPage:
     number, size, channels, layer, attachments, density, attached, dpi, direction = as_fields(
-        values,
-        "number",
-        "size",
-        "channels",
-        "text_layer",
-        "attachments",
-        "edge_density",
-        "attached",
-        "dpi",
-        "line_direction",
+        values, *_PAGE_FIELDS
     )
     width, height = (as_number(side, 1) for side in as_list(size, 2, exactly=True))
-    if as_number(channels, GREY, COLOR) not in (GREY, COLOR):
-        raise MessageError("two channels")
     return RenderedPage(
         as_number(number, 1),
         (width, height),
@@ -362,21 +344,9 @@ def _rendered(values: Any) -> RenderedPage:
         None if density is None else as_density(density),
         as_attached(attached),
         as_number(dpi, 0),
-        channels,
-        None if direction is None else _line_direction(direction),
+        as_channels(channels),
+        None if direction is None else as_direction(direction),
     )
-
-
-def _line_direction(value: Any) -> LineDirection:
-    try:
-        return LineDirection(as_text(value, MAX_ITEM_CHARACTERS))
-    except ValueError:
-        raise MessageError("an unknown direction") from None
-
-
-def _extracted(values: Any) -> Extracted:
-    (size,) = as_fields(values, "size")
-    return Extracted(as_number(size, 0))
 
 
 def _probed(values: Any) -> Probed:
@@ -395,6 +365,14 @@ def _failed(values: Any) -> Failed:
     return Failed(known, "".join(each if each.isprintable() else " " for each in message))
 
 
+def _of_number(kind: type[Any], field: str, least: int) -> Callable[[Any], Any]:
+    def decoded(values: Any) -> Any:
+        (number,) = as_fields(values, field)
+        return kind(as_number(number, least))
+
+    return decoded
+
+
 def _empty(kind: type[Any]) -> Callable[[Any], Any]:
     def decoded(values: Any) -> Any:
         as_fields(values)
@@ -406,10 +384,10 @@ def _empty(kind: type[Any]) -> Callable[[Any], Any]:
 #: The number of each kind of message in its header, its class, and its decoder.
 _KINDS: dict[int, tuple[type[Any], Callable[[Any], Any]]] = {
     1: (OpenRequest, _open_request),
-    2: (RenderRequest, _render_request),
+    2: (RenderRequest, _of_number(RenderRequest, "number", 1)),
     3: (CloseRequest, _empty(CloseRequest)),
     4: (ProbeRequest, _empty(ProbeRequest)),
-    5: (ExtractRequest, _extract_request),
+    5: (ExtractRequest, _of_number(ExtractRequest, "number", 1)),
     6: (AddTextRequest, _add_text_request),
     16: (Ready, _ready),
     17: (Opened, _opened),
@@ -417,5 +395,5 @@ _KINDS: dict[int, tuple[type[Any], Callable[[Any], Any]]] = {
     19: (Closed, _empty(Closed)),
     20: (Probed, _probed),
     21: (Failed, _failed),
-    22: (Extracted, _extracted),
+    22: (Extracted, _of_number(Extracted, "size", 0)),
 }

@@ -89,8 +89,8 @@ class Requests:
     def answer(self, request: Request, files: Sequence[BinaryIO]) -> Answer:
         """Process a request and return its answer or its error.
 
-        :param files: the document, with an :class:`OpenRequest`; the memory file for the pixels of a page or an
-            attached file, with the requests for them.
+        :param files: the document, with an :class:`OpenRequest`; the memory file for a page or an attached
+            file, with the requests for them.
         """
         try:
             return self._answer(request, files)
