@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity, measure_edge_density
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
-from airflow_deepseek_ocr.ocr.line_direction import LineDirection
+from airflow_deepseek_ocr.ocr.line_direction import LineDirection, find_line_direction
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
-from airflow_deepseek_ocr.ocr.page_pixels import decoded
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import measure_agreement, page_scripts
@@ -31,7 +30,6 @@ from airflow_deepseek_ocr.ocr.recognition.slicing import (
 )
 from airflow_deepseek_ocr.ocr.recognition.text_layer_result import (
     edge_density_of,
-    line_direction_of,
     text_layer_candidate,
     usable_text_layer,
 )
@@ -52,21 +50,20 @@ if TYPE_CHECKING:
 
     from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
     from airflow_deepseek_ocr.ocr.documents.base import Page
-    from airflow_deepseek_ocr.ocr.page_pixels import PageImage
 
 
 @dataclass(frozen=True, kw_only=True)
 class PagePart:
     """A whole page or one of its slices, ready for the engine.
 
-    :param image: the image of the part: RGB, or one channel without color.
+    :param image: the image of the part, RGB.
     :param prompt: a prompt's name.
     :param resolution: a resolution mode's name.
     :param max_output_length: largest number of tokens; None for the engine's limit.
     :param no_repeat_ngram: the no-repeat-n-gram constraint; None for the engine's default.
     """
 
-    image: PageImage
+    image: Image.Image
     prompt: str
     resolution: str
     max_output_length: int | None = None
@@ -118,7 +115,9 @@ class PageAttempts:
             plan,
             self._size,
             has_text_layer=self._layer is not None,
-            line_direction=line_direction_of(page) if plan.may_turn else LineDirection.ACROSS,
+            line_direction=find_line_direction(page.image)
+            if plan.may_turn
+            else LineDirection.ACROSS,
         )
         self._candidates: list[Candidate] = []
         self._has_probabilities = False
@@ -159,7 +158,7 @@ class PageAttempts:
             return 0
         return self._current.part_count
 
-    def part(self, number: int, image: PageImage | None = None) -> PagePart:
+    def part(self, number: int, image: Image.Image | None = None) -> PagePart:
         """Return a part of the attempt in progress.
 
         :param number: its number, from 0.
@@ -279,18 +278,15 @@ class PageAttempts:
         )
 
     def _part_image(
-        self, attempt: _AttemptInProgress, number: int, image: PageImage | None
-    ) -> PageImage:
+        self, attempt: _AttemptInProgress, number: int, image: Image.Image | None
+    ) -> Image.Image:
         """Return the image of a part; those of several parts are made together, and kept."""
         planned = attempt.planned
         if attempt.turned:
             return attempt.turned[number]
         if attempt.slices:
             return attempt.slices[number].image
-        if image is not None and not (planned.probes or planned.rotation or attempt.part_count > 1):
-            # The engine takes it as it came from the rendering process.
-            return image
-        page = self._rendered() if image is None else decoded(image)
+        page = self._rendered() if image is None else image
         if planned.probes:
             probed = probe_image(page)
             attempt.turned = [turn(probed, rotation) for rotation in planned.probes]
@@ -313,8 +309,8 @@ def _image_source(page: Page) -> Callable[[], Image.Image]:
     """Return a function that returns the page's image, and keeps it only if it cannot be rendered again."""
     if page.render_again is not None:
         return page.render_again
-    pixels = page.pixels
-    return lambda: decoded(pixels)
+    image = page.image
+    return lambda: image
 
 
 def _finish_reason(outputs: Sequence[PageOutput]) -> FinishReason:

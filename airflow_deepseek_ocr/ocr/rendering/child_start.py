@@ -22,11 +22,11 @@ WORKER = "airflow_deepseek_ocr.ocr.rendering.worker"
 
 
 def start_child(
-    connection: int, limits: Limits, sandbox: Sandbox, module: str = WORKER
+    descriptors: tuple[int, int], limits: Limits, sandbox: Sandbox, module: str = WORKER
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a child, which inherits one descriptor.
+    """Start a child, which inherits two descriptors.
 
-    :param connection: its socket.
+    :param descriptors: its socket, and the memory file for pixels.
     :param limits: limits of each document.
     :param sandbox: restrictions of the child.
     :param module: the program.
@@ -41,11 +41,11 @@ def start_child(
                 "-P",  # nothing is imported from the current directory
                 "-m",
                 module,
-                str(connection),
+                *map(str, descriptors),
                 sandbox.value,
                 json.dumps(asdict(limits)),
             ],
-            pass_fds=(connection,),
+            pass_fds=descriptors,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=theirs,

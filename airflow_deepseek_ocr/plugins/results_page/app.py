@@ -9,7 +9,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
-from airflow_deepseek_ocr.plugins.results_page import documents, lists
+from airflow_deepseek_ocr.plugins.results_page import documents, lists, reviews
 from airflow_deepseek_ocr.plugins.results_page.gate import Gate
 
 _STATIC = Path(__file__).parent / "static"
@@ -31,6 +31,7 @@ def make_app() -> FastAPI:
     api = APIRouter(prefix="/api")
     api.include_router(lists.router)
     api.include_router(documents.router)
+    api.include_router(reviews.router)
     made.include_router(api)
     made.add_api_route("/", _page, methods=["GET", "HEAD"], include_in_schema=False)
     made.mount("/static", _Files(directory=_STATIC), name="static")

@@ -48,6 +48,7 @@ def document(document_id: DocumentId, person: Person) -> dict[str, Any]:
         "versions": [each for each in others if each["dag_id"] in may_see],
         "pages": pages,
         "exports": files,
+        "may_correct": person.may_correct(found["dag_id"]),
     }
 
 

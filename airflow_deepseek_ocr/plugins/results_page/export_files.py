@@ -38,7 +38,7 @@ class ExportFiles:
     def chunks(self, uri: str) -> Iterator[bytes]:
         """Open a file, and return an iterator over its content, which closes it.
 
-        :raises ConfigurationError: ``argument``, ``connection``: the setting does not allow the directory.
+        :raises ConfigurationError: ``access_denied`` if no setting allows the directory; ``connection``.
         :raises DocumentError: ``missing_file``, ``missing_key``, ``unsupported_scheme``.
         :raises UnavailableError: ``access_denied``, ``storage_unavailable`` and the like.
         """
@@ -62,7 +62,7 @@ class ExportFiles:
         real = path.resolve()
         if not any(real.is_relative_to(each.resolve()) for each in self.directories):
             raise ConfigurationError(
-                ErrorCode.ARGUMENT,
+                ErrorCode.ACCESS_DENIED,
                 f"The export is a file outside of the directories that [{CONFIG_SECTION}] {DIRECTORIES} "
                 "allows on the API server. Add its directory there, or fetch it from its host.",
             )

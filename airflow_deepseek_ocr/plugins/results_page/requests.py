@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from airflow.providers.common.compat.sdk import conf
 from fastapi import Depends, HTTPException, Query, Request
 
-from airflow_deepseek_ocr.exceptions import DatabaseError, DeepSeekOCRError, ErrorCode
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode
 from airflow_deepseek_ocr.store.browsing.filters import DocumentFilter, Visible
 
 #: Longest text of a search; longer than any S3 key.
@@ -22,7 +22,14 @@ _MAX_AIRFLOW_ID = 250
 #: The largest id that all databases' columns have.
 MAX_ID = 2**63 - 1
 
-_TOO_SLOW, _UNAVAILABLE = 504, 503
+#: HTTP statuses of errors; that of others is 503, service unavailable.
+_STATUSES = {
+    ErrorCode.ARGUMENT: 422,
+    ErrorCode.DATABASE_SLOW: 504,
+    ErrorCode.MISSING_FILE: 404,
+    ErrorCode.MISSING_KEY: 404,
+    ErrorCode.REVIEW_CONFLICT: 409,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,15 +97,13 @@ def _with_zone(moment: datetime | None) -> datetime | None:
 def clear_errors() -> Iterator[None]:
     """Convert errors of this package to responses whose text the page shows.
 
-    :raises HTTPException: 503 if the results database cannot be used, 504 if it is too slow.
+    :raises HTTPException: 503 if the results database cannot be used, or another status of the error's code.
     """
     try:
         yield
     except DeepSeekOCRError as error:
-        is_slow = isinstance(error, DatabaseError) and error.code == ErrorCode.DATABASE_SLOW
         raise HTTPException(
-            _TOO_SLOW if is_slow else _UNAVAILABLE,
-            {"code": str(error.code), "message": str(error)},
+            _STATUSES.get(error.code, 503), {"code": str(error.code), "message": str(error)}
         ) from None
 
 

@@ -153,6 +153,23 @@ def find_page(session: Session, rows: Rows, document_id: int, number: int) -> di
     return found
 
 
+def find_ids(
+    session: Session, rows: Rows, document_id: int, number: int, position: int | None
+) -> tuple[int, int | None] | None:
+    """Return the ids of a page and of one of its regions; None if the page is not stored.
+
+    :param position: of the region; None for the page alone.
+    """
+    page, region = rows.page, rows.region
+    page_id = session.scalar(
+        select(page.id).where(page.document_id == document_id, page.page_number == number)
+    )
+    if page_id is None:
+        return None
+    here = select(region.id).where(region.page_id == page_id, region.position == position)
+    return page_id, None if position is None else session.scalar(here)
+
+
 def page_texts(
     session: Session, rows: Rows, document_id: int, *, after: int, limit: int
 ) -> list[tuple[int, str]]:

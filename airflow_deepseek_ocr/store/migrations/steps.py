@@ -7,7 +7,6 @@ administrator, every change is written. They take names of tables without the pr
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -111,16 +110,11 @@ def create_view(view: str, query: str) -> None:
         op.execute(f"CREATE {_view_rights()}VIEW {qualified(view)} AS {query.strip()}")
 
 
-def replace_view(view: str, query: str, added: Collection[str]) -> None:
+def replace_view(view: str, query: str) -> None:
     """Create a view, in place of one of that name whose columns the new one begins with.
 
-    On PostgreSQL the rights that were granted on the view stay, which dropping it would revoke. A view that
-    has the new columns, and maybe those of later migrations, is kept.
-
-    :param added: the columns that the older view does not have.
+    On PostgreSQL the rights that were granted on the view stay, which dropping it would revoke.
     """
-    if set(added) <= _column_names(view):
-        return
     if op.get_context().dialect.name == "sqlite":
         drop_view(view)
         create = "CREATE VIEW"
@@ -166,11 +160,10 @@ def _view_rights() -> str:
 def _column_names(table: str) -> set[str]:
     if is_sql_only():
         return set()
-    try:
-        columns = sa.inspect(op.get_bind()).get_columns(names().table(table), names().schema)
-    except sa.exc.NoSuchTableError:
-        return set()
-    return {each["name"] for each in columns}
+    return {
+        each["name"]
+        for each in sa.inspect(op.get_bind()).get_columns(names().table(table), names().schema)
+    }
 
 
 def _index_names(table: str) -> set[str | None]:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import boto3
+import httpx
 import pytest
 from selenium import webdriver
 from selenium.common.exceptions import WebDriverException
@@ -21,6 +22,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from airflow_deepseek_ocr.connection.fields import FIELDS
 from tests.conftest import ROOT, TINY_MODEL
+from tests.support.chromium import chromium
 from tests.support.servers.airflow import Airflow, airflow, aws_connection, standalone
 from tests.support.servers.moto_s3 import moto_s3
 from tests.support.servers.process import free_port, wait_until
@@ -35,27 +37,8 @@ SCREENSHOTS = os.environ.get("UI_SCREENSHOTS")
 
 @pytest.fixture
 def browser() -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not driver:
-        pytest.skip("apt-get install chromium chromium-driver")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for argument in (
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-dev-shm-usage",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--no-first-run",
-        "--window-size=1300,2200",
-    ):
-        options.add_argument(argument)
-    service = webdriver.ChromeService(executable_path=driver)
-    running = webdriver.Chrome(options=options, service=service)
-    yield running
-    running.quit()
+    with chromium() as running:
+        yield running
 
 
 def screenshot(browser: webdriver.Chrome, name: str) -> None:
@@ -113,6 +96,24 @@ def test_a_connection_filled_in_in_the_ui_reads_documents(
             browser.get(f"{instance.url}/dags/s3_to_database")
             find(browser, "//*[contains(text(), 'read')]")
             screenshot(browser, "dag-run")
+            _follow_the_tasks_link(browser, instance)
+
+
+def _follow_the_tasks_link(browser: webdriver.Chrome, instance: Airflow) -> None:
+    """Open the results from the link that the task has in Airflow's API, which its UI shows."""
+    api = f"{instance.url}/api/v2/dags/s3_to_database/dagRuns"
+    (run,) = httpx.get(api, timeout=WAIT_S).json()["dag_runs"]
+    links = f"{api}/{quote(run['dag_run_id'])}/taskInstances/read/links"
+
+    def link() -> Any:
+        found = httpx.get(links, params={"map_index": 0}, timeout=WAIT_S).json()
+        return found.get("extra_links", {}).get("OCR results")
+
+    wait_until(lambda: bool(link()), WAIT_S, "the task's link")
+    browser.get(f"{instance.url}{link()}")
+    click(browser, "//a[contains(., 'invoice.pdf')]")
+    find(browser, "//*[contains(@class, 'region')]")
+    screenshot(browser, "results-of-the-task")
 
 
 def test_the_test_of_an_unreachable_server_names_the_remedy(browser: webdriver.Chrome) -> None:

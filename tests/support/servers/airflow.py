@@ -151,6 +151,14 @@ def standalone(instance: Airflow) -> Iterator[Process]:
 
 
 @contextmanager
+def api_server(instance: Airflow) -> Iterator[Process]:
+    """Run the API server alone until the block ends."""
+    with _running(instance, "api-server") as process:
+        _await_api(instance, process)
+        yield process
+
+
+@contextmanager
 def without_workers(instance: Airflow) -> Iterator[None]:
     """Run scheduler, DAG processor and API server, for an executor with separate worker processes."""
     with (

@@ -6,8 +6,8 @@ import { pageView } from "./page.js";
 import { nextInQueue } from "./queue.js";
 import { badge, bytes, count, digits, exportName, nameOf, statusClass, statusName, statusSign, time } from "./words.js";
 
-/** Pages with a button of their own around the current one. */
-const BUTTONS = 40;
+/** Buttons of pages around the current one. */
+const BUTTONS = matchMedia("(max-width: 820px)").matches ? 8 : 30;
 
 /** Show a document at one of its pages. */
 export async function showDocument(session, id, wanted) {

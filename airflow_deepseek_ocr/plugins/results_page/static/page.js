@@ -43,7 +43,7 @@ function summary({ session, page, address, mayCorrect, changed }, next) {
   // The error has the words of its own flag.
   const reasons = page.flags.filter((flag) => flag !== page.error_code).map((flag) => el("li", {}, session.flags[flag] || flag, " ", el("code", {}, flag)));
   const isDoubtful = page.status === "failed" || page.flags.length > 0;
-  const accept = (accepted) => act(() => put(`${address}/acceptance`, { accepted }), changed);
+  const accept = (accepted) => act(() => put(`${address}/acceptance`, { accepted, page_created_at: page.created_at, seen_at: page.reviewed_at }), changed);
   return [
     el("h3", {}, `Page ${digits(page.page_number)}`), badge(page.status),
     page.reviewed_at && el("span", { class: "badge good" }, "Corrected"),
@@ -150,7 +150,7 @@ function regions(context) {
       body(each), each.description && el("p", { class: "quiet" }, each.description), ...changedBy(each));
     const edit = () => card.append(editor({
       value: each.reviewed_text ?? each.text, own: each.reviewed_text !== null && each.reviewed_text !== undefined,
-      save: (text) => put(`${context.address}/regions/${each.position}/review`, { text, seen: each.reviewed_at }),
+      save: (text) => put(`${context.address}/regions/${each.position}/review`, { text, page_created_at: page.created_at, seen_at: each.reviewed_at }),
       done: context.changed, cancel: draw, name: `Text of region ${label}`, before: card,
     }));
     draw();
@@ -186,7 +186,7 @@ function text(context) {
         outside({ href: `api/documents/${context.id}/exports/${each.id}/file`, download: "" }, exportName(each.kind)), el("span", { class: "place" }, `${each.name} · ${bytes(each.size_bytes)}`))))));
   const edit = () => replace(holder, editor({
     value: page.reviewed_text ?? page.markdown, own: page.reviewed_text !== null,
-    save: (value) => put(`${address}/review`, { text: value, seen: page.reviewed_at }),
+    save: (value) => put(`${address}/review`, { text: value, page_created_at: page.created_at, seen_at: page.reviewed_at }),
     done: changed, cancel: draw, name: "Text of the page, as Markdown", before: holder,
   }));
   draw();

@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
-from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi.testclient import TestClient
@@ -21,20 +19,8 @@ from airflow_deepseek_ocr.plugins.results_page import rights
 from airflow_deepseek_ocr.plugins.results_page.app import make_app
 from airflow_deepseek_ocr.plugins.results_page.state import state
 from airflow_deepseek_ocr.store.results_store import Store
-from tests.support.fixtures.shown_documents import FOREIGN, fill
-
-
-class OneForeignDag(SimpleAuthManager):
-    """Airflow's simple auth manager, which does not show one DAG to people other than admins."""
-
-    def is_authorized_dag(
-        self, *, method: Any, user: Any, access_entity: Any = None, details: Any = None
-    ) -> bool:
-        if details is not None and details.id == FOREIGN and user.role != "ADMIN":
-            return False
-        return super().is_authorized_dag(
-            method=method, user=user, access_entity=access_entity, details=details
-        )
+from tests.support.fakes.foreign_dag_auth_manager import ForeignDagAuthManager
+from tests.support.fixtures.shown_documents import fill
 
 
 @pytest.fixture(scope="session")
@@ -56,7 +42,7 @@ def results(
     monkeypatch.setenv(
         "AIRFLOW_CONN_DEEPSEEK_OCR_DB", json.dumps({"conn_type": "sqlite", "host": str(file)})
     )
-    monkeypatch.setattr(rights, "get_auth_manager", OneForeignDag)
+    monkeypatch.setattr(rights, "get_auth_manager", ForeignDagAuthManager)
     state.cache_clear()
     with closing(Store(create_engine(f"sqlite:///{file}"))) as store:
         yield SimpleNamespace(file=file, ids=filled[1], store=store)

@@ -16,13 +16,15 @@ from tests.support.fixtures.shown_documents import add_export
 Client = Callable[..., TestClient]
 
 
-def test_a_document_with_its_pages(client: Client, results: SimpleNamespace) -> None:
+def test_a_document_with_its_pages_and_rights(client: Client, results: SimpleNamespace) -> None:
     address = f"/api/documents/{results.ids['invoice.pdf']}"
     found = client("VIEWER").get(address).json()
     assert found["document"]["uri"] == "s3://documents/2026/invoice.pdf"
     assert [each["status"] for each in found["pages"]] == ["ok", "failed", "ok"]
     assert found["pages"][1]["flags"] == ["ragged_table", "no_end_token"]
     assert [each["id"] for each in found["versions"]] == [results.ids["invoice.pdf"]]
+    assert found["may_correct"] is False
+    assert client("USER").get(address).json()["may_correct"] is True
 
 
 def test_foreign_and_missing_documents_are_the_same(
@@ -112,7 +114,7 @@ def test_pictures_and_exports_come_from_allowed_places_only(
     assert outside.status_code == 503
     assert "results_page_directories" in outside.json()["detail"]["message"]
     assert "secret" not in outside.text
-    assert missing.json()["detail"]["code"] == "missing_file"
+    assert (missing.status_code, missing.json()["detail"]["code"]) == (404, "missing_file")
     # An export of another document, by its id.
     other = results.ids["scan.pdf"]
     assert viewer.get(f"/api/documents/{other}/exports/{ids[0]}/file").status_code == 404

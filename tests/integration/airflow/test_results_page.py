@@ -1,0 +1,257 @@
+"""The page of results in Airflow's own API server, in a real browser."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from PIL import Image
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+from sqlalchemy import create_engine, select
+from sqlalchemy.orm import Session
+
+from airflow_deepseek_ocr.store.results_store import Store
+from airflow_deepseek_ocr.store.tables import PageRow, RegionRow
+from tests.conftest import ROOT
+from tests.support.chromium import accessibility_faults, chromium, set_dark
+from tests.support.fixtures.shown_documents import FORBIDDEN, FOREIGN, add_export, fill
+from tests.support.servers.airflow import Airflow, airflow, api_server
+from tests.support.servers.process import wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+WAIT_S = 60
+#: Directory for screenshots; none are saved if it is not set.
+SCREENSHOTS = os.environ.get("UI_SCREENSHOTS")
+ROLES = {"ada": "admin", "una": "user", "vic": "viewer"}
+
+
+class Page(NamedTuple):
+    """A running API server with the page, and its results database."""
+
+    instance: Airflow
+    store: Store
+    ids: dict[str, int]
+
+    @property
+    def url(self) -> str:
+        """The page's address."""
+        return f"{self.instance.url}/deepseek-ocr/"
+
+    def token(self, user: str) -> str:
+        """Log in, and return the token."""
+        body = {"username": user, "password": f"password of {user}"}
+        answer = httpx.post(f"{self.instance.url}/auth/token", json=body, timeout=WAIT_S)
+        token: str = answer.json()["access_token"]
+        return token
+
+    def get(self, path: str, user: str | None) -> httpx.Response:
+        """Ask the page's API as a person; None is not logged in."""
+        headers = {"authorization": f"Bearer {self.token(user)}"} if user else {}
+        return httpx.get(f"{self.url}api/{path}", headers=headers, timeout=WAIT_S)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    directory = tmp_path_factory.mktemp("results")
+    with closing(Store(create_engine(f"sqlite:///{directory}/results.db"))) as store:
+        store.ensure_schema()
+        ids = fill(store)
+        picture = directory / "page-0001.webp"
+        Image.new("RGB", (500, 700), "#fffbe6").save(picture)
+        add_export(store, ids["invoice.pdf"], "webp", picture.as_uri(), picture.read_bytes(), 1)
+        passwords = directory / "passwords.json"
+        passwords.write_text(json.dumps({user: f"password of {user}" for user in ROLES}))
+        settings = {
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+                f"{user}:{role}" for user, role in ROLES.items()
+            ),
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
+            "AIRFLOW__CORE__AUTH_MANAGER": (
+                "tests.support.fakes.foreign_dag_auth_manager.ForeignDagAuthManager"
+            ),
+            "AIRFLOW__DEEPSEEK_OCR__RESULTS_PAGE_DIRECTORIES": str(directory),
+            "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+        }
+        database = {"conn_type": "sqlite", "host": str(directory / "results.db")}
+        with airflow({"deepseek_ocr_db": database}, settings) as instance, api_server(instance):
+            yield Page(instance, store, ids)
+
+
+Open = Callable[..., webdriver.Chrome]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    with chromium("1500,950", tmp_path_factory.mktemp("downloads")) as running:
+        yield running
+
+
+@pytest.fixture
+def opened(page: Page, browser: webdriver.Chrome) -> Open:
+    """Open an address of Airflow as a person."""
+
+    def open_page(path: str = "deepseek-ocr/", user: str = "vic") -> webdriver.Chrome:
+        browser.get(f"{page.instance.url}/api/v2/version")
+        browser.delete_all_cookies()
+        browser.add_cookie({"name": "_token", "value": page.token(user), "path": "/"})
+        browser.get_log("browser")
+        browser.get("about:blank")
+        browser.get(f"{page.instance.url}/{path}")
+        return browser
+
+    return open_page
+
+
+def find(browser: webdriver.Chrome, css: str, text: str = "") -> WebElement:
+    """Return the first visible element with a text; wait until there is one."""
+
+    def visible(_: Any) -> WebElement | None:
+        try:
+            for element in browser.find_elements(By.CSS_SELECTOR, css):
+                if element.is_displayed() and text in element.text:
+                    return element
+        except StaleElementReferenceException:
+            pass
+        return None
+
+    wait = WebDriverWait(browser, WAIT_S)
+    return wait.until(visible, f"no {css} with {text!r}")  # type: ignore[return-value]
+
+
+def complaints(browser: webdriver.Chrome) -> list[str]:
+    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+
+
+def screenshot(browser: webdriver.Chrome, name: str) -> None:
+    if SCREENSHOTS:
+        browser.save_screenshot(str(Path(SCREENSHOTS) / f"{name}.png"))
+
+
+def test_documents_pages_and_downloads_in_airflows_frame(
+    opened: Open, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    browser = opened("plugin/deepseek-ocr-results")
+    browser.switch_to.frame(find(browser, "iframe"))
+    find(browser, "a", "invoice.pdf")
+    screenshot(browser, "results-in-airflow")
+    assert "secret.pdf" not in browser.page_source
+    find(browser, "input[type=search]").send_keys("invo")
+    wait_until(lambda: len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1, WAIT_S, "hits")
+    find(browser, "tbody a", "invoice.pdf").click()
+    region = find(browser, ".region", "Received with thanks.")
+    assert (
+        browser.execute_script("return document.querySelector('.picture img').naturalWidth") == 500
+    )
+    ActionChains(browser).move_to_element(region).perform()
+    lit = browser.find_elements(By.CSS_SELECTOR, ".box.on")
+    assert len(lit) == 1
+    assert lit[0].get_attribute("y") == "190"
+    find(browser, ".menu summary").click()
+    find(browser, ".menu a", "Markdown").click()
+    downloads = tmp_path_factory.getbasetemp() / "downloads0"
+    wait_until(lambda: (downloads / "invoice.pdf.md").exists(), WAIT_S, "the download")
+    browser.switch_to.default_content()
+
+
+def test_the_keyboard_changes_pages_and_tabs(page: Page, opened: Open) -> None:
+    browser = opened(f"deepseek-ocr/#{page.ids['invoice.pdf']}")
+    find(browser, ".region")
+    find(browser, "body").send_keys(Keys.ARROW_RIGHT)
+    find(browser, "h3", "Page 2")
+    assert browser.current_url.endswith(f"#{page.ids['invoice.pdf']}/2")
+    find(browser, ".flags", "The model reached the maximum output length")
+    find(browser, "[role=tab]", "Regions").send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    find(browser, ".attempt", "1. small")
+    browser.back()
+    find(browser, "h3", "Page 1")
+    assert complaints(browser) == []
+
+
+def test_nothing_of_a_hostile_text_is_live(page: Page, opened: Open) -> None:
+    browser = opened(f"deepseek-ocr/#{page.ids['hostile.pdf']}")
+    find(browser, ".region", "a paragraph")
+    for tab in ("Regions", "Text", "Model's output"):
+        find(browser, "[role=tab]", tab).click()
+        panel = find(browser, ".panel", "paragraph")
+        assert "window.hacked" in panel.text
+        found = browser.find_elements(By.CSS_SELECTOR, f".model :is({FORBIDDEN})")
+        assert [each.get_attribute("outerHTML") for each in found] == []
+        assert browser.execute_script("return window.hacked") is None
+    assert complaints(browser) == []
+    cells = "return document.querySelectorAll('.model td').length"
+    find(browser, "[role=tab]", "Regions").click()
+    assert browser.execute_script(cells) > 24_000
+
+
+def test_rights(page: Page, opened: Open) -> None:
+    assert page.get("documents", None).status_code == 401
+    foreign = f"documents/{page.ids['secret.pdf']}"
+    assert page.get(foreign, "vic").status_code == 404
+    assert page.get(foreign, "ada").json()["document"]["dag_id"] == FOREIGN
+    browser = opened(f"deepseek-ocr/#{page.ids['secret.pdf']}")
+    find(browser, ".message", "may not see it")
+    browser = opened(f"deepseek-ocr/#{page.ids['invoice.pdf']}")
+    find(browser, ".region")
+    assert browser.find_elements(By.CSS_SELECTOR, ".edit") == []
+    address = f"documents/{page.ids['invoice.pdf']}/pages/1"
+    body = {"accepted": True, "page_created_at": page.get(address, "vic").json()["created_at"]}
+    put = f"{page.url}api/{address}/acceptance"
+    headers = {"authorization": f"Bearer {page.token('vic')}"}
+    assert httpx.put(put, json=body, headers=headers, timeout=WAIT_S).status_code == 403
+    headers = {"cookie": f"_token={page.token('una')}", "sec-fetch-site": "cross-site"}
+    assert httpx.put(put, json=body, headers=headers, timeout=WAIT_S).status_code == 403
+
+
+def test_a_person_corrects_a_region_and_accepts_a_page(page: Page, opened: Open) -> None:
+    browser = opened("deepseek-ocr/#queue", "una")
+    find(browser, "td a", "scan.pdf, page 1").click()
+    find(browser, ".region .edit").click()
+    area = find(browser, ".region textarea")
+    area.clear()
+    area.send_keys("# Invoice 4712")
+    find(browser, ".editor button", "Save").click()
+    find(browser, ".region", "Corrected by una")
+    find(browser, ".summary .badge", "Corrected")
+    with Session(page.store.database.engine) as session:
+        here = select(PageRow.id).where(PageRow.document_id == page.ids["scan.pdf"])
+        region = session.scalars(
+            select(RegionRow).where(RegionRow.page_id.in_(here), RegionRow.position == 0)
+        ).one()
+        assert (region.text, region.reviewed_text) == ("# Invoice 4711", "# Invoice 4712")
+    find(browser, "a.button", "Next to review").click()
+    find(browser, "h3", "Page 2")
+    find(browser, "button", "Accept as it is").click()
+    find(browser, ".summary", "Accepted by una")
+    browser.get(f"{page.url}#queue")
+    find(browser, ".message", "Nothing to review")
+
+
+def test_people_without_eyes_or_mouse_can_use_it(page: Page, opened: Open) -> None:
+    views = {
+        "": "tbody a",
+        "?q=nothing-of-that-name": ".message",
+        f"#{page.ids['invoice.pdf']}/1": ".region",
+        f"#{page.ids['long.pdf']}/30": ".region",
+        "#queue": "h2",
+        "#4711": ".message",
+    }
+    for dark in (False, True):
+        for view, element in views.items():
+            browser = opened(f"deepseek-ocr/{view}", "ada")
+            set_dark(browser, dark=dark)
+            find(browser, element)
+            assert accessibility_faults(browser) == [], f"{view}, dark: {dark}"
