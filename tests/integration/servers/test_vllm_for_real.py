@@ -30,9 +30,9 @@ from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from tests.conftest import ROOT, TINY_MODEL
-from tests.corpus.test_golden import published_widths
 from tests.support.fixtures.golden_tokenizer import write_golden_tokenizer
 from tests.support.fixtures.widen import widen
+from tests.support.golden import published_widths
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
 

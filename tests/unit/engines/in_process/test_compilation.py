@@ -66,8 +66,8 @@ def test_each_kind_of_layer_is_compiled_once(
     for group in (requests, requests[:2], requests):  # another number of views is no other kind
         texts = {output.key: output.text for output in engine.read(group)}
         assert texts == {request.key: expected[request.key] for request in group}
-    # Two kinds in the decoder, two in SAM, one in CLIP.
-    assert compiled == 5
+    # Two kinds in the decoder and the scores of tokens, two in SAM, one in CLIP.
+    assert compiled == 6
 
 
 def test_where_compiling_fails_it_is_said_once_and_pages_are_read(
