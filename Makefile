@@ -155,8 +155,11 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
+# Half of the time is spent waiting for processes to start. Each worker has servers and models of its own: 2 GB.
+WORKERS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4)))
+
 test-unit: $(VENV)/.dev $(PROMTOOL)
-	$(PY) -m pytest -m 'not slow and not gpu and not vllm and not docker'
+	$(PY) -m pytest -m 'not slow and not gpu and not vllm and not docker' --numprocesses $(WORKERS) --dist loadfile
 
 test-slow: $(MYSQL)
 	@tools/install-packages $(SLOW_PACKAGES)

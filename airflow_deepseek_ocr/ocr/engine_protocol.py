@@ -13,7 +13,7 @@ from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.ocr.token_probabilities import TokenProbabilities
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from airflow_deepseek_ocr.ocr.page_pixels import PageImage
 
 
 def _never() -> bool:
@@ -35,7 +35,7 @@ class PageRequest:
     """
 
     key: Hashable
-    image: Image.Image
+    image: PageImage
     prompt: str
     resolution: str
     max_output_length: int | None = None

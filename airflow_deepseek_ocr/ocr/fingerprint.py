@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef, digest
 
@@ -44,12 +45,23 @@ class ProcessingConfig:
 
     def to_json(self) -> str:
         """Return all settings as JSON with sorted keys, and :data:`CONFIG_VERSION`."""
-        return json.dumps(asdict(self) | {"config_version": CONFIG_VERSION}, sort_keys=True)
+        return _json_of(self)
 
     @property
     def key(self) -> str:
         """SHA-256 of the settings: 64 hexadecimal digits."""
-        return digest(self.to_json())
+        return _key_of(self)
+
+
+# A task asks four times for each document, always with the same settings.
+@lru_cache(maxsize=8)
+def _json_of(config: ProcessingConfig) -> str:
+    return json.dumps(asdict(config) | {"config_version": CONFIG_VERSION}, sort_keys=True)
+
+
+@lru_cache(maxsize=8)
+def _key_of(config: ProcessingConfig) -> str:
+    return digest(_json_of(config))
 
 
 def document_key(ref: DocumentRef, config: ProcessingConfig) -> str:

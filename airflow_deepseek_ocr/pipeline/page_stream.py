@@ -18,6 +18,7 @@ from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.reference import MAX_DEPTH
 from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile, Attachments
+from airflow_deepseek_ocr.ocr.page_pixels import memory_bytes
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
 from airflow_deepseek_ocr.pipeline.documents_ahead import DocumentsAhead
@@ -26,8 +27,6 @@ from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument, InFlightDoc
 #: Rendered pages that wait for the engine, in pages for each rendering process, and in bytes of all. One more
 #: page for each process may be in work: with eight processes and pages of 40 million pixels, 1.2 GB in all.
 _PAGES_PER_PROCESS, _MOST_BYTES = 2, 256 << 20
-#: Bytes of a pixel in Pillow's images in colour.
-_PIXEL_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -244,7 +243,7 @@ def _bytes_of(future: _Rendering) -> int:
         return 0
     result = future.result()
     page = result.first if isinstance(result, OpenedDocument) else result
-    return _PIXEL_BYTES * page.image.width * page.image.height if isinstance(page, Page) else 0
+    return memory_bytes(page.pixels) if isinstance(page, Page) else 0
 
 
 def _open(opened: Document, final: frozenset[int]) -> OpenedDocument:

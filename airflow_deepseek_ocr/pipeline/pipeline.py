@@ -101,6 +101,7 @@ class Pipeline:
             config.dpi,
             text_layer=self._reader.uses_text_layer,
             edge_density=self._reader.checks_page,
+            line_direction=self._reader.may_turn,
             attachments=self._options.read_attachments,
         )
         self._ledger = Ledger(store.database, config, task or TaskInfo(), self._options.lease)

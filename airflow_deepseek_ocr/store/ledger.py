@@ -56,7 +56,7 @@ from airflow_deepseek_ocr.store.pages.page_batches import (
 )
 from airflow_deepseek_ocr.store.pages.page_rows import (
     insert_row,
-    result_of_pages,
+    results_of_pages,
     store_page,
     unstorable,
 )
@@ -305,9 +305,10 @@ class Ledger:
     def _claim(
         self, session: Session, ref: DocumentRef, token: str, overwrite: bool
     ) -> Lease | LeasedByAnother | AlreadyFinal:
+        table = self._document.__table__
         row = session.execute(
-            select(self._document.__table__, DatabaseTime().label("now"))
-            .where(self._document.document_key == document_key(ref, self._config))
+            select(table, DatabaseTime().label("now"))
+            .where(table.c.document_key == document_key(ref, self._config))
             .with_for_update()
         ).one_or_none()
         owner = vars(self._task) | {
@@ -385,7 +386,7 @@ def failure(error: DeepSeekOCRError, retryable: bool | None = None) -> DocumentR
 
 
 def _result_of_row(session: Session, rows: Rows, row: Row[Any]) -> DocumentResult:
-    pages = result_of_pages(session, rows, row.id)
+    pages = results_of_pages(session, rows, [row.id])[row.id]
     return DocumentResult(
         DocumentStatus(row.status),
         pages=pages.pages,

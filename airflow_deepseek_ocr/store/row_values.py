@@ -144,7 +144,10 @@ def _fitting(column: Any, value: Any) -> Any:
         value = _storable(value)
         if kind.length is not None:
             return value[: kind.length]
-        if isinstance(kind.dialect_impl(_MYSQL), mysql.LONGTEXT):
+        # A character has at most four bytes.
+        if len(value) <= _MAX_TEXT_BYTES // 4 or isinstance(
+            kind.dialect_impl(_MYSQL), mysql.LONGTEXT
+        ):
             return value
         return value.encode()[:_MAX_TEXT_BYTES].decode(errors="ignore")
     if isinstance(value, bool):
@@ -159,4 +162,6 @@ def _fitting(column: Any, value: Any) -> Any:
 
 def _storable(text: str) -> str:
     """Return text that every database accepts: PostgreSQL rejects NUL, all reject lone surrogates."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

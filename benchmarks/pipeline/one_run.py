@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -129,9 +128,10 @@ def main() -> None:
             config=Settings().processing_config(OcrOptions()),
             options=PipelineOptions(**_options(arguments.render_processes), limits=limits),
         )
-        before, started = _cpu_seconds(), time.monotonic()
+        before, own, started = _cpu_seconds(), time.process_time(), time.monotonic()
         summary = pipeline.run(refs)
         seconds, cpu = time.monotonic() - started, _cpu_seconds() - before
+        own = time.process_time() - own
     print(
         json.dumps(
             {
@@ -141,8 +141,7 @@ def main() -> None:
                 "retried_attempts": summary.retried_attempts,
                 "seconds": seconds,
                 "cpu_seconds": cpu,
-                "child_cpu_seconds": resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
-                + resource.getrusage(resource.RUSAGE_CHILDREN).ru_stime,
+                "task_cpu_seconds": own,
             }
         )
     )

@@ -18,6 +18,7 @@ from airflow_deepseek_ocr.ocr.engine_protocol import (
 )
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.page_pixels import decoded
 from tests.chaos.documents import PageId, page_id
 
 #: Pages in the engine's hands at once, which end in any order, and pages drawn ahead of it.
@@ -71,7 +72,7 @@ class ScriptedEngine:
                     request = ahead.take(wait=not in_hand)
                     if request is None:
                         break
-                    page = page_id(request.image)
+                    page = page_id(decoded(request.image))
                     self._event_log.write(self._what, page)
                     in_hand.append((request, page))
                 if not in_hand:
@@ -98,7 +99,7 @@ class _HandedOut:
 
     def __iter__(self) -> Iterator[PageRequest]:
         for request in self._requests:
-            self._event_log.write("read", page_id(request.image))
+            self._event_log.write("read", page_id(decoded(request.image)))
             yield request
 
     def stop(self) -> None:

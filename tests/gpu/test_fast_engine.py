@@ -8,9 +8,10 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
+from airflow_deepseek_ocr.engines.in_process.compilation import LayerCompiler
 from airflow_deepseek_ocr.engines.in_process.cuda_graph import CudaGraph
-from airflow_deepseek_ocr.engines.in_process.decode_buffers import DecodeBuffers
-from airflow_deepseek_ocr.engines.in_process.decoder_step import token_choice
+from airflow_deepseek_ocr.engines.in_process.decode_buffers import DecodeBuffers, TokenChoice
+from airflow_deepseek_ocr.engines.in_process.decoder_step import TokenScores
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding, NoRepeatNgram
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
@@ -106,8 +107,11 @@ def test_a_graph_computes_the_probabilities_of_the_logits_that_it_finds() -> Non
         count=rows, length=64, window=90, eos=-1, device=device, probabilities=True
     )
 
+    compiler, scores = LayerCompiler(), TokenScores()
+
     def append() -> None:
-        buffers.append(buffers.rows, tokens, token_choice(logits.clone(), tokens))
+        choice = TokenChoice(*compiler(scores, logits, tokens=tokens))
+        buffers.append(buffers.rows, tokens, choice)
 
     append()  # a kernel's first launch cannot be captured
     graph = CudaGraph(append, device)

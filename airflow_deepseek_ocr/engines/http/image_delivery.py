@@ -20,7 +20,7 @@ from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from airflow_deepseek_ocr.ocr.page_pixels import PageImage
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ def can_write_page_files(endpoint: Endpoint) -> bool:
 class EncodeImage(Protocol):
     """Encodes an image as data URL, as :func:`~airflow_deepseek_ocr.engines.http.image_encoding.data_url`."""
 
-    def __call__(self, image: Image.Image, *, local: bool, limit: int | None = None) -> str:
+    def __call__(self, image: PageImage, *, local: bool, limit: int | None = None) -> str:
         """Return the data URL."""
         ...
 

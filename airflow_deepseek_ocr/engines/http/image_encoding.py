@@ -7,9 +7,12 @@ import io
 from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.ocr.channels import drop_color
+from airflow_deepseek_ocr.ocr.page_pixels import decoded
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from airflow_deepseek_ocr.ocr.page_pixels import PageImage
 
 #: Bytes of a request per byte of the image: base64 takes 4/3, the rest is for the JSON around it.
 _BASE64 = 1.4
@@ -19,7 +22,7 @@ _SAMPLE = 16
 _WORTH_COMPRESSING = 0.25
 
 
-def data_url(image: Image.Image, *, local: bool, limit: int | None = None) -> str:
+def data_url(image: PageImage, *, local: bool, limit: int | None = None) -> str:
     """Return the image as a data URL.
 
     Copying bytes holds the interpreter lock on both sides and stalls decoding on the server; compressing does
@@ -27,11 +30,11 @@ def data_url(image: Image.Image, *, local: bool, limit: int | None = None) -> st
     per megapixel, longer than a GPU needs for the page, and shrinks little: for a server on this host it is
     encoded raw, unless the server accepts only less. A page without color is sent as one channel.
 
-    :param image: RGB.
+    :param image: RGB, or one channel.
     :param local: the server runs on this host.
     :param limit: largest request that the server accepts, in bytes; None for any size.
     """
-    image = drop_color(image)
+    image = drop_color(decoded(image))
     size = image.width * image.height * len(image.getbands())
     raw = local and (limit is None or size * _BASE64 < limit) and not _compresses_well(image)
     content = image_bytes(image, raw=raw)

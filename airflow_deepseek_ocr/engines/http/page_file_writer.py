@@ -16,39 +16,46 @@ from airflow_deepseek_ocr.engines.protocol.page_files import (
     new_page_file_name,
 )
 from airflow_deepseek_ocr.ocr.channels import drop_color
+from airflow_deepseek_ocr.ocr.page_pixels import PagePixels, decoded
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from airflow_deepseek_ocr.ocr.page_pixels import PageImage
 
 #: Seconds between two checks whether the server has taken a file.
 _POLL_S = 0.02
 
 #: Writes an image to a new file. With a limit in bytes it raises :class:`PageFileTooLargeError` beyond it.
-WriteImage = Callable[["Image.Image", Path, "int | None"], None]
+WriteImage = Callable[["PageImage", Path, "int | None"], None]
 
 
-def write_image(image: Image.Image, path: Path, limit: int | None) -> None:
+def write_image(image: PageImage, path: Path, limit: int | None) -> None:
     """Write the image to a new file: as BMP, or as PNG if the BMP exceeds the limit.
 
-    :param image: RGB.
+    :param image: RGB, or one channel.
     :param path: must not exist.
     :param limit: largest file in bytes; None for any size.
     :raises PageFileTooLargeError: the PNG exceeds the limit as well.
     :raises OSError: the directory is missing, or the disk is full.
     """
-    image = drop_color(image)
-    content = image_bytes(image, raw=True)
-    if limit is not None and len(content) > limit:
-        content = image_bytes(image, raw=False)
-        if len(content) > limit:
+    parts = _bmp(image)
+    if limit is not None and sum(map(len, parts)) > limit:
+        parts = (image_bytes(drop_color(decoded(image)), raw=False),)
+        if len(parts[0]) > limit:
             raise PageFileTooLargeError
     with path.open("xb") as file:
-        file.write(content)
+        file.writelines(parts)
+
+
+def _bmp(image: PageImage) -> tuple[bytes | memoryview, ...]:
+    """Return the parts of a BMP file; pixels from a rendering process are not copied."""
+    if isinstance(image, PagePixels):
+        return image.bmp_header(), image.rows
+    return (image_bytes(drop_color(image), raw=True),)
 
 
 @asynccontextmanager
 async def page_file(
-    image: Image.Image,
+    image: PageImage,
     directory: Path,
     *,
     limit: int | None,
@@ -57,7 +64,7 @@ async def page_file(
 ) -> AsyncIterator[str]:
     """Keep the image in a file while the context is open, or until the server has taken it.
 
-    :param image: RGB.
+    :param image: RGB, or one channel.
     :param directory: the server's page directory, as this process sees it.
     :param limit: largest file that the server accepts, in bytes; None for any size.
     :param on_taken: called when the server has taken the file while the context is open.

@@ -15,8 +15,8 @@ from airflow_deepseek_ocr.model.weights.source import default_cache_dir
 log = logging.getLogger(__name__)
 
 #: Most variants, each compiled separately: two of SAM's layers and one of the other encoder's for each size
-#: of views (512, 640, 1024 and 1280 pixels, or 768 and 1024), and two of the decoder's for each number of
-#: slots; torch's default limit of 8 is meant for accidental recompilations.
+#: of views (512, 640, 1024 and 1280 pixels, or 768 and 1024), and two of the decoder's and the scores of
+#: tokens for each number of slots; torch's default limit of 8 is meant for accidental recompilations.
 _VARIANTS = 64
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import PreTrainedModel
 
 from airflow_deepseek_ocr.engines.in_process.decode_buffers import DecodeBuffers, TokenChoice
@@ -36,6 +37,7 @@ class DecoderStep:
         # transformers 5.24 renamed it.
         self._cache_name = "cache" if "cache" in parameters else "past_key_values"
         self._buffers, self._cache, self._constraint = buffers, cache, constraint
+        self._scores = TokenScores()
 
     @property
     def config(self) -> Any:
@@ -62,14 +64,14 @@ class DecoderStep:
         states = self._run(embeddings, columns[None], None, caches, call_layer)
         last = states.gather(1, (ends - 1)[:, None, None].expand(-1, 1, states.shape[2]))[:, 0]
         logits = self._head(last)
-        self._append(rows, logits, logits.argmax(-1))
+        self._append(rows, logits, logits.argmax(-1), call_layer)
 
     def __call__(
         self,
         rows: torch.Tensor,
         mask: Any,
         caches: Sequence[Any],
-        call: Callable[..., torch.Tensor],
+        call: Callable[..., Any],
     ) -> None:
         """Append one token to each of the first slots; never blocks.
 
@@ -88,10 +90,18 @@ class DecoderStep:
         tokens = logits.masked_fill(banned, float("-inf")).argmax(-1)
         self._constraint.record(recent, tokens)
         buffers.advance(count)
-        self._append(buffers.rows[:count], logits, tokens)
+        self._append(buffers.rows[:count], logits, tokens, call)
 
-    def _append(self, rows: torch.Tensor, logits: torch.Tensor, tokens: torch.Tensor) -> None:
-        choice = token_choice(logits, tokens) if self._buffers.keeps_probabilities else None
+    def _append(
+        self,
+        rows: torch.Tensor,
+        logits: torch.Tensor,
+        tokens: torch.Tensor,
+        call: Callable[..., Any],
+    ) -> None:
+        choice = None
+        if self._buffers.keeps_probabilities:
+            choice = TokenChoice(*call(self._scores, logits, tokens=tokens))
         self._buffers.append(rows, tokens, choice)
 
     def _run(
@@ -100,7 +110,7 @@ class DecoderStep:
         positions: torch.Tensor,
         mask: Any,
         caches: Sequence[Any],
-        call: Callable[..., torch.Tensor],
+        call: Callable[..., Any],
     ) -> torch.Tensor:
         """Return the decoder's last states; without a mask attention is causal."""
         rotary = self._decoder.rotary_emb(embeddings, position_ids=positions)
@@ -117,20 +127,26 @@ class DecoderStep:
         return last
 
 
-def token_choice(logits: torch.Tensor, tokens: torch.Tensor) -> TokenChoice:
-    """Return the log-probabilities of tokens and of their runners-up, over the whole vocabulary.
+class TokenScores(nn.Module):
+    """Scores tokens, as a layer: compiled, it reads the logits of all slots, a hundred megabytes, twice."""
 
-    :param logits: (slots, vocabulary), before any constraint; changed.
-    :param tokens: (slots,) the chosen tokens.
-    """
-    # The logits of all slots have a hundred megabytes: each pass over them counts.
-    normalised = torch.log_softmax(logits, -1, dtype=torch.float32)
-    chosen = tokens[:, None]
-    others = logits.scatter_(1, chosen, float("-inf")).argmax(-1, keepdim=True)
-    return TokenChoice(normalised.gather(1, torch.cat([chosen, others], 1)), others[:, 0])
+    def forward(
+        self, logits: torch.Tensor, tokens: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the fields of a :class:`TokenChoice`, over the whole vocabulary.
+
+        :param logits: (slots, vocabulary), before any constraint.
+        :param tokens: (slots,) the chosen tokens.
+        """
+        values, chosen = logits.float(), tokens[:, None]
+        best = values.amax(-1, keepdim=True)
+        total = (values - best).exp().sum(-1, keepdim=True)
+        columns = torch.arange(values.shape[1], device=values.device)
+        others, ids = values.masked_fill(columns == chosen, float("-inf")).max(-1, keepdim=True)
+        pairs = torch.cat([values.gather(1, chosen), others], 1)
+        return pairs - best - total.log(), ids[:, 0]
 
 
-def call_layer(layer: Any, states: torch.Tensor, **others: Any) -> torch.Tensor:
+def call_layer(layer: Any, states: torch.Tensor, **others: Any) -> Any:
     """Call a layer without compiling it."""
-    result: torch.Tensor = layer(states, **others)
-    return result
+    return layer(states, **others)

@@ -46,6 +46,7 @@ from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.ocr.families.registry import DEFAULT_RESOLUTION
+from airflow_deepseek_ocr.ocr.page_pixels import decoded
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 
 log = logging.getLogger(__name__)
@@ -293,7 +294,9 @@ class InProcessEngine:
         :param request: the page.
         """
         try:
-            views = prepare_views(request.image, self._family.resolution(request.resolution))
+            views = prepare_views(
+                decoded(request.image), self._family.resolution(request.resolution)
+            )
             line = self.tokenizer.encode(
                 "\n" + prompt_line(request.prompt), add_special_tokens=False
             )

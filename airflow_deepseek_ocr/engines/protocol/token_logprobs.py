@@ -116,7 +116,7 @@ def _piece(entry: Mapping[str, Any]) -> bytes:
 def _pieces_of(text: str, pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """Return the pieces, with the bytes of the text where they have U+FFFD in place of parts of characters.
 
-    vLLM decodes each token by itself. Of tokens that hold parts of a character, the last one gets the text
+    vLLM decodes each token alone. Of tokens that hold parts of a character, the last one gets the text
     up to the next token that is whole.
 
     :raises ValueError: the pieces are not those of the text.

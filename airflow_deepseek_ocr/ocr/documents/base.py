@@ -16,6 +16,7 @@ from airflow_deepseek_ocr.ocr.documents.unshown import (
     AttachedFile,
     Attachments,
 )
+from airflow_deepseek_ocr.ocr.page_pixels import decoded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
     from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
+    from airflow_deepseek_ocr.ocr.line_direction import LineDirection
+    from airflow_deepseek_ocr.ocr.page_pixels import PageImage
 
 
 @dataclass(frozen=True)
@@ -31,26 +34,35 @@ class Page:
     """One page as an image.
 
     :param number: from 1.
-    :param image: RGB, 8 bits a channel, upright.
+    :param pixels: the image: RGB, 8 bits a channel, upright. A page without color that a rendering process
+        has sent has one channel.
     :param text_layer: the text that the file contains for this page; None if its type has no text.
     :param dynamic_form: whether the document is a dynamic XFA form, of which the page is a placeholder.
     :param attachments: files attached to the page; on the first page read, also those of the document.
     :param attached: files attached to the page that are read as separate documents.
     :param edge_density: the measure of the image, if it was taken when the page was rendered.
     :param dpi: resolution of the image that the file names; 0 if it names none. Pages of PDFs have 0.
-    :param render_again: returns the same image again; None if nothing but ``image`` has it. It raises the
+    :param line_direction: the direction of its lines of text, if it was found when the page was rendered.
+    :param render_again: returns the same image again; None if nothing but ``pixels`` has it. It raises the
         errors of :meth:`Document.page`.
     """
 
     number: int
-    image: Image.Image
+    pixels: PageImage
     text_layer: TextLayer | None = None
     dynamic_form: bool = False
     attachments: Attachments = NO_ATTACHMENTS
     attached: tuple[AttachedFile, ...] = ()
     edge_density: EdgeDensity | None = None
     dpi: int = 0
+    line_direction: LineDirection | None = None
     render_again: Callable[[], Image.Image] | None = None
+
+    @property
+    def image(self) -> Image.Image:
+        """The image in RGB; decoded at each call if a rendering process has sent it."""
+        image = decoded(self.pixels)
+        return image.convert("RGB") if image.mode == "L" else image
 
 
 class Document(AbstractContextManager["Document"], ABC):

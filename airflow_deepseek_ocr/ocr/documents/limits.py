@@ -17,6 +17,9 @@ MAX_RENDERED_PIXELS = 40_000_000
 #: Pillow refuses larger images: twice its ``MAX_IMAGE_PIXELS``.
 _PILLOW_MAX_PIXELS = 178_956_970
 
+#: Bytes of a pixel in color.
+_PIXEL_BYTES = 3
+
 #: Smallest ``max_page_memory`` in bytes. The pages of most documents fit: A4 at 144 dpi takes 14 MiB.
 _MIN_PAGE_MEMORY = 64 << 20
 
@@ -58,6 +61,11 @@ class Limits:
             raise ConfigurationError(
                 ErrorCode.LIMITS, f"max_pixels must be at most {_PILLOW_MAX_PIXELS:,}."
             )
+
+    @property
+    def max_attached_bytes(self) -> int:
+        """Bytes of a file attached to a document: it leaves the rendering process by the way of pages."""
+        return _PIXEL_BYTES * self.max_pixels
 
     def check_bytes(self, size: int) -> None:
         """Refuse a file that is empty or too large.

@@ -35,13 +35,26 @@ def page_picture(page: ExportedPage, image: Image.Image) -> ExportFile:
 def overlay_picture(page: ExportedPage, image: Image.Image) -> ExportFile:
     """Return the picture of a page with the boxes of its regions as WebP.
 
+    Regions with uncertain words are shaded, unless a person corrected them.
+
     :param image: the page image.
     """
     regions = [
-        Region(region.label, "", tuple(Box((0, 0, 0, 0), box) for box in region.boxes))
+        Region(
+            region.label,
+            "",
+            tuple(Box((0, 0, 0, 0), box) for box in region.boxes),
+            region.confidence,
+        )
         for region in page.regions
     ]
-    picture = encode_webp(draw_regions(image, regions))
+    doubtful = {word["region"] for word in page.uncertain_words}
+    uncertain = {
+        index
+        for index, region in enumerate(page.regions)
+        if region.position - 1 in doubtful and not region.is_corrected
+    }
+    picture = encode_webp(draw_regions(image, regions, uncertain))
     name = f"page-{page.number:04d}.overlay.webp"
     return ExportFile(Format.OVERLAY, name, WEBP, picture, page.number)
 

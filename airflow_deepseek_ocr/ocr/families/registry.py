@@ -68,8 +68,8 @@ def family_of_config(published: Any, source: str = "config.json") -> ModelFamily
 
     :param published: the parsed ``config.json``.
     :param source: the file, for the error.
-    :raises ConfigurationError: ``model_config`` if it is of no known family. Other models have configurations
-        that look the same, and would be read wrongly without an error.
+    :raises ConfigurationError: ``model_config`` if it is of no known family. Other models have
+        configurations of the same form, and would be read wrongly without an error.
     """
     config = published if isinstance(published, Mapping) else {}
     for family in FAMILIES.values():

@@ -44,7 +44,7 @@ class QualityInput:
     :param finish_reason: why the model stopped; None if that is unknown.
     :param vision_tokens: tokens of the image; 0 if unknown.
     :param tokens_have_places: whether each vision token represents a square of the page; otherwise no box has
-        a number of tokens, and crowded boxes are not looked for.
+        a number of tokens, and crowded boxes are not detected.
     :param text_tokens: generated tokens.
     :param edge_density: the measure of the page's image; None if it was not measured.
     :param scripts: scripts of the page, such as ``LATIN``, from a usable text layer; None without one.

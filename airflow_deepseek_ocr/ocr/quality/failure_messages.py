@@ -35,7 +35,7 @@ _MESSAGES: dict[Flag, str] = {
     Flag.ONLY_IN_OUTPUT: "The page's text layer lacks much of the output. ",
     Flag.LAYER_OVERRULED: "The page's text layer differs from outputs that agree with each other. ",
     Flag.LAYER_UNCONFIRMED: "No output confirms the page's text layer. ",
-    Flag.LOW_CONFIDENCE: "The model was not sure of the text: it may be invented. ",
+    Flag.LOW_CONFIDENCE: "The model was not sure of the text: it may be hallucinated. ",
     Flag.LOW_CONFIDENCE_REGION: "The model was not sure of the text of a region. ",
     Flag.UNCERTAIN_NUMBERS: "The model was not sure of a number, amount or date. ",
     Flag.DYNAMIC_FORM: "The page is the placeholder of a dynamic XFA form. ",

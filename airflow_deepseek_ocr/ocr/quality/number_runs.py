@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ _MOSTLY = 0.8
 _LEAST_CHANGE = 0.1
 #: Lines of a block, at most.
 _LONGEST_BLOCK = 8
+_DIGIT = re.compile(r"[0-9]")
 #: Digits of a number, at most; longer ones are compared by their last digits.
 _DIGITS = 15
 
@@ -46,7 +48,8 @@ def find_number_runs(lines: Sequence[str]) -> NumberRuns:
     column: list[str] = []
     digits: Counter[str] = Counter()
     for line in lines:
-        words = WORD.findall(line)
+        # Most lines of a page have no digit, and need not be split.
+        words = WORD.findall(line) if _DIGIT.search(line) else []
         found = [word for word in words if word.isascii() and word.isdecimal()]
         numbers += len(found)
         digits.update("".join(found))

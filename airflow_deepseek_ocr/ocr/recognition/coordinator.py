@@ -159,7 +159,7 @@ class Coordinator(Generic[Owner]):
                     for number, other in enumerate(others, 1):
                         self._pending[other] = part = _PendingPart(owner, attempts, number)
                         self._retries.append((other, part))
-                return self._request(key, attempts.part(0, page.image))
+                return self._request(key, attempts.part(0, page.pixels))
             with self._changed:
                 self._results.append((owner, result))
                 # With nothing in flight, no output will make the output thread take the results. The

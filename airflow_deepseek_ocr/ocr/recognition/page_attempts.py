@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity, measure_edge_density
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
-from airflow_deepseek_ocr.ocr.line_direction import LineDirection, find_line_direction
+from airflow_deepseek_ocr.ocr.line_direction import LineDirection
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
+from airflow_deepseek_ocr.ocr.page_pixels import decoded
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import measure_agreement, page_scripts
@@ -30,6 +31,7 @@ from airflow_deepseek_ocr.ocr.recognition.slicing import (
 )
 from airflow_deepseek_ocr.ocr.recognition.text_layer_result import (
     edge_density_of,
+    line_direction_of,
     text_layer_candidate,
     usable_text_layer,
 )
@@ -50,20 +52,21 @@ if TYPE_CHECKING:
 
     from airflow_deepseek_ocr.ocr.decoding import NoRepeatNgram
     from airflow_deepseek_ocr.ocr.documents.base import Page
+    from airflow_deepseek_ocr.ocr.page_pixels import PageImage
 
 
 @dataclass(frozen=True, kw_only=True)
 class PagePart:
     """A whole page or one of its slices, ready for the engine.
 
-    :param image: the image of the part, RGB.
+    :param image: the image of the part: RGB, or one channel without color.
     :param prompt: a prompt's name.
     :param resolution: a resolution mode's name.
     :param max_output_length: largest number of tokens; None for the engine's limit.
     :param no_repeat_ngram: the no-repeat-n-gram constraint; None for the engine's default.
     """
 
-    image: Image.Image
+    image: PageImage
     prompt: str
     resolution: str
     max_output_length: int | None = None
@@ -115,9 +118,7 @@ class PageAttempts:
             plan,
             self._size,
             has_text_layer=self._layer is not None,
-            line_direction=find_line_direction(page.image)
-            if plan.may_turn
-            else LineDirection.ACROSS,
+            line_direction=line_direction_of(page) if plan.may_turn else LineDirection.ACROSS,
         )
         self._candidates: list[Candidate] = []
         self._has_probabilities = False
@@ -158,7 +159,7 @@ class PageAttempts:
             return 0
         return self._current.part_count
 
-    def part(self, number: int, image: Image.Image | None = None) -> PagePart:
+    def part(self, number: int, image: PageImage | None = None) -> PagePart:
         """Return a part of the attempt in progress.
 
         :param number: its number, from 0.
@@ -278,15 +279,18 @@ class PageAttempts:
         )
 
     def _part_image(
-        self, attempt: _AttemptInProgress, number: int, image: Image.Image | None
-    ) -> Image.Image:
+        self, attempt: _AttemptInProgress, number: int, image: PageImage | None
+    ) -> PageImage:
         """Return the image of a part; those of several parts are made together, and kept."""
         planned = attempt.planned
         if attempt.turned:
             return attempt.turned[number]
         if attempt.slices:
             return attempt.slices[number].image
-        page = self._rendered() if image is None else image
+        if image is not None and not (planned.probes or planned.rotation or attempt.part_count > 1):
+            # The engine takes it as it came from the rendering process.
+            return image
+        page = self._rendered() if image is None else decoded(image)
         if planned.probes:
             probed = probe_image(page)
             attempt.turned = [turn(probed, rotation) for rotation in planned.probes]
@@ -309,8 +313,8 @@ def _image_source(page: Page) -> Callable[[], Image.Image]:
     """Return a function that returns the page's image, and keeps it only if it cannot be rendered again."""
     if page.render_again is not None:
         return page.render_again
-    image = page.image
-    return lambda: image
+    pixels = page.pixels
+    return lambda: decoded(pixels)
 
 
 def _finish_reason(outputs: Sequence[PageOutput]) -> FinishReason:

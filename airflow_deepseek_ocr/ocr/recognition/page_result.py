@@ -46,7 +46,7 @@ class PageSource:
         )
         return cls(
             page.number,
-            page.image.size,
+            page.pixels.size,
             tuple(flag for flag, holds in flags if holds),
             page.attachments.names,
         )
@@ -144,7 +144,7 @@ def _status(best: Candidate, plan: RecognitionPlan, candidates: Sequence[Candida
     if best.step.text_layer:
         return PageStatus.TEXT_LAYER
     # Auto mode takes a better mode for a longer text by design, so that is no recovery.
-    # An attempt after the best one was a second look at an accepted page.
+    # An attempt after the best one was a second opinion at an accepted page.
     earlier = takewhile(lambda each: each is not best, candidates)
     rejected = any(
         not plan.accepts(each.score) and not each.failed_by_ratio_alone for each in earlier

@@ -55,6 +55,11 @@ class Reader:
         return get_prompt(self._plan.prompt).whole_page
 
     @property
+    def may_turn(self) -> bool:
+        """Whether the direction of a page's lines of text is needed."""
+        return self._plan.may_turn
+
+    @property
     def uses_text_layer(self) -> bool:
         """Whether the text layers of pages are used."""
         return self.checks_page and self._plan.text_layer_use is not TextLayerUse.OFF

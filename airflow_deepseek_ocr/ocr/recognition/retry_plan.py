@@ -106,7 +106,7 @@ class RetryPlan:
             if better is not None:
                 return self._attempt_in(better)
         if any(self._plan.accepts(each.score) for each in candidates):
-            return self._second_look(candidates)
+            return self._second_opinion(candidates)
         while self._steps:
             step = self._steps.popleft()
             if step.turn:
@@ -127,7 +127,7 @@ class RetryPlan:
                 return planned
         return None
 
-    def _second_look(self, candidates: Sequence[Candidate]) -> PlannedAttempt | None:
+    def _second_opinion(self, candidates: Sequence[Candidate]) -> PlannedAttempt | None:
         """Return one attempt in another mode at a page that was accepted with a doubt; None if none is due.
 
         Only modes among the user's steps are taken. The surer of both outputs is kept.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity, measure_edge_density
+from airflow_deepseek_ocr.ocr.line_direction import LineDirection, find_line_direction
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
 def edge_density_of(page: Page) -> EdgeDensity | None:
     """Return the measure of a page's image, which most pages bring along; None for small images."""
     return page.edge_density or measure_edge_density(page.image)
+
+
+def line_direction_of(page: Page) -> LineDirection:
+    """Return the direction of a page's lines of text, which most pages bring along."""
+    return page.line_direction or find_line_direction(page.image)
 
 
 def usable_text_layer(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
@@ -27,6 +27,9 @@ _HEADER = struct.Struct("!BII")
 #: Bytes that are received at once: memory is taken for bytes that came, not for bytes that were announced.
 _CHUNK = 1 << 16
 
+#: Files that come with a request, at most: a document and a memory file.
+MOST_FILES = 2
+
 #: Sequence number of a child's first message.
 FIRST = 0
 
@@ -42,10 +45,10 @@ class ParentEnd:
         self._sequence = FIRST
         connection.setblocking(False)
 
-    def send(self, request: Request, descriptor: int | None, wait: Callable[[], None]) -> None:
+    def send(self, request: Request, descriptors: Sequence[int], wait: Callable[[], None]) -> None:
         """Send a request.
 
-        :param descriptor: an open file that the child receives with the request.
+        :param descriptors: open files that the child receives with the request.
         :param wait: return when the socket is writable; raise when the time is up.
         :raises OSError: the child closed its end.
         """
@@ -53,8 +56,7 @@ class ParentEnd:
         kind, payload = encode(request)
         data = memoryview(_HEADER.pack(kind, self._sequence, len(payload)) + payload)
         wait()
-        descriptors = [] if descriptor is None else [descriptor]
-        data = data[socket.send_fds(self._connection, [data], descriptors) :]
+        data = data[socket.send_fds(self._connection, [data], list(descriptors)) :]
         while data:
             wait()
             data = data[self._connection.send(data) :]
@@ -97,20 +99,19 @@ class ChildEnd:
         self._connection = socket.socket(fileno=descriptor)
         self._sequence = FIRST
 
-    def receive(self) -> tuple[Any, int | None]:
-        """Return the next request, and the file that came with it.
+    def receive(self) -> tuple[Any, list[int]]:
+        """Return the next request, and the files that came with it.
 
         :raises EOFError: the parent closed its end.
         :raises MessageError: the request breaks the rules of :mod:`.messages`.
         """
-        size, descriptors = _HEADER.size, []
-        head, received, _, _ = socket.recv_fds(self._connection, size, 1)
-        descriptors += received
+        size = _HEADER.size
+        head, descriptors, _, _ = socket.recv_fds(self._connection, size, MOST_FILES)
         head += self._read(size - len(head)) if head else b""
         if not head:
             raise EOFError
         kind, self._sequence, size = _HEADER.unpack(head)
-        return decode(kind, self._read(size)), next(iter(descriptors), None)
+        return decode(kind, self._read(size)), descriptors
 
     def send(self, answer: Answer) -> None:
         """Send the answer to the last request.

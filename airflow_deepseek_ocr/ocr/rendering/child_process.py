@@ -27,6 +27,7 @@ from airflow_deepseek_ocr.exceptions import (
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.rendering.channel import ParentEnd
+from airflow_deepseek_ocr.ocr.rendering.child_memory import ChildMemory
 from airflow_deepseek_ocr.ocr.rendering.child_output import ChildOutput
 from airflow_deepseek_ocr.ocr.rendering.child_start import WORKER, check_sandbox, start_child
 from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
@@ -46,7 +47,7 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
     RenderRequest,
     Request,
 )
-from airflow_deepseek_ocr.ocr.rendering.pixel_file import PIXEL_BYTES, PixelFile
+from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox, SandboxReport
 
 log = logging.getLogger(__name__)
@@ -104,15 +105,12 @@ class ChildProcess:
                 self._socket, theirs = socket.socketpair()
                 created.callback(self._socket.close)
                 with theirs:
-                    self._pixels = PixelFile()
-                    created.callback(self._pixels.close)
-                    self._process, output = start_child(
-                        (theirs.fileno(), self._pixels.descriptor), limits, sandbox, module
-                    )
+                    self._process, output = start_child(theirs.fileno(), limits, sandbox, module)
             except OSError as error:
                 raise _unavailable(str(error)) from error
             created.pop_all()
         self._end, self._output = ParentEnd(self._socket), ChildOutput(output)
+        self._memory = ChildMemory(self._process.pid)
         self._poll = select.poll()
         self._poll.register(output, select.POLLIN)
         self.report = self._ready()
@@ -142,23 +140,27 @@ class ChildProcess:
         :raises UnavailableError: ``renderer_killed`` if another process ended the child.
         """
         what = f"Rendering page {number}"
-        rendered = self._ask(RenderRequest(number), what, RenderedPage)
-        width, height = rendered.size
-        if rendered.number != number:
-            raise self._broke_rules(what, f"page {rendered.number}")
-        if width * height > self._limits.max_pixels:
-            raise self._broke_rules(what, f"{width:,} x {height:,} pixels")
-        image = self._pixels.take(rendered.size)
-        if image is None:
-            raise self._broke_rules(what, "too few pixels")
+        with _memory_file() as file:
+            rendered = self._ask(RenderRequest(number), what, RenderedPage, file.descriptor)
+            width, height = rendered.size
+            if rendered.number != number:
+                raise self._broke_rules(what, f"page {rendered.number}")
+            if width * height > self._limits.max_pixels:
+                raise self._broke_rules(what, f"{width:,} x {height:,} pixels")
+            pixels = file.take(rendered.size, rendered.channels)
+        if pixels is None:
+            raise self._broke_rules(
+                what, "another number of pixels, or a page that it may still change"
+            )
         return Page(
             number,
-            image,
+            pixels,
             rendered.text_layer,
             attachments=rendered.attachments,
             attached=rendered.attached,
             edge_density=rendered.edge_density,
             dpi=rendered.dpi,
+            line_direction=rendered.line_direction,
         )
 
     def attached_content(self, number: int) -> Iterator[bytes]:
@@ -168,7 +170,9 @@ class ChildProcess:
         :raises DocumentError: the file cannot be decoded or is too large, or the child died.
         :raises UnavailableError: ``renderer_killed`` if another process ended the child.
         """
-        yield from self._content(ExtractRequest(number), f"Extracting attached file {number}")
+        with _memory_file() as memory:
+            what = f"Extracting attached file {number}"
+            yield from self._content(ExtractRequest(number), what, memory)
 
     def searchable_pdf(self, path: Path, pages: bytes, page_count: int) -> Iterator[bytes]:
         """Yield a PDF with invisible text, in chunks; for a child that runs :mod:`.pdf_worker`.
@@ -179,22 +183,26 @@ class ChildProcess:
         :raises DocumentError: no searchable PDF can be made, or the child died.
         :raises UnavailableError: ``renderer_killed`` if another process ended the child.
         """
-        self._pixels.put_bytes(pages)
-        request = AddTextRequest(len(pages), page_count)
         descriptor = _open(path)
         try:
-            yield from self._content(request, "Making a searchable PDF", descriptor)
+            with _memory_file() as memory:
+                memory.put_bytes(pages)
+                request = AddTextRequest(len(pages), page_count)
+                yield from self._content(request, "Making a searchable PDF", memory, descriptor)
         finally:
             os.close(descriptor)
 
     def _content(
-        self, request: Request, what: str, descriptor: int | None = None
+        self, request: Request, what: str, memory: PixelFile, *others: int
     ) -> Iterator[bytes]:
-        """Yield what the child wrote to the memory file."""
-        size = self._ask(request, what, Extracted, descriptor).size
-        if size > min(self._limits.max_bytes, PIXEL_BYTES * self._limits.max_pixels):
+        """Yield what the child wrote to the memory file.
+
+        :param others: further files for the child.
+        """
+        size = self._ask(request, what, Extracted, memory.descriptor, *others).size
+        if size > min(self._limits.max_bytes, self._limits.max_attached_bytes):
             raise self._broke_rules(what, f"{size:,} bytes")
-        yield from self._pixels.take_bytes(size)
+        yield from memory.take_bytes(size)
 
     def close_document(self) -> None:
         """Close the open document.
@@ -221,12 +229,12 @@ class ChildProcess:
         if not self.dead:
             self.dead = True
             self._socket.close()
-            self._pixels.close()
             self._process.kill()
             # A process that waits for an unreachable file system does not die.
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(self._grace_s)
             self._output.close()
+            self._memory.close()
 
     def _ready(self) -> SandboxReport:
         deadline = time.monotonic() + _START_TIMEOUT_S
@@ -241,21 +249,19 @@ class ChildProcess:
             raise _unavailable(f"exit status {self._process.returncode}")
         return ready.sandbox
 
-    def _ask(
-        self, request: Request, what: str, kind: type[AnswerT], descriptor: int | None = None
-    ) -> AnswerT:
+    def _ask(self, request: Request, what: str, kind: type[AnswerT], *descriptors: int) -> AnswerT:
         """Send a request and return its answer.
 
         :param what: the request in words, the beginning of error messages.
         :param kind: the class of the answer.
-        :param descriptor: an open file for the child.
+        :param descriptors: open files for the child.
         """
         self._peak_bytes = 0
-        _forget_peak(self._process.pid)
+        self._memory.forget_peak()
         self._output.begin()
         deadline = time.monotonic() + self._limits.max_page_seconds + self._grace_s
         try:
-            self._end.send(request, descriptor, lambda: self._wait(select.POLLOUT, deadline))
+            self._end.send(request, descriptors, lambda: self._wait(select.POLLOUT, deadline))
             answer = self._end.receive(lambda: self._wait(select.POLLIN, deadline))
         except TimeoutError:
             raise self._died(what, too_slow=True) from None
@@ -286,7 +292,7 @@ class ChildProcess:
                 return
             if now - self._measured >= _POLL_S:
                 self._measured = now
-                self._peak_bytes = _peak_bytes(self._process.pid) or self._peak_bytes
+                self._peak_bytes = self._memory.peak_bytes() or self._peak_bytes
 
     def _broke_rules(self, what: str, how: str) -> ChildDiedError:
         """End a child whose answer breaks the rules, and return the error of its request."""
@@ -331,6 +337,13 @@ class ChildProcess:
         )
 
 
+def _memory_file() -> PixelFile:
+    try:
+        return PixelFile()
+    except OSError as error:
+        raise _unavailable(str(error)) from error
+
+
 def _open(path: Path) -> int:
     """Open a document for reading.
 
@@ -359,19 +372,3 @@ def _unavailable(why: str) -> UnavailableError:
         f"The process that renders pages does not start ({why}). This task's log contains its output. "
         "Check that this host has free memory and that the installation is complete.",
     )
-
-
-def _forget_peak(process: int) -> None:
-    """Reset the kernel's record of a process's peak memory (proc(5), clear_refs)."""
-    with suppress(OSError):
-        Path(f"/proc/{process}/clear_refs").write_text("5")
-
-
-def _peak_bytes(process: int) -> int:
-    """Return the peak memory of a process in bytes since the last reset; 0 if it has ended."""
-    try:
-        status = Path(f"/proc/{process}/status").read_text()
-    except OSError:
-        return 0
-    _, _, rest = status.partition("VmHWM:")
-    return int(rest.split()[0]) << 10 if rest else 0

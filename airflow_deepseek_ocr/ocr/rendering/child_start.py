@@ -22,11 +22,11 @@ WORKER = "airflow_deepseek_ocr.ocr.rendering.worker"
 
 
 def start_child(
-    descriptors: tuple[int, int], limits: Limits, sandbox: Sandbox, module: str = WORKER
+    connection: int, limits: Limits, sandbox: Sandbox, module: str = WORKER
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a child, which inherits two descriptors.
+    """Start a child, which inherits one descriptor.
 
-    :param descriptors: its socket, and the memory file for pixels.
+    :param connection: its socket.
     :param limits: limits of each document.
     :param sandbox: restrictions of the child.
     :param module: the program.
@@ -41,11 +41,11 @@ def start_child(
                 "-P",  # nothing is imported from the current directory
                 "-m",
                 module,
-                *map(str, descriptors),
+                str(connection),
                 sandbox.value,
                 json.dumps(asdict(limits)),
             ],
-            pass_fds=descriptors,
+            pass_fds=(connection,),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=theirs,

@@ -22,7 +22,10 @@ from airflow_deepseek_ocr.ocr.documents.unshown import (
     clean_name,
 )
 from airflow_deepseek_ocr.ocr.edge_density import MAP_SIZE, EdgeDensity
+from airflow_deepseek_ocr.ocr.line_direction import LineDirection
+from airflow_deepseek_ocr.ocr.page_pixels import COLOR, GREY
 from airflow_deepseek_ocr.ocr.rendering.message_values import (
+    MAX_ITEM_CHARACTERS,
     MessageError,
     as_box,
     as_fields,
@@ -127,3 +130,25 @@ def as_attached(values: Any) -> tuple[AttachedFile, ...]:
         AttachedFile(as_number(number, 1), clean_name(as_text(name, MAX_NAME)))
         for number, name in files
     )
+
+
+def as_direction(value: Any) -> LineDirection:
+    """Return the direction of a page's lines.
+
+    :raises MessageError: it is something else.
+    """
+    try:
+        return LineDirection(as_text(value, MAX_ITEM_CHARACTERS))
+    except ValueError:
+        raise MessageError("an unknown direction") from None
+
+
+def as_channels(value: Any) -> int:
+    """Return the number of channels of a page's pixels.
+
+    :raises MessageError: it is something else.
+    """
+    channels = as_number(value, GREY, COLOR)
+    if channels not in (GREY, COLOR):
+        raise MessageError("two channels")
+    return channels

@@ -21,10 +21,14 @@ from airflow_deepseek_ocr.ocr.documents.unshown import (
     Attachments,
 )
 from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
+from airflow_deepseek_ocr.ocr.line_direction import LineDirection
+from airflow_deepseek_ocr.ocr.page_pixels import COLOR
 from airflow_deepseek_ocr.ocr.rendering.content_values import (
     as_attached,
     as_attachments,
+    as_channels,
     as_density,
+    as_direction,
     as_layer,
     attached_values,
     density_values,
@@ -65,6 +69,7 @@ class OpenRequest:
     :param dpi: resolution for rendering PDF pages, in dpi.
     :param text_layer: whether pages get their text layer.
     :param edge_density: whether the edges of pages are measured.
+    :param line_direction: whether the direction of lines of text is found.
     :param attachments: whether attached documents are read, too.
     """
 
@@ -72,12 +77,13 @@ class OpenRequest:
     dpi: int
     text_layer: bool = True
     edge_density: bool = True
+    line_direction: bool = True
     attachments: bool = False
 
 
 @dataclass(frozen=True)
 class RenderRequest:
-    """Request to render a page of the open document.
+    """Request to render a page of the open document; a memory file for the pixels travels with it.
 
     :param number: from 1.
     """
@@ -87,7 +93,7 @@ class RenderRequest:
 
 @dataclass(frozen=True)
 class ExtractRequest:
-    """Request for the content of a file that is attached to the open document.
+    """Request for the content of an attached file; a memory file for it travels with it.
 
     :param number: see :class:`~airflow_deepseek_ocr.ocr.documents.unshown.AttachedFile`.
     """
@@ -149,15 +155,17 @@ class Opened:
 
 @dataclass(frozen=True)
 class RenderedPage:
-    """Answer to a :class:`RenderRequest`, sent after the pixels were written to the shared memory file.
+    """Answer to a :class:`RenderRequest`, sent after the pixels were written to the request's memory file.
 
     :param number: the page.
-    :param size: width and height in pixels; a pixel has three bytes (RGB).
+    :param size: width and height in pixels.
     :param text_layer: see :class:`~airflow_deepseek_ocr.ocr.documents.base.Page`.
     :param attachments: files attached to the page.
     :param edge_density: the measure of the page's image.
     :param attached: see the same class.
     :param dpi: see the same class.
+    :param channels: channels of a pixel; see :mod:`~airflow_deepseek_ocr.ocr.page_pixels`.
+    :param line_direction: the direction of the page's lines of text.
     """
 
     number: int
@@ -167,13 +175,15 @@ class RenderedPage:
     edge_density: EdgeDensity | None = None
     attached: tuple[AttachedFile, ...] = ()
     dpi: int = 0
+    channels: int = COLOR
+    line_direction: LineDirection | None = None
 
 
 @dataclass(frozen=True)
 class Extracted:
     """Answer to an :class:`ExtractRequest` or :class:`AddTextRequest`.
 
-    It is sent after the content was written to the shared memory file.
+    It is sent after the content was written to the request's memory file.
 
     :param size: in bytes.
     """
@@ -213,6 +223,11 @@ class Failed:
         """Return the error that the document or page gets."""
         return DocumentError(self.code, self.message)
 
+
+_PAGE_FIELDS = (
+    *("number", "size", "channels", "text_layer", "attachments"),
+    *("edge_density", "attached", "dpi", "line_direction"),
+)
 
 Request: TypeAlias = (
     OpenRequest | RenderRequest | ExtractRequest | AddTextRequest | CloseRequest | ProbeRequest
@@ -259,10 +274,14 @@ def _values(message: Request | Answer) -> dict[str, Any]:
                 "attachments": vars(message.attachments),
                 "attached": attached_values(message.attached),
             }
-        case RenderedPage(number, size, layer, attachments, density, attached, dpi):
+        case RenderedPage(
+            number, size, layer, attachments, density, attached, dpi, channels, direction
+        ):
             return {
                 "number": number,
                 "size": size,
+                "channels": channels,
+                "line_direction": direction and direction.value,
                 "text_layer": layer and layer_values(layer),
                 "edge_density": density and density_values(density),
                 "attachments": vars(attachments),
@@ -280,23 +299,13 @@ def _values(message: Request | Answer) -> dict[str, Any]:
 
 def _open_request(values: Any) -> OpenRequest:
     ranges, dpi, *flags = as_fields(
-        values, "ranges", "dpi", "text_layer", "edge_density", "attachments"
+        values, "ranges", "dpi", "text_layer", "edge_density", "line_direction", "attachments"
     )
     pairs = []
     for pair in as_list(ranges, MAX_PAYLOAD_BYTES):
         first, last = as_list(pair, 2, exactly=True)
         pairs.append((as_number(first, 1), None if last is None else as_number(last, 1)))
     return OpenRequest(PageSelection(tuple(pairs)), as_number(dpi, 1), *map(as_flag, flags))
-
-
-def _render_request(values: Any) -> RenderRequest:
-    (number,) = as_fields(values, "number")
-    return RenderRequest(as_number(number, 1))
-
-
-def _extract_request(values: Any) -> ExtractRequest:
-    (number,) = as_fields(values, "number")
-    return ExtractRequest(as_number(number, 1))
 
 
 def _add_text_request(values: Any) -> AddTextRequest:
@@ -323,8 +332,8 @@ def _opened(values: Any) -> Opened:
 
 
 def _rendered(values: Any) -> RenderedPage:
-    number, size, layer, attachments, density, attached, dpi = as_fields(
-        values, "number", "size", "text_layer", "attachments", "edge_density", "attached", "dpi"
+    number, size, channels, layer, attachments, density, attached, dpi, direction = as_fields(
+        values, *_PAGE_FIELDS
     )
     width, height = (as_number(side, 1) for side in as_list(size, 2, exactly=True))
     return RenderedPage(
@@ -335,12 +344,9 @@ def _rendered(values: Any) -> RenderedPage:
         None if density is None else as_density(density),
         as_attached(attached),
         as_number(dpi, 0),
+        as_channels(channels),
+        None if direction is None else as_direction(direction),
     )
-
-
-def _extracted(values: Any) -> Extracted:
-    (size,) = as_fields(values, "size")
-    return Extracted(as_number(size, 0))
 
 
 def _probed(values: Any) -> Probed:
@@ -359,6 +365,14 @@ def _failed(values: Any) -> Failed:
     return Failed(known, "".join(each if each.isprintable() else " " for each in message))
 
 
+def _of_number(kind: type[Any], field: str, least: int) -> Callable[[Any], Any]:
+    def decoded(values: Any) -> Any:
+        (number,) = as_fields(values, field)
+        return kind(as_number(number, least))
+
+    return decoded
+
+
 def _empty(kind: type[Any]) -> Callable[[Any], Any]:
     def decoded(values: Any) -> Any:
         as_fields(values)
@@ -370,10 +384,10 @@ def _empty(kind: type[Any]) -> Callable[[Any], Any]:
 #: The number of each kind of message in its header, its class, and its decoder.
 _KINDS: dict[int, tuple[type[Any], Callable[[Any], Any]]] = {
     1: (OpenRequest, _open_request),
-    2: (RenderRequest, _render_request),
+    2: (RenderRequest, _of_number(RenderRequest, "number", 1)),
     3: (CloseRequest, _empty(CloseRequest)),
     4: (ProbeRequest, _empty(ProbeRequest)),
-    5: (ExtractRequest, _extract_request),
+    5: (ExtractRequest, _of_number(ExtractRequest, "number", 1)),
     6: (AddTextRequest, _add_text_request),
     16: (Ready, _ready),
     17: (Opened, _opened),
@@ -381,5 +395,5 @@ _KINDS: dict[int, tuple[type[Any], Callable[[Any], Any]]] = {
     19: (Closed, _empty(Closed)),
     20: (Probed, _probed),
     21: (Failed, _failed),
-    22: (Extracted, _extracted),
+    22: (Extracted, _of_number(Extracted, "size", 0)),
 }

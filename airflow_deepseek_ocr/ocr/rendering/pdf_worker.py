@@ -10,6 +10,7 @@ import io
 import json
 import os
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import BinaryIO
 
@@ -18,7 +19,6 @@ from airflow_deepseek_ocr.ocr.exports.pdf.invisible_text import PageText
 from airflow_deepseek_ocr.ocr.exports.pdf.searchable_pdf import add_text
 from airflow_deepseek_ocr.ocr.rendering import worker
 from airflow_deepseek_ocr.ocr.rendering.messages import AddTextRequest, Answer, Extracted, Request
-from airflow_deepseek_ocr.ocr.rendering.pixel_file import PIXEL_BYTES
 
 #: Bytes of text that are read at once.
 _CHUNK = 1 << 20
@@ -27,20 +27,26 @@ _CHUNK = 1 << 20
 class PdfRequests(worker.Requests):
     """Answers requests for searchable PDFs, besides those of a renderer."""
 
-    def _answer(self, request: Request, file: BinaryIO | None) -> Answer:
-        if not isinstance(request, AddTextRequest) or file is None:
-            return super()._answer(request, file)
-        with file, _Output(self._pixels, PIXEL_BYTES * self._limits.max_pixels) as output:
-            add_text(file, self._texts(request.size), request.page_count, output)
+    def _answer(self, request: Request, files: Sequence[BinaryIO]) -> Answer:
+        if not isinstance(request, AddTextRequest):
+            return super()._answer(request, files)
+        memory, pdf = files
+        with (
+            memory,
+            pdf,
+            _Output(memory.fileno(), self._limits.max_attached_bytes) as output,
+        ):
+            texts = _texts(memory.fileno(), request.size)
+            add_text(pdf, texts, request.page_count, output)
             return Extracted(output.size)
 
-    def _texts(self, size: int) -> dict[int, PageText]:
-        chunks = (
-            os.pread(self._pixels, min(_CHUNK, size - start), start)
-            for start in range(0, size, _CHUNK)
-        )
-        pages = json.loads(b"".join(chunks))
-        return {int(number): PageText.parse(values) for number, values in pages}
+
+def _texts(memory: int, size: int) -> dict[int, PageText]:
+    chunks = (
+        os.pread(memory, min(_CHUNK, size - start), start) for start in range(0, size, _CHUNK)
+    )
+    pages = json.loads(b"".join(chunks))
+    return {int(number): PageText.parse(values) for number, values in pages}
 
 
 class _Output(io.RawIOBase):

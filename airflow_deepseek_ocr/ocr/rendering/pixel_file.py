@@ -1,70 +1,80 @@
-"""The memory file through which a child passes the pixels of a page.
+"""The memory file through which a child passes the pixels of one page, or an attached file.
 
-Sending them through a socket would take longer than rendering the page. The file can grow, but not shrink: a
-child that truncated it while this process reads a mapping of it would end this process with ``SIGBUS``.
+Sending them through a socket would take longer than rendering the page. Each page has a file of its own: the
+task's process takes it as it is, without a copy. It is sealed then, so that a child can neither change the
+pixels of a page that it has given away, nor truncate them, which would end this process with ``SIGBUS``.
 """
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
+import mmap
 import os
+import weakref
 from collections.abc import Iterator
-from mmap import ACCESS_WRITE, MADV_REMOVE, mmap
+from types import TracebackType
+from typing import Self
 
-from PIL import Image
+from airflow_deepseek_ocr.ocr.page_pixels import PagePixels, row_bytes
 
-#: Bytes of a pixel (RGB).
-PIXEL_BYTES = 3
+#: Bytes of a pixel with its share of a row's padding, at most: rows of one pixel have four.
+MOST_PIXEL_BYTES = 4
 #: Bytes of attached files that are read at once.
 _CHUNK = 1 << 20
+#: No process can change the file any more, nor its seals.
+_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
+#: The value of ``mmap(2)`` for a failure.
+_MAP_FAILED = ctypes.c_void_p(-1).value
 
-#: Bytes of memory that the file keeps for the next page: A4 at 200 dpi takes 12 MB. New memory for each page
-#: would take 3 of 50 ms.
-_KEPT_BYTES = 16 << 20
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.mmap.restype = ctypes.c_void_p
+_LIBC.mmap.argtypes = (
+    ctypes.c_void_p,
+    ctypes.c_size_t,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_long,
+)
+_LIBC.munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
 
 
 class PixelFile:
-    """A memory file, sealed against truncation and against other seals.
+    """A memory file for one request. Use it as a context manager.
 
     :ivar descriptor: for the child, which may write the file.
-    :raises OSError: the kernel has no memory files with seals.
+    :raises OSError: the kernel has no memory files with seals, or the process has too many open files.
     """
 
     def __init__(self) -> None:
         self.descriptor = os.memfd_create("page", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        try:
-            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL)
-        except OSError:
-            os.close(self.descriptor)
-            raise
 
-    def take(self, size: tuple[int, int]) -> Image.Image | None:
-        """Return the page image in the file, and release the file's memory unless it is little.
+    def take(self, size: tuple[int, int], channels: int) -> PagePixels | None:
+        """Return the pixels in the file, which is sealed; they stay when this object is closed.
 
         :param size: width and height in pixels.
-        :return: a copy in RGB; None if the file has fewer pixels.
+        :param channels: channels of each pixel.
+        :return: None if the file has another number of bytes, or the child keeps it from being sealed.
+        :raises OSError: the process has no address space left.
         """
-        count = PIXEL_BYTES * size[0] * size[1]
-        if os.fstat(self.descriptor).st_size < count:
+        try:
+            # Fails while the child has a writable mapping.
+            fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
+        except OSError:
             return None
-        with mmap(self.descriptor, count, access=ACCESS_WRITE) as pixels:
-            with memoryview(pixels) as view:
-                image = Image.frombytes("RGB", size, view)
-            if count > _KEPT_BYTES:
-                pixels.madvise(MADV_REMOVE)
-        return image
+        count = size[1] * row_bytes(size[0], channels)
+        if os.fstat(self.descriptor).st_size != count:
+            return None
+        return PagePixels(size, channels, _mapped(self.descriptor, count))
 
     def take_bytes(self, count: int) -> Iterator[bytes]:
-        """Yield the first bytes of the file in chunks, and release the file's memory at the end.
+        """Yield the first bytes of the file in chunks.
 
         :param count: number of bytes; a shorter file ends early.
         """
         for start in range(0, count, _CHUNK):
             yield os.pread(self.descriptor, min(_CHUNK, count - start), start)
-        length = min(count, os.fstat(self.descriptor).st_size)
-        if length:
-            with mmap(self.descriptor, length, access=ACCESS_WRITE) as content:
-                content.madvise(MADV_REMOVE)
 
     def put_bytes(self, content: bytes) -> None:
         """Write bytes for the child to the beginning of the file."""
@@ -72,6 +82,28 @@ class PixelFile:
         while view:
             view = view[os.pwrite(self.descriptor, view, len(content) - len(view)) :]
 
-    def close(self) -> None:
-        """Close the file."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         os.close(self.descriptor)
+
+
+def _mapped(descriptor: int, count: int) -> memoryview:
+    """Return the content of a sealed file, which lives as long as the view.
+
+    Python's own mapping would keep a descriptor, and hundreds of pages wait for a server.
+    """
+    # Private, because kernels before 6.7 refuse shared mappings of a file that is sealed against writing.
+    address = _LIBC.mmap(None, count, mmap.PROT_READ, mmap.MAP_PRIVATE, descriptor, 0)
+    if address == _MAP_FAILED:
+        number = ctypes.get_errno()
+        raise OSError(number, f"The pixels cannot be mapped: {os.strerror(number)}")
+    pixels = (ctypes.c_ubyte * count).from_address(address)
+    weakref.finalize(pixels, _LIBC.munmap, address, count)
+    return memoryview(pixels).cast("B").toreadonly()

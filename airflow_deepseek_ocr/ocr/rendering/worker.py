@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -25,12 +25,15 @@ from PIL import Image
 # The sandbox refuses new machine code: all decoders are imported before it. An incomplete installation is
 # then an error of the start of this process, not of the first document.
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
+from airflow_deepseek_ocr.ocr.channels import drop_color
 from airflow_deepseek_ocr.ocr.documents.base import Document
 from airflow_deepseek_ocr.ocr.documents.images import register_heif
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.pdf import PdfDocument  # noqa: F401 -- see above
 from airflow_deepseek_ocr.ocr.edge_density import measure_edge_density
+from airflow_deepseek_ocr.ocr.line_direction import find_line_direction
+from airflow_deepseek_ocr.ocr.page_pixels import encode_rows, row_bytes
 from airflow_deepseek_ocr.ocr.rendering.channel import ChildEnd
 from airflow_deepseek_ocr.ocr.rendering.child_process import OUT_OF_MEMORY
 from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
@@ -50,7 +53,7 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
     RenderRequest,
     Request,
 )
-from airflow_deepseek_ocr.ocr.rendering.pixel_file import PIXEL_BYTES
+from airflow_deepseek_ocr.ocr.rendering.pixel_file import MOST_PIXEL_BYTES
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox, SandboxReport
 from airflow_deepseek_ocr.ocr.rendering.sandbox.probes import run_probes
 from airflow_deepseek_ocr.ocr.rendering.sandbox.restrict import Host, restrict
@@ -75,22 +78,22 @@ _PACKAGES: list[ModuleType] = [numpy, PIL, pypdfium2, pypdfium2_raw]
 class Requests:
     """Answers requests, one after the other.
 
-    :param pixels: descriptor of the shared memory file that receives the pixels of pages.
     :param limits: limits of each document.
     """
 
-    def __init__(self, pixels: int, limits: Limits) -> None:
-        self._pixels, self._limits = pixels, limits
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._document: Document | None = None
-        self._with_edge_density = False
+        self._with_edge_density = self._with_line_direction = False
 
-    def answer(self, request: Request, file: BinaryIO | None) -> Answer:
+    def answer(self, request: Request, files: Sequence[BinaryIO]) -> Answer:
         """Process a request and return its answer or its error.
 
-        :param file: the document, with an :class:`OpenRequest`.
+        :param files: the document, with an :class:`OpenRequest`; the memory file for a page or an attached
+            file, with the requests for them.
         """
         try:
-            return self._answer(request, file)
+            return self._answer(request, files)
         except DocumentError as error:
             return Failed(error.code, str(error))
         except MemoryError:
@@ -102,27 +105,33 @@ class Requests:
                 f"The document cannot be read: {type(error).__name__}: {error}. Repair or convert it.",
             )
 
-    def _answer(self, request: Request, file: BinaryIO | None) -> Answer:
-        if isinstance(request, RenderRequest):
-            return self._render(request.number)
-        if isinstance(request, ExtractRequest):
-            return self._extract(request.number)
+    def _answer(self, request: Request, files: Sequence[BinaryIO]) -> Answer:
+        if isinstance(request, RenderRequest | ExtractRequest):
+            if not files:
+                raise RuntimeError("A page was requested without a file for it.")
+            # The task's process has the file; a descriptor here would keep its memory.
+            with files[0] as file:
+                if isinstance(request, RenderRequest):
+                    return self._render(request.number, file.fileno())
+                return self._extract(request.number, file.fileno())
         if isinstance(request, ProbeRequest):
             return Probed(*map(tuple, run_probes()))
         if isinstance(request, AddTextRequest):
             raise RuntimeError("This process makes no searchable PDFs.")
         self._close()
-        if isinstance(request, CloseRequest) or file is None:
+        if isinstance(request, CloseRequest) or not files:
             return Closed()
         document = open_document(
-            file,
+            files[0],
             selection=request.selection,
             dpi=request.dpi,
             limits=self._limits,
             text_layer=request.text_layer,
             attachments=request.attachments,
         )
-        self._document, self._with_edge_density = document, request.edge_density
+        self._document = document
+        self._with_edge_density = request.edge_density
+        self._with_line_direction = request.line_direction
         return Opened(
             document.media_type,
             document.page_count,
@@ -137,16 +146,18 @@ class Requests:
             document.close()
             _release_memory()
 
-    def _render(self, number: int) -> RenderedPage:
+    def _render(self, number: int, pixels: int) -> RenderedPage:
         if self._document is None:
             raise RuntimeError("A page was requested while no document was open.")
         page = self._document.page(number)
-        width, height = page.image.size
-        rows = max(1, _BAND_BYTES // (PIXEL_BYTES * width))
+        image = drop_color(page.image)
+        (width, height), channels = image.size, len(image.getbands())
+        in_row = row_bytes(width, channels)
+        rows = max(1, _BAND_BYTES // in_row)
         for top in range(0, height, rows):
-            band = page.image.crop((0, top, width, min(top + rows, height)))
-            os.pwrite(self._pixels, band.tobytes(), PIXEL_BYTES * width * top)
-        density = measure_edge_density(page.image) if self._with_edge_density else None
+            bottom = min(top + rows, height)
+            os.pwrite(pixels, encode_rows(image, top, bottom), in_row * (height - bottom))
+        density = measure_edge_density(image) if self._with_edge_density else None
         return RenderedPage(
             number,
             (width, height),
@@ -155,14 +166,16 @@ class Requests:
             density,
             page.attached,
             page.dpi,
+            channels,
+            find_line_direction(image) if self._with_line_direction else None,
         )
 
-    def _extract(self, number: int) -> Extracted:
+    def _extract(self, number: int, content: int) -> Extracted:
         if self._document is None:
             raise RuntimeError("A file was requested while no document was open.")
         size = 0
         for chunk in self._document.attached_content(number):
-            size += os.pwrite(self._pixels, chunk, size)
+            size += os.pwrite(content, chunk, size)
         _release_memory()
         return Extracted(size)
 
@@ -190,15 +203,15 @@ def main(
 ) -> int:
     """Answer requests until the parent closes its end of the connection.
 
-    :param arguments: descriptor of the connection, descriptor of the shared memory file, setting of the
-        sandbox, and limits of each document as JSON.
+    :param arguments: descriptor of the connection, setting of the sandbox, and limits of each document as
+        JSON.
     :param requests: class that answers.
     :param host: means of the sandbox; None asks the kernel.
     :param packages: further packages of which modules may be imported later.
     :return: the exit status.
     """
-    descriptor, pixels = map(int, arguments[:2])
-    limits = Limits(**json.loads(arguments[3]))
+    descriptor, sandbox = int(arguments[0]), Sandbox(arguments[1])
+    limits = Limits(**json.loads(arguments[2]))
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # The limits are checked here; Pillow's advice would fill the logs.
     warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -208,21 +221,22 @@ def main(
         signal.signal(number, signal.SIG_IGN)
     # The default action of the kernel ends the process even inside a loop of a C library.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    answers, end = requests(pixels, limits), ChildEnd(descriptor)
+    answers, end = requests(limits), ChildEnd(descriptor)
     _import_decoders()
     _keep_memory()
     _limit_resources(limits)
     report = SandboxReport(0)
-    if Sandbox(arguments[2]) is not Sandbox.OFF:
+    if sandbox is not Sandbox.OFF:
         report = restrict([*_PACKAGES, *packages], host or Host.this())
     with suppress(EOFError, BrokenPipeError, MessageError):
         end.send(Ready(report))
         while True:
-            request, document = end.receive()
+            request, descriptors = end.receive()
             signal.setitimer(signal.ITIMER_REAL, limits.max_page_seconds)
             try:
-                file = None if document is None else os.fdopen(document, "rb")
-                end.send(answers.answer(request, file))
+                files = [os.fdopen(each, "rb") for each in descriptors]
+                end.send(answers.answer(request, files))
+                del files
             except MemoryError:
                 # There may be no memory left for an orderly exit.
                 os._exit(OUT_OF_MEMORY)
@@ -238,8 +252,8 @@ def _import_decoders() -> None:
 
 def _limit_resources(limits: Limits) -> None:
     _limit(resource.RLIMIT_DATA, _own_bytes() + limits.max_page_memory)
-    # The memory file for pixels does not count for RLIMIT_DATA.
-    _limit(resource.RLIMIT_FSIZE, PIXEL_BYTES * limits.max_pixels)
+    # Memory files for pixels do not count for RLIMIT_DATA.
+    _limit(resource.RLIMIT_FSIZE, MOST_PIXEL_BYTES * limits.max_pixels)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

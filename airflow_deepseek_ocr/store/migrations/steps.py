@@ -7,6 +7,7 @@ administrator, every change is written. They take names of tables without the pr
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import sqlalchemy as sa
@@ -110,11 +111,16 @@ def create_view(view: str, query: str) -> None:
         op.execute(f"CREATE {_view_rights()}VIEW {qualified(view)} AS {query.strip()}")
 
 
-def replace_view(view: str, query: str) -> None:
+def replace_view(view: str, query: str, added: Collection[str]) -> None:
     """Create a view, in place of one of that name whose columns the new one begins with.
 
-    On PostgreSQL the rights that were granted on the view stay, which dropping it would revoke.
+    On PostgreSQL the rights that were granted on the view stay, which dropping it would revoke. A view that
+    has the new columns, and maybe those of later migrations, is kept.
+
+    :param added: the columns that the older view does not have.
     """
+    if set(added) <= _column_names(view):
+        return
     if op.get_context().dialect.name == "sqlite":
         drop_view(view)
         create = "CREATE VIEW"
@@ -160,10 +166,11 @@ def _view_rights() -> str:
 def _column_names(table: str) -> set[str]:
     if is_sql_only():
         return set()
-    return {
-        each["name"]
-        for each in sa.inspect(op.get_bind()).get_columns(names().table(table), names().schema)
-    }
+    try:
+        columns = sa.inspect(op.get_bind()).get_columns(names().table(table), names().schema)
+    except sa.exc.NoSuchTableError:
+        return set()
+    return {each["name"] for each in columns}
 
 
 def _index_names(table: str) -> set[str | None]:

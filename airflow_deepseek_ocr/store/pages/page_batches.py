@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.leases import Lease, LeaseLostError
-from airflow_deepseek_ocr.store.pages.page_rows import result_of_pages, store_pages
+from airflow_deepseek_ocr.store.pages.page_rows import results_of_pages, store_pages
 from airflow_deepseek_ocr.store.row_values import error_values, fit
 from airflow_deepseek_ocr.store.tables import DocumentRow, Rows
 
@@ -93,9 +93,11 @@ def end_document(
     :raises LeaseLostError: ``lease_lost``.
     """
     # The token stays: if the answer to the commit is lost, the same end is written again.
+    # The table instead of the mapped class: the session has no objects to keep up with it.
+    document: Any = rows.document.__table__
     ended = session.execute(
-        update(rows.document)
-        .where(leased_by(rows, lease))
+        update(document)
+        .where(document.c.id == lease.document_id, document.c.lease_token == lease.token)
         .values(
             status=result.status.value,
             retryable=result.retryable,
@@ -118,7 +120,13 @@ def complete_document(
     :return: the outcome.
     :raises LeaseLostError: ``lease_lost``; rows of pages were deleted.
     """
-    result = result_of_pages(session, rows, lease.document_id)
+    result = results_of_pages(session, rows, [lease.document_id])[lease.document_id]
+    return _complete(session, rows, lease, completion, result)
+
+
+def _complete(
+    session: Session, rows: Rows, lease: Lease, completion: Completion, result: DocumentResult
+) -> DocumentResult:
     if result.pages != completion.pages:
         raise LeaseLostError
     result = replace(result, error=result.error or completion.note)
@@ -144,7 +152,12 @@ def write_documents(
     """
     # In the order in which leases are renewed, so that transactions do not wait for each other in a circle.
     order = sorted(range(len(documents)), key=lambda number: documents[number].lease.document_id)
-    held = [number for number in order if _is_held(session, rows, documents[number].lease)]
+    tokens = _lock(session, rows, [documents[number].lease.document_id for number in order])
+    held = [
+        number
+        for number in order
+        if tokens.get(documents[number].lease.document_id) == documents[number].lease.token
+    ]
     pages = [
         (documents[number].lease.document_id, page)
         for number in held
@@ -152,25 +165,42 @@ def write_documents(
     ]
     if pages:
         store_pages(session, rows, pages)
+    complete = [
+        documents[number].lease.document_id
+        for number in held
+        if documents[number].completion is not None
+    ]
+    results = results_of_pages(session, rows, complete) if complete else {}
     stored = [StoredPages(is_lost=True) for _ in documents]
     for number in held:
-        stored[number] = _end(session, rows, documents[number])
+        document = documents[number]
+        stored[number] = _end(session, rows, document, results.get(document.lease.document_id))
     return stored
 
 
-def _is_held(session: Session, rows: Rows, lease: Lease) -> bool:
-    try:
-        fence(session, rows, lease)
-    except LeaseLostError:
-        return False
-    return True
+def _lock(session: Session, rows: Rows, document_ids: Sequence[int]) -> dict[int, str | None]:
+    """Lock rows of documents in the order of their ids until the transaction ends; return their tokens."""
+    document = rows.document.__table__.c
+    statement = (
+        select(document.id, document.lease_token)
+        .where(document.id.in_(document_ids))
+        .order_by(document.id)
+        .with_for_update()
+    )
+    return {row.id: row.lease_token for row in session.execute(statement)}
 
 
-def _end(session: Session, rows: Rows, document: DocumentPages) -> StoredPages:
-    if document.completion is None:
+def _end(
+    session: Session, rows: Rows, document: DocumentPages, result: DocumentResult | None
+) -> StoredPages:
+    """End a document if it is complete.
+
+    :param result: what follows from its stored pages, if it is complete.
+    """
+    if document.completion is None or result is None:
         return StoredPages(document.pages)
     try:
-        result = complete_document(session, rows, document.lease, document.completion)
+        result = _complete(session, rows, document.lease, document.completion, result)
     except LeaseLostError:
         return StoredPages(is_lost=True)
     return StoredPages(document.pages, result)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import case, delete, func, insert, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
+from sqlalchemy.sql import ClauseElement
 
 from airflow_deepseek_ocr.ocr.results import (
     DocumentResult,
@@ -110,7 +111,8 @@ def _delete_pages(
                 raise UnstorableError(f"its {what} has {length:,} characters, over {MAX_TEXT:,}")
         new.setdefault(document_id, {})[page.number] = page
     kept: dict[tuple[int, int], KeptReview] = {}
-    for document_id, mine in new.items():
+    for document_id in _stored_before(session, rows, new):
+        mine = new[document_id]
         stored, reviews = stored_reviews(session, rows, document_id, list(mine))
         if stored:
             session.execute(
@@ -124,22 +126,63 @@ def _delete_pages(
     return kept
 
 
-def result_of_pages(session: Session, rows: Rows, document_id: int) -> DocumentResult:
-    """Return the result that follows from a document's stored pages.
+def _stored_before(
+    session: Session, rows: Rows, new: Mapping[int, Mapping[int, PageResult]]
+) -> list[int]:
+    """Return the documents of which a page may be stored already: hardly any.
+
+    :param new: pages by number, by the document's id.
+    """
+    column = rows.page.__table__.c
+    found = session.scalars(
+        select(column.document_id)
+        .where(
+            column.document_id.in_(list(new)),
+            column.page_number.in_(sorted({number for mine in new.values() for number in mine})),
+        )
+        .distinct()
+    )
+    return sorted(found)
+
+
+def results_of_pages(
+    session: Session, rows: Rows, document_ids: Sequence[int]
+) -> dict[int, DocumentResult]:
+    """Return the results that follow from the stored pages of documents, by the documents' ids.
 
     :param rows: the mapped classes of the tables.
     """
-    failed = rows.page.status == PageStatus.FAILED.value
-    pages, failed_pages, not_final = session.execute(
+    page = rows.page.__table__.c
+    failed = page.status == PageStatus.FAILED.value
+    counted = session.execute(
         select(
+            page.document_id,
             func.count(),
-            func.coalesce(func.sum(case((failed, 1), else_=0)), 0),
-            func.coalesce(func.sum(case((rows.page.is_final, 0), else_=1)), 0),
-        ).where(rows.page.document_id == document_id)
-    ).one()
-    status = status_of(int(pages), int(failed_pages))
+            func.sum(case((failed, 1), else_=0)),
+            func.sum(case((page.is_final, 0), else_=1)),
+        )
+        .where(page.document_id.in_(document_ids))
+        .group_by(page.document_id)
+    )
+    counts = dict.fromkeys(document_ids, (0, 0, 0)) | {
+        document_id: (int(pages), int(failed_pages), int(not_final))
+        for document_id, pages, failed_pages, not_final in counted
+    }
+    return {
+        document_id: _result(session, rows, document_id, numbers)
+        for document_id, numbers in counts.items()
+    }
+
+
+def _result(
+    session: Session, rows: Rows, document_id: int, counts: tuple[int, int, int]
+) -> DocumentResult:
+    """Return a document's result from the numbers of its pages: all, failed, and not final."""
+    pages, failed_pages, not_final = counts
+    status = status_of(pages, failed_pages)
     code, error = None, None
     if status is DocumentStatus.FAILED and pages:
+        failed = rows.page.status == PageStatus.FAILED.value
         code, error = session.execute(
             select(rows.page.error_code, rows.page.error)
             .where(rows.page.document_id == document_id, failed)
@@ -148,8 +191,8 @@ def result_of_pages(session: Session, rows: Rows, document_id: int) -> DocumentR
         ).one()
     return DocumentResult(
         status,
-        pages=int(pages),
-        failed_pages=int(failed_pages),
+        pages=pages,
+        failed_pages=failed_pages,
         error_code=code,
         error=error,
         retryable=not_final > 0,
@@ -172,8 +215,12 @@ def unstorable(page: PageResult, error: UnstorableError) -> PageResult:
 
 def insert_row(session: Session, table: type[DocumentRow | PageRow], values: dict[str, Any]) -> int:
     """Insert a row and return its id."""
-    key = session.execute(insert(table.__table__).values(values)).inserted_primary_key  # type: ignore
-    return int(key[0])
+    # Values as parameters: as part of the statement, each would be part of the key in SQLAlchemy's cache.
+    computed = {name: value for name, value in values.items() if isinstance(value, ClauseElement)}
+    parameters = {name: value for name, value in values.items() if name not in computed}
+    statement = insert(table.__table__).values(computed)  # type: ignore[arg-type]
+    result = session.execute(statement, parameters)
+    return int(result.inserted_primary_key[0])  # type: ignore[attr-defined]
 
 
 def _is_of_values(error: DBAPIError) -> bool:

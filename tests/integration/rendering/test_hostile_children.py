@@ -13,6 +13,7 @@ import pytest
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.page_pixels import PagePixels
 from airflow_deepseek_ocr.ocr.rendering.child_output import MAX_LOGGED_BYTES
 from airflow_deepseek_ocr.ocr.rendering.child_process import ChildDiedError, ChildProcess
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
@@ -25,7 +26,7 @@ REQUEST = OpenRequest(PageSelection(), 72)
 #: Attacks that only a deadline ends.
 SLOW = {"half_a_header", "half_a_message", "trickle", "endless_stderr", "deaf_to_its_alarm"}
 #: Attacks that achieve nothing: the page arrives.
-HARMLESS = {"truncated_pixels"}
+HARMLESS = {"truncated_pixels", "rewritten_pixels"}
 
 
 def start() -> ChildProcess:
@@ -87,8 +88,23 @@ def test_truncating_the_pixels_does_not_end_the_parent(tmp_path: Path) -> None:
     for _ in range(20):
         child = start()
         child.open_document(document(tmp_path, "truncated_pixels"), REQUEST)
-        assert child.page(1).image.size == (64, 64)
+        try:
+            assert child.page(1).image.size == (64, 64)
+        except ChildDiedError as error:  # truncated before it was sealed
+            assert error.code is ErrorCode.CRASHED
         child.end()
+
+
+def test_a_page_that_was_given_away_does_not_change(tmp_path: Path) -> None:
+    child = start()
+    child.open_document(document(tmp_path, "rewritten_pixels"), REQUEST)
+    image = child.page(1).pixels
+    assert isinstance(image, PagePixels)
+    before = image.decode().tobytes()
+    time.sleep(0.2)
+    assert image.decode().tobytes() == before
+    child.end()
+    assert image.decode().tobytes() == before, "the pixels outlive the child"
 
 
 def test_an_announced_length_takes_no_memory(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Rendering processes that an attacker controls: each class attacks its parent in one way.
 
-    python -m tests.support.fakes.hostile_child SOCKET PIXELS MODE LIMITS
+    python -m tests.support.fakes.hostile_child SOCKET MODE LIMITS
 
 The media type that a document claims selects the attack: the content of the document is its name.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
+import mmap
 import os
 import pickle
 import signal
@@ -15,6 +17,7 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from airflow_deepseek_ocr.ocr.rendering.channel import ChildEnd
 from airflow_deepseek_ocr.ocr.rendering.messages import (
@@ -36,10 +39,11 @@ class Child:
     """What an attack has at its disposal.
 
     :ivar sequence: number of the request.
+    :ivar pixels: memory file of the request.
     """
 
-    def __init__(self, connection: int, pixels: int) -> None:
-        self.connection, self.pixels = connection, pixels
+    def __init__(self, connection: int) -> None:
+        self.connection, self.pixels = connection, -1
         self.sequence = 0
 
     def raw(self, data: bytes) -> None:
@@ -56,6 +60,7 @@ class Child:
         nothing = {"count": 0, "names": [], "are_documents": False}
         values = {"number": 1, "size": SIZE, "text_layer": None, "edge_density": None}
         values |= {"attachments": nothing, "attached": [], "dpi": 0}
+        values |= {"channels": 3, "line_direction": None}
         self.message(RENDERED, json.dumps(values | changes).encode())
 
     def layer(self, **changes: object) -> None:
@@ -71,10 +76,31 @@ class Boom:
 def _truncate(child: Child) -> None:
     child.page()
     for _ in range(2000):
-        try:
+        with suppress(OSError):
             os.ftruncate(child.pixels, 0)
-        except OSError:
             os.ftruncate(child.pixels, 3 * SIZE[0] * SIZE[1])
+
+
+def _rewrite(child: Child) -> None:
+    """Change a page after it was given away."""
+    child.page()
+    for _ in range(2000):
+        with suppress(OSError):
+            os.pwrite(child.pixels, b"\xff" * 64, 0)
+
+
+def _map(child: Child) -> None:
+    """Keep the right to change a page."""
+    os.ftruncate(child.pixels, 3 * SIZE[0] * SIZE[1])
+    with mmap.mmap(child.pixels, 3 * SIZE[0] * SIZE[1]):
+        child.page()
+        time.sleep(1000)
+
+
+def _seal(child: Child) -> None:
+    """Keep the parent from sealing the file."""
+    fcntl.fcntl(child.pixels, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL)
+    child.page()
 
 
 def _endless_stderr(child: Child) -> None:
@@ -121,6 +147,12 @@ ATTACKS: dict[str, Callable[[Child], None]] = {
     "three_sides": lambda child: child.page(size=[1, 1, 1]),
     "size_as_text": lambda child: child.page(size="11"),
     "fewer_pixels": lambda child: child.page(size=[64, 65]),
+    "more_pixels": lambda child: child.page(size=[64, 63]),
+    "other_channels": lambda child: child.page(channels=1),
+    "two_channels": lambda child: child.page(channels=2),
+    "mapped_pixels": _map,
+    "sealed_pixels": _seal,
+    "rewritten_pixels": _rewrite,
     "an_attached_gibibyte": lambda child: child.message(EXTRACTED, b'{"size": 1073741824}'),
     "nan": lambda child: child.layer(unmapped=float("nan")),
     "infinity": lambda child: child.layer(unmapped=float("inf")),
@@ -150,28 +182,32 @@ ATTACKS: dict[str, Callable[[Child], None]] = {
 
 def main(arguments: list[str]) -> None:
     """Answer as a rendering process does, until a page is requested."""
-    connection, pixels = map(int, arguments[:2])
-    end, child = ChildEnd(connection), Child(connection, pixels)
+    connection = int(arguments[0])
+    end, child = ChildEnd(connection), Child(connection)
     end.send(Ready(SandboxReport(7)))
     attack = ""
     while True:
         try:
-            request, document = end.receive()
+            request, files = end.receive()
         except EOFError:
             return
         child.sequence += 1
         if isinstance(request, OpenRequest):
-            assert document is not None
+            (document,) = files
             attack = os.pread(document, 100, 0).decode()
             os.close(document)
             end.send(Opened("image/png", 3))
         elif isinstance(request, CloseRequest):
             end.send(Closed())
-        elif attack in ATTACKS:
-            ATTACKS[attack](child)
         else:
-            os.ftruncate(pixels, 3 * SIZE[0] * SIZE[1])
-            end.send(RenderedPage(request.number, SIZE, None))
+            (document,) = files
+            child.pixels = document
+            if attack in ATTACKS:
+                ATTACKS[attack](child)
+            else:
+                os.ftruncate(document, 3 * SIZE[0] * SIZE[1])
+                end.send(RenderedPage(request.number, SIZE, None))
+            os.close(document)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import resource
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -151,9 +151,9 @@ NEEDED: dict[str, Callable[[], None]] = {
 class ProbingRequests(worker.Requests):
     """Tries all actions, and opens other files in the directory of the document."""
 
-    def answer(self, request: Request, file: BinaryIO | None) -> Answer:
+    def answer(self, request: Request, files: Sequence[BinaryIO]) -> Answer:
         if not isinstance(request, ProbeRequest):
-            return super().answer(request, file)
+            return super().answer(request, files)
         allowed, refused = [], []
         for name, action in (FORBIDDEN | NEEDED).items():
             try:

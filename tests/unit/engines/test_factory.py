@@ -163,12 +163,12 @@ def test_a_remote_engine_reports_a_wrong_api_key() -> None:
 def test_a_managed_server_is_started_at_the_first_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "servers"))
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path / "s"))
     settings = Settings.of(
         {"model": str(TINY_MODEL), "engine": "resident", "server_python": "/nowhere/python"}
     )
     engine = make_engine(settings, lambda: TINY_MODEL)
-    assert list((tmp_path / "servers").iterdir()) == []
+    assert list((tmp_path / "s").iterdir()) == []
     with pytest.raises(ConfigurationError, match="/nowhere/python") as caught:
         engine.modes()
     assert caught.value.code is ErrorCode.SERVER_COMMAND

@@ -140,6 +140,6 @@ def test_a_remote_server_needs_no_weights_here() -> None:
         remote = Settings.of({"model": "m"}, host="127.0.0.1", port=port)
         names = ("version", "sandbox", "server")
         assert levels(all_checks(remote)) == dict.fromkeys(names, Level.OK)
-        assert len(server.requests) == 2, (
-            "one for the modes, one for the no-repeat-n-gram constraint"
+        assert len(server.requests) == 3, (
+            "one for the modes, one for the no-repeat-n-gram constraint, one for probabilities"
         )

@@ -1,7 +1,7 @@
 """DeepSeek-OCR-2 in transformers' native classes: SAM, the layers of Qwen2-0.5B, and the same decoder.
 
-Without a theta of its own the encoder would rotate with the decoder's: all weights load, without a message,
-and the features are far off.
+Without its theta the encoder would rotate with the decoder's: all weights load, without a message, and the
+features are far off.
 """
 
 from __future__ import annotations

@@ -33,8 +33,6 @@ _TYPES = frozenset(
     )
 )
 _CHUNK = 1 << 20
-#: Bytes of a pixel: the file through which content leaves the rendering process is made for pages.
-_PIXEL_BYTES = 3
 
 
 def attached_to_document(pdf: pypdfium2.PdfDocument) -> tuple[AttachedFile, ...]:
@@ -97,7 +95,7 @@ def _content(file: pdfium.FPDF_ATTACHMENT, limits: Limits) -> Iterator[bytes]:
     if not pdfium.FPDFAttachment_GetFile(file, None, 0, size):
         raise _damaged()
     limits.check_bytes(size.value)
-    most = _PIXEL_BYTES * limits.max_pixels
+    most = limits.max_attached_bytes
     if size.value > most:
         raise DocumentError(
             ErrorCode.TOO_MANY_BYTES,

@@ -35,7 +35,7 @@ def upgrade() -> None:
     add_column("ocr_pages", sa.Column("uncertain_words", LongText))
     add_column("ocr_regions", sa.Column("confidence", sa.Double))
     add_column("ocr_regions", sa.Column("word_confidences", LongText))
-    replace_view("ocr_current_pages", current_pages(*_PAGE_COLUMNS))
+    replace_view("ocr_current_pages", current_pages(*_PAGE_COLUMNS), _PAGE_COLUMNS)
 
 
 def downgrade() -> None:

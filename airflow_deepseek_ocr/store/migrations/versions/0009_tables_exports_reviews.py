@@ -65,7 +65,7 @@ def upgrade() -> None:
         add_index("ocr_pages", column)
     _create_tables()
     _create_exports()
-    replace_view("ocr_current_pages", current_pages(*_SHOWN, *_NEW))
+    replace_view("ocr_current_pages", current_pages(*_SHOWN, *_NEW), _NEW)
 
 
 def _create_tables() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
-from tests.conftest import ROOT, TINY_MODEL
+from tests.conftest import GOLDEN, ROOT, TINY_MODEL
+from tests.support.golden import make_readable_checkpoint
 
 #: Ten times a quiet run on two cores.
 pytestmark = pytest.mark.timeout(600)
@@ -68,6 +70,38 @@ def test_each_kind_of_layer_is_compiled_once(
         assert texts == {request.key: expected[request.key] for request in group}
     # Two kinds in the decoder and the scores of tokens, two in SAM, one in CLIP.
     assert compiled == 6
+
+
+@pytest.mark.slow
+def test_the_second_family_s_layers_are_compiled_once_for_each_size_of_views(
+    tmp_path: Path,
+) -> None:
+    """Other numbers of views, and other grids of tiles, are no other kinds of layers."""
+    compiled = 0
+
+    def backend(graph: Any, example: Any) -> Any:
+        nonlocal compiled
+        compiled += 1
+        return graph.forward
+
+    checkpoint = make_readable_checkpoint(GOLDEN[1], tmp_path / "model")
+    decoding = Decoding(max_output_length=3)
+    wide = page("table.png").resize((1280, 720))
+    pages = [
+        PageRequest(key=number, image=image, prompt="free", resolution="gundam")
+        for number, image in enumerate((wide, wide.resize((720, 1280)), wide.rotate(180)))
+    ]
+    plain = InProcessEngine(checkpoint, device="cpu", decoding=decoding)
+    expected = {output.key: output.text for output in plain.read(pages)}
+    torch._dynamo.reset()
+    engine = InProcessEngine(
+        checkpoint, device="cpu", decoding=decoding, compiled=True, compile_backend=backend
+    )
+    for group in (pages, pages[:2]):
+        texts = {output.key: output.text for output in engine.read(group)}
+        assert texts == {request.key: expected[request.key] for request in group}
+    # Two kinds in the decoder; two in SAM and one in the encoder, for tiles and for the view.
+    assert compiled == 2 + 2 * 3
 
 
 def test_where_compiling_fails_it_is_said_once_and_pages_are_read(

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from airflow_deepseek_ocr.engines.in_process.compilation import LayerCompiler
+from airflow_deepseek_ocr.engines.in_process.decode_buffers import SlotText
 from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 @torch.inference_mode()
-def write(engine: InProcessEngine, compiler: LayerCompiler | None) -> list[int]:
+def write(engine: InProcessEngine, compiler: LayerCompiler | None) -> SlotText:
     """Return twenty tokens of a page in slot 1 of 3."""
     slots = DecodeSlots(
         model=engine.model,
@@ -37,7 +38,7 @@ def write(engine: InProcessEngine, compiler: LayerCompiler | None) -> list[int]:
     slots.enter([1], engine.embed([page]), lengths=[length], budgets=[20])
     for _ in range(20):
         slots.step(slots.length, 2)
-    return slots.poll().finished([1])[1].ids
+    return slots.poll().finished([1])[1]
 
 
 def test_a_compiled_step_writes_the_tokens_of_an_uncompiled_one() -> None:
@@ -45,6 +46,11 @@ def test_a_compiled_step_writes_the_tokens_of_an_uncompiled_one() -> None:
     torch._dynamo.reset()
     engine = InProcessEngine(TINY_MODEL, device="cpu")
     expected = write(engine, None)
-    assert len(expected) == 20
-    assert write(engine, LayerCompiler("eager")) == expected
+    assert len(expected.ids) == 20
+    found = write(engine, LayerCompiler("eager"))
+    assert found.ids == expected.ids
+    assert found.probabilities is not None
+    assert expected.probabilities is not None
+    assert found.probabilities.runner_up_ids == expected.probabilities.runner_up_ids
+    assert found.probabilities.chosen == pytest.approx(expected.probabilities.chosen, abs=1e-4)
     engine.close()

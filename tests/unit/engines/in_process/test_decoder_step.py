@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
 from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
-from airflow_deepseek_ocr.engines.in_process.decoder_step import token_choice
+from airflow_deepseek_ocr.engines.in_process.decoder_step import TokenScores
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.engines.in_process.page_embedding import PreparedPage
 from airflow_deepseek_ocr.ocr.decoding import Decoding
@@ -44,8 +46,14 @@ def test_probabilities_are_over_the_whole_vocabulary(dtype: torch.dtype) -> None
     """Of the chosen token, which may be less probable than its runner-up, and of the best other one."""
     logits = torch.tensor([[1.0, 3.0, 2.0], [3.0, 1.0, 3.0], [0.0, 5.0, 4.0]], dtype=dtype)
     expected = torch.log_softmax(logits.float(), -1)
-    choice = token_choice(logits.clone(), torch.tensor([1, 0, 2]))
-    assert choice.runner_up_ids.tolist() == [2, 2, 1]
-    assert choice.log_probabilities.dtype == torch.float32
+    found, others = TokenScores()(logits, torch.tensor([1, 0, 2]))
+    assert others.tolist() == [2, 2, 1]
+    assert found.dtype == torch.float32
     pairs = torch.stack([expected[[0, 1, 2], [1, 0, 2]], expected[[0, 1, 2], [2, 2, 1]]], 1)
-    torch.testing.assert_close(choice.log_probabilities, pairs)
+    torch.testing.assert_close(found, pairs)
+
+
+def test_a_sure_token_keeps_its_digits() -> None:
+    """Where a large logit and a small difference are added, the difference is lost."""
+    found, _ = TokenScores()(torch.tensor([[1000.0, 986.0]]), torch.tensor([0]))
+    assert found.tolist()[0] == pytest.approx([-math.exp(-14), -14.0], rel=1e-2)

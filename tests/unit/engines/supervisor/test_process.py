@@ -54,6 +54,8 @@ def test_a_server_has_nothing_of_the_task(tmp_path: Path, monkeypatch: pytest.Mo
             tmp_path / "log",
         )
     try:
+        # Until then it may be a copy of this process.
+        eventually(lambda: (tmp_path / "log").read_text() == "ready\n")
         environment = process.environ()
         assert environment["ADDED"] == "1"
         assert not [name for name in environment if "AIRFLOW" in name or name == "PYTHON_REMOVED"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from PIL import Image
 
@@ -44,6 +45,22 @@ def test_the_overlay_shows_boxes_of_rejected_pages_too() -> None:
     rejected = page(1, region(1, "a", (50, 50, 350, 250)), status="failed")
     drawn = opened(overlay_picture(rejected, image).content).convert("L")
     assert min(drawn.getpixel((x, 150)) for x in range(45, 56)) < 200  # type: ignore[type-var]
+
+
+def test_the_overlay_shades_regions_with_uncertain_words() -> None:
+    image = Image.new("RGB", (400, 300), "white")
+    regions = [region(1, "a", (10, 50, 150, 250)), region(2, "b", (200, 50, 350, 250))]
+    words = ({"word": "b", "region": 1},)
+    drawn = opened(
+        overlay_picture(replace(page(1, *regions), uncertain_words=words), image).content
+    )
+    blues = [drawn.convert("RGB").getpixel((x, 150))[2] for x in (80, 275)]  # type: ignore[index]
+    assert blues[0] > 240
+    assert blues[1] < 120
+    corrected = replace(regions[1], is_corrected=True)
+    shown = replace(page(1, regions[0], corrected), uncertain_words=words)
+    drawn = opened(overlay_picture(shown, image).content)
+    assert drawn.convert("RGB").getpixel((275, 150))[2] > 240  # type: ignore[index]
 
 
 def test_large_pictures_are_scaled_down_and_flat_boxes_have_a_pixel() -> None:

@@ -113,6 +113,17 @@ def test_every_family_has_what_the_package_relies_on(family: Any) -> None:
     assert family.revision
 
 
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=lambda family: family.name)
+def test_the_guide_has_the_family_s_figures(family: Any) -> None:
+    guide = (ROOT / "docs" / "guides" / "models.md").read_text("utf-8")
+    assert f"`{family.hub_id}`" in guide
+    assert f"{family.ngram_size} tokens in {family.ngram_window}" in guide
+    assert ", ".join(family.modes) in guide
+    assert ", ".join(f"`{label}`" for label in family.labels) in guide
+    gundam = family.resolution(DEFAULT_RESOLUTION)
+    assert f"{gundam.vision_tokens(gundam.grid(1191, 1684)):,}" in guide
+
+
 def test_a_blank_image_s_tokens_tell_family_and_mode() -> None:
     """The probe of a server counts on it, whatever some tokens of the prompt's line add."""
     counts = sorted(

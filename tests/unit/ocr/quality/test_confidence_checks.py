@@ -87,7 +87,7 @@ def test_a_number_below_its_own_threshold(text: str) -> None:
 
 
 @pytest.mark.parametrize(("prompt", "low"), [("free", True), ("describe", False)])
-def test_only_transcripts_are_judged(prompt: str, low: bool) -> None:
+def test_only_transcripts_are_checked(prompt: str, low: bool) -> None:
     output = QualityInput(text="word", prompt=prompt, confidence=page(words(*[LOW] * 10)))
     report = check_quality(output)
     assert (Flag.LOW_CONFIDENCE in report.flags) is low

@@ -83,7 +83,7 @@ def test_a_page_that_stays_uncertain_fails_with_its_words() -> None:
     assert len(page.uncertain_words) > 20
 
 
-def test_a_second_look_marks_the_words_that_differ() -> None:
+def test_a_second_opinion_marks_the_words_that_differ() -> None:
     text = "The total of 12.50 is due on the first of May."
 
     def script(request: PageRequest) -> PageOutput:
@@ -100,7 +100,7 @@ def test_a_second_look_marks_the_words_that_differ() -> None:
     assert page.text[word.offset : word.offset + word.length] == "June."
 
 
-def test_a_second_look_that_brings_nothing_better_changes_no_result() -> None:
+def test_a_second_opinion_that_brings_nothing_better_changes_no_result() -> None:
     text = "The total of 12.50 is due on the first of May."
 
     def script(request: PageRequest) -> PageOutput | str:

@@ -14,7 +14,10 @@ from tests.support.fixtures.token_probabilities import with_probabilities
 
 TEXT = "<|ref|>text<|/ref|><|det|>[[0, 500, 999, 999]]<|/det|>\nTotal 12.50"
 IMAGE = Image.new("L", (1, 1))
-HALVES = [PageSlice(image=IMAGE, top=0, height=0.5), PageSlice(image=IMAGE, top=0.5, height=0.5)]
+TWO_SLICES = [
+    PageSlice(image=IMAGE, top=0, height=0.5),
+    PageSlice(image=IMAGE, top=0.5, height=0.5),
+]
 
 
 def combine(*outputs: PageOutput, slices: list[PageSlice] | None = None) -> CombinedOutput:
@@ -36,7 +39,7 @@ def test_words_of_slices_keep_their_confidence_and_their_place() -> None:
         with_probabilities(TEXT, {"500": 0.5, "12": 0.6}),
         with_probabilities(TEXT, {"Total": 0.7}),
     )
-    combined = combine(*outputs, slices=HALVES)
+    combined = combine(*outputs, slices=TWO_SLICES)
     upper, lower = combined.regions
     assert upper.boxes[0].normalized == (0, 250, 999, 500)
     assert lower.boxes[0].normalized == (0, 750, 999, 999)
@@ -52,7 +55,7 @@ def test_without_probabilities_of_each_part_there_is_no_confidence() -> None:
     unknown = replace(known, token_probabilities=None)
     other = replace(known, text="another text")
     for outputs in ((unknown, unknown), (known, unknown), (known, other)):
-        combined = combine(*outputs, slices=HALVES)
+        combined = combine(*outputs, slices=TWO_SLICES)
         assert combined.confidence is None
         assert all(region.confidence is None for region in combined.regions)
     assert combine(unknown).regions[0].word_confidences is None

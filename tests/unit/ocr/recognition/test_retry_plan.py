@@ -130,7 +130,7 @@ DOUBT = report_of({Flag.UNCERTAIN_NUMBERS})
         ("none", None),
     ],
 )
-def test_an_accepted_page_with_a_doubt_gets_a_second_look_in_another_mode(
+def test_an_accepted_page_with_a_doubt_gets_a_second_opinion_in_another_mode(
     steps: str, mode: str | None
 ) -> None:
     plan = retry_plan(steps, has_text_layer=True)

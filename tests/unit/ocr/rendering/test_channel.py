@@ -45,8 +45,8 @@ class Pair:
         if select.select([self.ours], [], [], 0.2) == ([], [], []):
             raise TimeoutError
 
-    def request(self, message: object, descriptor: int | None = None) -> None:
-        self.parent.send(message, descriptor, self.wait)  # type: ignore[arg-type]
+    def request(self, message: object, *descriptors: int) -> None:
+        self.parent.send(message, descriptors, self.wait)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_requests_and_answers_pass(pair: Pair) -> None:
     assert pair.parent.receive(pair.wait_readable) == Ready(SandboxReport(7))
     for number in (1, 2):
         pair.request(RenderRequest(number))
-        assert pair.child.receive() == (RenderRequest(number), None)
+        assert pair.child.receive() == (RenderRequest(number), [])
         pair.child.send(RenderedPage(number, (3, 4), TextLayer("a" * 30_000)))
         assert pair.parent.receive(pair.wait_readable).number == number
 
@@ -73,9 +73,8 @@ def test_an_open_file_travels_with_its_request(pair: Pair, tmp_path: Path) -> No
     ours = os.open(path, os.O_RDONLY)
     pair.request(OpenRequest(PageSelection(), 72), ours)
     os.close(ours)
-    request, theirs = pair.child.receive()
+    request, (theirs,) = pair.child.receive()
     assert request == OpenRequest(PageSelection(), 72)
-    assert theirs is not None
     assert os.pread(theirs, 100, 0) == b"content"
     os.close(theirs)
 

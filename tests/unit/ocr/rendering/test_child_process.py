@@ -140,7 +140,7 @@ def test_a_named_pipe_is_no_document(child: ChildProcess, tmp_path: Path) -> Non
 
 def test_the_memory_file_for_pixels_has_a_limit(child: ChildProcess) -> None:
     soft, _ = process().rlimit(psutil.RLIMIT_FSIZE)
-    assert soft == 3 * LIMITS.max_pixels
+    assert soft == 4 * LIMITS.max_pixels
 
 
 def test_it_reports_its_sandbox(child: ChildProcess) -> None:

@@ -133,7 +133,8 @@ def test_the_largest_layer_fits_into_a_message() -> None:
 
 def page(**changes: Any) -> dict[str, Any]:
     usual = {"number": 1, "size": [64, 64], "text_layer": None, "attachments": NONE}
-    return usual | {"edge_density": None, "attached": [], "dpi": 0} | changes
+    usual |= {"edge_density": None, "attached": [], "dpi": 0, "channels": 3}
+    return usual | {"line_direction": None} | changes
 
 
 def opened(**changes: Any) -> dict[str, Any]:
@@ -191,6 +192,12 @@ def line(*, words: Any = "a", normalized: Any = (0, 0, 1, 1), pixels: Any = (0, 
         (RENDERED, page(size={"0": 1, "1": 1})),
         (RENDERED, page(text_layer=[])),
         (RENDERED, page(pixels=1)),
+        (RENDERED, page(line_direction="up")),
+        (RENDERED, page(line_direction=1)),
+        (RENDERED, page(channels=0)),
+        (RENDERED, page(channels=2)),
+        (RENDERED, page(channels=4)),
+        (RENDERED, page(channels=True)),
         (RENDERED, page(edge_density=[1, 1])),
         (RENDERED, page(edge_density=[-1, 1, None])),
         (RENDERED, page(edge_density=[1, 1.0, None])),

@@ -10,7 +10,7 @@ import pikepdf
 
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.exports.pdf.invisible_text import PageText
-from airflow_deepseek_ocr.ocr.rendering.messages import AddTextRequest, Extracted, Failed
+from airflow_deepseek_ocr.ocr.rendering.messages import AddTextRequest, Answer, Extracted, Failed
 from airflow_deepseek_ocr.ocr.rendering.pdf_worker import PdfRequests
 from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile
 
@@ -22,18 +22,15 @@ def test_the_text_comes_from_the_memory_file_and_the_pdf_goes_there(tmp_path: Pa
         made.save(path)
     text = PageText(200, 100, 0, ((("needle", (20, 20, 90, 40)),),))
     content = json.dumps([[1, text.as_list()]]).encode()
-    memory = PixelFile()
-    try:
-        memory.put_bytes(content)
-        answer = PdfRequests(memory.descriptor, Limits()).answer(
-            AddTextRequest(len(content), 1), path.open("rb")
-        )
-        assert isinstance(answer, Extracted)
+    with PixelFile() as memory:
+
+        def ask(limits: Limits) -> Answer:
+            memory.put_bytes(content)
+            files = (os.fdopen(os.dup(memory.descriptor), "rb"), path.open("rb"))
+            return PdfRequests(limits).answer(AddTextRequest(len(content), 1), files)
+
+        assert isinstance(ask(Limits()), Extracted)
         assert os.pread(memory.descriptor, 5, 0) == b"%PDF-"
-        small = PdfRequests(memory.descriptor, Limits(max_pixels=1))
-        memory.put_bytes(content)
-        refused = small.answer(AddTextRequest(len(content), 1), path.open("rb"))
+        refused = ask(Limits(max_pixels=1))
         assert isinstance(refused, Failed)
         assert refused.code == "export_too_large"
-    finally:
-        memory.close()

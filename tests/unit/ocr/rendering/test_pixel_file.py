@@ -3,44 +3,83 @@
 from __future__ import annotations
 
 import fcntl
+import gc
+import mmap
 import os
-from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops
 
+from airflow_deepseek_ocr.ocr.page_pixels import PagePixels, encode_rows
 from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile
 
 
-@pytest.fixture
-def pixels() -> Iterator[PixelFile]:
-    made = PixelFile()
-    yield made
-    made.close()
+def filled(image: Image.Image) -> PixelFile:
+    file = PixelFile()
+    os.pwrite(file.descriptor, encode_rows(image, 0, image.height), 0)
+    return file
 
 
-def test_an_image_passes_and_the_memory_of_a_large_one_is_released(pixels: PixelFile) -> None:
-    for size in ((300, 200), (30, 20), (3000, 2000), (301, 201)):
-        image = Image.effect_noise(size, 80).convert("RGB")
-        os.pwrite(pixels.descriptor, image.tobytes(), 0)
-        taken = pixels.take(size)
-        assert taken is not None
-        assert ImageChops.difference(taken, image).getbbox() is None
-        kept = os.fstat(pixels.descriptor).st_blocks * 512
-        assert kept < (4096 if size == (3000, 2000) else 3 * 301 * 201 + 4096)
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("size", [(300, 200), (301, 201), (1, 7), (3000, 2000)])
+def test_pixels_pass_unchanged_and_outlive_the_file(mode: str, size: tuple[int, int]) -> None:
+    image = Image.effect_noise(size, 80).convert(mode)
+    with filled(image) as file:
+        taken = file.take(size, len(mode))
+    assert isinstance(taken, PagePixels)
+    assert (taken.width, taken.height) == size
+    assert ImageChops.difference(taken.decode(), image).getbbox() is None
 
 
-def test_fewer_pixels_than_announced_are_noticed(pixels: PixelFile) -> None:
-    os.pwrite(pixels.descriptor, b"\0" * (3 * 10 * 10 - 1), 0)
-    assert pixels.take((10, 10)) is None
-    assert pixels.take((3, 3)) is not None
+def test_the_memory_is_released_with_the_last_view_of_it() -> None:
+    def mapped() -> int:
+        return Path("/proc/self/maps").read_text().count("memfd:page")
+
+    with filled(Image.new("RGB", (300, 200))) as file:
+        pixels = file.take((300, 200), 3)
+    assert pixels is not None
+    view, before = pixels.rows[:10], len(list(Path("/proc/self/fd").iterdir()))
+    del pixels
+    gc.collect()
+    assert (mapped(), bytes(view)) == (1, bytes(10))
+    del view
+    gc.collect()
+    assert mapped() == 0
+    assert len(list(Path("/proc/self/fd").iterdir())) == before, "a page keeps no descriptor"
 
 
-def test_it_cannot_be_truncated_or_sealed(pixels: PixelFile) -> None:
-    os.ftruncate(pixels.descriptor, 3000)
-    with pytest.raises(PermissionError):
-        os.ftruncate(pixels.descriptor, 2999)
-    with pytest.raises(PermissionError):
-        fcntl.fcntl(pixels.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE)
-    seals = fcntl.fcntl(pixels.descriptor, fcntl.F_GET_SEALS)
-    assert seals == fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+def test_another_number_of_pixels_than_announced_is_noticed() -> None:
+    for size, channels in (((10, 9), 3), ((10, 11), 3), ((10, 10), 1)):
+        with filled(Image.new("RGB", (10, 10))) as file:
+            assert file.take(size, channels) is None
+
+
+def test_a_file_that_was_taken_cannot_be_changed() -> None:
+    with filled(Image.new("RGB", (10, 10))) as file:
+        assert file.take((10, 10), 3) is not None
+        for change in (
+            lambda: os.ftruncate(file.descriptor, 9),
+            lambda: os.ftruncate(file.descriptor, 9999),
+            lambda: os.pwrite(file.descriptor, b"1", 0),
+            lambda: fcntl.fcntl(file.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE),
+            lambda: mmap.mmap(file.descriptor, 9),
+        ):
+            with pytest.raises(PermissionError):
+                change()
+
+
+def test_a_file_that_can_still_be_changed_is_not_taken() -> None:
+    with filled(Image.new("RGB", (10, 10))) as file, mmap.mmap(file.descriptor, 9):
+        assert file.take((10, 10), 3) is None
+    with filled(Image.new("RGB", (10, 10))) as file:
+        fcntl.fcntl(file.descriptor, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SEAL)
+        assert file.take((10, 10), 3) is None
+
+
+def test_attached_files_come_in_chunks() -> None:
+    with PixelFile() as file:
+        content = os.urandom((2 << 20) + 5)
+        os.pwrite(file.descriptor, content, 0)
+        chunks = list(file.take_bytes(len(content)))
+    assert (len(chunks), b"".join(chunks)) == (3, content)

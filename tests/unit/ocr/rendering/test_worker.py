@@ -47,7 +47,7 @@ class Worker:
     """A running program.
 
     :param connection: the parent's end of its socket.
-    :param pixels: its memory file.
+    :param pixels: the memory file that goes with requests for a page.
     """
 
     connection: socket.socket
@@ -56,14 +56,16 @@ class Worker:
     end: ParentEnd
     ready: Ready
 
-    def ask(self, request: Request, descriptor: int | None = None) -> Any:
-        self.end.send(request, descriptor, lambda: None)
+    def ask(self, request: Request, *descriptors: int) -> Any:
+        if isinstance(request, RenderRequest):
+            descriptors = (self.pixels,)
+        self.end.send(request, descriptors, lambda: None)
         return self.end.receive(lambda: wait(self.connection))
 
     def open(self, path: Path, dpi: int = 72) -> Any:
         descriptor = os.open(path, os.O_RDONLY)
         try:
-            request = OpenRequest(PageSelection(), dpi, edge_density=False)
+            request = OpenRequest(PageSelection(), dpi, edge_density=False, line_direction=False)
             return self.ask(request, descriptor)
         finally:
             os.close(descriptor)
@@ -78,7 +80,7 @@ def worker(sandbox: Sandbox = Sandbox.AUTO) -> Iterator[Worker]:
     """Start the program; its standard error is not read, so it must write little."""
     ours, theirs = socket.socketpair()
     pixels = os.memfd_create("page")
-    process, output = start_child((theirs.fileno(), pixels), LIMITS, sandbox)
+    process, output = start_child(theirs.fileno(), LIMITS, sandbox)
     theirs.close()
     try:
         with ours:
@@ -93,21 +95,39 @@ def worker(sandbox: Sandbox = Sandbox.AUTO) -> Iterator[Worker]:
 def test_requests_have_answers_and_the_end_of_the_connection_ends_it() -> None:
     with worker() as running:
         assert running.open(DOCUMENTS / "table.png") == Opened("image/png", 1)
-        assert running.ask(RenderRequest(1)) == RenderedPage(1, (640, 640), None)
+        assert running.ask(RenderRequest(1)) == RenderedPage(1, (640, 640), None, channels=1)
         with Image.open(DOCUMENTS / "table.png") as image:
-            expected = image.convert("RGB").tobytes()
+            expected = image.convert("L").tobytes("raw", "L", 0, -1)
         assert os.pread(running.pixels, len(expected) + 1, 0) == expected
         assert running.ask(CloseRequest()) == Closed()
     assert running.process.returncode == 0
 
 
 def test_pages_larger_than_a_band_are_written_completely(tmp_path: Path) -> None:
-    image = Image.effect_noise((1500, 1200), 80).convert("RGB")
+    image = Image.merge("RGB", [Image.effect_noise((1501, 1200), 80) for _ in range(3)])
     image.save(tmp_path / "noise.png")
     with worker() as running:
         running.open(tmp_path / "noise.png")
-        assert running.ask(RenderRequest(1)).size == (1500, 1200)
-        assert os.pread(running.pixels, 3 * 1500 * 1200, 0) == image.tobytes()
+        assert running.ask(RenderRequest(1)).size == (1501, 1200)
+        expected = image.tobytes("raw", "BGR", 4504, -1)
+        assert os.pread(running.pixels, 4504 * 1200 + 1, 0) == expected
+
+
+def test_a_page_without_color_has_one_channel(tmp_path: Path) -> None:
+    image = Image.effect_noise((401, 300), 80)
+    image.convert("RGB").save(tmp_path / "grey.png")
+    with worker() as running:
+        running.open(tmp_path / "grey.png")
+        assert running.ask(RenderRequest(1)) == RenderedPage(1, (401, 300), None, channels=1)
+        assert os.pread(running.pixels, 404 * 301, 0) == image.tobytes("raw", "L", 404, -1)
+
+
+def test_a_page_without_a_file_for_it_is_an_error() -> None:
+    with worker() as running:
+        running.open(DOCUMENTS / "table.png")
+        running.end.send(RenderRequest(1), (), lambda: None)
+        answer = running.end.receive(lambda: wait(running.connection))
+        assert (answer.code, "without a file" in answer.message) == (ErrorCode.UNREADABLE, True)
 
 
 def test_errors_are_answers() -> None:

@@ -1,0 +1,111 @@
+"""Pixels of a page as they came from the rendering process: the rows of a BMP file.
+
+A server on the same host takes a page as such a file. So the pixels are written as they are, without being
+decoded and encoded in the task's process, where both would hold the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+#: Channels of a page with color (blue, green, red), and of one without.
+COLOR, GREY = 3, 1
+#: Bytes to which each row is padded (BITMAPINFOHEADER, "Bitmap Storage" in Microsoft's documentation).
+_ALIGNMENT = 4
+#: Bytes of Pillow's pixels in color.
+_PILLOW_BYTES = 4
+#: Header of the file (14 bytes) and of the image (40 bytes).
+_HEADER = struct.Struct("<2sIII" + "IIIHHIIIIII")
+#: Pixels per metre: 96 dpi, which nothing reads.
+_DENSITY = 3780
+#: Grey levels, as four bytes each.
+_PALETTE = b"".join(bytes((level, level, level, 0)) for level in range(256))
+
+
+def row_bytes(width: int, channels: int) -> int:
+    """Return the bytes of a row with its padding.
+
+    :param width: pixels of a row.
+    :param channels: :data:`COLOR` or :data:`GREY`.
+    """
+    return -(-width * channels // _ALIGNMENT) * _ALIGNMENT
+
+
+def encode_rows(image: Image.Image, top: int, bottom: int) -> bytes:
+    """Return rows of an image as a BMP file has them: from the bottom to the top.
+
+    :param image: RGB, or one channel.
+    :param top: the first row.
+    :param bottom: the row after the last one.
+    """
+    channels = len(image.getbands())
+    rows = image.crop((0, top, image.width, bottom))
+    return rows.tobytes("raw", _raw_mode(channels), row_bytes(image.width, channels), -1)
+
+
+@dataclass(frozen=True, eq=False)
+class PagePixels:
+    """An image that is decoded only where its pixels are needed.
+
+    :param size: width and height in pixels.
+    :param channels: :data:`COLOR` or :data:`GREY`.
+    :param rows: all rows, as :func:`encode_rows` returns them.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    rows: memoryview = field(repr=False)
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return self.size[0]
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return self.size[1]
+
+    def decode(self) -> Image.Image:
+        """Return the image: RGB, or one channel (``L``) without color."""
+        from PIL import Image
+
+        mode = "RGB" if self.channels == COLOR else "L"
+        stride = row_bytes(self.width, self.channels)
+        return Image.frombytes(
+            mode, self.size, self.rows, "raw", _raw_mode(self.channels), stride, -1
+        )
+
+    def bmp_header(self) -> bytes:
+        """Return what stands before the rows in a BMP file."""
+        palette = b"" if self.channels == COLOR else _PALETTE
+        offset, size = _HEADER.size + len(palette), self.rows.nbytes
+        colors = len(palette) // 4
+        file = (b"BM", offset + size, 0, offset)
+        image = (40, *self.size, 1, 8 * self.channels, 0, size, _DENSITY, _DENSITY, colors, colors)
+        return _HEADER.pack(*file, *image) + palette
+
+
+#: A page's image, decoded or not; both have ``size``, ``width`` and ``height``.
+PageImage: TypeAlias = "Image.Image | PagePixels"
+
+
+def decoded(image: PageImage) -> Image.Image:
+    """Return the image with its pixels."""
+    return image.decode() if isinstance(image, PagePixels) else image
+
+
+def memory_bytes(image: PageImage) -> int:
+    """Return the bytes of memory that an image takes."""
+    if isinstance(image, PagePixels):
+        return image.rows.nbytes
+    return _PILLOW_BYTES * image.width * image.height
+
+
+def _raw_mode(channels: int) -> str:
+    return "BGR" if channels == COLOR else "L"
