@@ -100,8 +100,9 @@ def test_the_second_family_s_layers_are_compiled_once_for_each_size_of_views(
     for group in (pages, pages[:2]):
         texts = {output.key: output.text for output in engine.read(group)}
         assert texts == {request.key: expected[request.key] for request in group}
-    # Two kinds in the decoder; two in SAM and one in the encoder, for tiles and for the view.
-    assert compiled == 2 + 2 * 3
+    # Two kinds in the decoder and the scores of tokens; two in SAM and one in the encoder, for tiles and for
+    # the view.
+    assert compiled == 3 + 2 * 3
 
 
 def test_where_compiling_fails_it_is_said_once_and_pages_are_read(
@@ -132,7 +133,7 @@ def test_steps_are_compiled_before_the_first_page_enters(requests: list[PageRequ
     engine = with_backend(backend)
     with engine.borrow_slots() as kept:
         assert kept.slots.is_compiled
-        assert compiled == 2
+        assert compiled == 3
 
 
 def test_too_little_memory_for_a_step_of_all_slots_makes_fewer(
