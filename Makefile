@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-gpu bench-engines bench-end-to-end prompts-guide test-docker test-gpu test-vllm train evaluate turned-pages \
+.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-exports bench-gpu bench-engines bench-end-to-end prompts-guide test-docker test-gpu test-vllm train evaluate turned-pages \
 	thresholds fuzz fuzz-coverage survey format clean
 
 VENV := .venv
@@ -92,6 +92,7 @@ help:
 	@echo
 	@echo 'make bench-warm     time to the first page with a cold and a warm server'
 	@echo 'make bench-pipeline documents to rows with an engine that answers at once (PAGES_READ=, AGAINST=another checkout)'
+	@echo 'make bench-exports  pages per second of each format of exports (PAGES_READ=)'
 	@echo 'make bench-gpu      speed on a GPU with random weights of the full size (PARTS=, PAGES_READ=)'
 	@echo 'make bench-end-to-end  documents in S3 to rows on GPUs, beside the engine alone (MODEL=, DEVICES=, PAGES_READ=)'
 	@echo 'make bench-engines  pages per second in-process, resident and with vLLM (MODEL=, PAGES_READ=, VLLM_COMMAND=)'
@@ -194,6 +195,10 @@ AGAINST ?=
 bench-pipeline: PAGES_READ = 120
 bench-pipeline: install-test
 	$(PY) -m benchmarks.pipeline --pages $(PAGES_READ) $(if $(AGAINST),--against $(AGAINST))
+
+bench-exports: PAGES_READ = 100
+bench-exports: install-test
+	$(PY) -m benchmarks.exports --pages $(PAGES_READ)
 
 # Parts of the benchmark (empty: all), and pages per mode.
 PARTS ?=

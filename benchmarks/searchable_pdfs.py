@@ -35,6 +35,8 @@ WORDS = {
 }
 #: Largest distance of a word's edge from its place, in shares of the page.
 TOLERANCE = 0.02
+#: Pixels of a page's shorter side, below which places are rounded by more than the tolerance.
+_SMALLEST = 100
 #: Pixels of the longer side of the pictures that are compared.
 _SIDE = 600
 
@@ -67,6 +69,8 @@ def check(path: Path, renderer: Renderer, maker: PdfMaker) -> tuple[str, float]:
             pages = document.page_count
     except DeepSeekOCRError as error:
         return f"not rendered ({error.code})", 0.0
+    if min(width, height) < _SMALLEST:
+        return "too small to measure", 0.0
     boxes = {word: _pixels(place, width, height) for word, place in WORDS.items()}
     text = PageText(width, height, 0, tuple(((word, box),) for word, box in boxes.items()))
     try:
@@ -99,11 +103,16 @@ def _compare(before: bytes, after: bytes) -> tuple[str, float]:
 
 def _structure(before: bytes, after: bytes) -> str:
     with pikepdf.open(io.BytesIO(before)) as old, pikepdf.open(io.BytesIO(after)) as new:
-        faults = set(new.check_pdf_syntax()) - set(old.check_pdf_syntax())
+        faults = _faults(new) - _faults(old)
         if faults:
             return f"faults: {sorted(faults)[:2]}"
         images = [_images(each.pages[0]) for each in (old, new)]
     return "right" if images[0] == images[1] else "images: other bytes"
+
+
+def _faults(pdf: pikepdf.Pdf) -> set[str]:
+    """Return the faults that qpdf finds, without the places where it finds them."""
+    return {fault.rpartition(": ")[2] for fault in pdf.check_pdf_syntax()}
 
 
 def _images(page: Any) -> list[bytes]:

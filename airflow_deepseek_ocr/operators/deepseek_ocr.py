@@ -107,8 +107,8 @@ class DeepSeekOCROperator(BaseOperator):
     :param attachments: treatment of PDFs and images that are attached to a PDF: ``name`` (in the log and the
         container's row) or ``read``, as separate documents.
     :param exports: formats of the files that are made of each document, in a list or separated by commas:
-        ``markdown``, ``text``, ``json``, ``jsonl``, ``regions_jsonl``, ``pdf``, ``hocr``, ``alto``,
-        ``figures``, ``overlay``, ``webp``, or ``all``; None takes the connection's.
+        ``markdown``, ``text``, ``json``, ``jsonl``, ``regions_jsonl``, ``csv``, ``pdf``, ``hocr``, ``alto``,
+        ``docling``, ``figures``, ``overlay``, ``webp``, or ``all``; None takes the connection's.
     :param export_to: where they are written: ``s3://bucket/prefix``, with the connection ``aws_conn_id``, or
         the absolute path of a folder that all workers share; None takes the connection's.
     :param overwrite: read stored documents again. Retries of the task continue where it stopped.

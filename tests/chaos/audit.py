@@ -47,6 +47,7 @@ class Findings:
     mixed: list[str] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     read_though_stored: list[str] = field(default_factory=list)
+    exports: list[str] = field(default_factory=list)
     documents: Counter[str] = field(default_factory=Counter)
     pages: int = 0
     regions: int = 0
@@ -58,7 +59,7 @@ class Findings:
     @property
     def broken(self) -> dict[str, list[str]]:
         """The promises that were not kept."""
-        promises = ("lost", "doubled", "mixed", "stuck", "read_though_stored")
+        promises = ("lost", "doubled", "mixed", "stuck", "read_though_stored", "exports")
         return {name: found for name in promises if (found := getattr(self, name))}
 
 

@@ -7,6 +7,7 @@ import time
 from airflow_deepseek_ocr.engines.supervisor.process import kill_server
 from airflow_deepseek_ocr.engines.supervisor.registry import all_records
 from tests.chaos.audit import audit
+from tests.chaos.export_audit import audit_exports
 from tests.chaos.faults import Faults
 from tests.chaos.task_queue import Plan, Report
 
@@ -32,6 +33,7 @@ class ChaosRun(Faults):
             self._fill()
             self._strike(started + self._plan.timeout_s)
             self._come_to_rest()
+            self._export_rest()
         finally:
             for thread in self._away.values():
                 thread.join(60)
@@ -44,6 +46,12 @@ class ChaosRun(Faults):
         current = [versions[-1] for versions in self._versions.values()]
         older = [version for versions in self._versions.values() for version in versions[:-1]]
         report.findings = audit(self._results.url, current, older, self._event_log)
+        report.findings.exports = audit_exports(
+            self._results.url,
+            self._exports,
+            self._plan.exports,
+            {version.body_md5 for version in current},
+        )
         return report
 
     def _strike(self, deadline: float) -> None:
@@ -85,6 +93,21 @@ class ChaosRun(Faults):
             return 0
         lines = self._event_log.read_bytes()
         return lines.count(b" read ") + lines.count(b" stored ")
+
+    def _export_rest(self) -> None:
+        """Clear a task over all documents: what tasks that were given up have not exported is exported now.
+
+        It reads no page; the audit would notice.
+        """
+        given_up = self._report.tries["given up"]
+        self._run_of([[{"uri": versions[-1].uri} for versions in self._versions.values()]])
+        deadline = time.monotonic() + _QUIET_TIMEOUT_S
+        self._next_poll = deadline
+        while self._waiting or self._running:
+            if time.monotonic() > deadline or self._report.tries["given up"] > given_up:
+                self._dump()
+                raise TimeoutError("the last exports are not made")
+            self._tick()
 
     def _come_to_rest(self) -> None:
         """Let everything end; the sensor must find nothing any more."""

@@ -41,6 +41,7 @@ class Plan:
     :param timeout_s: seconds after which a chaos run that does not end is stuck.
     :param servers: model servers on this host, over which each task spreads its pages.
     :param first: kind of fault that strikes before any other does, while there is most to read.
+    :param exports: formats of the exports of each document.
     """
 
     faults: int
@@ -55,6 +56,7 @@ class Plan:
     timeout_s: float = 3600.0
     servers: int = 1
     first: str | None = None
+    exports: tuple[str, ...] = ("markdown", "jsonl", "webp")
 
 
 @dataclass
@@ -115,6 +117,7 @@ class TaskQueue:
                 servers=plan.servers,
             ),
         )
+        self._exports = directory / "exports"
         self._versions: dict[int, list[Version]] = {}
         self._waiting: list[_Task] = []
         self._running: dict[int, _Task | None] = {}
@@ -182,6 +185,8 @@ class TaskQueue:
             lease_s=self._plan.lease_s,
             wait_s=20,
             page_s=None,
+            exports=list(self._plan.exports),
+            export_to=str(self._exports),
             event_log=self._event_log and str(self._event_log),
             task={
                 "dag_id": "chaos",

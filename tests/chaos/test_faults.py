@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
+from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.exports.formats import Format
+from airflow_deepseek_ocr.ocr.fingerprint import document_key
+from airflow_deepseek_ocr.ocr.rendering.pdf_maker import PdfMaker
+from airflow_deepseek_ocr.pipeline.exports.exporter import Exporter
+from airflow_deepseek_ocr.pipeline.exports.original import Original
 from airflow_deepseek_ocr.store.migrate import upgrade
+from airflow_deepseek_ocr.store.pages.exported_documents import read_document, write_exports
+from airflow_deepseek_ocr.store.results_store import Store
+from airflow_deepseek_ocr.targets.folder import FolderTarget
+from airflow_deepseek_ocr.targets.names import folder_of
 from tests.chaos.__main__ import run, table
 from tests.chaos.audit import Findings, Version, audit
 from tests.chaos.chaos_run import Plan, Report
 from tests.chaos.documents import PageId, make_pdf
+from tests.chaos.export_audit import audit_exports
+from tests.support.fakes.batch_engine import CONFIG
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -55,6 +69,12 @@ def test_nothing_is_lost_or_doubled_on_any_database(database: str, tmp_path: Pat
 def test_nothing_is_lost_with_the_small_checkpoint(tmp_path: Path) -> None:
     plan = Plan(faults=20, seed=3, documents=6, pages=5, page_s=None, pause_s=2.0, lease_s=10.0)
     chaos_run(plan, "postgres", tmp_path)
+
+
+@pytest.mark.slow
+def test_searchable_pdfs_are_whole_or_missing(tmp_path: Path) -> None:
+    exports = ("pdf", "alto", "text")
+    chaos_run(Plan(faults=40, seed=5, documents=12, pages=8, exports=exports), "sqlite", tmp_path)
 
 
 #: What breaks a promise, and which.
@@ -153,3 +173,45 @@ def test_the_audit_notices_what_was_read_for_nothing(
     assert (findings.broken, findings.reads_after_loss) == ({}, 1)
     event_log.write_text(in_flight + "4.0 read 9 0 0 1\n")
     assert "read_though_stored" in audit(url, versions, [], event_log).broken
+
+
+@pytest.fixture
+def exported(two_documents: tuple[str, list[Version]], tmp_path: Path) -> tuple[str, Path, str]:
+    """The database, the place of exports with those of one document, and the document's version."""
+    url, versions = two_documents
+    engine = create_engine(url)
+    with closing(Store(engine)) as store:
+        key = document_key(DocumentRef(versions[0].uri, versions[0].body_md5), CONFIG)
+        with engine.begin() as connection:
+            changes = "UPDATE ocr_documents SET document_key = :key, config = '{}' WHERE id = 0"
+            connection.execute(text(changes), {"key": key})
+            connection.execute(text("UPDATE ocr_regions SET boxes = '[]'"))
+        stored = read_document(store.database, key)
+        assert stored is not None
+        document, target = stored.document, FolderTarget(tmp_path / "exports")
+        folder = folder_of(document.uri, document.version_key, document.config_key)
+        with PdfMaker(Limits()) as maker:
+            files = Exporter(target, (Format.TEXT,), maker).export(document, folder, _no_original)
+        write_exports(store.database, stored.document_id, files.files)
+    return url, tmp_path / "exports", versions[0].body_md5
+
+
+def _no_original() -> Original:
+    raise AssertionError
+
+
+def test_the_audit_notices_half_and_missing_exports(exported: tuple[str, Path, str]) -> None:
+    url, folder, version = exported
+    assert audit_exports(url, folder, ["text"], [version]) == []
+    assert "no {'webp'}" in audit_exports(url, folder, ["text", "webp"], [version])[0]
+    (document,) = folder.rglob("document.txt")
+    whole = document.read_bytes()
+    document.write_bytes(whole[:-1])
+    assert "missing or half" in audit_exports(url, folder, [], [])[0]
+    document.write_bytes(whole)
+    stray = document.with_name("old.txt")
+    stray.write_bytes(b"")
+    assert "no manifest has" in audit_exports(url, folder, ["text"], [version])[0]
+    stray.unlink()
+    (folder / document.parent / "manifest.json").unlink()
+    assert audit_exports(url, folder, ["text"], [version])[0].endswith("no manifest")

@@ -73,6 +73,7 @@ PRELOADED = (
     "airflow_deepseek_ocr.engines.supervisor.resident_server",
     "airflow_deepseek_ocr.model.weights.source",
     "airflow_deepseek_ocr.operators.deepseek_ocr",
+    "airflow_deepseek_ocr.pipeline.exports.export_queue",
     "airflow_deepseek_ocr.pipeline.pipeline",
     "airflow_deepseek_ocr.sensors.s3",
     "alembic.command",
@@ -147,6 +148,8 @@ def _read(job: dict[str, Any]) -> Any:
         max_failed_pages=None,
         lease=timedelta(seconds=job["lease_s"]),
         wait_for_others=timedelta(seconds=job["wait_s"]),
+        exports=job.get("exports"),
+        export_to=job.get("export_to"),
     )
     if job["event_log"] is not None:
         _watch(operator, Path(job["event_log"]), job["page_s"])

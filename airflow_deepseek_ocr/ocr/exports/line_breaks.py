@@ -11,8 +11,8 @@ _WIDEST = 80
 #: Weight of a word too many or too few, in characters: a word has 4 characters of a line's width.
 _WORD_WEIGHT = 4.0
 #: Words on a line on average, from which gaps between columns tell words apart. In lines of few words most
-#: gaps are those of columns: an invoice has 32 of 32 words right without this term, 29 with it.
-_LEAST_WORDS = 3.0
+#: gaps are those of columns: an invoice has 32 of 32 words right without this term, 28 with it.
+_LEAST_WORDS = 4.0
 #: Lines times words, at most. Beyond that, words are spread in proportion to the lines' widths.
 _MOST_WORK = 2_000_000
 

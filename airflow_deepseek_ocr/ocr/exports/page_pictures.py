@@ -18,8 +18,11 @@ WEBP = "image/webp"
 #: Quality and effort of WebP. Print at 144 dpi is free of visible artefacts; effort 1 takes a third of the
 #: time of Pillow's default (4), for files that are a tenth larger.
 _QUALITY, _EFFORT = 75, 1
-#: Longest side of a WebP picture in pixels (its format's limit is 16,383), for people to look at.
-_LONGEST_SIDE = 4096
+#: Longest side of a page's picture in pixels: A4 at 144 dpi, the resolution at which pages of PDFs are read.
+#: Encoding a scan at 200 dpi would take twice as long.
+_PAGE_SIDE = 1684
+#: Longest side of a figure's picture; the format's limit is 16,383.
+_FIGURE_SIDE = 4096
 
 
 def page_picture(page: ExportedPage, image: Image.Image) -> ExportFile:
@@ -28,7 +31,11 @@ def page_picture(page: ExportedPage, image: Image.Image) -> ExportFile:
     :param image: the page image.
     """
     return ExportFile(
-        Format.WEBP, f"page-{page.number:04d}.webp", WEBP, encode_webp(image), page.number
+        Format.WEBP,
+        f"page-{page.number:04d}.webp",
+        WEBP,
+        encode_webp(image, _PAGE_SIDE),
+        page.number,
     )
 
 
@@ -54,7 +61,7 @@ def overlay_picture(page: ExportedPage, image: Image.Image) -> ExportFile:
         for index, region in enumerate(page.regions)
         if region.position - 1 in doubtful and not region.is_corrected
     }
-    picture = encode_webp(draw_regions(image, regions, uncertain))
+    picture = encode_webp(draw_regions(image, regions, uncertain), _PAGE_SIDE)
     name = f"page-{page.number:04d}.overlay.webp"
     return ExportFile(Format.OVERLAY, name, WEBP, picture, page.number)
 
@@ -68,15 +75,18 @@ def figure_pictures(page: ExportedPage, image: Image.Image) -> Iterator[ExportFi
         left, top, right, bottom = enclosing(region.boxes)
         # A box without area is a point of the page.
         box = (left, top, max(right, left + 1), max(bottom, top + 1))
-        picture = encode_webp(image.crop(box))
+        picture = encode_webp(image.crop(box), _FIGURE_SIDE)
         yield ExportFile(Format.FIGURES, figure_file(page, region), WEBP, picture, page.number)
 
 
-def encode_webp(image: Image.Image) -> bytes:
-    """Return a picture as WebP, scaled down if a side has more than 4096 pixels."""
-    if max(image.size) > _LONGEST_SIDE:
+def encode_webp(image: Image.Image, longest_side: int) -> bytes:
+    """Return a picture as WebP.
+
+    :param longest_side: pixels to which a longer side is scaled down.
+    """
+    if max(image.size) > longest_side:
         image = image.copy()
-        image.thumbnail((_LONGEST_SIDE, _LONGEST_SIDE))
+        image.thumbnail((longest_side, longest_side))
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=_QUALITY, method=_EFFORT)
     return buffer.getvalue()

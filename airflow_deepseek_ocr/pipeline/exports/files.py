@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from airflow_deepseek_ocr.concurrency.in_order import in_order
 from airflow_deepseek_ocr.exceptions import ConfigurationError, DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.exports.alto import alto_page
+from airflow_deepseek_ocr.ocr.exports.docling import docling_json
 from airflow_deepseek_ocr.ocr.exports.document_markdown import document_markdown
-from airflow_deepseek_ocr.ocr.exports.exported import ExportedDocument
+from airflow_deepseek_ocr.ocr.exports.exported import ExportedDocument, ExportedPage
 from airflow_deepseek_ocr.ocr.exports.formats import (
     WITH_PICTURES,
     WITH_WORDS,
@@ -24,6 +26,7 @@ from airflow_deepseek_ocr.ocr.exports.page_pictures import (
     page_picture,
 )
 from airflow_deepseek_ocr.ocr.exports.plain_text import document_text
+from airflow_deepseek_ocr.ocr.exports.table_csv import table_files
 from airflow_deepseek_ocr.ocr.exports.word_places import PlacedLine, place_words
 from airflow_deepseek_ocr.ocr.rendering.pdf_maker import PdfMaker
 from airflow_deepseek_ocr.pipeline.exports.original import Original, ShownPage
@@ -35,8 +38,11 @@ _TEXTS: dict[Format, tuple[str, str, Callable[[ExportedDocument], str]]] = {
     Format.TEXT: ("document.txt", "text/plain", document_text),
     Format.JSON: ("document.json", "application/json", document_json),
     Format.JSONL: ("pages.jsonl", "application/x-ndjson", pages_jsonl),
+    Format.DOCLING: ("docling.json", "application/json", docling_json),
     Format.REGIONS_JSONL: ("regions.jsonl", "application/x-ndjson", regions_jsonl),
 }
+#: Threads that make the pages of one document, at most.
+_MOST_THREADS = 8
 #: Name of the searchable PDF.
 PDF_NAME = "document.pdf"
 
@@ -53,6 +59,22 @@ class RefusedFormat:
     format: Format
     code: ErrorCode
     error: str
+
+
+@dataclass(frozen=True)
+class _PageExports:
+    """What is made of one page.
+
+    :param shown: the page.
+    :param lines: its words with places.
+    :param hocr: its part of the hOCR file.
+    :param files: its files.
+    """
+
+    shown: ShownPage
+    lines: tuple[PlacedLine, ...]
+    hocr: str
+    files: tuple[ExportFile, ...]
 
 
 #: Returns the original, or raises why there is none.
@@ -80,8 +102,11 @@ def make_files(
         if each in _TEXTS:
             name, media_type, make = _TEXTS[each]
             yield ExportFile(each, name, media_type, make(document).encode("utf-8", "replace"))
+    if Format.CSV in formats:
+        yield from table_files(document)
     pictured = [each for each in formats if each in WITH_PICTURES]
-    if not pictured:
+    # Most documents have no figures, and are not rendered for them.
+    if not pictured or (pictured == [Format.FIGURES] and not _with_figures(document)):
         return
     try:
         original = get_original()
@@ -102,21 +127,19 @@ def _with_pictures(
     maker: PdfMaker,
     directory: Path,
 ) -> Iterator[Made]:
+    only_figures = set(formats) <= {Format.FIGURES}
+    pages = _with_figures(document) if only_figures else document.pages
     hocr: list[str] = []
     with PdfExport(document, original.path, directory / PDF_NAME, maker) as pdf:
-        for shown in original.pages():
-            lines: tuple[PlacedLine, ...] = ()
-            if WITH_WORDS & set(formats):
-                lines = place_words(shown.page, shown.image)
+
+        def work(page: ExportedPage) -> _PageExports:
+            return _of_page(document, original.show(page), formats)
+
+        for each in in_order(work, pages, min(original.processes, _MOST_THREADS)):
             if Format.PDF in formats:
-                pdf.add_page(shown.page, shown.rendered, lines)
-            if Format.HOCR in formats:
-                hocr.append(hocr_page(document, shown.page, lines))
-            if Format.ALTO in formats:
-                name = f"page-{shown.page.number:04d}.alto.xml"
-                content = alto_page(document, shown.page, lines)
-                yield ExportFile(Format.ALTO, name, "application/xml", content, shown.page.number)
-            yield from _of_page(shown, formats)
+                pdf.add_page(each.shown.page, each.shown.rendered, each.lines)
+            hocr.append(each.hocr)
+            yield from each.files
         if Format.HOCR in formats:
             text = hocr_document(document, hocr).encode("utf-8", "replace")
             yield ExportFile(Format.HOCR, "document.hocr.html", "text/html", text)
@@ -124,16 +147,31 @@ def _with_pictures(
             yield _pdf(pdf)
 
 
-def _of_page(shown: ShownPage, formats: Sequence[Format]) -> Iterator[Made]:
+def _with_figures(document: ExportedDocument) -> tuple[ExportedPage, ...]:
+    return tuple(page for page in document.pages if page.figures)
+
+
+def _of_page(
+    document: ExportedDocument, shown: ShownPage, formats: Sequence[Format]
+) -> _PageExports:
+    """Return what is made of one page, in one of several threads."""
     page, image = shown.page, shown.image
-    if image is None:
-        return
-    if Format.WEBP in formats:
-        yield page_picture(page, image)
-    if Format.OVERLAY in formats:
-        yield overlay_picture(page, image)
-    if Format.FIGURES in formats:
-        yield from figure_pictures(page, image)
+    lines: tuple[PlacedLine, ...] = ()
+    files: list[ExportFile] = []
+    if WITH_WORDS & set(formats):
+        lines = place_words(page, image)
+    if Format.ALTO in formats:
+        name, content = f"page-{page.number:04d}.alto.xml", alto_page(document, page, lines)
+        files.append(ExportFile(Format.ALTO, name, "application/xml", content, page.number))
+    if image is not None:
+        if Format.WEBP in formats:
+            files.append(page_picture(page, image))
+        if Format.OVERLAY in formats:
+            files.append(overlay_picture(page, image))
+        if Format.FIGURES in formats:
+            files += figure_pictures(page, image)
+    hocr = hocr_page(document, page, lines) if Format.HOCR in formats else ""
+    return _PageExports(shown, lines, hocr, tuple(files))
 
 
 def _pdf(pdf: PdfExport) -> Made:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +37,7 @@ class ShownPage:
 
 
 class Original:
-    """Renders the pages of an original again, one ahead of the exports.
+    """Renders the pages of an original again; several threads may use it.
 
     :param path: its local copy.
     :param document: its results.
@@ -50,33 +48,31 @@ class Original:
     def __init__(
         self, path: Path, document: ExportedDocument, pool: RenderPool, *, with_text: bool
     ) -> None:
-        self.path, self._document, self._pool = path, document, pool
+        self.path, self._pool = path, pool
         request = OpenRequest(
             PageSelection(), document.dpi, text_layer=with_text, edge_density=False
         )
         self._shared = SharedDocument(path, request)
 
-    def pages(self) -> Iterator[ShownPage]:
-        """Yield the pages that have results.
+    @property
+    def processes(self) -> int:
+        """Number of pages that can be rendered at the same time."""
+        return self._pool.processes
+
+    def show(self, page: ExportedPage) -> ShownPage:
+        """Return a page with its picture.
 
         :raises UnavailableError: ``renderer_unavailable``, ``renderer_killed``.
         """
-        pages = self._document.pages
-        ahead = self._ask(pages[0]) if pages else None
-        for number, page in enumerate(pages, start=1):
-            future, ahead = ahead, self._ask(pages[number]) if number < len(pages) else None
-            rendered = None
-            if future is not None:
-                with suppress(DocumentError):
-                    rendered = future.result()
-            yield ShownPage(page, rendered)
+
+        def render(opened: Document) -> Page:
+            return opened.page(page.number)
+
+        rendered: Page | None = None
+        with suppress(DocumentError):
+            rendered = self._pool.submit(self._shared, render, lambda: None).result()
+        return ShownPage(page, rendered)
 
     def close(self) -> None:
         """Let the rendering processes close it."""
         self._pool.finish(self._shared)
-
-    def _ask(self, page: ExportedPage) -> Future[Page]:
-        def render(opened: Document) -> Page:
-            return opened.page(page.number)
-
-        return self._pool.submit(self._shared, render, lambda: None)

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: Fields of a form that are searched for signatures, at most.
 _MOST_FIELDS = 20_000
+#: Words of qpdf's error for encryption with AES where there is no ``/dev/urandom``.
+_NO_RANDOM_NUMBERS = "generating random numbers"
 #: ``SignaturesExist`` (ISO 32000-2, table 225).
 _SIGNATURES_EXIST = 1
 #: PDFium's size of a page without a box: US Letter.
@@ -74,6 +76,11 @@ def add_text(source: BinaryIO, pages: Mapping[int, PageText], page_count: int, t
         raise protected() from error
     except (pikepdf.PdfError, pikepdf.DataDecodingError, RecursionError) as error:
         raise _damaged(f"{type(error).__name__}: {error}") from error
+    except RuntimeError as error:
+        # qpdf wants random numbers for AES keys, and the sandbox has no device of them.
+        if _NO_RANDOM_NUMBERS in str(error):
+            raise protected() from error
+        raise
 
 
 def protected() -> DocumentError:

@@ -64,7 +64,7 @@ def test_the_overlay_shades_regions_with_uncertain_words() -> None:
 
 
 def test_large_pictures_are_scaled_down_and_flat_boxes_have_a_pixel() -> None:
-    assert max(opened(encode_webp(Image.new("L", (20_000, 10)))).size) == 4096
+    assert max(opened(encode_webp(Image.new("L", (20_000, 10)), 4096)).size) == 4096
     line = page(1, region(1, "", (5, 7, 5, 7), label="image"))
     (figure,) = figure_pictures(line, Image.new("RGB", (10, 10)))
     assert opened(figure.content).size == (1, 1)

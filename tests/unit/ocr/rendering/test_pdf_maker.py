@@ -41,6 +41,15 @@ def test_a_pdf_comes_back_with_its_words_and_the_next_one_too(pdf: Path, tmp_pat
         assert made.check_pdf_syntax() == []
 
 
+def test_encryption_that_needs_random_numbers_is_recognised(pdf: Path, tmp_path: Path) -> None:
+    encrypted = tmp_path / "aes.pdf"
+    with pikepdf.open(pdf) as opened:
+        opened.save(encrypted, encryption=pikepdf.Encryption(owner="secret", user="", R=6))
+    with PdfMaker(Limits()) as maker, pytest.raises(DocumentError) as refused:
+        list(maker.make(encrypted, TEXT, 1))
+    assert refused.value.code == "export_protected"
+
+
 def test_a_pdf_that_would_be_too_large_is_refused(pdf: Path) -> None:
     with (
         PdfMaker(replace(Limits(), max_pixels=100)) as maker,

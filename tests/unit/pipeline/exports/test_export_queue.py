@@ -91,6 +91,7 @@ def test_all_formats_of_a_document_are_written_with_a_manifest_and_rows(
         "document.json",
         "pages.jsonl",
         "regions.jsonl",
+        "docling.json",
         "document.pdf",
         "document.hocr.html",
         "page-0001.alto.xml",

@@ -47,15 +47,15 @@ def export(target: FolderTarget, shown: ExportedDocument, *formats: Format) -> E
 
 def test_the_manifest_is_last_and_names_all_files(tmp_path: Path) -> None:
     target = _Log(tmp_path)
-    exported = export(target, sample(), Format.TEXT, Format.JSON)
+    exported = export(target, sample(), Format.TEXT, Format.CSV)
     assert target.events == [
         "put a/document.txt",
-        "put a/document.json",
+        "put a/tables/p0001-1.csv",
         "put a/manifest.json",
     ]
     assert [(each.kind, each.page_number, each.name) for each in exported.files] == [
         ("text", None, "document.txt"),
-        ("json", None, "document.json"),
+        ("csv", 1, "tables/p0001-1.csv"),
         ("manifest", None, "manifest.json"),
     ]
     for each in exported.files:
@@ -68,17 +68,13 @@ def test_the_manifest_is_last_and_names_all_files(tmp_path: Path) -> None:
 
 def test_files_that_are_no_longer_made_are_removed_after_the_manifest(tmp_path: Path) -> None:
     target = _Log(tmp_path)
-    export(target, sample(), Format.TEXT)
-    manifest = (tmp_path / "a/manifest.json").read_text()
-    older = manifest.replace("document.txt", "old.txt")
-    (tmp_path / "a/manifest.json").write_text(older)
-    (tmp_path / "a/document.txt").rename(tmp_path / "a/old.txt")
+    export(target, sample(), Format.TEXT, Format.CSV)
     target.events.clear()
-    export(target, document(page(1, region(1, "other"))), Format.TEXT)
+    export(target, document(page(1, region(1, "no table"))), Format.TEXT, Format.CSV)
     assert target.events == [
         "put a/document.txt",
         "put a/manifest.json",
-        "remove a/old.txt",
+        "remove a/tables/p0001-1.csv",
     ]
 
 

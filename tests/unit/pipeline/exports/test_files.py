@@ -9,11 +9,12 @@ import pytest
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.exports.exported import ExportedPage
 from airflow_deepseek_ocr.ocr.exports.formats import WITH_PICTURES, ExportFile, Format
 from airflow_deepseek_ocr.ocr.rendering.pdf_maker import PdfMaker
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool
 from airflow_deepseek_ocr.pipeline.exports.files import RefusedFormat, make_files
-from airflow_deepseek_ocr.pipeline.exports.original import Original
+from airflow_deepseek_ocr.pipeline.exports.original import Original, ShownPage
 from tests.support.exported import document, page, region, sample
 from tests.support.fakes.batch_engine import DOCUMENTS
 
@@ -63,3 +64,37 @@ def test_pages_without_picture_keep_their_words(tmp_path: Path, pool: RenderPool
     assert files.keys() == {Format.HOCR, Format.ALTO}
     assert all(b"needle" in each.content for each in files.values())  # type: ignore[operator]
     assert [each.code for each in made if isinstance(each, RefusedFormat)] == ["damaged_page"]
+
+
+def test_a_document_without_figures_is_not_rendered_for_them(tmp_path: Path) -> None:
+    def none() -> Original:
+        raise AssertionError
+
+    plain = document(page(1, region(1, "text", (0, 0, 9, 9))))
+    with PdfMaker(Limits()) as maker:
+        made = make_files(plain, [Format.MARKDOWN, Format.FIGURES], none, maker, tmp_path)
+        assert [each.format for each in made] == [Format.MARKDOWN]
+
+
+def test_only_pages_with_figures_are_rendered_for_them(
+    tmp_path: Path, pool: RenderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figure = region(1, "", (0, 0, 90, 20), label="image")
+    letter = document(page(1), page(2, figure), media_type="image/tiff")
+    asked: list[int] = []
+    show = Original.show
+
+    def noted(self: Original, shown: ExportedPage) -> ShownPage:
+        asked.append(shown.number)
+        return show(self, shown)
+
+    monkeypatch.setattr(Original, "show", noted)
+
+    def get() -> Original:
+        return Original(DOCUMENTS / "letter.tiff", letter, pool, with_text=False)
+
+    with PdfMaker(Limits()) as maker:
+        (made,) = make_files(letter, [Format.FIGURES], get, maker, tmp_path)
+    assert isinstance(made, ExportFile)
+    assert made.name == "figures/p0002-1.webp"
+    assert asked == [2]

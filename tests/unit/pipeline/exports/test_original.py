@@ -26,7 +26,7 @@ def test_pages_come_in_the_size_of_their_boxes_and_unreadable_ones_without_pictu
     pages = (page(1, width=300, height=200), page(2, width=0, height=0), page(9))
     letter = document(*pages, media_type="image/tiff")
     original = Original(DOCUMENTS / "letter.tiff", letter, pool, with_text=True)
-    shown = list(original.pages())
+    shown = [original.show(each) for each in pages]
     original.close()
     assert [each.page.number for each in shown] == [1, 2, 9]
     assert shown[0].image is not None
