@@ -56,7 +56,7 @@ with DAG(
     def find(
         returned: dict[str, Any], params: dict[str, Any] | None = None
     ) -> list[dict[str, Any]]:
-        """Return the pages that need a look, the worst first."""
+        """Return the pages that need a review, the worst first."""
         from airflow_deepseek_ocr.hooks.ocr_results import OcrResults
 
         with OcrResults(DB_CONN_ID) as results:
@@ -64,7 +64,7 @@ with DAG(
                 (page.score or 0, document, page)
                 for document in results.documents_of(returned)
                 for page in results.pages(document)
-                if page.needs_look((params or {})["below"])
+                if page.needs_review((params or {})["below"])
             ]
         pages.sort(key=lambda each: each[0])
         names = ("document_id", "page_number", "text", "score", "confidence", "flags")

@@ -29,7 +29,7 @@ from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile, unshown_messages
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
 from airflow_deepseek_ocr.ocr.exports.page_json import page_to_dict
-from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
+from airflow_deepseek_ocr.ocr.fingerprint import FIGURES_DESCRIBED, ProcessingConfig
 from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
 from airflow_deepseek_ocr.ocr.recognition.page_result import failed_page
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
@@ -59,6 +59,7 @@ _FIELDS = (
     "resolution",
     "retry_with",
     "text_layer",
+    "figures",
     "sandbox",
 )
 
@@ -138,6 +139,7 @@ def _read(options: argparse.Namespace) -> int:
             steps=parse_retry_with(config.retry_with),
             text_layer_use=parse_text_layer_use(config.text_layer),
             min_score=config.min_score,
+            describes_figures=config.figures == FIGURES_DESCRIBED,
         )
         pages = _pages(renderer, again, files, config, output)
         for file, page in reader.read(pages, _show_progress):

@@ -16,6 +16,7 @@ from airflow_deepseek_ocr.ocr.families.registry import (
     FAMILIES,
     RESOLUTION_NAMES,
 )
+from airflow_deepseek_ocr.ocr.fingerprint import FIGURES_DESCRIBED, FIGURES_OFF
 from airflow_deepseek_ocr.ocr.prompts import DEFAULT_PROMPT, PROMPTS
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     AUTO,
@@ -172,6 +173,14 @@ FIELDS = (
         "pages with a usable text layer skip the model",
         default=TextLayerUse.COMPARE.value,
         enum=tuple(use.value for use in TextLayerUse),
+    ),
+    ConnectionField(
+        name="figures",
+        label="Pictures on pages",
+        description="For operators without figures. off; describe: each is read once more, with the prompt "
+        "figure, and what it shows is stored with its region",
+        default=FIGURES_OFF,
+        enum=(FIGURES_OFF, FIGURES_DESCRIBED),
     ),
     ConnectionField(
         name="exports",

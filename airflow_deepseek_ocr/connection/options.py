@@ -66,6 +66,8 @@ class OcrOptions(_Options):
         None takes the connection's default.
     :param text_layer: use of the text that PDF pages embed: ``off``, ``compare`` (with the output) or
         ``first`` (pages with a usable text layer skip the model); None takes the connection's default.
+    :param figures: ``describe`` to read each picture on a page once more, with the prompt ``figure``, and to
+        store what it shows in ``ocr_regions.description``; ``off``; None takes the connection's default.
     :param pages: pages of each document, such as ``1-3,10-``; None takes all.
     :param dpi: resolution at which PDF pages are rendered, 18 to 1200 dpi. The default is that of
         ``run_dpsk_ocr_pdf.py`` of the published scripts.
@@ -78,6 +80,7 @@ class OcrOptions(_Options):
     resolution: str | None = None
     retry_with: str | Sequence[str] | None = None
     text_layer: str | None = None
+    figures: str | None = None
     pages: str | None = None
     dpi: int = DEFAULT_DPI
     min_score: float = DEFAULT_MIN_SCORE
@@ -230,6 +233,7 @@ _OCR_VALUES: dict[str, values.Convert] = {
     "resolution": _optional_text,
     "retry_with": values.optional(_retry_steps),
     "text_layer": _optional_text,
+    "figures": values.optional(values.figures),
     "pages": values.optional(values.page_selection),
     "dpi": partial(values.integer, valid=_VALID_DPI, code=ErrorCode.DPI),
     "min_score": partial(values.number, valid="from 0 to 1", code=ErrorCode.MIN_SCORE),

@@ -52,6 +52,7 @@ class Settings:
     resolution: str = DEFAULTS["resolution"]
     retry_with: str = DEFAULTS["retry_with"]
     text_layer: str = DEFAULTS["text_layer"]
+    figures: str = DEFAULTS["figures"]
     exports: str = ""
     export_to: str = ""
     sandbox: str = DEFAULTS["sandbox"]
@@ -193,6 +194,7 @@ class Settings:
             retry_with=retry_with_text(self._steps(retry_with)),
             text_layer=parse_text_layer_use(options.text_layer or self.text_layer).value,
             min_score=float(options.min_score),
+            figures=options.figures or self.figures,
         )
 
 

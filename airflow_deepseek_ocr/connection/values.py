@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.ocr.fingerprint import FIGURES_DESCRIBED, FIGURES_OFF
 
 #: Texts that mean no value: what Jinja and JSON write for None, and an unset parameter.
 _NOTHING = ("", "None", "null")
@@ -19,6 +20,8 @@ _WHOLE = re.compile(r"[+-]?[0-9]+")
 _CLOCK = re.compile(r"(?:(\d+) days?, )?(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?)")
 #: Treatments of PDFs and images that are attached to a PDF.
 ATTACHMENTS = ("name", "read")
+#: What may be done with pictures on a page.
+FIGURES = (FIGURES_OFF, FIGURES_DESCRIBED)
 _JINJA = ("{{", "{%", "{#")
 
 #: Converts the value of the argument with that name.
@@ -133,6 +136,16 @@ def attachments(name: str, value: Any) -> str:
     """
     if value not in ATTACHMENTS:
         raise invalid(name, value, " or ".join(ATTACHMENTS))
+    return str(value)
+
+
+def figures(name: str, value: Any) -> str:
+    """Return the treatment of pictures on a page.
+
+    :raises ConfigurationError: ``argument`` unless it is ``off`` or ``describe``.
+    """
+    if value not in FIGURES:
+        raise invalid(name, value, " or ".join(FIGURES))
     return str(value)
 
 

@@ -10,7 +10,7 @@ from airflow_deepseek_ocr.airflow_support.connections import DEFAULT_DB_CONN_ID
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.airflow_support.table_names import configured_names
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
-from airflow_deepseek_ocr.store.result_reader import (
+from airflow_deepseek_ocr.store.browsing.result_reader import (
     OcrDocument,
     OcrExport,
     OcrPage,

@@ -11,6 +11,9 @@ from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef, digest
 #: Increased when this package's steps (rendering, parsing, Markdown) change the content of rows.
 CONFIG_VERSION = 1
 
+#: What happens to pictures of pages: nothing, or each is recognised once more, alone.
+FIGURES_OFF, FIGURES_DESCRIBED = "off", "describe"
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProcessingConfig:
@@ -28,6 +31,7 @@ class ProcessingConfig:
     :param retry_with: names of the retry steps, separated by commas; empty for none.
     :param text_layer: use of embedded text: ``off``, ``compare`` or ``first``.
     :param min_score: lowest accepted score, 0 to 1.
+    :param figures: :data:`FIGURES_OFF` or :data:`FIGURES_DESCRIBED`.
     """
 
     model: str
@@ -42,6 +46,7 @@ class ProcessingConfig:
     retry_with: str
     text_layer: str
     min_score: float
+    figures: str = FIGURES_OFF
 
     def to_json(self) -> str:
         """Return all settings as JSON with sorted keys, and :data:`CONFIG_VERSION`."""
@@ -56,7 +61,11 @@ class ProcessingConfig:
 # A task asks four times for each document, always with the same settings.
 @lru_cache(maxsize=8)
 def _json_of(config: ProcessingConfig) -> str:
-    return json.dumps(asdict(config) | {"config_version": CONFIG_VERSION}, sort_keys=True)
+    settings = asdict(config) | {"config_version": CONFIG_VERSION}
+    if config.figures == FIGURES_OFF:
+        # Documents that were stored before the setting existed keep their keys.
+        del settings["figures"]
+    return json.dumps(settings, sort_keys=True)
 
 
 @lru_cache(maxsize=8)

@@ -10,6 +10,8 @@ from typing import Any
 PLAIN_LABEL = "text"
 #: Labels of regions that are pictures.
 PICTURE_LABELS = frozenset({"image", "figure"})
+#: ``how`` of the entry among a page's attempts that counts the description of its pictures.
+FIGURES = "figures"
 #: Largest coordinate of a normalised box (section 3.5 of the DeepSeek-OCR paper: 1000 bins).
 MAX_COORDINATE = 999
 
@@ -68,6 +70,7 @@ class Region:
         engine returns no probabilities, or the region has no words.
     :param word_confidences: confidence of each of its words in percent, in the order of the text; None if
         the engine returns no probabilities.
+    :param description: what a picture shows; None if it was not described.
     """
 
     label: str
@@ -75,6 +78,7 @@ class Region:
     boxes: tuple[Box, ...] = ()
     confidence: float | None = None
     word_confidences: tuple[int, ...] | None = None
+    description: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +198,11 @@ class PageResult:
     error_code: str | None = None
     error: str | None = None
     retryable: bool = False
+
+    @property
+    def read_count(self) -> int:
+        """How often the page was recognised as a whole."""
+        return sum(attempt.how != FIGURES for attempt in self.attempts)
 
     @property
     def compression_ratio(self) -> float | None:

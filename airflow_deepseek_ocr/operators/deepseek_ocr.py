@@ -154,6 +154,7 @@ class DeepSeekOCROperator(BaseOperator):
         resolution: str | None = OcrOptions.resolution,
         retry_with: str | Sequence[str] | None = OcrOptions.retry_with,
         text_layer: str | None = OcrOptions.text_layer,
+        figures: str | None = OcrOptions.figures,
         pages: str | None = OcrOptions.pages,
         dpi: int = OcrOptions.dpi,
         min_score: float = OcrOptions.min_score,
@@ -187,6 +188,7 @@ class DeepSeekOCROperator(BaseOperator):
         self.resolution = resolution
         self.retry_with = retry_with
         self.text_layer = text_layer
+        self.figures = figures
         self.pages = pages
         self.dpi = dpi
         self.min_score = min_score

@@ -22,7 +22,7 @@ from airflow_deepseek_ocr.exceptions import (
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine, Progress
-from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
+from airflow_deepseek_ocr.ocr.fingerprint import FIGURES_DESCRIBED, ProcessingConfig
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     parse_retry_with,
@@ -95,6 +95,7 @@ class Pipeline:
             steps=parse_retry_with(config.retry_with),
             text_layer_use=parse_text_layer_use(config.text_layer),
             min_score=config.min_score,
+            describes_figures=config.figures == FIGURES_DESCRIBED,
         )
         self._request = OpenRequest(
             selection,

@@ -90,7 +90,7 @@ class Summary:
         self.failed_pages += page.status is PageStatus.FAILED
         self.statuses[page.status.value] += 1
         self.uncertain_pages += not CONFIDENCE_FLAGS.isdisjoint(page.flags)
-        self.retried_attempts += max(0, len(page.attempts) - 1)
+        self.retried_attempts += max(0, page.read_count - 1)
         self.text_tokens += sum(attempt.text_tokens for attempt in page.attempts)
         self.vision_tokens += sum(attempt.vision_tokens for attempt in page.attempts)
         self.vision_tokens_saved += page.vision_tokens_saved or 0

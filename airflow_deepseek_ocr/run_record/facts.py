@@ -94,6 +94,7 @@ def settings_facts(settings: Settings, config: ProcessingConfig) -> Facts:
         ("Resolution mode", config.resolution),
         ("Retry steps", config.retry_with or "none"),
         ("Text layer", config.text_layer),
+        ("Figures", config.figures),
         ("Minimum score", f"{config.min_score:g}"),
         ("Pages", config.pages or "all"),
         ("DPI", str(config.dpi)),

@@ -96,7 +96,7 @@ class RunRecord:
                 "" if page.score is None else f"{page.score:.2f}",
                 " ".join(page.flags),
                 page.resolution,
-                str(len(page.attempts)),
+                str(page.read_count),
                 str(page.vision_tokens),
                 str(page.text_tokens),
                 f"{page.seconds:.2f}",

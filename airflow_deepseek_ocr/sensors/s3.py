@@ -101,6 +101,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         resolution: str | None = OcrOptions.resolution,
         retry_with: str | Sequence[str] | None = OcrOptions.retry_with,
         text_layer: str | None = OcrOptions.text_layer,
+        figures: str | None = OcrOptions.figures,
         pages: str | None = OcrOptions.pages,
         dpi: int = OcrOptions.dpi,
         min_score: float = OcrOptions.min_score,
@@ -129,6 +130,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         self.resolution = resolution
         self.retry_with = retry_with
         self.text_layer = text_layer
+        self.figures = figures
         self.pages = pages
         self.dpi = dpi
         self.min_score = min_score

@@ -88,7 +88,7 @@ def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
         "flags": json.dumps(page.flags),
         "agreement": page.agreement,
         "agreement_ordered": page.agreement_ordered,
-        "attempt_count": len(page.attempts),
+        "attempt_count": page.read_count,
         "attempts": json.dumps([attempt.to_dict() for attempt in page.attempts]),
         "vision_tokens_saved": page.vision_tokens_saved,
         "is_final": not page.retryable,
@@ -115,6 +115,7 @@ def region_values(page_id: int, position: int, region: Region) -> dict[str, Any]
         "y2": y2,
         "boxes": json.dumps([box.to_dict() for box in region.boxes]),
         "confidence": region.confidence,
+        "description": region.description,
         "word_confidences": None
         if region.word_confidences is None
         else json.dumps(region.word_confidences, separators=(",", ":")),

@@ -31,6 +31,7 @@ def page_to_dict(document: str, page: PageResult) -> dict[str, Any]:
                 "boxes": [box.to_dict() for box in region.boxes],
                 "confidence": region.confidence,
                 "word_confidences": region.word_confidences,
+                "description": region.description,
             }
             for region in page.regions
         ],

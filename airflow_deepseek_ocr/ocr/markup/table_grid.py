@@ -7,10 +7,10 @@ import re
 from dataclasses import dataclass
 
 #: Columns and cells of a table that are kept. The longest output, 8,192 tokens, has room for
-#: about 2,000 cells; what is beyond these bounds is degenerate.
+#: about 2,000 cells; larger tables are degenerate.
 MOST_COLUMNS, MOST_CELLS = 1_000, 10_000
 
-#: Markup of a cell that stands for space, and markup that stands for nothing. Raised and lowered text stays
+#: Markup of a cell that is replaced by a space, and markup that is dropped. Raised and lowered text stays
 #: marked, as 10 with a raised 2 is not 102.
 _SPACE = re.compile(r"<(?:br\s{0,9}/?|/?p|/?div)>", re.IGNORECASE)
 _INLINE = re.compile(

@@ -12,7 +12,8 @@ from typing import Generic, TypeVar
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
-from airflow_deepseek_ocr.ocr.recognition.page_attempts import PageAttempts, PagePart
+from airflow_deepseek_ocr.ocr.recognition.figures import DescribedPage
+from airflow_deepseek_ocr.ocr.recognition.page_attempts import PagePart
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.text_layer_result import text_layer_result
 from airflow_deepseek_ocr.ocr.results import PageResult
@@ -30,7 +31,7 @@ class _PendingPart(Generic[Owner]):
     """A part of a page that awaits its output."""
 
     owner: Owner
-    attempts: PageAttempts
+    attempts: DescribedPage
     number: int
 
 
@@ -152,7 +153,7 @@ class Coordinator(Generic[Owner]):
         for owner, page in self._pages:
             result = text_layer_result(page, self._plan)
             if result is None:
-                attempts = PageAttempts(page, self._plan)
+                attempts = DescribedPage(page, self._plan)
                 with self._changed:
                     key, *others = (next(self._keys) for _ in range(attempts.part_count))
                     self._pending[key] = _PendingPart(owner, attempts, 0)

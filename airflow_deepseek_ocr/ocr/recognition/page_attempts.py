@@ -113,7 +113,7 @@ class PageAttempts:
         self._prompt = get_prompt(plan.prompt)
         self._edge_density = edge_density_of(page) if self._prompt.whole_page else None
         self._layer = usable_text_layer(page, plan, self._edge_density)
-        self._image = _image_source(page) if plan.may_retry else None
+        self._image = image_source(page) if plan.may_retry else None
         self._retry_plan = RetryPlan(
             plan,
             self._size,
@@ -309,7 +309,7 @@ class PageAttempts:
         return self._image()
 
 
-def _image_source(page: Page) -> Callable[[], Image.Image]:
+def image_source(page: Page) -> Callable[[], Image.Image]:
     """Return a function that returns the page's image, and keeps it only if it cannot be rendered again."""
     if page.render_again is not None:
         return page.render_again

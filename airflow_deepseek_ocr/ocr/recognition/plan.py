@@ -28,6 +28,7 @@ class RecognitionPlan:
         ``auto``.
     :param family: the engine's model family.
     :param min_score: lowest accepted score, 0 to 1.
+    :param describes_figures: whether pictures of a page are recognised once more, each by itself.
     :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
     """
 
@@ -38,6 +39,7 @@ class RecognitionPlan:
     modes: Collection[str] | None = None
     family: ModelFamily = DEFAULT_FAMILY
     min_score: float = DEFAULT_MIN_SCORE
+    describes_figures: bool = False
 
     def __post_init__(self) -> None:
         check_prompt_and_resolution(self.prompt, self.resolution)

@@ -27,6 +27,7 @@ class Reader:
     :param steps: retry steps for pages whose output is rejected, in order.
     :param text_layer_use: use of the pages' embedded text.
     :param min_score: lowest accepted score, 0 to 1.
+    :param describes_figures: whether pictures of a page are recognised once more, each by itself.
     :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
     """
 
@@ -39,6 +40,7 @@ class Reader:
         steps: Sequence[RetryStep] = (),
         text_layer_use: TextLayerUse = TextLayerUse.COMPARE,
         min_score: float = DEFAULT_MIN_SCORE,
+        describes_figures: bool = False,
     ) -> None:
         self._get_engine = get_engine
         self._plan = RecognitionPlan(
@@ -47,6 +49,7 @@ class Reader:
             steps=tuple(steps),
             text_layer_use=text_layer_use,
             min_score=min_score,
+            describes_figures=describes_figures,
         )
 
     @property

@@ -131,7 +131,7 @@ def keep(review: StoredReview, page: PageResult) -> KeptReview:
     if dropped or (old.accepted_at is not None and columns["accepted_at"] is None):
         log.warning(
             "Page %s was read again with another text: %s of its corrected regions, and whether it was "
-            "accepted, are dropped. It needs a new look.",
+            "accepted, are dropped. It needs a new review.",
             page.number,
             dropped,
         )

@@ -57,3 +57,11 @@ def test_the_document_key_depends_on_uri_version_and_settings() -> None:
         document_key(ref, replace(CONFIG, dpi=72)),
     }
     assert len(keys) == 4
+
+
+def test_described_figures_are_part_of_the_key_and_plain_pages_keep_theirs() -> None:
+    described = replace(CONFIG, figures="describe")
+    assert described.key != CONFIG.key
+    assert '"figures": "describe"' in described.to_json()
+    # Documents that were stored before the setting existed are known under the same key.
+    assert "figures" not in CONFIG.to_json()

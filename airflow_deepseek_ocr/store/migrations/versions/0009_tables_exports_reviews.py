@@ -41,7 +41,7 @@ _COLUMNS = (
     ("ocr_regions", "reviewed_by", sa.Text()),
     ("ocr_regions", "reviewed_at", UtcDateTime()),
 )
-#: The queue of pages that need a look takes the worst; the table is not read for it.
+#: The queue of pages that need a review takes the worst; the table is not read for it.
 _INDEXES = ("score", "confidence")
 #: Columns of pages that the view had before, beside those of migration 0007, and has from now on.
 _SHOWN = ("confidence", "rotation", "uncertain_words")

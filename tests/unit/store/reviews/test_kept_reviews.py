@@ -55,7 +55,7 @@ def test_a_page_that_was_corrected_as_a_whole_keeps_its_text(reviewed: Reviewed)
     assert reviewed.cells == ["1"]
 
 
-def test_an_accepted_page_with_another_text_needs_a_new_look(reviewed: Reviewed) -> None:
+def test_an_accepted_page_with_another_text_needs_a_new_review(reviewed: Reviewed) -> None:
     accept_page(reviewed.database, reviewed.page.id, by="ada", seen=reviewed.seen())
     reviewed.read("another", "text")
     assert (reviewed.page.accepted_at, reviewed.page.reviewed_at) == (None, None)

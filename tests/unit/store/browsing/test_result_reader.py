@@ -12,10 +12,8 @@ from sqlalchemy import create_engine, insert
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.ocr.results import Region
-from airflow_deepseek_ocr.store import result_reader
-from airflow_deepseek_ocr.store.database_clock import DatabaseTime
-from airflow_deepseek_ocr.store.ledger import Ledger
-from airflow_deepseek_ocr.store.result_reader import (
+from airflow_deepseek_ocr.store.browsing import result_reader
+from airflow_deepseek_ocr.store.browsing.result_reader import (
     OcrPage,
     read_documents,
     read_exports,
@@ -23,6 +21,8 @@ from airflow_deepseek_ocr.store.result_reader import (
     read_regions,
     read_tables,
 )
+from airflow_deepseek_ocr.store.database_clock import DatabaseTime
+from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.reviews.corrections import Seen, correct_region
 from airflow_deepseek_ocr.store.tables import DocumentRow, ExportRow, RegionRow
@@ -59,8 +59,8 @@ def test_pages_with_what_people_said(store: Store, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(result_reader, "_PAGES", 2)
     first, second, third = read_pages(store.database, 1)
     assert (second.text, second.score, second.flags) == ("b", 0.4, ("loop",))
-    assert [each.needs_look(0.5) for each in (first, second, third)] == [False, True, True]
-    assert [each.needs_look(0.3) for each in (first, second, third)] == [False, False, True]
+    assert [each.needs_review(0.5) for each in (first, second, third)] == [False, True, True]
+    assert [each.needs_review(0.3) for each in (first, second, third)] == [False, False, True]
     with Session(store.database.engine) as session:
         region = session.query(RegionRow).filter_by(page_id=second.id, position=0).one()
     correct_region(store.database, region.id, "B", by="ada", seen=Seen(second.created_at))
@@ -70,7 +70,7 @@ def test_pages_with_what_people_said(store: Store, monkeypatch: pytest.MonkeyPat
         "b",
         True,
     )
-    assert not corrected.needs_look(0.5)
+    assert not corrected.needs_review(0.5)
     region_read, picture = read_regions(store.database, second.id)
     assert (region_read.text, region_read.box, region_read.is_corrected) == (
         "B",
@@ -103,6 +103,6 @@ def test_exports_of_documents(store: Store) -> None:
     assert list(read_exports(store.database, [])) == []
 
 
-def test_a_page_without_values_needs_no_look() -> None:
+def test_a_page_without_values_needs_no_review() -> None:
     values = dict.fromkeys(OcrPage.__dataclass_fields__) | {"status": "text_layer"}
-    assert not OcrPage(**values).needs_look(1)  # type: ignore[arg-type]
+    assert not OcrPage(**values).needs_review(1)  # type: ignore[arg-type]

@@ -95,10 +95,10 @@ class OcrPage(_Plain):
     reviewed_at: datetime | None
     created_at: datetime
 
-    def needs_look(self, below: float) -> bool:
+    def needs_review(self, below: float) -> bool:
         """Return whether a person should check the page: it failed, or is not good enough.
 
-        :param below: pages with a smaller score or confidence need a look, from 0 to 1.
+        :param below: pages with a smaller score or confidence need a review, from 0 to 1.
         """
         if self.is_corrected or self.is_accepted:
             return False
