@@ -28,11 +28,11 @@ with DAG(
     },
     tags=["deepseek-ocr"],
 ):
-    # [START howto_results_to_index]
     read = DeepSeekOCROperator(
         task_id="read", s3_prefix="{{ params.prefix }}", db_conn_id=DB_CONN_ID, retries=2
     )
 
+    # [START howto_results_to_index]
     @task(retries=2)
     def index(returned: dict[str, Any], params: dict[str, Any] | None = None) -> int:
         """Write the pages of the documents, and return their number."""
@@ -68,6 +68,6 @@ with DAG(
                 )
                 pages += len(lines)
         return pages
+        # [END howto_results_to_index]
 
     index(read.output)
-    # [END howto_results_to_index]

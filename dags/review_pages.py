@@ -47,7 +47,6 @@ with DAG(
     },
     tags=["deepseek-ocr"],
 ):
-    # [START howto_review_pages]
     read = DeepSeekOCROperator(
         task_id="read", s3_prefix="{{ params.prefix }}", db_conn_id=DB_CONN_ID, retries=2
     )
@@ -74,6 +73,7 @@ with DAG(
             for _, document, page in pages[:MOST_QUESTIONS]
         ]
 
+    # [START howto_review_pages]
     pages = find(read.output)
     answers = HITLOperator.partial(
         task_id="ask",
@@ -81,6 +81,7 @@ with DAG(
         defaults=LEAVE,
         response_timeout=timedelta(days=2),
     ).expand_kwargs(pages.map(as_question))
+    # [END howto_review_pages]
 
     @task
     def store(question: tuple[dict[str, Any], dict[str, Any]]) -> str:
@@ -105,4 +106,3 @@ with DAG(
         return choice
 
     store.expand(question=pages.zip(answers.output))
-    # [END howto_review_pages]

@@ -44,6 +44,7 @@ def test_all_fields_survive_json() -> None:
             "boxes": [{"normalized": [0, 1, 2, 3], "pixels": [4, 5, 6, 7]}],
             "confidence": None,
             "word_confidences": None,
+            "description": None,
         }
     ]
     assert stored["attempts"][0] == {
