@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from airflow_deepseek_ocr.ocr.documents.base import Page
+    from airflow_deepseek_ocr.ocr.page_pixels import PageImage
     from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 
 #: The prompt with which the model was trained to read charts, formulas and drawings (README of the published
@@ -92,7 +93,7 @@ class DescribedPage:
         self._figures = _Figures(result, figures, self._image, self._plan)
         return len(figures)
 
-    def part(self, number: int, image: Image.Image | None = None) -> PagePart:
+    def part(self, number: int, image: PageImage | None = None) -> PagePart:
         """Return a part of the attempt in progress, or a picture.
 
         :param number: its number, from 0.
