@@ -22,7 +22,7 @@ def task_record(
 ) -> str:
     """Return the facts of a task's run: settings, host, versions of its Python, counts, seconds.
 
-    The rows of its pages have status, score, flags and seconds of each page.
+    The rows of its pages have status, score, confidence, flags and seconds of each page.
 
     :param settings: settings of the connection.
     :param config: the processing configuration.

@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from airflow_deepseek_ocr.ocr.confidence.text_tokens import TextTokens
-from airflow_deepseek_ocr.ocr.confidence.words import Word, find_words, mean_confidence
+from airflow_deepseek_ocr.ocr.confidence.words import find_words, mean_confidence
 from airflow_deepseek_ocr.ocr.markup.grounding import PlacedRegion
 from airflow_deepseek_ocr.ocr.results import Region
 
 
-@dataclass(frozen=True, slots=True)
-class PageWord:
+class PageWord(NamedTuple):
     """A word of a page.
 
     :param text: the word without the marks around it.
@@ -51,21 +51,22 @@ def measure_confidence(placed: Sequence[PlacedRegion], tokens: TextTokens) -> Pa
     :param placed: the output's regions with their places in its text.
     :param tokens: the tokens of this text.
     """
-    regions, words = [], []
-    for position, each in enumerate(placed):
-        found = [
-            PageWord(
-                word.text, each.start + word.start, position, _probability(word, each.start, tokens)
-            )
-            for word in find_words(each.region.text)
+    found = [find_words(each.region.text) for each in placed]
+    starts = [
+        each.start + word.start for each, words in zip(placed, found, strict=True) for word in words
+    ]
+    lengths = [len(word.text) for words in found for word in words]
+    probabilities = iter(tokens.probabilities(starts, lengths))
+    regions, page_words = [], list[PageWord]()
+    for position, (each, words) in enumerate(zip(placed, found, strict=True)):
+        measured = [
+            PageWord(word.text, each.start + word.start, position, probability)
+            # The words first: zip takes one probability too many otherwise.
+            for word, probability in zip(words, probabilities, strict=False)
         ]
-        regions.append(_region(each, found, tokens))
-        words += found
-    return PageConfidence(mean_confidence(words), tuple(regions), tuple(words))
-
-
-def _probability(word: Word, offset: int, tokens: TextTokens) -> float:
-    return math.exp(tokens.log_probability(offset + word.start, offset + word.end))
+        regions.append(_region(each, measured, tokens))
+        page_words += measured
+    return PageConfidence(mean_confidence(page_words), tuple(regions), tuple(page_words))
 
 
 def _region(placed: PlacedRegion, words: Sequence[PageWord], tokens: TextTokens) -> Region:

@@ -5,7 +5,6 @@ Tokens are bytes: one may have a part of a character, or several characters, or 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,7 +17,6 @@ from airflow_deepseek_ocr.ocr.token_probabilities import TokenProbabilities
 _LEAST = -100.0
 #: Broken characters of a text, at most; a text with more is no text, and its checks say so.
 _MOST_BROKEN = 200
-_DIGIT = re.compile(rb"[0-9]")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,13 +35,19 @@ class TextTokens:
     log_probabilities: np.ndarray
     has_digit: np.ndarray
 
-    def log_probability(self, start: int, end: int) -> float:
-        """Return the sum over all tokens that have a part of the characters from ``start`` to ``end``.
+    def probabilities(self, starts: Sequence[int], lengths: Sequence[int]) -> list[float]:
+        """Return the product of the probabilities of all tokens that have a part of each word.
 
-        :param start: first character.
-        :param end: the character after the last one.
+        :param starts: the first character of each word.
+        :param lengths: characters of each word, at least 1.
         """
-        return float(self.log_probabilities[self._tokens(start, end)].sum())
+        sums = np.concatenate(([0.0], np.cumsum(self.log_probabilities)))
+        first = np.asarray(starts, dtype=np.int64)
+        last = first + np.asarray(lengths, dtype=np.int64) - 1
+        logs = sums[self.end[last]] - sums[self.first[first]]
+        # A difference of sums may be above 0 by rounding.
+        found: list[float] = np.exp(np.minimum(logs, 0.0)).tolist()
+        return found
 
     def mean_of_numbers(self, start: int, end: int) -> float | None:
         """Return the mean log-probability of the tokens with digits; None without one.
@@ -51,7 +55,9 @@ class TextTokens:
         :param start: first character.
         :param end: the character after the last one.
         """
-        tokens = self._tokens(start, end)
+        if start >= end:
+            return None
+        tokens = slice(int(self.first[start]), int(self.end[end - 1]))
         numbers = self.log_probabilities[tokens][self.has_digit[tokens]]
         return float(numbers.mean()) if len(numbers) else None
 
@@ -76,9 +82,6 @@ class TextTokens:
             np.concatenate(first), np.concatenate(end), self.log_probabilities, self.has_digit
         )
 
-    def _tokens(self, start: int, end: int) -> slice:
-        return slice(int(self.first[start]), int(self.end[end - 1])) if start < end else slice(0)
-
 
 def tokens_of(text: str, probabilities: TokenProbabilities | None) -> TextTokens | None:
     """Return the tokens of a text; None if there are none, or they are those of another text.
@@ -97,7 +100,8 @@ def tokens_of(text: str, probabilities: TokenProbabilities | None) -> TextTokens
     if offset < 0:
         return None
     # Bytes before each token, and after the last one.
-    borders = np.concatenate(([0], np.cumsum([len(piece) for piece in probabilities.pieces])))
+    lengths = np.array([len(piece) for piece in probabilities.pieces], dtype=np.int64)
+    borders = np.concatenate(([0], np.cumsum(lengths)))
     part = starts[offset : offset + len(text) + 1]
     log_probabilities = np.nan_to_num(np.array(probabilities.log_probabilities), nan=_LEAST)
     return TextTokens(
@@ -105,9 +109,7 @@ def tokens_of(text: str, probabilities: TokenProbabilities | None) -> TextTokens
         first=np.searchsorted(borders[:-1], part[:-1], side="right") - 1,
         end=np.searchsorted(borders[:-1], part[1:], side="left"),
         log_probabilities=np.clip(log_probabilities, _LEAST, 0.0),
-        has_digit=np.array(
-            [_DIGIT.search(piece) is not None for piece in probabilities.pieces], dtype=bool
-        ),
+        has_digit=_have_digits(written, borders),
     )
 
 
@@ -133,6 +135,18 @@ def join_tokens(parts: Sequence[TextTokens], separator: str) -> TextTokens:
         np.concatenate([part.log_probabilities for part in parts]),
         np.concatenate([part.has_digit for part in parts]),
     )
+
+
+def _have_digits(written: bytes, borders: np.ndarray) -> np.ndarray:
+    """Return whether each token has a digit.
+
+    :param borders: bytes before each token, and after the last one.
+    """
+    values = np.frombuffer(written, dtype=np.uint8)
+    is_digit = (values >= ord("0")) & (values <= ord("9"))
+    before = np.concatenate(([0], np.cumsum(is_digit)))[borders]
+    found: np.ndarray = before[1:] > before[:-1]
+    return found
 
 
 def _character_starts(written: bytes) -> np.ndarray | None:

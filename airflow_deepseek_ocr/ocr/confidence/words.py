@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from airflow_deepseek_ocr.ocr.results import Region
 
@@ -38,8 +37,7 @@ _BEFORE, _AFTER = re.compile(f"{_MARK}+"), re.compile(f"{_MARK}+$")
 _MAY_END_MARK = frozenset("*_`()[]")
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """A word of a region.
 
     :param text: the word without the marks around it.

@@ -17,6 +17,7 @@ PAGE = PageResult(
     resolution="gundam",
     error_code="repetition",
     score=0.25,
+    confidence=0.75,
     flags=("repetition", "length"),
     attempts=(Attempt(how="gundam", resolution="gundam", score=0.2),) * 2,
     vision_tokens=900,
@@ -45,7 +46,7 @@ def test_a_finished_run() -> None:
     ):
         assert line in text, text
     assert (
-        "| a file.pdf | 2 | failed (repetition) | 0.25 | repetition length | gundam | 2 | 900 | 77 "
+        "| a file.pdf | 2 | failed (repetition) | 0.25 | 0.750 | repetition length | gundam | 2 | 900 | 77 "
         "| 1.23 | "
     ) in text
     assert text.endswith("|\n")

@@ -26,7 +26,8 @@ def found(text: str, *tokens: tuple[bytes | str, float]) -> TextTokens:
 
 
 def product(tokens: TextTokens, start: int, end: int) -> float:
-    return pytest.approx(math.exp(tokens.log_probability(start, end)))
+    (found,) = tokens.probabilities([start], [end - start])
+    return pytest.approx(found)
 
 
 def test_characters_have_all_tokens_with_a_part_of_them() -> None:
@@ -36,7 +37,8 @@ def test_characters_have_all_tokens_with_a_part_of_them() -> None:
     assert product(tokens, 2, 3) == 0.6 * 0.7
     assert product(tokens, 2, 4) == 0.6 * 0.7 * 0.8
     assert product(tokens, 5, 6) == 0.8
-    assert product(tokens, 3, 3) == 1.0
+    assert tokens.probabilities([0, 2], [1, 2]) == pytest.approx([0.5, 0.6 * 0.7 * 0.8])
+    assert tokens.probabilities([], []) == []
 
 
 def test_tokens_without_bytes_count_for_no_character() -> None:
@@ -77,9 +79,8 @@ def test_values_that_are_no_probabilities() -> None:
     )
     tokens = tokens_of("abcd", strange)
     assert tokens is not None
-    assert tokens.log_probability(0, 1) == tokens.log_probability(1, 2) == -100
-    assert tokens.log_probability(2, 3) == -100
-    assert tokens.log_probability(3, 4) == 0
+    assert product(tokens, 0, 1) == product(tokens, 1, 2) == product(tokens, 2, 3) == 0
+    assert tokens.probabilities([3], [1]) == [1.0]
 
 
 def test_the_mean_of_numbers_leaves_other_tokens_out() -> None:
