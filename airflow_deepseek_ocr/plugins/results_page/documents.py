@@ -20,7 +20,7 @@ _MAX_PICTURE = 10 * 1024 * 1024
 #: Pages whose text is fetched at a time for a download.
 _PAGES_AT_A_TIME = 50
 #: Characters of a page's text that are rendered; the text of a region beyond it is shown as it is.
-_MAX_RENDERED = 300_000
+_MAX_RENDERED = 600_000
 #: Characters of another attempt's output.
 _MAX_ATTEMPT = 40_000
 

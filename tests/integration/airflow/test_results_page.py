@@ -28,7 +28,6 @@ from tests.conftest import ROOT
 from tests.support.chromium import accessibility_faults, chromium, set_dark
 from tests.support.fixtures.shown_documents import FORBIDDEN, FOREIGN, add_export, fill
 from tests.support.servers.airflow import Airflow, airflow, api_server
-from tests.support.servers.process import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -132,6 +131,10 @@ def find(browser: webdriver.Chrome, css: str, text: str = "") -> WebElement:
     return wait.until(visible, f"no {css} with {text!r}")  # type: ignore[return-value]
 
 
+def _until(browser: webdriver.Chrome, holds: Callable[[], bool], what: str) -> None:
+    WebDriverWait(browser, WAIT_S).until(lambda _: holds(), f"not {what}")
+
+
 def complaints(browser: webdriver.Chrome) -> list[str]:
     return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
 
@@ -150,7 +153,7 @@ def test_documents_pages_and_downloads_in_airflows_frame(
     screenshot(browser, "results-in-airflow")
     assert "secret.pdf" not in browser.page_source
     find(browser, "input[type=search]").send_keys("invo")
-    wait_until(lambda: len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1, WAIT_S, "hits")
+    _until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1, "one hit")
     find(browser, "tbody a", "invoice.pdf").click()
     region = find(browser, ".region", "Received with thanks.")
     assert (
@@ -163,7 +166,7 @@ def test_documents_pages_and_downloads_in_airflows_frame(
     find(browser, ".menu summary").click()
     find(browser, ".menu a", "Markdown").click()
     downloads = tmp_path_factory.getbasetemp() / "downloads0"
-    wait_until(lambda: (downloads / "invoice.pdf.md").exists(), WAIT_S, "the download")
+    _until(browser, (downloads / "invoice.pdf.md").exists, "the download")
     browser.switch_to.default_content()
 
 
@@ -174,7 +177,9 @@ def test_the_keyboard_changes_pages_and_tabs(page: Page, opened: Open) -> None:
     find(browser, "h3", "Page 2")
     assert browser.current_url.endswith(f"#{page.ids['invoice.pdf']}/2")
     find(browser, ".flags", "The model reached the maximum output length")
-    find(browser, "[role=tab]", "Regions").send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT)
+    find(browser, "[role=tab]", "Regions").send_keys(Keys.ARROW_RIGHT)
+    browser.switch_to.active_element.send_keys(Keys.END)
+    browser.switch_to.active_element.send_keys(Keys.ARROW_LEFT)
     find(browser, ".attempt", "1. small")
     browser.back()
     find(browser, "h3", "Page 1")

@@ -25,7 +25,7 @@ from tests.conftest import ROOT, TINY_MODEL
 from tests.support.chromium import chromium
 from tests.support.servers.airflow import Airflow, airflow, aws_connection, standalone
 from tests.support.servers.moto_s3 import moto_s3
-from tests.support.servers.process import free_port, wait_until
+from tests.support.servers.process import Process, free_port, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -96,10 +96,10 @@ def test_a_connection_filled_in_in_the_ui_reads_documents(
             browser.get(f"{instance.url}/dags/s3_to_database")
             find(browser, "//*[contains(text(), 'read')]")
             screenshot(browser, "dag-run")
-            _follow_the_tasks_link(browser, instance)
+            _follow_the_tasks_link(browser, instance, process)
 
 
-def _follow_the_tasks_link(browser: webdriver.Chrome, instance: Airflow) -> None:
+def _follow_the_tasks_link(browser: webdriver.Chrome, instance: Airflow, process: Process) -> None:
     """Open the results from the link that the task has in Airflow's API, which its UI shows."""
     api = f"{instance.url}/api/v2/dags/s3_to_database/dagRuns"
     (run,) = httpx.get(api, timeout=WAIT_S).json()["dag_runs"]
@@ -109,7 +109,7 @@ def _follow_the_tasks_link(browser: webdriver.Chrome, instance: Airflow) -> None
         found = httpx.get(links, params={"map_index": 0}, timeout=WAIT_S).json()
         return found.get("extra_links", {}).get("OCR results")
 
-    wait_until(lambda: bool(link()), WAIT_S, "the task's link")
+    wait_until(lambda: bool(link()), WAIT_S, "the task's link", process)
     browser.get(f"{instance.url}{link()}")
     click(browser, "//a[contains(., 'invoice.pdf')]")
     find(browser, "//*[contains(@class, 'region')]")

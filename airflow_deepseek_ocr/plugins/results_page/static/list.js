@@ -113,7 +113,7 @@ function row(each) {
       each.error && el("span", { class: "error" }, each.error)),
     el("td", { "data-label": "Status" }, badge(each.status)),
     el("td", { "data-label": "Pages" }, pages ? digits(pages) : "–",
-      each.failed_pages > 0 && el("span", { class: "place" }, `${digits(each.failed_pages)} failed`)),
+      each.failed_pages > 0 && el("span", { class: "place" }, `${digits(each.failed_pages)}\u00a0failed`)),
     el("td", { "data-label": "Lowest score" }, score(each.lowest_score)),
     el("td", { "data-label": "Run", class: "run" },
       each.dag_id ? [el("span", {}, each.dag_id), el("span", { class: "place" }, `${each.run_id || ""} · ${run}`)] : el("span", { class: "quiet" }, "not from a DAG")),
