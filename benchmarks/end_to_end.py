@@ -15,18 +15,16 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
-from PIL import Image
 from sqlalchemy import create_engine, text
 
-from airflow_deepseek_ocr.concurrency.prefetch import stop_of
 from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.engines.balancing.engine import BalancedEngine, NamedEngine
@@ -41,12 +39,9 @@ from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import (
     Engine,
-    FinishReason,
-    PageOutput,
     PageRequest,
-    Progress,
 )
-from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.page_pixels import PageImage
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
@@ -56,9 +51,9 @@ from airflow_deepseek_ocr.store.engine_options import engine_options
 from airflow_deepseek_ocr.store.results_store import Store
 from benchmarks.bench import Bench
 from benchmarks.engines import ForcedServerSpec, running_server
+from benchmarks.forced_lengths import ForcedLengths
 from benchmarks.full_size import ROOT, build
 from benchmarks.pipeline.documents import colour_scans, short_pdfs
-from benchmarks.pipeline.one_run import OUTPUT
 from benchmarks.workload import lengths
 from tests.support.servers.moto_s3 import moto_s3
 
@@ -67,9 +62,6 @@ _KINDS: dict[str, Callable[[Path, int], list[Path]]] = {"scans": colour_scans, "
 _WARM_UP_PAGES, _WARM_UP_TOKENS = 24, 40
 #: Different pages held in memory for the engine alone.
 _DIFFERENT = 8
-#: Paragraphs of the recorded text, and their tokens.
-_PARAGRAPHS = [f"{each}\n\n" for each in OUTPUT.strip().split("\n\n")]
-_OUTPUT_TOKENS = 1200
 _COLUMNS = ("part", "gpus", "mode", "kind", "tasks", "pages", "pages_per_s", "of_engine")
 
 
@@ -115,54 +107,6 @@ class Job:
         return engines[0].engine if len(engines) == 1 else BalancedEngine(engines)
 
 
-class ForcedLengths:
-    """An engine whose pages have given lengths, and a recorded text.
-
-    :param engine: reads the pages.
-    :param tokens: the lengths, one page after the other.
-    """
-
-    def __init__(self, engine: Engine, tokens: Sequence[int]) -> None:
-        self._engine, self._tokens = engine, tokens
-
-    def family(self) -> ModelFamily:
-        """Return the engine's family."""
-        return self._engine.family()
-
-    def modes(self) -> tuple[str, ...]:
-        """Return the engine's modes."""
-        return self._engine.modes()
-
-    def read(
-        self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
-    ) -> Generator[PageOutput, None, None]:
-        """Yield the outputs with the recorded text."""
-        with closing(self._engine.read(_Shortened(requests, self._tokens), progress)) as outputs:
-            for output in outputs:
-                if output.error is not None:
-                    raise output.error
-                kept = max(1, len(_PARAGRAPHS) * output.text_tokens // _OUTPUT_TOKENS)
-                text = "".join((_PARAGRAPHS * 3)[:kept])
-                yield replace(output, text=text, finish_reason=FinishReason.STOP)
-
-    def close(self) -> None:
-        """Close the engine."""
-        self._engine.close()
-
-
-class _Shortened(Iterator[PageRequest]):
-    def __init__(self, requests: Iterable[PageRequest], tokens: Sequence[int]) -> None:
-        self._requests, self._tokens, self._given = iter(requests), tokens, 0
-        self.stop = stop_of(requests) or (lambda: None)
-
-    def __next__(self) -> PageRequest:
-        request = next(self._requests)
-        self._given += 1
-        return replace(
-            request, max_output_length=self._tokens[(self._given - 1) % len(self._tokens)]
-        )
-
-
 def main() -> int:
     """Measure all combinations; an exit code."""
     options = _arguments()
@@ -170,6 +114,7 @@ def main() -> int:
     path = os.environ.get("PYTHONPATH")
     os.environ["PYTHONPATH"] = os.pathsep.join([str(ROOT), *([path] if path else [])])
     rows: list[dict[str, Any]] = []
+    limit = TimeLimit(options.time_limit)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="end-to-end-")))
         model = (options.model or scratch / "full-size").absolute()
@@ -182,13 +127,36 @@ def main() -> int:
             with _servers(job):
                 for mode in options.modes:
                     for kind in options.kinds:
-                        for figures in _measure(job, mode, kind, buckets[kind], options, scratch):
-                            rows.append(
-                                {"gpus": len(devices), "mode": mode, "kind": kind} | figures
-                            )
+                        common = {"gpus": len(devices), "mode": mode, "kind": kind}
+                        for figures in _measure(
+                            job, mode, kind, buckets[kind], options, scratch, limit
+                        ):
+                            rows.append(common | figures)
                             bench.tell(**rows[-1])
     print(_table(rows))
     return 0
+
+
+class TimeLimit:
+    """Leaves out measurements that would end too late, so that those before are not lost.
+
+    :param seconds: from now; None for no limit.
+    """
+
+    def __init__(self, seconds: float | None) -> None:
+        self._end = None if seconds is None else time.monotonic() + seconds
+        self._longest = 0.0
+
+    def allows_another(self) -> bool:
+        """Return whether a measurement as long as the longest so far ends in time."""
+        return self._end is None or time.monotonic() + self._longest < self._end
+
+    @contextmanager
+    def measuring(self) -> Iterator[None]:
+        """Measure how long the block takes."""
+        started = time.monotonic()
+        yield
+        self._longest = max(self._longest, time.monotonic() - started)
 
 
 def _arguments() -> argparse.Namespace:
@@ -205,6 +173,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--batch-size", type=int, help="most pages at once; default: what fits")
     parser.add_argument("--render-processes", type=int, help="the default of the package if absent")
     parser.add_argument("--out", type=Path, default=Path("bench-end-to-end.jsonl"))
+    parser.add_argument(
+        "--time-limit",
+        type=float,
+        help="seconds after which no measurement begins that would end later",
+    )
     parser.add_argument("--verbose", action="store_true")
     return parser.parse_args()
 
@@ -262,18 +235,26 @@ def _measure(
     bucket: dict[str, str],
     options: argparse.Namespace,
     scratch: Path,
+    limit: TimeLimit,
 ) -> Iterator[dict[str, Any]]:
+    if not limit.allows_another():
+        yield {"part": "left out: no time"}
+        return
     images = _rendered(scratch / kind)
     engine = job.engine()
     warm_up = min(_WARM_UP_PAGES, options.pages) * len(job.devices)
     list(engine.read(_requests(images, mode, [_WARM_UP_TOKENS] * warm_up)))
     tokens = [max(1, round(each * options.share)) for each in lengths(options.pages)]
     started = time.perf_counter()
-    count = sum(1 for _ in engine.read(_requests(images, mode, tokens)))
+    with limit.measuring():
+        count = sum(1 for _ in engine.read(_requests(images, mode, tokens)))
     own = count / (time.perf_counter() - started)
     yield {"part": "engine", "pages": count, "pages_per_s": own}
     for tasks in options.tasks:
-        with tempfile.TemporaryDirectory(dir=scratch) as name:
+        if not limit.allows_another():
+            yield {"part": "left out: no time", "tasks": tasks}
+            continue
+        with limit.measuring(), tempfile.TemporaryDirectory(dir=scratch) as name:
             url = f"sqlite:///{name}/results.db"
             with closing(_store(url)) as store:
                 store.ensure_schema()
@@ -291,11 +272,12 @@ def _measure(
             "of_engine": pages / seconds / own,
             "documents": documents,
             "cpu_s": sum(each["cpu_s"] for each in found),
+            "task_cpu_ms_a_page": 1000 * sum(each["own_cpu_s"] for each in found) / max(1, pages),
             "wall_s": time.perf_counter() - started,
         }
 
 
-def _rendered(directory: Path) -> list[Image.Image]:
+def _rendered(directory: Path) -> list[PageImage]:
     """Return pages of the first documents as the pipeline renders them."""
     images = []
     with Renderer(Limits()) as renderer:
@@ -303,12 +285,12 @@ def _rendered(directory: Path) -> list[Image.Image]:
             with renderer.open(
                 path, selection=PageSelection.parse(""), dpi=OcrOptions.dpi
             ) as document:
-                images.append(document.page(document.page_numbers[0]).image)
+                images.append(document.page(document.page_numbers[0]).pixels)
     return images
 
 
 def _requests(
-    images: Sequence[Image.Image], mode: str, tokens: Sequence[int]
+    images: Sequence[PageImage], mode: str, tokens: Sequence[int]
 ) -> Iterator[PageRequest]:
     for number, each in enumerate(tokens):
         yield PageRequest(
@@ -345,9 +327,14 @@ def _task(common: tuple[Any, ...], number: int, tasks: int) -> dict[str, float]:
             config=settings.processing_config(OcrOptions(resolution=mode, retry_with="none")),
             options=PipelineOptions(limits=limits, **options),
         )
-        began, cpu = time.time(), _cpu_seconds()
+        began, cpu, own = time.time(), _cpu_seconds(), time.process_time()
         pipeline.run(refs)
-        return {"began": began, "ended": time.time(), "cpu_s": _cpu_seconds() - cpu}
+        return {
+            "began": began,
+            "ended": time.time(),
+            "cpu_s": _cpu_seconds() - cpu,
+            "own_cpu_s": time.process_time() - own,
+        }
 
 
 def _cpu_seconds() -> float:

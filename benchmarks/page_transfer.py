@@ -20,6 +20,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from PIL import Image
+
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
 from airflow_deepseek_ocr.engines.in_process.capacity import Occupancy
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
@@ -28,24 +30,38 @@ from airflow_deepseek_ocr.exceptions import UnavailableError
 from airflow_deepseek_ocr.model_server.listen_address import ListenAddress
 from airflow_deepseek_ocr.model_server.main import run
 from airflow_deepseek_ocr.model_server.service import Model, Service
+from airflow_deepseek_ocr.ocr.channels import drop_color
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.page_pixels import PagePixels, encode_rows
+from benchmarks.pipeline.one_run import SERVER
 from benchmarks.workload import draw_pages
 
 #: Slots of the in-process engine on a large card.
 SLOTS = 384
-_KEY, _NAME = "benchmark", "benchmark"
 #: About 800 tokens.
 _TEXT = "important market report number receipt\n" * 100
-_START_TIMEOUT_S = 60.0
+_START_TIMEOUT_S = 180.0
 
 
 class InstantEngine:
-    """An engine that answers each page at once, as far as the server uses one."""
+    """An engine that answers each page at once, as far as the server uses one.
+
+    :param text: the output of each page.
+    """
 
     device, dtype, page_length, preempted_pages = "cpu", "torch.float32", 8192, 0
     decoding = Decoding()
     clock = SimpleNamespace(seconds=dict)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def family(self) -> ModelFamily:
+        """Return the published model's family."""
+        return DEEPSEEK_OCR
 
     def plan(self) -> SimpleNamespace:
         """Return a large card's slots."""
@@ -64,7 +80,7 @@ class InstantEngine:
         for request in requests:
             yield PageOutput(
                 key=request.key,
-                text=_TEXT,
+                text=self._text,
                 finish_reason=FinishReason.STOP,
                 vision_tokens=903,
                 prompt_tokens=910,
@@ -72,8 +88,14 @@ class InstantEngine:
             )
 
 
-def serve(socket: Path, files: bool, spent: Connection) -> None:
-    """Run the server until a line arrives at ``spent``, which asks for its CPU seconds."""
+def serve(socket: Path, files: bool, spent: Connection, text: str = _TEXT) -> None:
+    """Run the server, which answers each page with the text.
+
+    :param socket: where it listens.
+    :param files: whether it takes pages as files.
+    :param spent: anything that arrives there asks for the server's CPU seconds.
+    :param text: the output of each page.
+    """
 
     def answer() -> None:
         while True:
@@ -81,17 +103,17 @@ def serve(socket: Path, files: bool, spent: Connection) -> None:
             spent.send(cpu_seconds())
 
     threading.Thread(target=answer, daemon=True).start()
-    engine: Any = InstantEngine()
+    engine: Any = InstantEngine(text)
 
     def make(leave: Any) -> Service:
         return Service(
-            Model(directory=socket.parent, name=_NAME),
+            Model(directory=socket.parent, name=SERVER),
             page_directory=page_directory(socket) if files else None,
             load=lambda _: engine,
             on_end=leave,
         )
 
-    run(make, api_key=_KEY, address=ListenAddress(socket_path=socket), idle_s=None)
+    run(make, api_key=SERVER, address=ListenAddress(socket_path=socket), idle_s=None)
 
 
 def cpu_seconds() -> float:
@@ -101,7 +123,7 @@ def cpu_seconds() -> float:
 
 def measure(count: int, *, scanned: bool, files: bool) -> dict[str, object]:
     """Return CPU ms of both processes for each page, and pages a second."""
-    pages = draw_pages(min(count, 16), scanned=scanned)
+    pages = [as_rendered(each) for each in draw_pages(min(count, 16), scanned=scanned)]
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as directory:
         socket = Path(directory) / "server.sock"
@@ -109,7 +131,7 @@ def measure(count: int, *, scanned: bool, files: bool) -> dict[str, object]:
         server = context.Process(target=serve, args=(socket, files, there), daemon=True)
         server.start()
         try:
-            engine = ready_engine(Endpoint("http://localhost", _KEY, socket))
+            engine = ready_engine(Endpoint("http://localhost", SERVER, socket))
             list(engine.read(requests(pages, 16)))  # connections, and what is made once
             here.send(None)
             before, own, started = here.recv(), cpu_seconds(), time.monotonic()
@@ -133,7 +155,7 @@ def measure(count: int, *, scanned: bool, files: bool) -> dict[str, object]:
 
 
 def ready_engine(endpoint: Endpoint) -> HttpEngine:
-    engine = HttpEngine(lambda: endpoint, model=_NAME)
+    engine = HttpEngine(lambda: endpoint, model=SERVER)
     end = time.monotonic() + _START_TIMEOUT_S
     while True:
         try:
@@ -144,6 +166,13 @@ def ready_engine(endpoint: Endpoint) -> HttpEngine:
             time.sleep(0.1)
         else:
             return engine
+
+
+def as_rendered(image: Image.Image) -> PagePixels:
+    """Return a page as it comes from a rendering process."""
+    image = drop_color(image.convert("RGB"))
+    rows = encode_rows(image, 0, image.height)
+    return PagePixels(image.size, len(image.getbands()), memoryview(rows))
 
 
 def requests(pages: list[Any], count: int) -> Iterator[PageRequest]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import statistics
 import subprocess
@@ -12,13 +13,17 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import boto3
 
+from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
+from benchmarks.page_transfer import ready_engine, serve
 from benchmarks.pipeline.documents import colour_scans, long_pdf, short_pdfs
 from benchmarks.pipeline.latency_proxy import latency_proxy
+from benchmarks.pipeline.one_run import OUTPUT, SERVER
 from benchmarks.pipeline.process_memory import PeakMemory
 from tests.support.servers.moto_s3 import moto_s3
 from tests.support.servers.postgres import postgres
@@ -28,8 +33,12 @@ ROOT = Path(__file__).parent.parent.parent
 _TIMEOUT_S = 1800
 #: Seconds by which each S3 request is delayed, as between two regions of a continent.
 LATENCY_S = 0.03
-PARTS = ("long", "short", "short-s3", "scans")
+PARTS = ("long", "short", "short-s3", "scans", "backlog")
+#: The backlog takes a quarter of an hour.
+_USUAL_PARTS = PARTS[:-1]
 DATABASES = ("sqlite", "postgresql")
+#: An object in the task's process, or a model server on the same host, which takes pages as files.
+ENGINES = ("instant", "server")
 
 
 def main() -> None:
@@ -45,20 +54,31 @@ def main() -> None:
         places = _documents(directory, arguments, stack)
         for database in arguments.databases:
             for part in arguments.parts:
-                for number in range(arguments.repeats):
+                for number, engine in product(range(arguments.repeats), arguments.engines):
                     for tree, path in trees.items():
-                        with _database_url(databases[database], directory) as url:
-                            figures = _run(path, url, places[part], arguments.render_processes)
-                        line = {"part": part, "database": database, "tree": tree, "run": number}
-                        results.append(line | figures)
+                        options = [*places[part], *_options(arguments, part)]
+                        with (
+                            _database_url(databases[database], directory) as url,
+                            _server(engine) as server,
+                        ):
+                            figures = _run(path, url, [*options, *server])
+                        line = {"part": part, "engine": engine, "database": database, "tree": tree}
+                        results.append(line | {"run": number} | figures)
                         _tell(results[-1], arguments.out)
     print(_table(results))
+    for each in results:
+        if each["part_times"]:
+            print(f"\n{_part_times(each)}")
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pipeline", description=__doc__)
     parser.add_argument("--pages", type=int, default=120, help="pages of each part")
-    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--backlog", type=int, default=10_000, help="documents of the part backlog")
+    parser.add_argument(
+        "--engines", nargs="+", choices=ENGINES, default=["instant"], help="what answers at once"
+    )
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(_USUAL_PARTS))
     parser.add_argument("--databases", nargs="+", choices=DATABASES, default=list(DATABASES))
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--render-processes", type=int, help="the default of the package if absent")
@@ -81,6 +101,9 @@ def _documents(
         places["short"] = ["--directory", str(directory / "short")]
     if "short-s3" in arguments.parts:
         places["short-s3"] = ["--s3", json.dumps(_bucket(paths, stack))]
+    if "backlog" in arguments.parts:
+        short_pdfs(directory / "backlog", arguments.backlog)
+        places["backlog"] = ["--directory", str(directory / "backlog")]
     if "scans" in arguments.parts:
         colour_scans(directory / "scans", arguments.pages)
         places["scans"] = ["--directory", str(directory / "scans")]
@@ -135,15 +158,43 @@ def _database_url(server: Any, directory: Path) -> Iterator[str]:
     yield server.sqlalchemy_url
 
 
-def _run(tree: Path, url: str, place: list[str], processes: int | None) -> dict[str, Any]:
+def _options(arguments: argparse.Namespace, part: str) -> list[str]:
+    processes = arguments.render_processes
+    return [
+        *(["--render-processes", str(processes)] if processes else []),
+        *(["--part-times"] if part == "backlog" else []),
+    ]
+
+
+@contextmanager
+def _server(engine: str) -> Iterator[list[str]]:
+    """Run a model server if it is asked for, and yield the options for it."""
+    if engine != "server":
+        yield []
+        return
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory() as directory:
+        socket = Path(directory) / "server.sock"
+        here, there = context.Pipe()
+        server = context.Process(target=serve, args=(socket, True, there, OUTPUT), daemon=True)
+        server.start()
+        try:
+            ready_engine(Endpoint("http://localhost", SERVER, socket))
+            yield ["--socket", str(socket)]
+        finally:
+            here.close()
+            server.terminate()
+            server.join()
+
+
+def _run(tree: Path, url: str, options: list[str]) -> dict[str, Any]:
     """Run one process, and return its figures."""
     command = [
         sys.executable,
         str(Path(__file__).with_name("one_run.py")),
         "--database",
         url,
-        *place,
-        *(["--render-processes", str(processes)] if processes else []),
+        *options,
     ]
     process = subprocess.Popen(
         command,
@@ -163,7 +214,12 @@ def _run(tree: Path, url: str, place: list[str], processes: int | None) -> dict[
         "retried_attempts": figures["retried_attempts"],
         "pages_per_second": figures["pages"] / figures["seconds"],
         "pages_per_cpu_second": figures["pages"] / figures["cpu_seconds"],
+        "task_cpu_ms": 1000 * figures["task_cpu_seconds"] / max(1, figures["pages"]),
+        "engine_pages": figures["engine_pages"],
+        "doubled": figures["doubled"],
         "peak_mib": memory.bytes / (1 << 20),
+        "mib_by_tenth": [round(each / (1 << 20)) for each in memory.tenths()],
+        "part_times": figures["part_times"],
     }
 
 
@@ -181,7 +237,10 @@ def _tell(figures: dict[str, Any], out: Path) -> None:
 
 def _table(results: list[dict[str, Any]]) -> str:
     """Return the medians as a table in Markdown."""
-    head = ("part", "database", "checkout", "pages/s", "pages a CPU-second", "peak MiB")
+    head = (
+        *("part", "engine", "database", "checkout"),
+        *("pages/s", "pages a CPU-second", "task's CPU ms a page", "peak MiB"),
+    )
     lines = [
         f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {len(os.sched_getaffinity(0))} cores, "
         f"load {os.getloadavg()[0]:.1f}",
@@ -189,15 +248,37 @@ def _table(results: list[dict[str, Any]]) -> str:
         "| " + " | ".join(head) + " |",
         "|---" * len(head) + "|",
     ]
-    for key in dict.fromkeys((each["part"], each["database"], each["tree"]) for each in results):
-        mine = [each for each in results if (each["part"], each["database"], each["tree"]) == key]
-        medians = [
+    for key in dict.fromkeys(map(_key, results)):
+        mine = [each for each in results if _key(each) == key]
+        per_second, per_cpu_second, cpu_ms, peak = (
             statistics.median(each[name] for each in mine)
-            for name in ("pages_per_second", "pages_per_cpu_second", "peak_mib")
-        ]
-        lines.append(
-            f"| {' | '.join(key)} | {medians[0]:.1f} | {medians[1]:.1f} | {medians[2]:.0f} |"
+            for name in ("pages_per_second", "pages_per_cpu_second", "task_cpu_ms", "peak_mib")
         )
+        lines.append(
+            f"| {' | '.join(key)} | {per_second:.1f} | {per_cpu_second:.1f} | {cpu_ms:.1f} "
+            f"| {peak:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def _key(figures: dict[str, Any]) -> tuple[str, ...]:
+    return figures["part"], figures["engine"], figures["database"], figures["tree"]
+
+
+def _part_times(figures: dict[str, Any]) -> str:
+    """Return the times of the parts of a run, and its memory over time, as a table in Markdown."""
+    pages = figures["pages"]
+    lines = [
+        f"{' '.join(_key(figures))}, {pages} pages, {figures['doubled']} stored or claimed twice, "
+        f"{figures['engine_pages'] - pages} read twice; MiB by tenth of the time: "
+        f"{' '.join(map(str, figures['mib_by_tenth']))}",
+        "",
+        "| part | calls | task's CPU ms a page | ms a page |",
+        "|---|---|---|---|",
+    ]
+    for part, sums in figures["part_times"].items():
+        cpu, wall = (1000 * sums[name] / max(1, pages) for name in ("cpu_s", "wall_s"))
+        lines.append(f"| {part} | {sums['calls']:.0f} | {cpu:.2f} | {wall:.2f} |")
     return "\n".join(lines)
 
 

@@ -9,14 +9,17 @@ import argparse
 import json
 import os
 import sys
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import fields
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from airflow_deepseek_ocr.concurrency.prefetch import Prefetcher, stop_of
 from airflow_deepseek_ocr.connection.options import OcrOptions
@@ -29,8 +32,6 @@ from airflow_deepseek_ocr.ocr.engine_protocol import (
     PageRequest,
     Progress,
 )
-from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
-from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.base import Sources
@@ -39,6 +40,8 @@ from airflow_deepseek_ocr.sources.s3 import Listing, S3Source
 from airflow_deepseek_ocr.store.engine_options import engine_options
 from airflow_deepseek_ocr.store.results_store import Store
 
+#: Key of the model server, and name of its model.
+SERVER = "benchmark"
 #: Requests that wait at the engine, as at the in-process engine on a GPU.
 _BOUND = 64
 #: Lines of each region of the output.
@@ -58,6 +61,21 @@ def _output() -> str:
     )
 
 
+#: The parts: what the table calls them, and the function that does them (module, class or none, name).
+PARTS = (
+    ("claim", "airflow_deepseek_ocr.store.ledger", "Ledger", "claim"),
+    (
+        "fetch, with the claim",
+        "airflow_deepseek_ocr.sources.attachments",
+        "AttachmentSource",
+        "fetch",
+    ),
+    ("open", "airflow_deepseek_ocr.ocr.rendering.child_process", "ChildProcess", "open_document"),
+    ("render", "airflow_deepseek_ocr.ocr.rendering.child_process", "ChildProcess", "page"),
+    ("check", "airflow_deepseek_ocr.ocr.recognition.page_attempts", "PageAttempts", "add_output"),
+    ("store", "airflow_deepseek_ocr.store.ledger", "Ledger", "write_documents"),
+)
+
 #: The output of every page.
 OUTPUT = _output()
 
@@ -65,13 +83,15 @@ OUTPUT = _output()
 class InstantEngine:
     """An engine that answers at once."""
 
-    def family(self) -> ModelFamily:
-        """Return DeepSeek-OCR."""
+    def family(self) -> Any:
+        """Return the published model's family; checkouts before there were families do not ask."""
+        from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+
         return DEEPSEEK_OCR
 
     def modes(self) -> tuple[str, ...]:
-        """Return all modes."""
-        return DEEPSEEK_OCR.modes
+        """Return the mode that the benchmark uses."""
+        return (OcrOptions().resolution,)
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
@@ -100,6 +120,73 @@ class InstantEngine:
         """Do nothing."""
 
 
+class PartTimes:
+    """Measures each part from now on: the thread's CPU time, and the time that passes.
+
+    Threads work side by side, so the times that pass do not add up to the run's.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+        for part, module, owner, name in PARTS:
+            place = getattr(import_module(module), owner)
+            setattr(place, name, self._measured(part, getattr(place, name)))
+
+    def figures(self) -> dict[str, dict[str, float]]:
+        """Return calls, CPU seconds of this process, and seconds by part."""
+        with self._lock:
+            return {
+                part: {"calls": calls, "cpu_s": cpu, "wall_s": wall}
+                for part, (calls, cpu, wall) in self._sums.items()
+            }
+
+    def _measured(self, part: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def measured(*arguments: Any, **named: Any) -> Any:
+            cpu, wall = time.thread_time(), time.perf_counter()
+            try:
+                return function(*arguments, **named)
+            finally:
+                with self._lock:
+                    sums = self._sums[part]
+                    sums[0] += 1
+                    sums[1] += time.thread_time() - cpu
+                    sums[2] += time.perf_counter() - wall
+
+        return measured
+
+
+class CountedEngine:
+    """Counts the pages that an engine reads.
+
+    :param engine: reads them.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self._engine, self.pages = engine, 0
+
+    def family(self) -> Any:
+        """Return the engine's family."""
+        return self._engine.family()
+
+    def modes(self) -> tuple[str, ...]:
+        """Return the engine's modes."""
+        return tuple(self._engine.modes())
+
+    def read(
+        self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
+    ) -> Generator[PageOutput, None, None]:
+        """Yield the engine's outputs."""
+        with closing(self._engine.read(requests, progress)) as outputs:
+            for output in outputs:
+                self.pages += 1
+                yield output
+
+    def close(self) -> None:
+        """Close the engine."""
+        self._engine.close()
+
+
 def main() -> None:
     """Process the documents of a directory or a bucket, and print the figures."""
     parser = argparse.ArgumentParser()
@@ -107,6 +194,10 @@ def main() -> None:
     parser.add_argument("--directory", type=Path)
     parser.add_argument("--s3", help="JSON: endpoint_url, access_key, secret_key, region, bucket")
     parser.add_argument("--render-processes", type=int)
+    parser.add_argument("--socket", type=Path, help="of a model server that answers at once")
+    parser.add_argument(
+        "--part-times", action="store_true", help="measure the parts of a page's way"
+    )
     arguments = parser.parse_args()
     limits = Limits()
     client = _client(json.loads(arguments.s3)) if arguments.s3 else None
@@ -115,6 +206,8 @@ def main() -> None:
     else:
         refs = list(Listing(json.loads(arguments.s3)["bucket"]).documents(client))
     url = arguments.database
+    engine = CountedEngine(_server(arguments.socket) if arguments.socket else InstantEngine())
+    times = PartTimes() if arguments.part_times else None
     # psycopg2 appears in the URL, and the options are by dialect.
     dialect = url.partition(":")[0].partition("+")[0]
     with closing(Store(create_engine(url, **engine_options(dialect)))) as store:
@@ -123,7 +216,7 @@ def main() -> None:
             sources=Sources(
                 {"file": lambda: FileSource(limits), "s3": lambda: S3Source(client, limits)}
             ),
-            get_engine=InstantEngine,
+            get_engine=lambda: engine,
             store=store,
             config=Settings().processing_config(OcrOptions()),
             options=PipelineOptions(**_options(arguments.render_processes), limits=limits),
@@ -132,6 +225,7 @@ def main() -> None:
         summary = pipeline.run(refs)
         seconds, cpu = time.monotonic() - started, _cpu_seconds() - before
         own = time.process_time() - own
+        doubled = _doubled(store)
     print(
         json.dumps(
             {
@@ -142,9 +236,33 @@ def main() -> None:
                 "seconds": seconds,
                 "cpu_seconds": cpu,
                 "task_cpu_seconds": own,
+                "engine_pages": engine.pages,
+                "doubled": doubled,
+                "part_times": times and times.figures(),
             }
         )
     )
+
+
+def _doubled(store: Store) -> int:
+    """Return how many pages are stored twice, and documents were claimed twice."""
+    with store.database.engine.connect() as connection:
+        pages, different = connection.execute(
+            text(
+                "SELECT count(*), count(DISTINCT document_id * 1000000 + page_number) FROM ocr_pages"
+            )
+        ).one()
+        claims, documents = connection.execute(
+            text("SELECT coalesce(sum(claims), 0), count(*) FROM ocr_documents")
+        ).one()
+    return int(pages - different) + int(claims - documents)
+
+
+def _server(socket: Path) -> Any:
+    from airflow_deepseek_ocr.engines.http.engine import HttpEngine
+    from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
+
+    return HttpEngine(lambda: Endpoint("http://localhost", SERVER, socket), model=SERVER)
 
 
 def _options(render_processes: int | None) -> dict[str, Any]:

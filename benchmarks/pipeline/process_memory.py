@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import threading
 from types import TracebackType
 from typing import Self
@@ -16,11 +17,11 @@ class PeakMemory:
     """Measures the memory of a process tree in a thread; shared pages count once (PSS).
 
     :param process: id of the process.
-    :ivar bytes: the largest sum so far.
+    :ivar samples: bytes at each measurement so far.
     """
 
     def __init__(self, process: int) -> None:
-        self.bytes = 0
+        self.samples: list[int] = []
         self._process = process
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._measure, daemon=True)
@@ -45,7 +46,20 @@ class PeakMemory:
                 tree = [root, *root.children(recursive=True)]
             except psutil.Error:
                 return
-            self.bytes = max(self.bytes, sum(map(_pss, tree)))
+            self.samples.append(sum(map(_pss, tree)))
+
+    @property
+    def bytes(self) -> int:
+        """The largest measurement so far."""
+        return max(self.samples, default=0)
+
+    def tenths(self) -> list[int]:
+        """Return the median of each tenth of the time, in bytes; fewer after few measurements."""
+        parts = [
+            self.samples[len(self.samples) * part // 10 : len(self.samples) * (part + 1) // 10]
+            for part in range(10)
+        ]
+        return [int(statistics.median(part)) for part in parts if part]
 
 
 def _pss(process: psutil.Process) -> int:
