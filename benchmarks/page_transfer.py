@@ -36,7 +36,7 @@ from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, P
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.ocr.page_pixels import PagePixels, encode_rows
-from benchmarks.pipeline.one_run import SERVER
+from benchmarks.pipeline.one_run import SERVER, probabilities_of
 from benchmarks.workload import draw_pages
 
 #: Slots of the in-process engine on a large card.
@@ -58,6 +58,7 @@ class InstantEngine:
 
     def __init__(self, text: str) -> None:
         self._text = text
+        self._probabilities = probabilities_of(text)
 
     def family(self) -> ModelFamily:
         """Return the published model's family."""
@@ -85,6 +86,7 @@ class InstantEngine:
                 vision_tokens=903,
                 prompt_tokens=910,
                 text_tokens=800,
+                token_probabilities=self._probabilities,
             )
 
 

@@ -80,6 +80,11 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(_USUAL_PARTS))
     parser.add_argument("--databases", nargs="+", choices=DATABASES, default=list(DATABASES))
+    parser.add_argument(
+        "--probabilities",
+        action="store_true",
+        help="the instant engine returns those of tokens, too",
+    )
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--render-processes", type=int, help="the default of the package if absent")
     parser.add_argument("--against", type=Path, help="another checkout, such as a git worktree")
@@ -162,6 +167,7 @@ def _options(arguments: argparse.Namespace, part: str) -> list[str]:
     processes = arguments.render_processes
     return [
         *(["--render-processes", str(processes)] if processes else []),
+        *(["--probabilities"] if arguments.probabilities else []),
         *(["--part-times"] if part == "backlog" else []),
     ]
 

@@ -44,6 +44,8 @@ from airflow_deepseek_ocr.store.results_store import Store
 SERVER = "benchmark"
 #: Requests that wait at the engine, as at the in-process engine on a GPU.
 _BOUND = 64
+#: Bytes of a token, so that a page has 1,200.
+_TOKEN_BYTES = 5
 #: Lines of each region of the output.
 _LINES = 5
 
@@ -80,8 +82,30 @@ PARTS = (
 OUTPUT = _output()
 
 
+def probabilities_of(text: str) -> Any:
+    """Return probabilities of a text's tokens, as the model's engine returns them."""
+    from airflow_deepseek_ocr.ocr.token_probabilities import TokenProbabilities
+
+    content = text.encode()
+    pieces = tuple(
+        content[start : start + _TOKEN_BYTES] for start in range(0, len(content), _TOKEN_BYTES)
+    )
+    sure = tuple(-0.01 - 0.001 * (number % 97) for number in range(len(pieces)))
+    return TokenProbabilities(
+        pieces=pieces,
+        log_probabilities=sure,
+        runner_up=tuple(each - 4.0 for each in sure),
+    )
+
+
 class InstantEngine:
-    """An engine that answers at once."""
+    """An engine that answers at once.
+
+    :param probabilities: of the output's tokens; None for none.
+    """
+
+    def __init__(self, probabilities: Any = None) -> None:
+        self._more = {} if probabilities is None else {"token_probabilities": probabilities}
 
     def family(self) -> Any:
         """Return the published model's family; checkouts before there were families do not ask."""
@@ -114,6 +138,7 @@ class InstantEngine:
                     prompt_tokens=910,
                     text_tokens=1200,
                     seconds=0.01,
+                    **self._more,
                 )
 
     def close(self) -> None:
@@ -198,6 +223,7 @@ def main() -> None:
     parser.add_argument(
         "--part-times", action="store_true", help="measure the parts of a page's way"
     )
+    parser.add_argument("--probabilities", action="store_true", help="of tokens, with each output")
     arguments = parser.parse_args()
     limits = Limits()
     client = _client(json.loads(arguments.s3)) if arguments.s3 else None
@@ -206,7 +232,10 @@ def main() -> None:
     else:
         refs = list(Listing(json.loads(arguments.s3)["bucket"]).documents(client))
     url = arguments.database
-    engine = CountedEngine(_server(arguments.socket) if arguments.socket else InstantEngine())
+    probabilities = probabilities_of(OUTPUT) if arguments.probabilities else None
+    engine = CountedEngine(
+        _server(arguments.socket) if arguments.socket else InstantEngine(probabilities)
+    )
     times = PartTimes() if arguments.part_times else None
     # psycopg2 appears in the URL, and the options are by dialect.
     dialect = url.partition(":")[0].partition("+")[0]
