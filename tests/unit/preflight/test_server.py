@@ -46,7 +46,9 @@ def quick(settings: Settings) -> str:
 
 def test_the_quick_line_generates_no_token(server: Faults) -> None:
     line = quick(remote(server))
-    assert line == f"{server.url} serves m (vLLM or a compatible server); modes: gundam."
+    assert line == (
+        f"{server.url} serves m (vLLM or a compatible server), a DeepSeek-OCR; modes: gundam."
+    )
     assert server.requests == []
 
 
