@@ -33,7 +33,7 @@ from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource
 from airflow_deepseek_ocr.store.forget import Selection, find
 from airflow_deepseek_ocr.store.results_store import Store
-from airflow_deepseek_ocr.targets.folder import FolderTarget
+from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from benchmarks.pipeline.documents import colour_scans, long_pdf
 from benchmarks.pipeline.one_run import InstantEngine
 
@@ -101,7 +101,7 @@ def _export(store: Store, formats: tuple[Format, ...], directory: Path) -> int:
         tempfile.TemporaryDirectory(dir=directory) as target,
         closing(RenderPool(limits, processes=max(1, os.cpu_count() or 1))) as pool,
         ExportQueue(
-            ExportPlan(FolderTarget(Path(target)), formats),
+            ExportPlan(DirectoryTarget(Path(target)), formats),
             store.database,
             pool,
             FileSource(limits),

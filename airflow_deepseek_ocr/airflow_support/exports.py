@@ -43,7 +43,7 @@ def export_plan(
         raise ConfigurationError(
             ErrorCode.EXPORT_TO,
             f"The exports {', '.join(wanted)} have no place. Set export_to to s3://bucket/prefix, or to the "
-            "absolute path of a folder that all workers share, here or in the connection.",
+            "absolute path of a directory that all workers share, here or in the connection.",
         )
     address = parse_address(place)
     address.require_apart(uris, prefix)

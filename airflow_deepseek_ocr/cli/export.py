@@ -61,7 +61,7 @@ def add_export(commands: Any) -> None:
         "--to",
         required=True,
         metavar="PLACE",
-        help="s3://bucket/prefix or a folder (its absolute path), not beside the documents",
+        help="s3://bucket/prefix or a directory (its absolute path), not beside the documents",
     )
     add_format(command)
     command.add_argument(
@@ -176,8 +176,8 @@ class _Events:
             report(
                 f"warning: {readable_line(ref.uri)}: no {each.format} ({each.code}): {each.error}"
             )
-        folder = exported.files[-1].uri.rpartition("/")[0]
-        write(f"{readable_line(ref.uri)}  {counted(exported.written, 'file')}  {folder}")
+        place = exported.files[-1].uri.rpartition("/")[0]
+        write(f"{readable_line(ref.uri)}  {counted(exported.written, 'file')}  {place}")
 
     def export_failed(self, ref: DocumentRef, error: DeepSeekOCRError) -> None:
         """See :meth:`ExportEvents.export_failed`."""

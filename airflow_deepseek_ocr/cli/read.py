@@ -98,7 +98,7 @@ def add_read(commands: Any) -> None:
         "--export",
         type=Path,
         metavar="DIR",
-        help="write files into a folder for each document in DIR",
+        help="write files into a directory for each document in DIR",
     )
     add_format(read)
     read.add_argument("--json", action="store_true", help="print one JSON object per page")

@@ -191,8 +191,8 @@ FIELDS = (
     ConnectionField(
         name="export_to",
         label="Place for exports",
-        description="s3://bucket/prefix, or the absolute path of a folder that all workers share; not beside "
-        "the documents",
+        description="s3://bucket/prefix, or the absolute path of a directory that all workers share; not "
+        "beside the documents",
     ),
     ConnectionField(
         name="sandbox",

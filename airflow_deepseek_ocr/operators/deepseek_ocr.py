@@ -110,7 +110,7 @@ class DeepSeekOCROperator(BaseOperator):
         ``markdown``, ``text``, ``json``, ``jsonl``, ``regions_jsonl``, ``csv``, ``pdf``, ``hocr``, ``alto``,
         ``docling``, ``figures``, ``overlay``, ``webp``, or ``all``; None takes the connection's.
     :param export_to: where they are written: ``s3://bucket/prefix``, with the connection ``aws_conn_id``, or
-        the absolute path of a folder that all workers share; None takes the connection's.
+        the absolute path of a directory that all workers share; None takes the connection's.
     :param overwrite: read stored documents again. Retries of the task continue where it stopped.
     :param fail_on_document_errors: fail the task without a retry if a document could not be read at all.
     :param max_failed_pages: how many pages of a document may fail: a share (float, 0 to 1), a number

@@ -16,7 +16,7 @@ from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.documents.unshown import SUFFIXES
 from airflow_deepseek_ocr.sources.base import COPY_CHUNK_BYTES, Wanted, write_copy
-from airflow_deepseek_ocr.sources.export_folders import is_export
+from airflow_deepseek_ocr.sources.export_directories import is_export
 from airflow_deepseek_ocr.sources.s3_errors import clear_s3_errors
 from airflow_deepseek_ocr.sources.s3_uri import is_bucket, split_uri
 
@@ -75,7 +75,7 @@ class Listing:
     :param bucket: the bucket.
     :param prefix: keys start with this prefix.
     :param suffixes: keys end with one of these suffixes, both in any case; a string is one suffix; None
-        takes all keys. Files in the folders of exports are left out in any case.
+        takes all keys. Files in the directories of exports are left out in any case.
     :param glob: keys match this pattern (``fnmatch``: ``*`` also matches ``/``); None takes all keys.
     :param minimum_age: minimum time since the object was last modified.
     :param with_version_ids: identify versions by version ids instead of ETags; requires a bucket with

@@ -11,16 +11,16 @@ from urllib.parse import unquote, urlsplit
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.sources.s3_uri import split_uri
 from airflow_deepseek_ocr.targets.base import ExportTarget
-from airflow_deepseek_ocr.targets.folder import FolderTarget
+from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from airflow_deepseek_ocr.targets.s3 import S3Target
 
 
 @dataclass(frozen=True)
 class ExportAddress:
-    """A prefix of a bucket, or a folder.
+    """A prefix of a bucket, or a directory.
 
-    :param bucket: the bucket; empty for a folder.
-    :param path: the prefix with ``/`` at its end, or the folder's absolute path with one.
+    :param bucket: the bucket; empty for a directory.
+    :param path: the prefix with ``/`` at its end, or the directory's absolute path with one.
     """
 
     bucket: str
@@ -33,7 +33,7 @@ class ExportAddress:
         """
         if self.bucket:
             return S3Target(s3_client(), self.bucket, self.path)
-        return FolderTarget(Path(self.path))
+        return DirectoryTarget(Path(self.path))
 
     def require_apart(self, uris: Iterable[str], prefix: str | None = None) -> None:
         """Refuse a place that is beside the documents, where listings of documents would find exports.
@@ -48,9 +48,9 @@ class ExportAddress:
                 raise self._beside(prefix)
         for uri in uris:
             bucket, key = _place_of(uri)
-            folder = key.rpartition("/")[0] + "/" if "/" in key else ""
+            directory = key.rpartition("/")[0] + "/" if "/" in key else ""
             if bucket == self.bucket and (
-                self.path.startswith(folder) or key.startswith(self.path)
+                self.path.startswith(directory) or key.startswith(self.path)
             ):
                 raise self._beside(uri)
 
@@ -68,7 +68,7 @@ class ExportAddress:
 def parse_address(text: str) -> ExportAddress:
     """Return the address of a place for exports.
 
-    :param text: ``s3://bucket/prefix``, ``file:///path``, or the absolute path of a folder.
+    :param text: ``s3://bucket/prefix``, ``file:///path``, or the absolute path of a directory.
     :raises ConfigurationError: ``export_to``, ``s3_uri``.
     """
     text = text.strip()
@@ -83,8 +83,8 @@ def parse_address(text: str) -> ExportAddress:
     if not path.startswith("/"):
         raise ConfigurationError(
             ErrorCode.EXPORT_TO,
-            f"{text!r} is no place for exports. Write s3://bucket/prefix, or the absolute path of a folder "
-            "that all workers share.",
+            f"{text!r} is no place for exports. Write s3://bucket/prefix, or the absolute path of a "
+            "directory that all workers share.",
         )
     return ExportAddress("", str(Path(path)).rstrip("/") + "/")
 

@@ -7,7 +7,10 @@ from typing import Protocol
 
 
 class ExportTarget(Protocol):
-    """Writes files under a prefix or in a folder. A reader sees a whole file, or the one before, or none."""
+    """Writes files under a prefix or in a directory.
+
+    A reader sees a whole file, or the one before, or none.
+    """
 
     def uri(self, name: str) -> str:
         """Return the address of a file.

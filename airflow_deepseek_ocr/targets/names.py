@@ -1,11 +1,11 @@
-"""Names of exports: under the prefix, the source's address, then a folder for version and configuration."""
+"""Names of exports: the source's address, and a directory for version and configuration."""
 
 from __future__ import annotations
 
 import hashlib
 from urllib.parse import quote
 
-from airflow_deepseek_ocr.sources.export_folders import export_folder
+from airflow_deepseek_ocr.sources.export_directories import export_directory
 
 #: Punctuation that stays in names. Other characters than these and letters and digits of any script are
 #: percent-encoded, since file systems, shells and consoles give them a meaning.
@@ -15,25 +15,25 @@ _PUNCTUATION = frozenset(" -_.()+,=@~")
 _LONGEST_PART, _LONGEST_SOURCE = 200, 600
 
 
-def folder_of(uri: str, version_key: str, config_key: str) -> str:
-    """Return the folder of a document's exports, relative to the prefix.
+def directory_of(uri: str, version_key: str, config_key: str) -> str:
+    """Return the directory of a document's exports, relative to the prefix.
 
     :param uri: the document's address.
     :param version_key: hash of its address and version.
     :param config_key: hash of the processing configuration.
     """
     scheme, _, rest = uri.partition("://")
-    # Two addresses never share a folder: the hash of the version has the address in it.
+    # Two addresses never share a directory: the hash of the version has the address in it.
     source = rest if scheme == "s3" else f"{scheme}/{rest}"
     parts = [safe_part(part) for part in source.split("/") if part]
-    folder = "/".join(parts)
-    if len(folder.encode()) > _LONGEST_SOURCE:
-        folder = f"{parts[0]}/{hashlib.sha256(uri.encode()).hexdigest()}"
-    return f"{folder}/{export_folder(version_key, config_key)}"
+    directory = "/".join(parts)
+    if len(directory.encode()) > _LONGEST_SOURCE:
+        directory = f"{parts[0]}/{hashlib.sha256(uri.encode()).hexdigest()}"
+    return f"{directory}/{export_directory(version_key, config_key)}"
 
 
 def safe_part(part: str) -> str:
-    """Return a part of an address as the name of a folder or file."""
+    """Return a part of an address as the name of a directory or file."""
     safe = "".join(
         each if each in _PUNCTUATION or each.isalnum() else quote(each, safe="", errors="replace")
         for each in part

@@ -78,6 +78,6 @@ class S3Target:
                 Key=self._prefix + name,
                 Body=body,
                 ContentType=kind,
-                # Shown in no browser of its own accord: text of a document may be a script.
+                # No browser shows it unasked: text of a document may be a script.
                 ContentDisposition=f"attachment; filename*=UTF-8''{quote(file_name, safe='')}",
             )

@@ -14,16 +14,16 @@ from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.ocr.results import DocumentStatus
 from airflow_deepseek_ocr.store.tables import DocumentRow, ExportRow
-from airflow_deepseek_ocr.targets.names import folder_of
+from airflow_deepseek_ocr.targets.names import directory_of
 
 
 def audit_exports(
-    url: str, folder: Path, formats: Sequence[str], current: Collection[str]
+    url: str, directory: Path, formats: Sequence[str], current: Collection[str]
 ) -> list[str]:
     """Return what is wrong with the exports.
 
     :param url: SQLAlchemy's, of the results database.
-    :param folder: the place of exports.
+    :param directory: the place of exports.
     :param formats: names of the formats that each document must have.
     :param current: MD5 sums of the versions in the bucket; others may lack exports, but have no half ones.
     """
@@ -40,7 +40,7 @@ def audit_exports(
     for row in documents:
         if row.status != DocumentStatus.DONE.value:
             continue
-        place = folder / folder_of(row.uri, row.version_key, row.config_key)
+        place = directory / directory_of(row.uri, row.version_key, row.config_key)
         must = set(formats) if row.version in current else set()
         found += [f"{row.uri} {row.version}: {what}" for what in _of(place, rows[row.id], must)]
     return found

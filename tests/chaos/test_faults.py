@@ -19,8 +19,8 @@ from airflow_deepseek_ocr.pipeline.exports.original import Original
 from airflow_deepseek_ocr.store.migrate import upgrade
 from airflow_deepseek_ocr.store.pages.exported_documents import read_document, write_exports
 from airflow_deepseek_ocr.store.results_store import Store
-from airflow_deepseek_ocr.targets.folder import FolderTarget
-from airflow_deepseek_ocr.targets.names import folder_of
+from airflow_deepseek_ocr.targets.directory import DirectoryTarget
+from airflow_deepseek_ocr.targets.names import directory_of
 from tests.chaos.__main__ import run, table
 from tests.chaos.audit import Findings, Version, audit
 from tests.chaos.chaos_run import Plan, Report
@@ -188,10 +188,12 @@ def exported(two_documents: tuple[str, list[Version]], tmp_path: Path) -> tuple[
             connection.execute(text("UPDATE ocr_regions SET boxes = '[]'"))
         stored = read_document(store.database, key)
         assert stored is not None
-        document, target = stored.document, FolderTarget(tmp_path / "exports")
-        folder = folder_of(document.uri, document.version_key, document.config_key)
+        document, target = stored.document, DirectoryTarget(tmp_path / "exports")
+        directory = directory_of(document.uri, document.version_key, document.config_key)
         with PdfMaker(Limits()) as maker:
-            files = Exporter(target, (Format.TEXT,), maker).export(document, folder, _no_original)
+            files = Exporter(target, (Format.TEXT,), maker).export(
+                document, directory, _no_original
+            )
         write_exports(store.database, stored.document_id, files.files)
     return url, tmp_path / "exports", versions[0].body_md5
 
@@ -201,17 +203,17 @@ def _no_original() -> Original:
 
 
 def test_the_audit_notices_half_and_missing_exports(exported: tuple[str, Path, str]) -> None:
-    url, folder, version = exported
-    assert audit_exports(url, folder, ["text"], [version]) == []
-    assert "no {'webp'}" in audit_exports(url, folder, ["text", "webp"], [version])[0]
-    (document,) = folder.rglob("document.txt")
+    url, directory, version = exported
+    assert audit_exports(url, directory, ["text"], [version]) == []
+    assert "no {'webp'}" in audit_exports(url, directory, ["text", "webp"], [version])[0]
+    (document,) = directory.rglob("document.txt")
     whole = document.read_bytes()
     document.write_bytes(whole[:-1])
-    assert "missing or half" in audit_exports(url, folder, [], [])[0]
+    assert "missing or half" in audit_exports(url, directory, [], [])[0]
     document.write_bytes(whole)
     stray = document.with_name("old.txt")
     stray.write_bytes(b"")
-    assert "no manifest has" in audit_exports(url, folder, ["text"], [version])[0]
+    assert "no manifest has" in audit_exports(url, directory, ["text"], [version])[0]
     stray.unlink()
-    (folder / document.parent / "manifest.json").unlink()
-    assert audit_exports(url, folder, ["text"], [version])[0].endswith("no manifest")
+    (directory / document.parent / "manifest.json").unlink()
+    assert audit_exports(url, directory, ["text"], [version])[0].endswith("no manifest")

@@ -19,7 +19,7 @@ from airflow_deepseek_ocr.ocr.exports.word_places import PlacedLine, upright_box
 
 NAMESPACE, SCHEMA_VERSION = "http://www.loc.gov/standards/alto/ns-v4#", "4.4"
 _STEP = (
-    "Blocks are the model's. Places of lines and words are computed from the ink in each block and the "
+    "Blocks are the model's. Places of lines and words are computed from the print in each block and the "
     "lengths of the words."
 )
 

@@ -65,7 +65,7 @@ def docling_json(document: ExportedDocument) -> str:
         "name": document.name,
         "origin": {
             "mimetype": document.media_type or "application/octet-stream",
-            # Docling's own hash of the content has 64 bits; the version's stands for it.
+            # Docling's own hash of the content has 64 bits; the version's takes its place.
             "binary_hash": int(document.version_key[:16] or "0", 16),
             "filename": document.name,
             "uri": None,

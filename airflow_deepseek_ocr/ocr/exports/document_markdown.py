@@ -16,7 +16,7 @@ _LINK_MARKS = re.compile(r"([\\\[\]<>`*_!])")
 
 
 def figure_file(page: ExportedPage, region: ExportedRegion) -> str:
-    """Return the name of a figure's file in the folder of the document."""
+    """Return the name of a figure's file in the directory of the document."""
     return f"figures/p{page.number:04d}-{region.position}.webp"
 
 
@@ -57,5 +57,5 @@ def _body(page: ExportedPage) -> str:
 
 
 def _alternative(region: ExportedRegion) -> str:
-    """Return the text that stands for a figure where it is not shown, in one line."""
+    """Return the text for readers that do not show a figure, in one line."""
     return _LINK_MARKS.sub(r"\\\1", " ".join(region.figure_name.split()))

@@ -41,7 +41,7 @@ WITH_WORDS = frozenset({Format.PDF, Format.HOCR, Format.ALTO})
 
 #: Formats that another one refers to.
 _NEEDS = {Format.MARKDOWN: (Format.FIGURES,)}
-#: Stands for all formats.
+#: Name of all formats together.
 ALL = "all"
 
 
@@ -50,7 +50,7 @@ class ExportFile:
     """A file of an export.
 
     :param format: its format.
-    :param name: its name in the folder of the document, with ``/``.
+    :param name: its name in the directory of the document, with ``/``.
     :param media_type: its media type.
     :param content: its bytes, or a local file that has them.
     :param page_number: the page, for formats with files for each page.
@@ -91,4 +91,4 @@ def require_packages(formats: Sequence[Format]) -> None:
     :raises MissingExtraError: ``missing_extra``.
     """
     if Format.PDF in formats and find_spec("pikepdf") is None:
-        raise MissingExtraError("pikepdf", "exports")
+        raise MissingExtraError(package="pikepdf", extra="exports")

@@ -23,7 +23,7 @@ def break_lines(lengths: Sequence[int], widths: Sequence[int], counts: Sequence[
     The breaks have the least squared error of widths, and of numbers of words.
 
     :param lengths: characters of each word, with the space after it.
-    :param widths: width of each line's ink in pixels.
+    :param widths: width of each line's print in pixels.
     :param counts: number of words of each line, by its gaps.
     """
     words, lines = len(lengths), len(widths)

@@ -1,7 +1,7 @@
-"""Places of words, which the model does not give: a region's words are laid on the ink in its box.
+"""Places of words, which the model does not give: a region's words are laid on the print in its box.
 
-Rows of the box with ink are lines, and the widest gaps between columns with ink are those between words.
-Where ink and text do not go together, lines have equal heights, and words widths in proportion to their
+Rows of the box with print are lines, and the widest gaps between columns with print are those between words.
+Where print and text do not go together, lines have equal heights, and words widths in proportion to their
 characters.
 """
 
@@ -26,11 +26,11 @@ from airflow_deepseek_ocr.ocr.exports.exported import (
 from airflow_deepseek_ocr.ocr.exports.line_breaks import break_lines
 from airflow_deepseek_ocr.ocr.exports.plain_text import plain
 
-#: Grey level (0 to 255) below which a pixel is ink, at most, and its distance from the page's mean.
+#: Grey level (0 to 255) below which a pixel is print, at most, and its distance from the page's mean.
 _DARKEST_PAPER, _CONTRAST = 180, 20
 #: Mean grey level below which a page is light print on a dark ground.
 _DARK_PAGE = 100
-#: Rows of ink lower than this share of the highest are no lines: dots, rules, accents.
+#: Rows of print lower than this share of the highest are no lines: dots, rules, accents.
 _LEAST_ROW = 0.4
 #: Gaps of at least this share of a line's height are taken for those between words.
 _WORD_GAP = 0.2
@@ -44,12 +44,12 @@ _MOST_SKIPPED = 40
 #: Words of a page, at most; further ones have no places. A newspaper page has 10,000.
 _MOST_WORDS = 20_000
 
-_Ink = NDArray[np.bool_]
+_Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class PlacedWord:
-    """A word in a box of its own, in pixels of the page image.
+    """A word in a separate box, in pixels of the page image.
 
     :param confidence: percent; None if unknown.
     """
@@ -105,7 +105,7 @@ def place_words(page: ExportedPage, image: Image.Image | None) -> tuple[PlacedLi
         before it was read, the words are placed on the turned page.
     :return: lines on the page turned clockwise by ``page.rotation``.
     """
-    ink = None if image is None else ink_of(turned(image, page.rotation))
+    dark = None if image is None else dark_pixels(turned(image, page.rotation))
     lines: list[PlacedLine] = []
     left = _MOST_WORDS
     for region in page.shown_regions:
@@ -117,7 +117,9 @@ def place_words(page: ExportedPage, image: Image.Image | None) -> tuple[PlacedLi
         left -= sum(map(len, tokens))
         if left < 0:
             break
-        lines += [PlacedLine(region.position, words) for words in _place(tokens, box, ink) if words]
+        lines += [
+            PlacedLine(region.position, words) for words in _place(tokens, box, dark) if words
+        ]
     return tuple(lines)
 
 
@@ -159,7 +161,7 @@ def upright_box(box: PixelBox, rotation: int, size: tuple[int, int]) -> PixelBox
     return turn_box(box, -rotation % 360, turned_size)
 
 
-def ink_of(image: Image.Image) -> _Ink:
+def dark_pixels(image: Image.Image) -> _Mask:
     """Return which pixels of a page are print."""
     grey = np.asarray(image.convert("L"))
     mean = float(grey.mean()) if grey.size else 255.0
@@ -229,12 +231,12 @@ _WIDE = re.compile(
 
 
 def _place(
-    lines: list[list[_Token]], box: PixelBox, ink: _Ink | None
+    lines: list[list[_Token]], box: PixelBox, dark: _Mask | None
 ) -> list[tuple[PlacedWord, ...]]:
     x1, y1, x2, y2 = box
     if not lines or x2 <= x1 or y2 <= y1:
         return []
-    if ink is None or not (part := ink[y1:y2, x1:x2]).any():
+    if dark is None or not (part := dark[y1:y2, x1:x2]).any():
         rows = _equal_rows(len(lines), y2 - y1)
         return [
             _words(line, _proportional(line, 0, x2 - x1), (x1, y1), row)
@@ -251,7 +253,7 @@ def _place(
     ]
 
 
-def _fit(lines: list[list[_Token]], rows: list[tuple[int, int]], part: _Ink) -> bool:
+def _fit(lines: list[list[_Token]], rows: list[tuple[int, int]], part: _Mask) -> bool:
     """Return whether the text has its line breaks where the page has them."""
     each = []
     for line, (start, end) in zip(lines, rows, strict=True):
@@ -261,7 +263,7 @@ def _fit(lines: list[list[_Token]], rows: list[tuple[int, int]], part: _Ink) -> 
     return max(each) <= _MOST_STRETCHED * min(each)
 
 
-def _highest(part: _Ink) -> int:
+def _highest(part: _Mask) -> int:
     return max(end - start for start, end in _rows(part))
 
 
@@ -270,7 +272,7 @@ def _equal_rows(count: int, height: int) -> list[tuple[int, int]]:
 
 
 def _rebroken(
-    lines: list[list[_Token]], rows: list[tuple[int, int]], part: _Ink
+    lines: list[list[_Token]], rows: list[tuple[int, int]], part: _Mask
 ) -> list[list[_Token]]:
     """Return the tokens on as many lines as the page has."""
     tokens = [token for line in lines for token in line]
@@ -285,11 +287,11 @@ def _rebroken(
     return [tokens[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
-def _spans(line: list[_Token], ink: _Ink) -> list[tuple[int, int]]:
+def _spans(line: list[_Token], dark: _Mask) -> list[tuple[int, int]]:
     """Return the first and last column of each token of a line, by its widest gaps."""
-    segments = _columns(ink)
+    segments = _columns(dark)
     if not line or not segments:
-        return _proportional(line, 0, ink.shape[1])
+        return _proportional(line, 0, dark.shape[1])
     left, right = segments[0][0], segments[-1][1]
     cuts = sorted(
         range(len(segments) - 1),
@@ -351,12 +353,12 @@ def _words(
     return tuple(words)
 
 
-def _columns(ink: _Ink) -> list[tuple[int, int]]:
-    return runs(np.asarray(ink.any(axis=0)))
+def _columns(dark: _Mask) -> list[tuple[int, int]]:
+    return runs(np.asarray(dark.any(axis=0)))
 
 
-def _rows(ink: _Ink) -> list[tuple[int, int]]:
-    return runs(np.asarray(ink.any(axis=1)))
+def _rows(dark: _Mask) -> list[tuple[int, int]]:
+    return runs(np.asarray(dark.any(axis=1)))
 
 
 def runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

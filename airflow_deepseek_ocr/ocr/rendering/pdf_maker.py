@@ -6,12 +6,11 @@ import json
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 
-from airflow_deepseek_ocr.exceptions import MissingExtraError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.exports.formats import Format, require_packages
 from airflow_deepseek_ocr.ocr.exports.pdf.invisible_text import PageText
 from airflow_deepseek_ocr.ocr.rendering.child_process import ChildProcess
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
@@ -48,7 +47,7 @@ class PdfMaker(AbstractContextManager["PdfMaker"]):
         content = json.dumps(texts).encode("ascii")
         with self._lock:
             if self._child is None or self._child.dead:
-                _require_pikepdf()
+                require_packages([Format.PDF])
                 self._child = ChildProcess(self._limits, self._sandbox, module=PDF_WORKER)
             yield from self._child.searchable_pdf(path, content, page_count)
 
@@ -66,8 +65,3 @@ class PdfMaker(AbstractContextManager["PdfMaker"]):
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _require_pikepdf() -> None:
-    if find_spec("pikepdf") is None:
-        raise MissingExtraError("pikepdf", "exports")

@@ -1,4 +1,4 @@
-"""Threads that export documents as soon as they have ended, beside the reading of others."""
+"""Threads that export documents as soon as they have ended, while others are read."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from airflow_deepseek_ocr.store.pages.exported_documents import (
     write_exports,
 )
 from airflow_deepseek_ocr.targets.base import ExportTarget
-from airflow_deepseek_ocr.targets.names import folder_of
+from airflow_deepseek_ocr.targets.names import directory_of
 
 log = logging.getLogger(__name__)
 
@@ -169,10 +169,10 @@ class ExportQueue(AbstractContextManager["ExportQueue"]):
         if stored is None or not stored.document.pages:
             return
         document = stored.document
-        folder = folder_of(document.uri, document.version_key, document.config_key)
+        place = directory_of(document.uri, document.version_key, document.config_key)
         try:
             with self._original(stored, path) as get_original:
-                exported = self._exporter.export(document, folder, get_original)
+                exported = self._exporter.export(document, place, get_original)
         except DatabaseError:
             raise
         except DeepSeekOCRError as error:

@@ -1,4 +1,4 @@
-"""The writing of a document's exports: what is outdated is made and written, the manifest last."""
+"""The writing of a document's exports: outdated ones are made and written, the manifest last."""
 
 from __future__ import annotations
 
@@ -52,26 +52,26 @@ class Exporter:
         self._target, self._formats, self._maker = target, tuple(formats), maker
 
     def export(
-        self, document: ExportedDocument, folder: str, get_original: GetOriginal
+        self, document: ExportedDocument, directory: str, get_original: GetOriginal
     ) -> Exported:
         """Make and write the exports of a document that are missing or outdated.
 
         :param document: its results.
-        :param folder: its folder in the place.
+        :param directory: its directory in the place.
         :param get_original: returns the original; called if a format needs it.
         :raises UnavailableError: the place, the original or a process is out of reach, or the disk is full.
         """
-        name = f"{folder}/{manifests.NAME}"
+        name = f"{directory}/{manifests.NAME}"
         stored = self._target.read(name)
         before, content = manifests.decode(stored), document.content_key
         outdated = before.outdated(self._formats, content)
         if not outdated:
-            return self._exported(document, folder, before)
-        writer = _Writer(self._target, folder, before)
+            return self._exported(document, directory, before)
+        writer = _Writer(self._target, directory, before)
         made: dict[Format, list[FileEntry]] = defaultdict(list)
         refused: list[RefusedFormat] = []
-        with _TemporaryPath() as directory:
-            for each in make_files(document, outdated, get_original, self._maker, directory):
+        with _TemporaryPath() as temporary:
+            for each in make_files(document, outdated, get_original, self._maker, temporary):
                 if isinstance(each, RefusedFormat):
                     refused.append(each)
                 else:
@@ -85,19 +85,20 @@ class Exporter:
             self._target.put(name, encoded, manifests.MEDIA_TYPE)
             writer.count(len(encoded))
         for old in before.files().keys() - after.files().keys():
-            self._target.remove(f"{folder}/{old}")
-        return self._exported(document, folder, after, writer, refused)
+            self._target.remove(f"{directory}/{old}")
+        return self._exported(document, directory, after, writer, refused)
 
     def _exported(
         self,
         document: ExportedDocument,
-        folder: str,
+        directory: str,
         manifest: Manifest,
         writer: _Writer | None = None,
         refused: Sequence[RefusedFormat] = (),
     ) -> Exported:
         files = [
-            self._file(folder, format_.value, entry) for format_, entry in manifest.files().values()
+            self._file(directory, format_.value, entry)
+            for format_, entry in manifest.files().values()
         ]
         encoded = manifest.encode(document)
         entry = FileEntry(
@@ -108,18 +109,18 @@ class Exporter:
             manifests.sha256(encoded),
         )
         return Exported(
-            (*files, self._file(folder, MANIFEST, entry)),
+            (*files, self._file(directory, MANIFEST, entry)),
             writer.written if writer else 0,
             writer.written_bytes if writer else 0,
             tuple(refused),
         )
 
-    def _file(self, folder: str, kind: str, entry: FileEntry) -> ExportedFile:
+    def _file(self, directory: str, kind: str, entry: FileEntry) -> ExportedFile:
         return ExportedFile(
             kind,
             entry.page_number,
             entry.name,
-            self._target.uri(f"{folder}/{entry.name}"),
+            self._target.uri(f"{directory}/{entry.name}"),
             entry.media_type,
             entry.size_bytes,
             entry.sha256,
@@ -132,15 +133,15 @@ class _Writer:
     :param before: the files that there are.
     """
 
-    def __init__(self, target: ExportTarget, folder: str, before: Manifest) -> None:
-        self._target, self._folder, self._before = target, folder, before.files()
+    def __init__(self, target: ExportTarget, directory: str, before: Manifest) -> None:
+        self._target, self._directory, self._before = target, directory, before.files()
         self.written = self.written_bytes = 0
 
     def put(self, file: ExportFile) -> FileEntry:
         size, digest = _measure(file.content)
         entry = FileEntry(file.name, file.page_number, file.media_type, size, digest)
         if self._before.get(file.name) != (file.format, entry):
-            self._target.put(f"{self._folder}/{file.name}", file.content, file.media_type)
+            self._target.put(f"{self._directory}/{file.name}", file.content, file.media_type)
             self.count(size)
         return entry
 

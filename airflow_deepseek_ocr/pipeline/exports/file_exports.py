@@ -19,7 +19,7 @@ from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool
 from airflow_deepseek_ocr.ocr.results import PageResult
 from airflow_deepseek_ocr.pipeline.exports.exporter import Exported, Exporter
 from airflow_deepseek_ocr.pipeline.exports.original import Original
-from airflow_deepseek_ocr.targets.folder import FolderTarget
+from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from airflow_deepseek_ocr.targets.names import safe_part
 from airflow_deepseek_ocr.undecodable import readable
 
@@ -33,9 +33,9 @@ class _File:
 
 
 class FileExports:
-    """Collects the pages of files, and exports them to folders of their names.
+    """Collects the pages of files, and exports them to directories of their names.
 
-    :param folder: contains the folders.
+    :param directory: contains the directories.
     :param formats: the formats.
     :param config: the processing configuration.
     :param pool: renders pages again.
@@ -44,14 +44,14 @@ class FileExports:
 
     def __init__(
         self,
-        folder: Path,
+        directory: Path,
         formats: Sequence[Format],
         config: ProcessingConfig,
         pool: RenderPool,
         maker: PdfMaker,
     ) -> None:
         self._config, self._pool = config, pool
-        self._exporter = Exporter(FolderTarget(folder), formats, maker)
+        self._exporter = Exporter(DirectoryTarget(directory), formats, maker)
         self._files: dict[Path, _File] = {}
 
     def opened(self, name: Path, path: Path, media_type: str, page_count: int) -> None:
@@ -76,18 +76,18 @@ class FileExports:
         """
         taken: set[str] = set()
         for name, file in self._files.items():
-            folder = base = safe_part(readable(name.name))
+            directory = base = safe_part(readable(name.name))
             number = 1
-            while folder in taken:
+            while directory in taken:
                 number += 1
-                folder = f"{base}-{number}"
-            taken.add(folder)
+                directory = f"{base}-{number}"
+            taken.add(directory)
             document = self._document(name, file)
 
             def original(file: _File = file, document: ExportedDocument = document) -> Original:
                 return Original(file.path, document, self._pool, with_text=True)
 
-            yield name, self._exporter.export(document, folder, original)
+            yield name, self._exporter.export(document, directory, original)
 
     def _document(self, name: Path, file: _File) -> ExportedDocument:
         uri = readable(str(name))

@@ -63,7 +63,7 @@ class RefusedFormat:
 
 @dataclass(frozen=True)
 class _PageExports:
-    """What is made of one page.
+    """The exports of one page.
 
     :param shown: the page.
     :param lines: its words with places.
@@ -154,7 +154,7 @@ def _with_figures(document: ExportedDocument) -> tuple[ExportedPage, ...]:
 def _of_page(
     document: ExportedDocument, shown: ShownPage, formats: Sequence[Format]
 ) -> _PageExports:
-    """Return what is made of one page, in one of several threads."""
+    """Return the exports of one page; called in several threads."""
     page, image = shown.page, shown.image
     lines: tuple[PlacedLine, ...] = ()
     files: list[ExportFile] = []

@@ -12,7 +12,7 @@ from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.exports.exported import ExportedDocument
 from airflow_deepseek_ocr.ocr.exports.formats import Format
 
-#: Name of its file, in the folder of the document.
+#: Name of its file, in the directory of the document.
 NAME, MEDIA_TYPE = "manifest.json", "application/json"
 #: Outcomes of a format that stay the same as long as the results do. After others, such as a crash or a
 #: missing package, the format is tried again.
@@ -25,7 +25,7 @@ _SCHEMA = 1
 class FileEntry:
     """A file that was written.
 
-    :param name: its name in the folder of the document.
+    :param name: its name in the directory of the document.
     :param page_number: the page; None for a file of the whole document.
     :param media_type: its media type.
     :param size_bytes: its size.

@@ -12,7 +12,7 @@ from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import ConfigurationError, MissingExtraError
 from airflow_deepseek_ocr.ocr.exports import formats
 from airflow_deepseek_ocr.ocr.exports.formats import Format
-from airflow_deepseek_ocr.targets.folder import FolderTarget
+from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from airflow_deepseek_ocr.targets.s3 import S3Target
 
 
@@ -26,7 +26,7 @@ def test_there_are_none_by_default_and_arguments_precede_the_connection(tmp_path
     other = export_plan(["csv"], str(tmp_path), settings, object)
     assert other is not None
     assert other.formats == (Format.CSV,)
-    assert isinstance(other.target, FolderTarget)
+    assert isinstance(other.target, DirectoryTarget)
     assert export_plan([], None, settings, object) is None
 
 

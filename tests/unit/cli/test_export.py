@@ -62,7 +62,7 @@ def test_stored_documents_are_exported_once_without_the_model(
 def test_mistakes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = str(tmp_path / "out")
     for arguments, message in (
-        ((TABLE, "--to", "here"), "absolute path of a folder"),
+        ((TABLE, "--to", "here"), "absolute path of a directory"),
         ((TABLE, "--to", out, "--format", "docx"), "'docx' is no format"),
         (("--to", out), "Name documents"),
         ((TABLE, "--to", str(DOCUMENTS)), "beside the documents"),

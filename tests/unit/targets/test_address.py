@@ -8,7 +8,7 @@ import pytest
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.targets.address import ExportAddress, parse_address
-from airflow_deepseek_ocr.targets.folder import FolderTarget
+from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from airflow_deepseek_ocr.targets.s3 import S3Target
 
 
@@ -21,7 +21,7 @@ from airflow_deepseek_ocr.targets.s3 import S3Target
         ("file:///data/a%20b/", ExportAddress("", "/data/a b/")),
     ],
 )
-def test_prefixes_and_folders(text: str, address: ExportAddress) -> None:
+def test_prefixes_and_directories(text: str, address: ExportAddress) -> None:
     assert parse_address(text) == address
 
 
@@ -66,5 +66,5 @@ def test_a_client_is_made_for_buckets_only(tmp_path: Path) -> None:
     def none() -> None:
         raise AssertionError
 
-    assert isinstance(parse_address(str(tmp_path)).open(none), FolderTarget)
+    assert isinstance(parse_address(str(tmp_path)).open(none), DirectoryTarget)
     assert isinstance(parse_address("s3://b/x").open(object), S3Target)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_deepseek_ocr.targets.names import folder_of
+from airflow_deepseek_ocr.targets.names import directory_of
 
 KEYS = ("a" * 64, "b" * 64)
 END = "/aaaaaaaaaaaa-bbbbbbbbbbbb.ocr"
 
 
 @pytest.mark.parametrize(
-    ("uri", "folder"),
+    ("uri", "directory"),
     [
         ("s3://inbox/2026/letter 1.pdf", "inbox/2026/letter 1.pdf"),
         ("file:///data/in/a.pdf", "file/data/in/a.pdf"),
@@ -22,14 +22,14 @@ END = "/aaaaaaaaaaaa-bbbbbbbbbbbb.ocr"
         ("s3://b/a.pdf#attachment=x&page=2", "b/a.pdf%23attachment=x%26page=2"),
     ],
 )
-def test_a_folder_is_named_by_source_version_and_configuration(uri: str, folder: str) -> None:
-    assert folder_of(uri, *KEYS) == folder + END
+def test_a_directory_is_named_by_source_version_and_configuration(uri: str, directory: str) -> None:
+    assert directory_of(uri, *KEYS) == directory + END
 
 
 def test_long_names_are_shortened_and_stay_apart() -> None:
-    first, second = (folder_of(f"s3://b/{'ä' * 400}{end}", *KEYS) for end in "xy")
+    first, second = (directory_of(f"s3://b/{'ä' * 400}{end}", *KEYS) for end in "xy")
     assert first != second
     assert all(len(part.encode()) <= 255 for part in first.split("/"))
-    deep = folder_of("s3://b/" + "/".join(["d" * 50] * 20), *KEYS)
+    deep = directory_of("s3://b/" + "/".join(["d" * 50] * 20), *KEYS)
     assert len(deep.encode()) < 700
     assert deep.startswith("b/")

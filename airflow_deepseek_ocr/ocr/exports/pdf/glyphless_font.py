@@ -1,4 +1,4 @@
-"""A font whose one glyph stands for all characters of invisible text."""
+"""A font with one glyph for all characters of invisible text."""
 
 from __future__ import annotations
 

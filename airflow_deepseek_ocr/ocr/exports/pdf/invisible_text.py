@@ -66,7 +66,7 @@ class PageText:
 class InvisibleText:
     """Writes content streams, and collects the characters of a document on the way.
 
-    Each character in use gets a code of its own. A map by ranges would break those beyond the Basic
+    Each character in use gets a separate code. A map by ranges would break those beyond the Basic
     Multilingual Plane in Poppler and pdf.js.
     """
 

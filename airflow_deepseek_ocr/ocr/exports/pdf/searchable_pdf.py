@@ -53,9 +53,9 @@ def add_text(source: BinaryIO, pages: Mapping[int, PageText], page_count: int, t
     try:
         import pikepdf
     except ImportError as error:
-        raise MissingExtraError("pikepdf", "exports") from error
+        raise MissingExtraError(package="pikepdf", extra="exports") from error
     try:
-        # Inherited attributes become the pages' own: a page with resources of its own would lose the others.
+        # Inherited attributes become the pages' own: a page that gets its first resources would lose others.
         with pikepdf.open(source, inherit_page_attributes=True) as pdf:
             _require_changeable(pdf)
             found = list(pdf.pages)

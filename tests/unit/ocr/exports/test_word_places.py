@@ -1,4 +1,4 @@
-"""Places of words on the ink of a page."""
+"""Places of words on the print of a page."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def printed() -> tuple[Image.Image, list[PlacedWord]]:
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_words_are_found_on_the_ink_also_of_a_turned_page(rotation: int) -> None:
+def test_words_are_found_on_the_print_also_of_a_turned_page(rotation: int) -> None:
     image, expected = printed()
     # The page as it is; turned clockwise by `rotation`, it is upright.
     as_it_is = turned(image, -rotation % 360)
@@ -66,7 +66,7 @@ def test_boxes_are_turned_there_and_back(rotation: int) -> None:
     assert upright_box(turn_box(box, rotation, (400, 300)), rotation, (400, 300)) == box
 
 
-def test_without_ink_lines_are_equal_and_words_as_wide_as_their_characters() -> None:
+def test_without_print_lines_are_equal_and_words_as_wide_as_their_characters() -> None:
     lines = place_words(page(1, region(1, "ab cdef\nxy", (0, 0, 70, 20))), None)
     assert [line.box for line in lines] == [(0, 0, 70, 10), (0, 10, 70, 20)]
     assert [word.box[0::2] for word in lines[0].words] == [(0, 20), (30, 70)]

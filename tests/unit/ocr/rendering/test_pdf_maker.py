@@ -12,8 +12,8 @@ import pytest
 
 from airflow_deepseek_ocr.exceptions import DocumentError, MissingExtraError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.exports import formats
 from airflow_deepseek_ocr.ocr.exports.pdf.invisible_text import PageText
-from airflow_deepseek_ocr.ocr.rendering import pdf_maker
 from airflow_deepseek_ocr.ocr.rendering.pdf_maker import PdfMaker
 
 TEXT = {1: PageText(200, 100, 0, ((("needle\ud800", (20, 20, 90, 40)),),))}
@@ -62,6 +62,6 @@ def test_a_pdf_that_would_be_too_large_is_refused(pdf: Path) -> None:
 def test_without_pikepdf_the_error_names_the_extra(
     pdf: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pdf_maker, "find_spec", lambda _: None)
+    monkeypatch.setattr(formats, "find_spec", lambda _: None)
     with PdfMaker(Limits()) as maker, pytest.raises(MissingExtraError, match=r"\[exports\]"):
         list(maker.make(pdf, TEXT, 1))

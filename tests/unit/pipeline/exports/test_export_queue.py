@@ -22,7 +22,7 @@ from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource
 from airflow_deepseek_ocr.store.pages import exported_documents
 from airflow_deepseek_ocr.store.results_store import Store
-from airflow_deepseek_ocr.targets.folder import FolderTarget
+from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from tests.support.fakes.batch_engine import CONFIG, DOCUMENTS, LIMITS, FakeEngine
 
 LETTER = DocumentRef((DOCUMENTS / "letter.tiff").as_uri())
@@ -41,8 +41,8 @@ class _Engine(FakeEngine):
             yield replace(output, text=OUTPUT)
 
 
-class _BrokenTarget(FolderTarget):
-    """A folder that takes no PDFs."""
+class _BrokenTarget(DirectoryTarget):
+    """A directory that takes no PDFs."""
 
     def put(self, name: str, content: bytes | Path, media_type: str) -> None:
         if name.endswith(".pdf"):
@@ -52,7 +52,7 @@ class _BrokenTarget(FolderTarget):
 
 @pytest.fixture
 def make(store: Store) -> Callable[..., Pipeline]:
-    def pipeline(target: FolderTarget, *formats: str, **changes: Any) -> Pipeline:
+    def pipeline(target: DirectoryTarget, *formats: str, **changes: Any) -> Pipeline:
         usual = {
             "sources": Sources({"file": lambda: FileSource(LIMITS)}),
             "get_engine": _Engine,
@@ -66,10 +66,10 @@ def make(store: Store) -> Callable[..., Pipeline]:
     return pipeline
 
 
-def names(folder: Path) -> set[str]:
+def names(directory: Path) -> set[str]:
     return {
-        str(path.relative_to(folder)).partition(".ocr/")[2]
-        for path in folder.rglob("*")
+        str(path.relative_to(directory)).partition(".ocr/")[2]
+        for path in directory.rglob("*")
         if path.is_file()
     }
 
@@ -83,7 +83,7 @@ def stored(store: Store) -> list[tuple[str, str, str]]:
 def test_all_formats_of_a_document_are_written_with_a_manifest_and_rows(
     make: Callable[..., Pipeline], store: Store, tmp_path: Path
 ) -> None:
-    summary = make(FolderTarget(tmp_path / "out"), "all").run([TABLE])
+    summary = make(DirectoryTarget(tmp_path / "out"), "all").run([TABLE])
     found = names(tmp_path / "out")
     assert found == {
         "document.md",
@@ -112,17 +112,17 @@ def test_all_formats_of_a_document_are_written_with_a_manifest_and_rows(
 def test_nothing_is_written_again_until_something_changes(
     make: Callable[..., Pipeline], store: Store, tmp_path: Path
 ) -> None:
-    make(FolderTarget(tmp_path / "out"), "markdown", "text", "webp").run([TABLE])
+    make(DirectoryTarget(tmp_path / "out"), "markdown", "text", "webp").run([TABLE])
     before = {
         path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()
     }
-    again = make(FolderTarget(tmp_path / "out"), "markdown", "text", "webp").run([TABLE])
+    again = make(DirectoryTarget(tmp_path / "out"), "markdown", "text", "webp").run([TABLE])
     assert (again.exports["unchanged"], again.exports["files"]) == (1, 0)
     page = store.database.rows.page
     store.database.transaction(
         lambda session: session.execute(update(page).values(reviewed_text="# Mended"))
     )
-    summary = make(FolderTarget(tmp_path / "out"), "markdown", "text", "webp").run([TABLE])
+    summary = make(DirectoryTarget(tmp_path / "out"), "markdown", "text", "webp").run([TABLE])
     after = {
         path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*") if path.is_file()
     }
@@ -143,7 +143,7 @@ def test_exports_that_were_lost_are_made_by_the_retry_of_stored_documents(
     assert failed.documents["done"] == 2
     assert stored(store) == []
     assert "manifest.json" not in names(tmp_path / "out")
-    retried = make(FolderTarget(tmp_path / "out"), "text", "pdf").run([TABLE, LETTER])
+    retried = make(DirectoryTarget(tmp_path / "out"), "text", "pdf").run([TABLE, LETTER])
     assert retried.documents["skipped"] == 2
     assert retried.failed_exports == {}
     assert names(tmp_path / "out") == {"document.txt", "document.pdf", "manifest.json"}
@@ -154,13 +154,13 @@ def test_a_formats_failure_by_the_document_leaves_the_others(
     make: Callable[..., Pipeline], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     form = DocumentRef((DOCUMENTS / "form_dd0293.pdf").as_uri())
-    summary = make(FolderTarget(tmp_path / "out"), "text", "pdf").run([form])
+    summary = make(DirectoryTarget(tmp_path / "out"), "text", "pdf").run([form])
     assert names(tmp_path / "out") == {"document.txt", "manifest.json"}
     assert (summary.exports["refused"], summary.failed_exports) == (1, {})
     assert "export_protected" in caplog.text
     manifest = json.loads(next((tmp_path / "out").rglob("manifest.json")).read_text())
     assert manifest["formats"]["pdf"]["error_code"] == "export_protected"
-    again = make(FolderTarget(tmp_path / "out"), "text", "pdf").run([form])
+    again = make(DirectoryTarget(tmp_path / "out"), "text", "pdf").run([form])
     assert again.exports["unchanged"] == 1
 
 
@@ -170,7 +170,7 @@ def test_a_defect_fails_the_export_and_a_lost_database_the_batch(
     def broken(*_: Any) -> None:
         raise RuntimeError("a defect")
 
-    class _Defect(FolderTarget):
+    class _Defect(DirectoryTarget):
         read = broken  # type: ignore[assignment]
 
     summary = make(_Defect(tmp_path / "out"), "text").run([TABLE])
@@ -182,4 +182,4 @@ def test_a_defect_fails_the_export_and_a_lost_database_the_batch(
     monkeypatch.setattr("airflow_deepseek_ocr.pipeline.exports.export_queue.read_document", lost)
     assert exported_documents.read_document is not lost
     with pytest.raises(DatabaseError, match="gone"):
-        make(FolderTarget(tmp_path / "out"), "text").run([LETTER])
+        make(DirectoryTarget(tmp_path / "out"), "text").run([LETTER])

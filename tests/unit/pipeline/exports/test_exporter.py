@@ -14,15 +14,15 @@ from airflow_deepseek_ocr.ocr.exports.formats import Format
 from airflow_deepseek_ocr.ocr.rendering.pdf_maker import PdfMaker
 from airflow_deepseek_ocr.pipeline.exports.exporter import Exported, Exporter
 from airflow_deepseek_ocr.pipeline.exports.original import Original
-from airflow_deepseek_ocr.targets.folder import FolderTarget
+from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from tests.support.exported import document, page, region, sample
 
 
-class _Log(FolderTarget):
-    """A folder that remembers what happened, and fails from a file on."""
+class _Log(DirectoryTarget):
+    """A directory that remembers what happened, and fails from a file on."""
 
-    def __init__(self, folder: Path, fails_at: str = "") -> None:
-        super().__init__(folder)
+    def __init__(self, directory: Path, fails_at: str = "") -> None:
+        super().__init__(directory)
         self.events: list[str] = []
         self._fails_at = fails_at
 
@@ -37,7 +37,7 @@ class _Log(FolderTarget):
         self.events.append(f"remove {name}")
 
 
-def export(target: FolderTarget, shown: ExportedDocument, *formats: Format) -> Exported:
+def export(target: DirectoryTarget, shown: ExportedDocument, *formats: Format) -> Exported:
     def none() -> Original:
         raise AssertionError
 
@@ -97,7 +97,7 @@ def test_half_written_exports_have_no_manifest_and_are_completed(tmp_path: Path)
     assert export(_Log(tmp_path), sample(), Format.TEXT, Format.JSONL).written == 3
 
 
-def test_a_manifest_of_another_place_is_made_anew(tmp_path: Path) -> None:
-    export(FolderTarget(tmp_path), sample(), Format.TEXT)
+def test_a_manifest_that_is_none_is_written_again(tmp_path: Path) -> None:
+    export(DirectoryTarget(tmp_path), sample(), Format.TEXT)
     (tmp_path / "a/manifest.json").write_text("{}")
-    assert export(FolderTarget(tmp_path), replace(sample(), model="x"), Format.TEXT).written == 2
+    assert export(DirectoryTarget(tmp_path), replace(sample(), model="x"), Format.TEXT).written == 2

@@ -25,7 +25,7 @@ def read(number: int, markdown: str) -> PageResult:
     )
 
 
-def test_each_file_has_a_folder_of_its_name(tmp_path: Path) -> None:
+def test_each_file_has_a_directory_of_its_name(tmp_path: Path) -> None:
     letter = DOCUMENTS / "letter.tiff"
     with closing(RenderPool(Limits())) as pool, PdfMaker(Limits()) as maker:
         exports = FileExports(tmp_path, (Format.TEXT, Format.WEBP), CONFIG, pool, maker)
@@ -35,8 +35,8 @@ def test_each_file_has_a_folder_of_its_name(tmp_path: Path) -> None:
             exports.add(name, read(1, "# first"))
         written = dict(exports.write())
     assert set(written) == {letter, Path("other/letter.tiff")}
-    folders = sorted(path.name for path in tmp_path.iterdir())
-    assert folders == ["letter.tiff", "letter.tiff-2"]
-    for folder in folders:
-        assert (tmp_path / folder / "document.txt").read_text() == "first\n\fsecond\n"
-        assert (tmp_path / folder / "page-0002.webp").stat().st_size > 100
+    directories = sorted(path.name for path in tmp_path.iterdir())
+    assert directories == ["letter.tiff", "letter.tiff-2"]
+    for directory in directories:
+        assert (tmp_path / directory / "document.txt").read_text() == "first\n\fsecond\n"
+        assert (tmp_path / directory / "page-0002.webp").stat().st_size > 100

@@ -1,4 +1,4 @@
-"""Exports in a folder."""
+"""Exports in a directory."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from airflow_deepseek_ocr.exceptions import UnavailableError
-from airflow_deepseek_ocr.targets.folder import FolderTarget
+from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 
 
 def test_files_are_written_replaced_read_and_removed(tmp_path: Path) -> None:
-    target = FolderTarget(tmp_path / "out")
+    target = DirectoryTarget(tmp_path / "out")
     assert target.read("a/manifest.json") is None
     target.put("a/manifest.json", b"one", "application/json")
     (tmp_path / "content").write_bytes(b"two")
@@ -29,7 +29,7 @@ def test_files_are_written_replaced_read_and_removed(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_whole_is_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    target = FolderTarget(tmp_path)
+    target = DirectoryTarget(tmp_path)
     target.put("a", b"before", "text/plain")
 
     def full(_: int) -> None:
@@ -49,6 +49,6 @@ def test_what_a_killed_task_left_is_removed_after_an_hour(tmp_path: Path) -> Non
         each.write_bytes(b"half")
     before = time.time() - 7200
     os.utime(old, (before, before))
-    FolderTarget(tmp_path).put("c", b"", "text/plain")
+    DirectoryTarget(tmp_path).put("c", b"", "text/plain")
     assert not old.exists()
     assert young.exists()

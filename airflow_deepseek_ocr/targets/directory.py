@@ -1,4 +1,4 @@
-"""Exports in a folder of a file system that the workers share, or of this host."""
+"""Exports in a directory of a file system that the workers share, or of this host."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _PART = ".part"
 _OLD_S = 3600.0
 
 
-class FolderTarget:
-    """Writes exports to a folder: a temporary name first, then the final one.
+class DirectoryTarget:
+    """Writes exports to a directory: a temporary name first, then the final one.
 
-    :param folder: created with the first file.
+    :param directory: created with the first file.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder.absolute()
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.absolute()
 
     def uri(self, name: str) -> str:
         """See :meth:`ExportTarget.uri`."""
@@ -82,12 +82,12 @@ class FolderTarget:
             raise local_disk(f"The export {path} cannot be removed", error) from error
 
     def _path(self, name: str) -> Path:
-        return self._folder.joinpath(*name.split("/"))
+        return self._directory.joinpath(*name.split("/"))
 
 
-def _remove_old_parts(folder: Path) -> None:
+def _remove_old_parts(directory: Path) -> None:
     """Remove what tasks that died left half written."""
     with suppress(OSError):
-        for part in folder.glob(f".*{_PART}"):
+        for part in directory.glob(f".*{_PART}"):
             if time.time() - part.stat().st_mtime > _OLD_S:
                 part.unlink(missing_ok=True)
