@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-exports bench-gpu bench-engines bench-end-to-end prompts-guide test-docker test-gpu test-vllm train evaluate turned-pages \
+.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-exports bench-gpu bench-engines bench-end-to-end prompts-guide test-docker test-gpu test-vllm train evaluate calibrate turned-pages \
 	thresholds fuzz fuzz-coverage survey format clean
 
 VENV := .venv
@@ -100,6 +100,7 @@ help:
 	@echo
 	@echo 'make train          train the small checkpoint, or resume (STEPS=, SECONDS_NOW=, RUN=directory; a CUDA GPU)'
 	@echo 'make evaluate       error rates of the small checkpoint on held-out pages (PAGES=)'
+	@echo 'make calibrate      confidence of words against their correctness (PAGES=, MODEL=directory, MODE=, DEVICE=, OUT=)'
 	@echo 'make turned-pages   pages on their side or head: how many are found (PAGES=, MODEL=, DEVICE=)'
 	@echo 'make clean          remove environments and caches'
 
@@ -278,6 +279,14 @@ train: $(ASSETS)/texts.json
 
 evaluate: $(ASSETS)/texts.json
 	$(PY) -m training evaluate models/deepseek-ocr-tiny --assets $(ASSETS) --pages $(PAGES) --sets $(SETS)
+
+# Resolution mode of the calibration.
+MODE ?= small
+
+calibrate: OUT = .calibration
+calibrate: $(ASSETS)/texts.json
+	$(PY) -m benchmarks.confidence.calibrate --assets $(ASSETS) --pages $(PAGES) --device $(DEVICE) --mode $(MODE) \
+		--out '$(OUT)' $(if $(MODEL),--model $(MODEL))
 
 turned-pages: PAGES = 200
 turned-pages: $(ASSETS)/texts.json

@@ -37,7 +37,9 @@ class Doubt(StrEnum):
     """Why a word is uncertain."""
 
     LOW_CONFIDENCE = "low_confidence"  #: the model gave it a low probability
-    UNCERTAIN_NUMBER = "uncertain_number"  #: it has digits, for which a lower doubt counts
+    UNCERTAIN_NUMBER = (
+        "uncertain_number"  #: it has digits, and a confidence below the threshold of numbers
+    )
     ATTEMPTS_DIFFER = "attempts_differ"  #: another attempt at the page has another word
 
 

@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, default=TINY_MODEL, help="directory of the weights")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--pages", type=int, default=200, help="each in four turns")
-    parser.add_argument("--batch", type=int, default=None, help="pages at once")
+    parser.add_argument("--batch", type=int, default=16, help="pages at once")
     parser.add_argument("--directions", action="store_true", help="without a model")
     options = parser.parse_args()
     pages = lying_pages(options.assets, options.pages, MODE)

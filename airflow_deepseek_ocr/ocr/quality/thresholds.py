@@ -115,11 +115,11 @@ class Thresholds:
     agreement_words: int = 5
     outputs_agree: float = 0.7
     only_in_one: float = 0.25
-    page_confidence: float = 0.5
+    page_confidence: float = 0.7
     region_confidence: float = 0.4
     confidence_characters: int = 20
     word_confidence: float = 0.5
-    number_confidence: float = 0.6
+    number_confidence: float = 0.4
     attempts_alike: float = 0.5
 
 

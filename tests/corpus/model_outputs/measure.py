@@ -8,18 +8,27 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from airflow_deepseek_ocr.ocr.confidence.page_confidence import PageConfidence, measure_confidence
+from airflow_deepseek_ocr.ocr.confidence.text_tokens import tokens_of
 from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason
+from airflow_deepseek_ocr.ocr.markup.grounding import parse_with_places
+from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.flags import WEIGHTS, Flag
 from airflow_deepseek_ocr.ocr.quality.report import QualityReport
 from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE, THRESHOLDS
+from tests.corpus.model_outputs.probabilities import unpack
 
 DIRECTORY = Path(__file__).parent
+#: Outputs for ordinary pages, with probabilities; see ``record_ordinary``.
+ORDINARY = DIRECTORY / "ordinary.jsonl"
+#: Character error from which an output of these is gibberish, and below which it is good.
+GIBBERISH, GOOD = 0.3, 0.01
 
 
 @dataclass(frozen=True)
@@ -48,6 +57,24 @@ def load() -> Iterator[dict[str, Any]]:
             yield {"half": "recorded", "strokes": None} | json.loads(text)
 
 
+def load_ordinary(path: Path = ORDINARY) -> Iterator[dict[str, Any]]:
+    """Yield the outputs for ordinary pages that are gibberish or good; those between are neither."""
+    for text in path.read_text("utf-8").splitlines():
+        line = json.loads(text)
+        if line["error"] >= GIBBERISH or line["error"] < GOOD:
+            yield line | {"faults": ["gibberish"] if line["error"] >= GIBBERISH else []}
+
+
+def confidence_of(line: dict[str, Any]) -> PageConfidence | None:
+    """Return the confidence of a recorded output; None without recorded probabilities."""
+    if "lengths" not in line:
+        return None
+    in_ref = get_prompt(line["prompt"]).text_in_ref
+    placed = parse_with_places(line["text"], text_in_ref=in_ref, width=1, height=1)
+    tokens = tokens_of(line["text"], unpack(line["text"], line))
+    return None if tokens is None else measure_confidence(placed, tokens)
+
+
 def quality_input(line: dict[str, Any]) -> QualityInput:
     # The files keep the key of their first version: they are large, and rewriting them proves nothing.
     text_edges = line["strokes"]
@@ -60,6 +87,7 @@ def quality_input(line: dict[str, Any]) -> QualityInput:
         edge_density=None
         if text_edges is None
         else EdgeDensity(text_edges=text_edges, edges=text_edges),
+        confidence=confidence_of(line),
     )
 
 
@@ -112,9 +140,39 @@ def tables(checked: list[CheckedOutput]) -> str:
     return "\n".join(rows)
 
 
+def ordinary_table(path: Path = ORDINARY) -> str:
+    """Return Markdown: gibberish found and good outputs rejected, without and with probabilities."""
+    rows = [
+        "| ordinary pages | gibberish found by text alone | with confidence | false alarms by text alone "
+        "| with confidence |",
+        "|---|---|---|---|---|",
+    ]
+    lines = list(load_ordinary(path))
+    for half in ("tuning", "held_out", None):
+        mine = [line for line in lines if half is None or line["half"] == half]
+        columns = []
+        for keep in (False, True):
+            inputs = [quality_input(line) for line in mine]
+            reports = [
+                check_quality(each if keep else replace(each, confidence=None)) for each in inputs
+            ]
+            pairs = zip(mine, reports, strict=True)
+            columns.append(rates(CheckedOutput(line, report) for line, report in pairs))
+        (found, bad, alarms, good), (found_with, _, alarms_with, _) = columns
+        cells = (
+            f"{found} of {bad} ({found / bad:.1%})",
+            f"{found_with} of {bad} ({found_with / bad:.1%})",
+            f"{alarms} of {good} ({alarms / good:.1%})",
+            f"{alarms_with} of {good} ({alarms_with / good:.1%})",
+        )
+        rows.append(f"| {half or 'all'} | {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
 def main() -> None:
     checked = measure()
     print(tables(checked))
+    print(f"\n{ordinary_table()}")
     print("\nWrong:")
     for each in checked:
         if not each.right:

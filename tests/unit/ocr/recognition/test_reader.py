@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
@@ -23,6 +23,7 @@ from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     TextLayerUse,
     parse_retry_with,
 )
+from airflow_deepseek_ocr.ocr.recognition.turning import turn, turn_boxes_back
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from tests.conftest import ROOT
 from tests.corpus.model_outputs.languages import SENTENCES
@@ -357,3 +358,22 @@ def test_what_is_measured_of_pages_follows_from_prompt_and_setting(
 ) -> None:
     reader = Reader(no_engine, prompt, "small", text_layer_use=use)
     assert (reader.checks_page, reader.uses_text_layer) == (checks_page, uses_text_layer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rotation", [90, 180, 270])
+def test_the_small_checkpoint_recognises_a_page_that_is_not_upright(
+    engine: InProcessEngine, rotation: int
+) -> None:
+    upright = Image.new("RGB", (640, 640), "white")
+    lines = "Order: PO-77120\nItem: garden table\nTotal: $89.50\nThank you and see you soon."
+    font = ImageFont.load_default(size=34)
+    ImageDraw.Draw(upright).multiline_text((40, 60), lines, "black", font=font, spacing=22)
+    reader = Reader(lambda: engine, "markdown", "small", steps=parse_retry_with("turn"))
+    pages = [Page(1, upright), Page(2, turn(upright, 360 - rotation))]
+    results = dict(reader.read((page.number, page) for page in pages))
+    assert "Thank you" in results[1].markdown
+    assert [each.how for each in results[1].attempts] == ["small"]
+    assert (results[1].rotation, results[2].rotation) == (0, rotation)
+    assert results[2].markdown == results[1].markdown
+    assert results[2].text == turn_boxes_back(results[1].text, rotation).text
