@@ -13,7 +13,7 @@ from airflow_deepseek_ocr.ocr.line_direction import LineDirection
 from airflow_deepseek_ocr.ocr.markup.box_rewriting import EditedText, rewrite_boxes
 from airflow_deepseek_ocr.ocr.markup.grounding import Corners
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
-from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
+from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE
 
 #: The prompt of probes: text without boxes shows soonest whether the model can read the page.
@@ -26,13 +26,15 @@ _LEAST_TOKENS = 8
 #: Difference of the mean log-probabilities of two probes from which a page is turned, and the lowest that a
 #: turned page needs where the upright one has no text. Measured with generated pages
 #: (``docs/measurements/confidence.md``).
-_LEAST_GAIN, _LEAST_SURE = 0.05, -0.7
+_LEAST_GAIN, _LEAST_SURE = 0.01, -0.7
 #: Shortest side of the part of a page that is probed, in pixels: a view in the cheapest mode, unscaled.
 _PROBE_SIDE = 640
 #: Its side as a share of the page's shorter side, where that is larger.
 _PROBE_SHARE = 0.5
 #: Fields along the side of that part, on which the part with the most print is sought.
 _FIELDS = 40
+#: Flags of text that a model repeats with high probabilities.
+_LOOPS = frozenset({Flag.LOOP, Flag.REPEATED_LINES, Flag.REPEATED_WORDS})
 #: Sureness of a probe without text.
 NO_TEXT = float("-inf")
 
@@ -131,9 +133,9 @@ def _sureness(output: PageOutput) -> float:
     probabilities = output.token_probabilities
     if probabilities is None or len(probabilities.log_probabilities) < _LEAST_TOKENS:
         return NO_TEXT
-    # The finish reason is unknown on purpose: nearly all probes end at their limit.
-    quality = check_quality(QualityInput(text=output.text, prompt=PROBE_PROMPT, finish_reason=None))
-    if quality.score < DEFAULT_MIN_SCORE:
+    # Other flags do not count: nearly all probes end at their limit, in the middle of a table or a line.
+    quality = check_quality(QualityInput(text=output.text, prompt=PROBE_PROMPT))
+    if not _LOOPS.isdisjoint(quality.flags):
         return NO_TEXT
     values = probabilities.log_probabilities
     return sum(values) / len(values)
