@@ -243,36 +243,31 @@ class PageAttempts:
             size=self._size,
             rotation=rotation,
         )
-        text, regions = combined.text, combined.regions
-        markdown = to_markdown(regions, text_in_ref=self._prompt.text_in_ref)
+        markdown = to_markdown(combined.regions, text_in_ref=self._prompt.text_in_ref)
         agreement = measure_agreement(self._layer.text, markdown) if self._layer else None
-        vision_tokens = sum(output.vision_tokens for output in outputs)
-        text_tokens = sum(output.text_tokens for output in outputs)
-        quality = check_quality(
-            QualityInput(
-                text=combined.text_read,
-                prompt=self._plan.prompt,
-                finish_reason=_finish_reason(outputs),
-                vision_tokens=vision_tokens,
-                tokens_have_places=self._plan.family.tokens_have_places,
-                text_tokens=text_tokens,
-                edge_density=attempt.edge_density if rotation else self._edge_density,
-                scripts=page_scripts(self._layer) if self._layer else None,
-                agreement=agreement,
-                regions=combined.regions_read,
-                confidence=combined.confidence,
-            )
+        checked = QualityInput(
+            text=combined.text_read,
+            prompt=self._plan.prompt,
+            finish_reason=_finish_reason(outputs),
+            vision_tokens=sum(output.vision_tokens for output in outputs),
+            tokens_have_places=self._plan.family.tokens_have_places,
+            text_tokens=sum(output.text_tokens for output in outputs),
+            edge_density=attempt.edge_density if rotation else self._edge_density,
+            scripts=page_scripts(self._layer) if self._layer else None,
+            agreement=agreement,
+            regions=combined.regions_read,
+            confidence=combined.confidence,
         )
         return Candidate(
             step=step,
             resolution=resolution,
             rotation=rotation,
-            quality=quality,
-            text=text,
+            quality=check_quality(checked),
+            text=combined.text,
             markdown=markdown,
-            regions=regions,
-            vision_tokens=vision_tokens,
-            text_tokens=text_tokens,
+            regions=combined.regions,
+            vision_tokens=checked.vision_tokens,
+            text_tokens=checked.text_tokens,
             seconds=seconds,
             agreement=agreement,
             confidence=combined.confidence,

@@ -24,7 +24,7 @@ TIGHT_NO_REPEAT_NGRAM = NoRepeatNgram(20, 200)
 
 #: The step that takes the page's embedded text.
 TEXT_LAYER_STEP = "text_layer"
-#: The step that finds out whether the page lies on its side or stands on its head.
+#: The step that finds out whether the page lies on its side or is upside down.
 TURN_STEP = "turn"
 DEFAULT_RETRY_WITH = "turn,no_repeat_ngram,base,text_layer"
 #: The option for no retry step.

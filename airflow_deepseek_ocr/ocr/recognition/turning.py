@@ -1,4 +1,4 @@
-"""Pages that lie on their side or stand on their head: how they are turned, and how the turn is found."""
+"""Pages that lie on their side or are upside down: how they are turned, and how the turn is found."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE
 
 #: The prompt of probes: text without boxes shows soonest whether the model can read the page.
 PROBE_PROMPT = "free"
-#: Tokens of a probe, about two lines: more did not find more turns
-#: (``docs/measurements/confidence.md``).
+#: Tokens of a probe, about two lines: the surest of four turns was the right one on 40 of 40 generated pages
+#: of ``benchmarks.confidence.turned_pages``; with half of the tokens on 38.
 PROBE_TOKENS = 64
 #: Fewer tokens say nothing.
 _LEAST_TOKENS = 8
 #: Difference of the mean log-probabilities of two probes from which a page is turned, and the lowest that a
-#: turned page needs where the upright one has no text. Measured with generated pages
-#: (``docs/measurements/confidence.md``).
+#: turned page needs where the upright one has no text. On the same pages the smallest difference was 0.017.
 _LEAST_GAIN, _LEAST_SURE = 0.01, -0.7
 #: Shortest side of the part of a page that is probed, in pixels: a view in the cheapest mode, unscaled.
 _PROBE_SIDE = 640
@@ -88,7 +87,7 @@ def turn_boxes_back(text: str, rotation: int) -> EditedText:
 
 
 def probe_image(image: Image.Image) -> Image.Image:
-    """Return the part of a page with the most print, for a look at its turn.
+    """Return the part of a page with the most print, by which its turn is found.
 
     A part of half the page's width keeps small print readable in the cheapest mode.
 
