@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sqlite3
@@ -213,3 +214,21 @@ def test_the_alert_names_each_failure_once(
     alerts = query(database, f"SELECT document_id, claims FROM {prefix}ocr_alerts")
     assert alerts == [(1, 1), (2, 1)]
     instance.test_dag("failed_documents")
+
+
+@pytest.mark.slow
+def test_results_are_handed_on_to_an_index(bucket: Any, instance: Airflow) -> None:
+    """tests/integration/airflow/test_result_dags.py runs the same task without Airflow's processes."""
+    bucket.create_bucket(Bucket="index")
+    bucket.upload_file(str(DOCUMENTS / "invoice.pdf"), "documents", "in/invoice.pdf")
+
+    instance.test_dag("results_to_index")
+
+    (entry,) = bucket.list_objects_v2(Bucket="index")["Contents"]
+    body = bucket.get_object(Bucket="index", Key=entry["Key"])["Body"].read()
+    (line,) = (json.loads(line) for line in body.splitlines())
+    assert line["id"] == "s3://documents/in/invoice.pdf#page=1"
+    assert "Invoice" in line["text"]
+    # The page is stored and good, so people are asked nothing.
+    log = instance.test_dag("review_pages", {"below": 0})
+    assert "ask" in log
