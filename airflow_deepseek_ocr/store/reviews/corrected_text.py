@@ -31,28 +31,37 @@ class ReviewedRegion:
         return self.text if self.reviewed_text is None else self.reviewed_text
 
 
-def compose(regions: Sequence[ReviewedRegion], prompt: str) -> str | None:
+def are_lines(prompt: str, status: str) -> bool:
+    """Return whether the regions of a page are lines, not blocks.
+
+    :param prompt: the prompt of the document.
+    :param status: the page's status; regions of embedded text are lines.
+    """
+    return status == PageStatus.TEXT_LAYER or get_prompt(prompt).text_in_ref
+
+
+def compose(regions: Sequence[ReviewedRegion], *, are_lines: bool) -> str | None:
     """Return the Markdown of a page with its corrected regions; None if no region is corrected.
 
     :param regions: all regions of the page in reading order.
-    :param prompt: the prompt of the document.
+    :param are_lines: see :func:`are_lines`.
     """
     if all(region.reviewed_text is None for region in regions):
         return None
     best = [Region(region.label, region.best_text) for region in regions]
-    return to_markdown(best, text_in_ref=get_prompt(prompt).text_in_ref)
+    return to_markdown(best, text_in_ref=are_lines)
 
 
 def is_corrected_as_a_whole(
-    reviewed_text: str | None, regions: Sequence[ReviewedRegion], prompt: str
+    reviewed_text: str | None, regions: Sequence[ReviewedRegion], *, are_lines: bool
 ) -> bool:
     """Return whether the page's corrected text is more than its corrected regions.
 
     :param reviewed_text: the page's corrected text.
     :param regions: all regions of the page in reading order.
-    :param prompt: the prompt of the document.
+    :param are_lines: see :func:`are_lines`.
     """
-    return reviewed_text is not None and reviewed_text != compose(regions, prompt)
+    return reviewed_text is not None and reviewed_text != compose(regions, are_lines=are_lines)
 
 
 def texts_with_tables(

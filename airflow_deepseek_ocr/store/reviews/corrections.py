@@ -22,6 +22,7 @@ from airflow_deepseek_ocr.store.pages.page_rows import MAX_TEXT
 from airflow_deepseek_ocr.store.pages.table_rows import PageText, insert_tables
 from airflow_deepseek_ocr.store.reviews.corrected_text import (
     ReviewedRegion,
+    are_lines,
     compose,
     is_corrected_as_a_whole,
     texts_with_tables,
@@ -90,7 +91,7 @@ def correct_page(
 
     def work(session: Session, page: _Page) -> Review:
         _require_unchanged(page.row.reviewed_at, seen)
-        reviewed = compose(page.regions, page.prompt) if text is None else text
+        reviewed = page.composed() if text is None else text
         page.set_text(session, reviewed, by)
         return page.finish(session)
 
@@ -123,7 +124,7 @@ def correct_region(
         if row is None:
             raise _read_again()
         _require_unchanged(row.reviewed_at, seen)
-        if is_corrected_as_a_whole(page.row.reviewed_text, page.regions, page.prompt):
+        if page.is_whole(page.row.reviewed_text):
             raise ReviewConflictError(
                 "the text of the page was corrected as a whole. Correct it there, or take that correction "
                 "back first."
@@ -132,7 +133,7 @@ def correct_region(
             update(region).where(region.id == region_id).values(_review(RegionRow, text, by))
         )
         page.load_regions(session)
-        page.set_text(session, compose(page.regions, page.prompt), by)
+        page.set_text(session, page.composed(), by)
         return page.finish(session)
 
     page_id = database.transaction(lambda session: session.scalar(page_of))
@@ -175,7 +176,7 @@ class _Page:
 
     def __init__(self, session: Session, rows: Rows, row: Any) -> None:
         self._rows, self.row = rows, row
-        self.prompt: str = row.prompt
+        self._are_lines = are_lines(row.prompt, row.status)
         self.load_regions(session)
 
     def load_regions(self, session: Session) -> None:
@@ -187,6 +188,14 @@ class _Page:
         )
         self.regions = [ReviewedRegion(*each) for each in session.execute(query)]
 
+    def composed(self) -> str | None:
+        """Return the Markdown of the page with its corrected regions; None without any."""
+        return compose(self.regions, are_lines=self._are_lines)
+
+    def is_whole(self, reviewed_text: str | None) -> bool:
+        """Return whether a corrected text of the page is more than its corrected regions."""
+        return is_corrected_as_a_whole(reviewed_text, self.regions, are_lines=self._are_lines)
+
     def set_text(self, session: Session, text: str | None, by: str) -> None:
         page = self._rows.page
         session.execute(
@@ -197,10 +206,8 @@ class _Page:
         """Store the tables of the corrected text, and return the review."""
         table = self._rows.table
         review = _read_review(session, self._rows, self.row.id)
-        is_whole = is_corrected_as_a_whole(review.reviewed_text, self.regions, self.prompt)
-        texts = texts_with_tables(
-            self.regions, review.reviewed_text if is_whole else None, self.row.status
-        )
+        whole = review.reviewed_text if self.is_whole(review.reviewed_text) else None
+        texts = texts_with_tables(self.regions, whole, self.row.status)
         session.execute(delete(table).where(table.page_id == self.row.id))
         insert_tables(
             Inserts(session), self._rows, (PageText(self.row.id, *text) for text in texts)

@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 from airflow_deepseek_ocr.ocr.results import PageResult
 from airflow_deepseek_ocr.store.reviews.corrected_text import (
     ReviewedRegion,
+    are_lines,
     compose,
     is_corrected_as_a_whole,
 )
@@ -26,7 +27,8 @@ from airflow_deepseek_ocr.store.tables import Rows
 log = logging.getLogger(__name__)
 
 _REVIEW = ("reviewed_text", "reviewed_by", "reviewed_at")
-_PAGE = ("id", "page_number", "text", *_REVIEW, "accepted_by", "accepted_at")
+_KEPT = (*_REVIEW, "accepted_by", "accepted_at")
+_PAGE = ("id", "page_number", "status", "text", *_KEPT)
 _REGION = ("page_id", "position", "label", "text", *_REVIEW)
 
 
@@ -53,7 +55,7 @@ class KeptReview:
     :param whole: the text of a page that was corrected as a whole.
     """
 
-    page: dict[str, Any] = field(default_factory=lambda: dict.fromkeys(_PAGE[3:]))
+    page: dict[str, Any] = field(default_factory=lambda: dict.fromkeys(_KEPT))
     regions: dict[int, dict[str, Any]] = field(default_factory=dict)
     whole: str | None = None
 
@@ -113,7 +115,8 @@ def keep(review: StoredReview, page: PageResult) -> KeptReview:
         ReviewedRegion(row.position, row.label, row.text, row.reviewed_text)
         for row in review.regions
     ]
-    is_whole = is_corrected_as_a_whole(old.reviewed_text, before, review.prompt)
+    lines = are_lines(review.prompt, old.status)
+    is_whole = is_corrected_as_a_whole(old.reviewed_text, before, are_lines=lines)
     regions = {
         row.position: {name: getattr(row, name) for name in _REVIEW}
         for row in review.regions
@@ -121,7 +124,7 @@ def keep(review: StoredReview, page: PageResult) -> KeptReview:
         and row.position < len(page.regions)
         and page.regions[row.position].text == row.text
     }
-    columns: dict[str, Any] = dict.fromkeys(_PAGE[3:])
+    columns: dict[str, Any] = dict.fromkeys(_KEPT)
     text = old.reviewed_text if is_whole else _composed(page, regions, review.prompt)
     if text is not None:
         columns |= {name: getattr(old, name) for name in _REVIEW} | {"reviewed_text": text}
@@ -146,5 +149,5 @@ def _composed(page: PageResult, regions: dict[int, dict[str, Any]], prompt: str)
             )
             for position, region in enumerate(page.regions)
         ],
-        prompt,
+        are_lines=are_lines(prompt, page.status),
     )
