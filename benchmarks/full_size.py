@@ -40,6 +40,8 @@ _CONFIGS = {DEEPSEEK_OCR.name: "golden", DEEPSEEK_OCR_2.name: "golden_2"}
 _UNUSED = "model.vision_model.embeddings.patch_embedding.weight"
 _UNUSED_SHAPE = (1024, 3, 14, 14)
 _IMAGE_TOKEN = 3
+#: Several files, as transformers writes an index then.
+_SHARD_SIZE = "3GB"
 _UNUSED_FILE = "model-unused.safetensors"
 #: File that only directories of :func:`build` have.
 _MARK = "random-weights"
@@ -82,7 +84,7 @@ def build(directory: Path, device: str = "cuda", family: ModelFamily = DEEPSEEK_
         torch.set_default_dtype(before)
     for parameter in model.parameters():
         torch.nn.init.normal_(parameter, std=0.02)
-    model.to(torch.bfloat16).save_pretrained(directory, max_shard_size="3GB")
+    model.to(torch.bfloat16).save_pretrained(directory, max_shard_size=_SHARD_SIZE)
     if architecture.unused_tensor:
         _add_unused(directory)
     (directory / _MARK).touch()
