@@ -16,6 +16,8 @@ from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model_server.service import Model, Service, State
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from tests.support.waiting import eventually
 
 
@@ -27,6 +29,9 @@ class Engine:
 
     def __init__(self, fault: str = "") -> None:
         self._fault = fault
+
+    def family(self) -> ModelFamily:
+        return DEEPSEEK_OCR
 
     def occupancy(self) -> Occupancy:
         return Occupancy(slots=4)
