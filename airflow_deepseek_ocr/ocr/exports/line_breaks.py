@@ -12,7 +12,10 @@ _WIDEST = 80
 _WORD_WEIGHT = 4.0
 #: Words on a line on average, from which gaps between columns tell words apart. In lines of few words most
 #: gaps are those of columns: an invoice has 32 of 32 words right without this term, 28 with it.
-_LEAST_WORDS = 4.0
+_LEAST_WORDS = 3.0
+#: Share of the words by which the number of gaps may differ from theirs, so that gaps tell words apart. Wide
+#: letters, such as those of a fax, have gaps as wide as those between words.
+_MOST_MISCOUNTED = 0.05
 #: Lines times words, at most. Beyond that, words are spread in proportion to the lines' widths.
 _MOST_WORK = 2_000_000
 
@@ -31,7 +34,9 @@ def break_lines(lengths: Sequence[int], widths: Sequence[int], counts: Sequence[
     unit = sum(widths) / max(1.0, sums[-1] - lines)
     if lines * words > _MOST_WORK or words > _WIDEST * lines:
         return _in_proportion(sums, widths)
-    weight = (_WORD_WEIGHT * unit) ** 2 if words >= _LEAST_WORDS * lines else 0.0
+    gaps_tell_words = abs(sum(counts) - words) <= _MOST_MISCOUNTED * words
+    counted = gaps_tell_words and words >= _LEAST_WORDS * lines
+    weight = (_WORD_WEIGHT * unit) ** 2 if counted else 0.0
     reach = min(words, _WIDEST) + 1
     # Row `end`, column `many`: the line that ends after `end` words has `many` of them.
     many = np.arange(reach)

@@ -17,6 +17,7 @@ from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.page_pixels import decoded
 from airflow_deepseek_ocr.sources.s3 import Listing
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.row_values import TaskInfo
@@ -58,7 +59,7 @@ class FakeEngine:
             ended = request.image.width != self.endless_width
             reason = FinishReason.STOP if ended else FinishReason.LENGTH
             # Text on a blank page fails the quality checks.
-            text = TEXT if request.image.convert("L").getextrema()[0] < 128 else ""
+            text = TEXT if decoded(request.image).convert("L").getextrema()[0] < 128 else ""
             yield PageOutput(
                 key=request.key,
                 text=text,

@@ -35,7 +35,7 @@ def test_elements_have_the_order_and_attributes_that_the_schema_requires() -> No
     ]
     for each in space.iter():
         if each.tag != f"{N}SP":
-            assert {"HPOS", "VPOS", "WIDTH", "HEIGHT"} <= each.keys()
+            assert {"HPOS", "VPOS", "WIDTH", "HEIGHT"} <= set(each.keys())
     line = space.find(f"{N}TextBlock/{N}TextLine")
     assert line is not None
     assert [each.tag.removeprefix(N) for each in line] == ["String", "SP", "String"]

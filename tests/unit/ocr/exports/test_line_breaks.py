@@ -26,3 +26,9 @@ def test_very_long_texts_are_spread_in_proportion() -> None:
     ends = break_lines([5] * 20_000, [10] * 400, [50] * 400)
     assert (len(ends), ends[-1]) == (400, 20_000)
     assert all(40 <= after - before <= 60 for before, after in pairwise(ends))
+
+
+def test_miscounted_gaps_are_ignored() -> None:
+    # Three lines of 20, 30 and 20 letters; the second one's wide letters have gaps like those between words.
+    lengths = [5, 5, 5, 6, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6]
+    assert break_lines(lengths, [200, 300, 200], [4, 12, 4]) == [4, 10, 14]
