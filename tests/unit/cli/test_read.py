@@ -33,7 +33,7 @@ FIELDS = {
     "document", "page", "width", "height", "resolution", "status", "error_code", "error", "text",
     "markdown", "regions", "vision_tokens", "text_tokens", "compression_ratio", "seconds",
     "score", "flags", "agreement", "agreement_ordered", "attempts", "attachments",
-    "vision_tokens_saved",
+    "vision_tokens_saved", "confidence", "rotation", "uncertain_words",
 }  # fmt: skip
 
 
@@ -50,7 +50,10 @@ def test_read_prints_a_json_object_a_page(tmp_path: Path) -> None:
     assert all(page.keys() == FIELDS for page in pages)
     assert [(page["page"], page["width"]) for page in pages] == [(1, 640), (2, 640)]
     assert "found your order" in pages[0]["markdown"]
-    assert pages[0]["regions"][-1]["boxes"][0]["normalized"]
+    region = pages[0]["regions"][-1]
+    assert region["boxes"][0]["normalized"]
+    assert region["word_confidences"], "the engine returns the probability of each token"
+    assert 0.9 < pages[0]["confidence"] <= 1
     assert {each["error_code"] for each in failed} == {"damaged", "missing_file"}
 
 
