@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import delete, insert, select, update
@@ -24,6 +24,11 @@ from airflow_deepseek_ocr.ocr.exports.exported import (
 from airflow_deepseek_ocr.store.attachments import reference_of
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
+from airflow_deepseek_ocr.store.reviews.corrected_text import (
+    ReviewedRegion,
+    are_lines,
+    is_corrected_as_a_whole,
+)
 from airflow_deepseek_ocr.store.row_values import fit
 from airflow_deepseek_ocr.store.tables import PROCESSING, ExportRow
 
@@ -154,7 +159,7 @@ def _document(row: Any, pages: tuple[ExportedPage, ...]) -> ExportedDocument:
     )
 
 
-def _page(row: Any, regions: Iterable[Any], prompt: str) -> ExportedPage:
+def _page(row: Any, regions: Sequence[Any], prompt: str) -> ExportedPage:
     page = ExportedPage(
         number=row.page_number,
         status=row.status,
@@ -170,7 +175,17 @@ def _page(row: Any, regions: Iterable[Any], prompt: str) -> ExportedPage:
         error_code=row.error_code,
         is_accepted=row.accepted_at is not None,
     )
-    return effective(page, prompt=prompt, page_correction=row.reviewed_text)
+    if row.reviewed_text is None:
+        return effective(page, prompt=prompt)
+    stored = [
+        ReviewedRegion(region.position, region.label, region.text, region.reviewed_text)
+        for region in regions
+    ]
+    lines = are_lines(prompt, row.status)
+    is_whole = is_corrected_as_a_whole(row.reviewed_text, stored, are_lines=lines)
+    # A page whose regions were corrected keeps their places, and the confidence of the others.
+    page = effective(page, prompt=prompt, page_correction=row.reviewed_text if is_whole else None)
+    return replace(page, markdown=row.reviewed_text)
 
 
 def _region(row: Any) -> ExportedRegion:

@@ -26,6 +26,7 @@ from airflow_deepseek_ocr.store.pages.exported_documents import (
     write_exports,
 )
 from airflow_deepseek_ocr.store.results_store import Store
+from airflow_deepseek_ocr.store.reviews.corrections import Seen, correct_region
 from airflow_deepseek_ocr.store.row_values import TaskInfo
 from tests.support.fakes.batch_engine import CONFIG
 
@@ -103,6 +104,30 @@ def exports(store: Store) -> list[tuple[str, str]]:
     return store.database.transaction(
         lambda session: [(name, sha256) for name, sha256 in session.execute(query)]
     )
+
+
+def test_a_corrected_region_leaves_the_others_as_they_are(store: Store, lease: Lease) -> None:
+    rows = store.database.rows
+    page, region = rows.page, rows.region
+    of_first = (
+        select(page.created_at, region.id)
+        .join(region, region.page_id == page.id)
+        .where(page.page_number == 1, region.position == 1)
+    )
+    created_at, region_id = store.database.transaction(
+        lambda session: session.execute(of_first).one()
+    )
+    # More blocks than regions: the page's text alone would not say which region they are of.
+    text = "7\n\n8"
+    correct_region(store.database, region_id, text, by="ada", seen=Seen(created_at))
+    stored = read_document(store.database, KEY)
+    assert stored is not None
+    first = stored.document.pages[0]
+    assert first.markdown == f"# Oder\n\n{text}"
+    assert first.is_corrected
+    assert [each.text for each in first.regions] == ["# Oder", text]
+    assert [each.is_corrected for each in first.regions] == [False, True]
+    assert first.regions[0].confidence == 0.5
 
 
 def test_rows_of_files_follow_the_files(store: Store, lease: Lease) -> None:
