@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 import ssl
 from collections.abc import Callable
@@ -22,15 +21,6 @@ HEAD_TIMEOUT_S = 10.0
 #: Seconds until a connection must have completed its TLS handshake, and until it is dropped after the server
 #: closed it: asyncio's defaults, 60 and 30, are longer than a head may take.
 TLS_TIMEOUT_S = 10.0
-
-
-def raise_open_files_limit() -> None:
-    """Raise the limit of open files to the system's maximum: each page in flight has a connection."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    except (OSError, ValueError) as error:
-        log.warning("The limit of open files cannot be raised: %s", error)
 
 
 class HeadTimeoutProtocol(H11Protocol):

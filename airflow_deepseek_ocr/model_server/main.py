@@ -13,11 +13,11 @@ from dataclasses import replace
 import uvicorn
 from fastapi import FastAPI
 
+from airflow_deepseek_ocr.hardware.open_files import raise_open_files_limit
 from airflow_deepseek_ocr.model_server.app import make_app
 from airflow_deepseek_ocr.model_server.http_timeouts import (
     HandshakeTimeoutServer,
     HeadTimeoutProtocol,
-    raise_open_files_limit,
 )
 from airflow_deepseek_ocr.model_server.listen_address import ListenAddress
 from airflow_deepseek_ocr.model_server.server_tls import ServerTls

@@ -36,6 +36,7 @@ from airflow_deepseek_ocr.engines.protocol.chat_completions import (
 )
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
 from airflow_deepseek_ocr.hardware.cpu_limits import usable_cores
+from airflow_deepseek_ocr.hardware.open_files import raise_open_files_limit
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput, PageRequest, Progress
 from airflow_deepseek_ocr.ocr.families.family import ModelFamily
@@ -153,6 +154,8 @@ class HttpEngine:
         """
         server = self._find_server()
         limit = self._page_limit(server.capabilities)
+        # Several servers together may have more pages in flight than a process has open files by default.
+        raise_open_files_limit()
         finished, reported = 0, time.monotonic()
         loop = EventLoopThread()
         in_flight = PagesInFlight(loop, self._poll_s)

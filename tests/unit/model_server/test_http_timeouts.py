@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import select
 import socket
 import ssl
@@ -17,7 +16,6 @@ import uvicorn
 from airflow_deepseek_ocr.model_server.http_timeouts import (
     HandshakeTimeoutServer,
     HeadTimeoutProtocol,
-    raise_open_files_limit,
 )
 from tests.support.certificates import Authority
 from tests.support.servers.raw_connections import Connect, raw_connections
@@ -199,13 +197,3 @@ def test_a_client_that_does_not_end_tls_is_dropped(
         assert received(connection), (
             "session tickets and the server's end, then the connection closes"
         )
-
-
-def test_the_limit_of_open_files_becomes_the_maximum() -> None:
-    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(before, 512), most))
-        raise_open_files_limit()
-        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))
