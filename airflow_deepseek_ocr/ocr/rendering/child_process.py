@@ -147,7 +147,10 @@ class ChildProcess:
                 raise self._broke_rules(what, f"page {rendered.number}")
             if width * height > self._limits.max_pixels:
                 raise self._broke_rules(what, f"{width:,} x {height:,} pixels")
-            pixels = file.take(rendered.size, rendered.channels)
+            try:
+                pixels = file.take(rendered.size, rendered.channels)
+            except OSError as error:
+                raise _no_memory_file(error) from error
         if pixels is None:
             raise self._broke_rules(
                 what, "another number of pixels, or a page that it may still change"
@@ -341,7 +344,7 @@ def _memory_file() -> PixelFile:
     try:
         return PixelFile()
     except OSError as error:
-        raise _unavailable(str(error)) from error
+        raise _no_memory_file(error) from error
 
 
 def _open(path: Path) -> int:
@@ -358,6 +361,14 @@ def _open(path: Path) -> int:
         os.close(descriptor)
         raise _unreadable("it is no regular file")
     return descriptor
+
+
+def _no_memory_file(error: OSError) -> UnavailableError:
+    return UnavailableError(
+        ErrorCode.RENDERER_UNAVAILABLE,
+        f"The pixels of a page cannot be taken from the process that renders it ({error}). Check that this "
+        "host has free memory, and that the task may open more files (ulimit -n).",
+    )
 
 
 def _unreadable(why: str) -> DocumentError:

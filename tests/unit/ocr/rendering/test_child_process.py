@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from collections.abc import Iterator
@@ -160,3 +161,19 @@ def test_more_pixels_than_allowed_are_refused(tmp_path: Path) -> None:
         running.page(1)
     assert caught.value.code is ErrorCode.CRASHED
     assert running.dead
+
+
+def test_a_task_without_open_files_left_is_the_hosts_fault(
+    child: ChildProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child.open_document(DOCUMENTS / "table.png", request())
+
+    def refused(*_: object) -> int:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", refused)
+    with pytest.raises(UnavailableError, match=r"Too many open files.*ulimit") as caught:
+        child.page(1)
+    assert caught.value.code is ErrorCode.RENDERER_UNAVAILABLE
+    monkeypatch.undo()
+    assert child.page(1).number == 1, "the process is still usable"
