@@ -36,6 +36,6 @@ def test_modes_of_the_first_model_are_refused(mode: str) -> None:
         DEEPSEEK_OCR_2.resolution(mode)
 
 
-def test_the_guard_is_that_of_the_published_script() -> None:
+def test_the_constraint_is_that_of_the_published_script() -> None:
     decoding = DEEPSEEK_OCR_2.decoding()
     assert (decoding.ngram_size, decoding.ngram_window) == (20, 90)
