@@ -112,7 +112,10 @@ def _structure(before: bytes, after: bytes) -> str:
 
 def _faults(pdf: pikepdf.Pdf) -> set[str]:
     """Return the faults that qpdf finds, without the places where it finds them."""
-    return {fault.rpartition(": ")[2] for fault in pdf.check_pdf_syntax()}
+    try:
+        return {fault.rpartition(": ")[2] for fault in pdf.check_pdf_syntax()}
+    except ValueError as error:  # qpdf gives up on some damaged files
+        return {str(error)}
 
 
 def _images(page: Any) -> list[bytes]:
