@@ -19,7 +19,6 @@ import logging
 import os
 import random
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,6 +37,7 @@ from airflow_deepseek_ocr.engines.in_process.capacity import MAX_VISION_PAGES
 from airflow_deepseek_ocr.engines.in_process.decode_slots import DecodeSlots
 from airflow_deepseek_ocr.engines.in_process.device_timing import IDLE, format_shares
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
+from airflow_deepseek_ocr.model.checkpoint_family import checkpoint_family
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.families.registry import FAMILIES
@@ -342,22 +342,36 @@ def start(bench: Bench) -> None:
 
 
 def families(bench: Bench) -> None:
-    """Each model family after the other: vision tower, a page alone, many pages, the first token."""
+    """Each model family after the other: vision tower, a page alone, many pages."""
+    for own in _each_family(bench):
+        engine = own.engine(compiled=True)
+        for mode in ("gundam", "base"):
+            _time_vision(own, engine, mode, MAX_VISION_PAGES, compiled=True)
+        alone(own)
+        many(own)
+
+
+def families_start(bench: Bench) -> None:
+    """Each model family's first token, as in ``start``."""
+    for own in _each_family(bench):
+        start(own)
+
+
+def _each_family(bench: Bench) -> Iterator[Bench]:
+    """Yield the benchmark of each family's full size; only one has the GPU at a time."""
     bench.close()
-    with tempfile.TemporaryDirectory(prefix="bench-families-") as scratch:
-        for family in FAMILIES.values():
-            directory = build(Path(scratch) / family.name, family=family)
+    for family in FAMILIES.values():
+        with tempfile.TemporaryDirectory(prefix="bench-family-") as scratch:
+            directory = (
+                bench.directory
+                if checkpoint_family(bench.directory) is family
+                else build(Path(scratch) / family.name, family=family)
+            )
             own = bench.of_model(directory, family=family.name)
             try:
-                engine = own.engine(compiled=True)
-                for mode in ("gundam", "base"):
-                    _time_vision(own, engine, mode, MAX_VISION_PAGES, compiled=True)
-                alone(own)
-                many(own)
-                start(own)
+                yield own
             finally:
                 own.close()
-            shutil.rmtree(directory)
 
 
 PARTS: dict[str, Callable[[Bench], None]] = {
@@ -373,6 +387,7 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "flat": flat,
     "start": start,
     "families": families,
+    "families_start": families_start,
 }
 
 if __name__ == "__main__":

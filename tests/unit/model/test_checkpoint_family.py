@@ -26,7 +26,7 @@ def test_a_contradiction_names_the_directory_and_the_setting() -> None:
     assert str(TINY_MODEL) in str(caught.value)
 
 
-def test_another_model_in_the_folder_is_refused(tmp_path: Path) -> None:
+def test_another_model_in_the_directory_is_refused(tmp_path: Path) -> None:
     config = {"architectures": ["UnlimitedOCRForCausalLM"], "model_type": "unlimited-ocr"}
     (tmp_path / "config.json").write_text(json.dumps(config))
     with pytest.raises(ConfigurationError, match="UnlimitedOCRForCausalLM") as caught:
