@@ -219,7 +219,8 @@ bench-engines: install
 DEVICES ?= cuda:0
 
 bench-end-to-end: install-test
-	$(PY) -m benchmarks.end_to_end --pages $(PAGES_READ) --devices $(DEVICES) $(if $(MODEL),--model $(MODEL))
+	$(PY) -m benchmarks.end_to_end --pages $(PAGES_READ) --devices $(DEVICES) $(if $(MODEL),--model $(MODEL)) \
+		$(if $(EXPORTS),--exports $(EXPORTS))
 
 # The small checkpoint fills any limit on dense pages.
 DEVICE ?= auto

@@ -41,14 +41,17 @@ from airflow_deepseek_ocr.ocr.engine_protocol import (
     Engine,
     PageRequest,
 )
+from airflow_deepseek_ocr.ocr.exports.formats import parse_formats
 from airflow_deepseek_ocr.ocr.page_pixels import PageImage
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
+from airflow_deepseek_ocr.pipeline.exports.export_queue import ExportPlan
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.s3 import Listing, S3Source
 from airflow_deepseek_ocr.store.engine_options import engine_options
 from airflow_deepseek_ocr.store.results_store import Store
+from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from benchmarks.bench import Bench
 from benchmarks.engines import ForcedServerSpec, running_server
 from benchmarks.forced_lengths import ForcedLengths
@@ -172,6 +175,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--devices", nargs="+", default=["cuda:0"], help="such as cuda:0 all")
     parser.add_argument("--batch-size", type=int, help="most pages at once; default: what fits")
     parser.add_argument("--render-processes", type=int, help="the default of the package if absent")
+    parser.add_argument(
+        "--exports",
+        nargs="+",
+        default=[],
+        help="formats of exports that each task makes, such as markdown webp; none if absent",
+    )
     parser.add_argument("--out", type=Path, default=Path("bench-end-to-end.jsonl"))
     parser.add_argument(
         "--time-limit",
@@ -260,7 +269,10 @@ def _measure(
                 store.ensure_schema()
             started = time.perf_counter()
             with ProcessPoolExecutor(tasks, multiprocessing.get_context("spawn")) as pool:
-                common = (job, mode, bucket, url, options.render_processes, tokens)
+                common = (
+                    *(job, mode, bucket, url, options.render_processes, tokens),
+                    _plan(options.exports, Path(name)),
+                )
                 found = list(pool.map(_task, [common] * tasks, range(tasks), [tasks] * tasks))
             seconds = max(each["ended"] for each in found) - min(each["began"] for each in found)
             pages, documents = _stored(url)
@@ -308,7 +320,7 @@ def _store(url: str) -> Store:
 
 def _task(common: tuple[Any, ...], number: int, tasks: int) -> dict[str, float]:
     """Process a share of the bucket's documents, as a mapped task does it."""
-    job, mode, bucket, url, render_processes, lengths_of_all = common
+    job, mode, bucket, url, render_processes, lengths_of_all, exports = common
     logging.getLogger("httpx").setLevel(logging.WARNING)
     address = {key: value for key, value in bucket.items() if key != "bucket"}
     client = boto3.client("s3", **address)
@@ -326,6 +338,7 @@ def _task(common: tuple[Any, ...], number: int, tasks: int) -> dict[str, float]:
             # A second attempt would not have the text that is asked for.
             config=settings.processing_config(OcrOptions(resolution=mode, retry_with="none")),
             options=PipelineOptions(limits=limits, **options),
+            exports=exports,
         )
         began, cpu, own = time.time(), _cpu_seconds(), time.process_time()
         pipeline.run(refs)
@@ -335,6 +348,13 @@ def _task(common: tuple[Any, ...], number: int, tasks: int) -> dict[str, float]:
             "cpu_s": _cpu_seconds() - cpu,
             "own_cpu_s": time.process_time() - own,
         }
+
+
+def _plan(formats: list[str], directory: Path) -> ExportPlan | None:
+    """Return exports to a directory; None without formats."""
+    if not formats:
+        return None
+    return ExportPlan(DirectoryTarget(directory / "exports"), parse_formats(formats))
 
 
 def _cpu_seconds() -> float:
