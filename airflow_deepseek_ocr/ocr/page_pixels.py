@@ -82,7 +82,7 @@ class PagePixels:
         )
 
     def bmp_header(self) -> bytes:
-        """Return what stands before the rows in a BMP file."""
+        """Return the part of a BMP file before the rows."""
         palette = b"" if self.channels == COLOR else _PALETTE
         offset, size = _HEADER.size + len(palette), self.rows.nbytes
         colors = len(palette) // 4

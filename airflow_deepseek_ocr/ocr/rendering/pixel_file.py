@@ -1,6 +1,6 @@
 """The memory file through which a child passes the pixels of one page, or an attached file.
 
-Sending them through a socket would take longer than rendering the page. Each page has a file of its own: the
+Sending them through a socket would take longer than rendering the page. Each page has a separate file: the
 task's process takes it as it is, without a copy. It is sealed then, so that a child can neither change the
 pixels of a page that it has given away, nor truncate them, which would end this process with ``SIGBUS``.
 """
