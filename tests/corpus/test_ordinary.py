@@ -44,7 +44,7 @@ def test_the_documented_table_is_the_measured_one() -> None:
     assert ORDINARY.stat().st_size < 300_000
 
 
-def test_packed_probabilities_keep_tokens_and_nearly_their_values() -> None:
+def test_recorded_probabilities_keep_tokens_and_nearly_their_values() -> None:
     pieces = ("Größe ".encode(), b"4", b"2", "€".encode(), b"\n")
     values = (-0.0, -0.001, -0.1, -10.0, -50.0)
     text = b"".join(pieces).decode()

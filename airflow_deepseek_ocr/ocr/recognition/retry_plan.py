@@ -106,7 +106,7 @@ class RetryPlan:
             if better is not None:
                 return self._attempt_in(better)
         if any(self._plan.accepts(each.score) for each in candidates):
-            return self._second_opinion(candidates)
+            return self._doubted_turn(candidates) or self._second_opinion(candidates)
         while self._steps:
             step = self._steps.popleft()
             if step.turn:
@@ -126,6 +126,21 @@ class RetryPlan:
             if not _changes_nothing(step, last) and not _was_tried(planned, candidates):
                 return planned
         return None
+
+    def _doubted_turn(self, candidates: Sequence[Candidate]) -> PlannedAttempt | None:
+        """Return the comparison of turns for a page that was accepted without much confidence, if one is due.
+
+        Such a page has too few characters for the flag ``low_confidence``.
+        """
+        step = next((step for step in self._steps if step.turn), None)
+        only, agreement = candidates[0], candidates[0].agreement
+        if step is None or len(candidates) > 1 or only.mean_confidence is None:
+            return None
+        confirmed = agreement is not None and agreement.unordered >= THRESHOLDS.outputs_agree
+        if confirmed or only.mean_confidence >= THRESHOLDS.page_confidence:
+            return None
+        self._steps.remove(step)
+        return self._probing(step)
 
     def _second_opinion(self, candidates: Sequence[Candidate]) -> PlannedAttempt | None:
         """Return one attempt in another mode at a page that was accepted with a doubt; None if none is due.

@@ -27,15 +27,15 @@ def pack(probabilities: TokenProbabilities) -> dict[str, str]:
     }
 
 
-def unpack(text: str, packed: dict[str, str]) -> TokenProbabilities:
+def unpack(text: str, fields: dict[str, str]) -> TokenProbabilities:
     """Return the tokens of a text.
 
     :param text: the text that all tokens together spell.
-    :param packed: what :func:`pack` returned.
+    :param fields: what :func:`pack` returned.
     """
     written, pieces, start = text.encode(), [], 0
-    for length in (ord(character) - _FIRST for character in packed["lengths"]):
+    for length in (ord(character) - _FIRST for character in fields["lengths"]):
         pieces.append(written[start : start + length])
         start += length
-    values = [-(((ord(each) - _FIRST) / _STEPS) ** 2) for each in packed["log_probabilities"]]
+    values = [-(((ord(each) - _FIRST) / _STEPS) ** 2) for each in fields["log_probabilities"]]
     return TokenProbabilities(pieces=tuple(pieces), log_probabilities=tuple(values))

@@ -37,7 +37,7 @@ MODE = "small"
 PROMPTS = ("free", "free", "markdown")
 MAX_OUTPUT_LENGTH = 700
 _MARKUP = re.compile(r"</?[a-z]+>|#+ ")
-HALVES = ("tuning", "held_out")
+PARTS = ("tuning", "held_out")
 
 
 def character_error(text: str, truth: str) -> float:
@@ -80,7 +80,7 @@ def record(
         density = measure_edge_density(page.image)
         yield {
             "source": page.name,
-            "half": HALVES[number // 6 % 2],
+            "half": PARTS[number // 6 % 2],
             "mode": MODE,
             "prompt": PROMPTS[number // 3 % len(PROMPTS)],
             "finish_reason": output.finish_reason,

@@ -220,6 +220,19 @@ def test_an_upright_page_keeps_its_way_and_its_further_steps() -> None:
     assert part.no_repeat_ngram == TIGHT_NO_REPEAT_NGRAM
 
 
+@pytest.mark.parametrize(("mean", "parts"), [(-0.02, 0), (-0.5, 2)], ids=["sure", "doubtful"])
+def test_few_words_are_compared_with_their_turns_in_doubt(mean: float, parts: int) -> None:
+    page = attempts("turn", Page(1, sheet("Exit left")))
+    given = TokenProbabilities(pieces=(b"Exit ", b"left"), log_probabilities=(mean, mean))
+    answer = replace(output("Exit left"), token_probabilities=given)
+    assert page.add_output(0, answer) == parts
+    if parts:
+        page.add_output(0, answer)
+        assert page.add_output(1, answer) == 0
+    assert page.is_finished
+    assert (page.result().status, page.result().rotation) == (PageStatus.OK, 0)
+
+
 def test_slices_are_cut_from_the_turned_page() -> None:
     lying = turn(sheet(), 90)
     page = attempts("turn,slices_2", Page(1, lying))
