@@ -1,4 +1,4 @@
-"""Model output with other coordinates in its boxes, and what was replaced where."""
+"""Model output with other coordinates in its boxes, and the parts that were replaced."""
 
 from __future__ import annotations
 
