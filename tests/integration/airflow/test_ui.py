@@ -96,14 +96,17 @@ def test_a_connection_filled_in_in_the_ui_reads_documents(
             browser.get(f"{instance.url}/dags/s3_to_database")
             find(browser, "//*[contains(text(), 'read')]")
             screenshot(browser, "dag-run")
-            _follow_the_tasks_link(browser, instance, process)
+            _follow_the_tasks_link(browser, instance, process, database)
 
 
-def _follow_the_tasks_link(browser: webdriver.Chrome, instance: Airflow, process: Process) -> None:
+def _follow_the_tasks_link(
+    browser: webdriver.Chrome, instance: Airflow, process: Process, database: Path
+) -> None:
     """Open the results from the link that the task has in Airflow's API, which its UI shows."""
-    api = f"{instance.url}/api/v2/dags/s3_to_database/dagRuns"
-    (run,) = httpx.get(api, timeout=WAIT_S).json()["dag_runs"]
-    links = f"{api}/{quote(run['dag_run_id'])}/taskInstances/read/links"
+    with closing(sqlite3.connect(database, timeout=10)) as connection:
+        ((run,),) = connection.execute("SELECT run_id FROM ocr_documents")
+    run_api = f"{instance.url}/api/v2/dags/s3_to_database/dagRuns/{quote(run)}"
+    links = f"{run_api}/taskInstances/read/links"
 
     def link() -> Any:
         found = httpx.get(links, params={"map_index": 0}, timeout=WAIT_S).json()
