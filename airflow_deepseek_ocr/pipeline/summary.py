@@ -113,7 +113,8 @@ class Summary:
 
     def record_exports(self, exported: Exported) -> None:
         """Count the exports of a document."""
-        self.exports["documents" if exported.written else "unchanged"] += 1
+        self.exports["documents"] += exported.written > 0
+        self.exports["unchanged"] += exported.written == 0
         self.exports["files"] += exported.written
         self.exports["bytes"] += exported.written_bytes
         self.exports["refused"] += len(exported.refused)

@@ -245,3 +245,44 @@ def test_attached_files_are_documents_of_the_task(monkeypatch: pytest.MonkeyPatc
     assert counts["name"]["documents"] == {"done": 1}
     assert list(counts["name"]["unread"]) == [path.as_uri()]
     assert (counts["read"]["documents"], counts["read"]["unread"]) == ({"done": 3}, {})
+
+
+def test_missing_exports_fail_the_task_with_their_reason_and_a_retry_makes_them() -> None:
+    operator = DeepSeekOCROperator(task_id="read", documents=["s3://b/a.pdf"])
+    reasons = {"s3://b/a.pdf": "access_denied: grant s3:PutObject"}
+    with pytest.raises(AirflowException, match=r"a retry makes the missing exports") as failed:
+        operator._raise_for(Summary(failed_exports=reasons))
+    assert not isinstance(failed.value, AirflowFailException)
+    assert "s3://b/a.pdf" in str(failed.value)
+    assert "access_denied" in str(failed.value)
+
+
+def test_exports_are_written_by_the_task_and_a_wrong_place_fails_it_before_anything_is_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    engine = FakeEngine()
+    monkeypatch.setattr(DeepSeekOCRHook, "get_conn", lambda _: engine)
+    documents = [(ROOT / "demo" / "documents" / "table.png").as_uri()]
+    beside = rendered(
+        {"place": str(ROOT / "demo")},
+        documents=documents,
+        exports="text,json",
+        export_to="{{ params.place }}",
+    )
+    with pytest.raises(AirflowFailException, match="beside the documents"):
+        beside.execute({})
+    assert engine.pages == 0
+    operator = DeepSeekOCROperator(
+        task_id="read", documents=documents, exports=["text"], export_to=str(tmp_path / "out")
+    )
+    assert operator.execute({})["exports"] | {"bytes": 0} == {
+        "documents": 1,
+        "unchanged": 0,
+        "files": 2,
+        "bytes": 0,
+        "refused": 0,
+    }
+    assert {path.name for path in (tmp_path / "out").rglob("*.*") if path.is_file()} == {
+        "document.txt",
+        "manifest.json",
+    }
