@@ -101,7 +101,7 @@ help:
 	@echo 'make train          train the small checkpoint, or resume (STEPS=, SECONDS_NOW=, RUN=directory; a CUDA GPU)'
 	@echo 'make evaluate       error rates of the small checkpoint on held-out pages (PAGES=)'
 	@echo 'make calibrate      confidence of words against their correctness (PAGES=, MODEL=directory, MODE=, DEVICE=, OUT=)'
-	@echo 'make turned-pages   pages on their side or head: how many are found (PAGES=, MODEL=, DEVICE=)'
+	@echo 'make turned-pages   pages on their side or upside down: how many are found (PAGES=, MODEL=, DEVICE=)'
 	@echo 'make clean          remove environments and caches'
 
 $(PY):
