@@ -118,7 +118,13 @@ def _formula(state: StateInline, silent: bool) -> bool:
     r"""Keep ``\(...\)`` and ``\[...\]`` as they are: Markdown would take the backslashes away."""
     opening = state.src[state.pos : state.pos + 2]
     closing = {r"\(": r"\)", r"\[": r"\]"}.get(opening)
-    end = state.src.find(closing, state.pos + 2) if closing else -1
+    # Texts without this end, so that many openings are not searched for it again and again.
+    unclosed = state.env.setdefault("unclosed", {})
+    if closing is None or unclosed.get(closing) is state.src:
+        return False
+    end = state.src.find(closing, state.pos + 2)
+    if end < 0:
+        unclosed[closing] = state.src
     if end < 0 or end + 2 > state.posMax:
         return False
     if not silent:

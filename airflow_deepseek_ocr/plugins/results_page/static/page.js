@@ -147,7 +147,7 @@ function regions(context) {
         each.confidence !== null && each.confidence !== undefined && el("span", {}, `confidence ${ratio(each.confidence)}`),
         each.reviewed_at && el("span", {}, "corrected"),
         context.mayCorrect && el("button", { type: "button", class: "plain edit", "aria-label": `Correct region ${label}`, onclick: edit }, "Correct")),
-      body(each), each.description && el("p", { class: "quiet" }, each.description), ...changedBy(each));
+      body(each), doubtful(page, each), each.description && el("p", { class: "quiet" }, each.description), ...changedBy(each));
     const edit = () => card.append(editor({
       value: each.reviewed_text ?? each.text, own: each.reviewed_text !== null && each.reviewed_text !== undefined,
       save: (text) => put(`${context.address}/regions/${each.position}/review`, { text, page_created_at: page.created_at, seen_at: each.reviewed_at }),
@@ -163,6 +163,13 @@ function body(each) {
   if (!text) return el("p", { class: "quiet" }, "No text.");
   // Long texts come without HTML, so that a page stays quick.
   return each.html === null ? el("pre", { class: "scroll", tabindex: "0" }, text) : cleaned(each.html, { class: "model" });
+}
+
+/** The words of a region of which the model was not sure, until a person corrects it. */
+function doubtful(page, region) {
+  const words = region.reviewed_at ? [] : page.uncertain_words.filter((each) => each.region === region.position);
+  return words.length > 0 && el("p", { class: "doubts" }, "Uncertain: ",
+    words.slice(0, 20).flatMap((each, at) => [at > 0 && ", ", el("mark", { title: `confidence ${ratio(each.confidence)}` }, each.word)]));
 }
 
 function changedBy(each) {
@@ -198,7 +205,7 @@ function words(page) {
   if (!uncertain.length) return "";
   return el("details", {}, el("summary", {}, count(uncertain.length, "uncertain word")),
     el("ul", { class: "words" }, uncertain.slice(0, 200).map((each) => el("li", {},
-      typeof each === "string" ? each : `${each.word ?? each.text ?? ""} ${ratio(each.probability ?? each.confidence ?? null)}`))));
+      each.word, " ", el("span", { class: "quiet" }, ratio(each.confidence))))));
 }
 
 function editor({ value, own, save, done, cancel, name, before }) {
