@@ -155,7 +155,9 @@ def _time_steps(
     """Time steps of the first ``count`` slots at several positions."""
     for name, positions in _positions(count):
         if not slots.provide(dict(enumerate(each + 128 for each in positions))):
-            bench.tell("step", slots=count, columns=name, skipped="the cache is too small", **setting)
+            bench.tell(
+                "step", slots=count, columns=name, skipped="the cache is too small", **setting
+            )
             continue
         slots.set_mid_text(positions, LONGEST)
         seconds = median_seconds(functools.partial(slots.step, slots.length, count), repeats)
