@@ -49,6 +49,8 @@ _FORCED_TOKEN, _BIAS = 200, 100
 _PROBE_TOKENS = 6
 #: Longest answer in bytes: cards of some hundred models.
 _MAX_BYTES = 1 << 20
+#: Longest time for a list of models, in seconds: it does not wait for the model, as a page does.
+_LIST_S = 60.0
 #: Most models that an error names, and most characters of a name.
 _MAX_NAMES, _MAX_NAME = 20, 200
 #: If bigrams must not repeat, a token cannot occur three times in a row.
@@ -330,8 +332,14 @@ def _json(
 
     :param refusal: returned if the server refuses a field of the request; None to raise.
     """
+    timeout = client.timeout
+    seconds = (timeout.connect or 0) + (timeout.read or 0) or None
+    if method == "GET":
+        seconds = min(_LIST_S, seconds or _LIST_S)
     try:
-        response = bounded_request(client, method, path, max_bytes=_MAX_BYTES, **options)
+        response = bounded_request(
+            client, method, path, max_bytes=_MAX_BYTES, seconds=seconds, **options
+        )
     except ResponseLimitError as error:
         raise _bad_response(endpoint, str(error)) from None
     except httpx.TransportError as error:

@@ -28,7 +28,7 @@ class RecognitionPlan:
         ``auto``.
     :param family: the engine's model family.
     :param min_score: lowest accepted score, 0 to 1.
-    :param describes_figures: whether pictures of a page are recognised once more, each by itself.
+    :param describes_figures: whether pictures of a page are recognised once more, each alone.
     :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
     """
 

@@ -27,7 +27,7 @@ class Reader:
     :param steps: retry steps for pages whose output is rejected, in order.
     :param text_layer_use: use of the pages' embedded text.
     :param min_score: lowest accepted score, 0 to 1.
-    :param describes_figures: whether pictures of a page are recognised once more, each by itself.
+    :param describes_figures: whether pictures of a page are recognised once more, each alone.
     :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
     """
 

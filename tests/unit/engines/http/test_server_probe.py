@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -10,6 +11,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from airflow_deepseek_ocr.engines.http import server_probe
 from airflow_deepseek_ocr.engines.http.server_probe import (
     ask_capabilities,
     ask_modes,
@@ -49,6 +51,20 @@ def test_a_server_lists_its_models(faults: Faults) -> None:
     with pytest.raises(ConfigurationError, match="Models there: m") as caught:
         ask_capabilities(client, endpoint, "other", "")
     assert caught.value.code == ErrorCode.SERVER_MODEL
+
+
+def test_a_list_of_models_does_not_have_the_time_of_a_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_probe, "_LIST_S", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        endpoint = Endpoint(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        started = time.monotonic()
+        with (
+            endpoint.client(httpx.Timeout(1800)) as client,
+            pytest.raises(UnavailableError, match=r"takes more than 0\.2 s") as caught,
+        ):
+            ask_capabilities(client, endpoint, "m", "")
+    assert caught.value.code is ErrorCode.SERVER_RESPONSE
+    assert time.monotonic() - started < 60
 
 
 def test_the_probe_shows_whether_the_plugin_is_installed(faults: Faults) -> None:
