@@ -20,7 +20,6 @@ from typing import Any
 import boto3
 
 from airflow_deepseek_ocr.engines.protocol.endpoint import Endpoint
-from benchmarks.page_transfer import ready_engine, serve
 from benchmarks.pipeline.documents import colour_scans, long_pdf, short_pdfs
 from benchmarks.pipeline.latency_proxy import latency_proxy
 from benchmarks.pipeline.one_run import OUTPUT, SERVER
@@ -178,6 +177,9 @@ def _server(engine: str) -> Iterator[list[str]]:
     if engine != "server":
         yield []
         return
+    # Only here, as it needs torch.
+    from benchmarks.page_transfer import ready_engine, serve
+
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as directory:
         socket = Path(directory) / "server.sock"
