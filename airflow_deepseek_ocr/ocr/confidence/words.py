@@ -33,8 +33,8 @@ _PART = re.compile(
 )
 #: Marks of emphasis and code, and delimiters of formulas.
 _MARK = r"(?:[*_`]|\\[()\[\]])"
-_BEFORE, _AFTER = re.compile(f"{_MARK}+"), re.compile(f"{_MARK}+$")
-_MAY_END_MARK = frozenset("*_`()[]")
+_BEFORE = re.compile(f"{_MARK}+")
+_EMPHASIS, _BRACKETS = frozenset("*_`"), frozenset("()[]")
 
 
 class Word(NamedTuple):
@@ -64,9 +64,7 @@ def find_words(text: str) -> list[Word]:
             continue
         if before := _BEFORE.match(written):
             written, start = written[before.end() :], start + before.end()
-        if written and written[-1] in _MAY_END_MARK:
-            written = _AFTER.sub("", written)
-        if written:
+        if written := _without_marks_after(written):
             words.append(Word(written, start))
     return words
 
@@ -111,6 +109,19 @@ def mean_confidence(words: Iterable[HasConfidence]) -> float | None:
     return sum(length * confidence for length, confidence in known) / total if total else None
 
 
+def _without_marks_after(written: str) -> str:
+    # A pattern for the end would be tried at each mark: blanks of forms are long runs of underscores.
+    end = len(written)
+    while end:
+        if written[end - 1] in _EMPHASIS:
+            end -= 1
+        elif end > 1 and written[end - 1] in _BRACKETS and written[end - 2] == "\\":
+            end -= 2
+        else:
+            break
+    return written[:end]
+
+
 def _is_rule(written: str) -> bool:
     """Return whether it is a rule, or a part of the line below the head of a Markdown table."""
-    return "--" in written and set(written) <= set(":-")
+    return len(written) > 1 and "-" in written and set(written) <= set(":-")

@@ -28,7 +28,9 @@ from airflow_deepseek_ocr.ocr.results import Region
         ("**bold** _slanted_ `code` __both__", "bold|slanted|code|both"),
         ("A - B -5 #7 a_b 2*3", "A|-|B|-5|#7|a_b|2*3"),
         ("|Item|Price|\n|:---|---:|\n| tea | 2 |", "Item|Price|tea|2"),
+        ("|A|B|C|\n|:-:|:-|-:|\n| - | | 2 |", "A|B|C|-|2"),
         ("Name: ______ ----- ***", "Name:"),
+        ("x___y__ \\(z\\) (a) \\[b]", "x___y|z|(a)|b]"),
         # Tables
         (
             '<table><tr><td colspan="2">Net sum</td><td>5</td></tr><!-- x --></table>',
@@ -48,10 +50,11 @@ def test_words(text: str, words: str) -> None:
     assert all(text[word.start : word.end] == word.text for word in found)
 
 
-@pytest.mark.parametrize("piece", ["<a ", "-", "|:-", "\\(", "a<", "\t", "<!--", "*x", "\n- "])
+@pytest.mark.parametrize("piece", ["<a ", "-", "|:-", "\\(", "a<", "\t", "<!--", "*x", "\n- ", "_"])
 def test_any_text_takes_linear_time(piece: str) -> None:
     start = time.perf_counter()
     find_words(piece * 50_000)
+    find_words(f"x{piece * 50_000}x_")
     assert time.perf_counter() - start < 5
 
 
