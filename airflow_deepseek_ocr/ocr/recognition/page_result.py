@@ -16,6 +16,7 @@ from airflow_deepseek_ocr.ocr.recognition.attempt_differences import differing_w
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO
+from airflow_deepseek_ocr.ocr.recognition.turning import turn_size
 from airflow_deepseek_ocr.ocr.results import Attempt, PageResult, PageStatus, UncertainWord
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def page_result(
         confidence=best.mean_confidence,
         uncertain_words=_uncertain_words(best, candidates),
         attempts=tuple(attempts),
-        vision_tokens_saved=_vision_tokens_saved(size, plan, attempts),
+        vision_tokens_saved=_vision_tokens_saved(turn_size(size, best.rotation), plan, attempts),
         error_code=code,
         error=message,
         retryable=isinstance(best.error, UnavailableError),

@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.layer_dispute import mode_of_second_opinion
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, RetryStep
-from airflow_deepseek_ocr.ocr.recognition.turning import turns_to_probe
+from airflow_deepseek_ocr.ocr.recognition.turning import turn_size, turns_to_probe
 
 #: Errors after which another attempt may help. Other errors have causes outside of the page (no server, a
 #: wrong setting, cancellation), so the page is left for a retry of the task.
@@ -77,7 +77,6 @@ class RetryPlan:
         turn = next((step for step in self._steps if step.turn), None)
         if turn is None or self._line_direction is not LineDirection.DOWN:
             return self._attempt_in(self._plan.first_mode)
-        self._steps.remove(turn)
         self._must_begin = True
         return self._probing(turn)
 
@@ -139,7 +138,6 @@ class RetryPlan:
         confirmed = agreement is not None and agreement.unordered >= THRESHOLDS.outputs_agree
         if confirmed or only.mean_confidence >= THRESHOLDS.page_confidence:
             return None
-        self._steps.remove(step)
         return self._probing(step)
 
     def _second_opinion(self, candidates: Sequence[Candidate]) -> PlannedAttempt | None:
@@ -159,7 +157,8 @@ class RetryPlan:
         return PlannedAttempt(RetryStep(mode, resolution=mode), mode, self._rotation)
 
     def _probing(self, step: RetryStep) -> PlannedAttempt:
-        """Return the comparison of the page's turns, in the cheapest mode."""
+        """Return the comparison of the page's turns, in the cheapest mode; it is made once."""
+        self._steps = deque(each for each in self._steps if not each.turn)
         turns = turns_to_probe(self._line_direction)
         return PlannedAttempt(step, self.modes[0], probes=turns)
 
@@ -173,8 +172,9 @@ class RetryPlan:
             return None
         if not last.exceeds_knee or Flag.NO_END_TOKEN in last.quality.flags:
             return above[0]
+        size = turn_size(self._page_size, last.rotation)
         for mode in map(self._plan.family.resolution, above):
-            room = THRESHOLDS.ratio_knee * mode.vision_tokens(mode.grid(*self._page_size))
+            room = THRESHOLDS.ratio_knee * mode.vision_tokens(mode.grid(*size))
             if last.text_tokens <= room:
                 return mode.name
         return above[-1]

@@ -98,6 +98,8 @@ def probe_image(image: Image.Image) -> Image.Image:
     side = min(shorter, max(_PROBE_SIDE, round(_PROBE_SHARE * shorter)))
     if image.size == (side, side):
         return image
+    if side == 1:  # a line of single pixels has no edges to compare
+        return image.crop((0, 0, 1, 1))
     step = max(1, side // _FIELDS)
     grey = np.asarray(image.convert("L").reduce(step), dtype=np.int16)
     print_there = np.abs(np.diff(grey, axis=0))[:, :-1] + np.abs(np.diff(grey, axis=1))[:-1]

@@ -209,7 +209,7 @@ def test_a_page_that_is_not_upright_is_turned(rotation: int, turns: list[int]) -
 
 def test_an_upright_page_keeps_its_way_and_its_further_steps() -> None:
     upright = sheet()
-    page = attempts("turn,no_repeat_ngram", Page(1, upright))
+    page = attempts("turn,turn,no_repeat_ngram", Page(1, upright))
     page.add_output(0, replace(answering(upright, upright), text=LOOP))
     assert page.part_count == 2
     probed = probe_image(upright)

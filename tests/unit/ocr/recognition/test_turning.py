@@ -71,7 +71,7 @@ def test_the_part_with_the_most_print_is_probed() -> None:
     assert sum(part.convert("L").histogram()[:128]) == sum(page.convert("L").histogram()[:128])
 
 
-@pytest.mark.parametrize("size", [(640, 640), (300, 2000), (5, 3)])
+@pytest.mark.parametrize("size", [(640, 640), (300, 2000), (5, 3), (1, 5), (5, 1)])
 def test_the_probed_part_is_a_square_within_the_page(size: tuple[int, int]) -> None:
     part = probe_image(Image.new("RGB", size, "white"))
     assert part.size == (min(size), min(size))
