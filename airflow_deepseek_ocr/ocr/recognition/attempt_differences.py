@@ -13,6 +13,10 @@ from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 #: Punctuation around a word in which two attempts may differ.
 _PUNCTUATION = ".,;:!?()[]{}\"'\u2018\u2019\u201c\u201d\u00ab\u00bb-\u2013\u2014"
 
+#: Words of an attempt that is compared, at most: the comparison takes memory with the square of their number,
+#: 60 MB here. The 8,192 tokens of a page have fewer, in Chinese as well.
+_MOST_WORDS = 20_000
+
 
 def differing_words(best: Candidate, candidates: Sequence[Candidate]) -> frozenset[int]:
     """Return the indices of the words of an attempt for which another attempt has other words.
@@ -20,17 +24,21 @@ def differing_words(best: Candidate, candidates: Sequence[Candidate]) -> frozens
     Words that another attempt lacks are not among them: it may have ended early.
 
     :param best: the attempt that is kept.
-    :param candidates: all attempts. Those without confidence, as the text layer, are not compared, and those
-        with another text.
+    :param candidates: all attempts. Those without confidence, as the text layer, are not compared, nor those
+        with another text or more than 20,000 words.
     """
     if best.confidence is None:
         return frozenset()
     words = _words(best)
+    if len(words) > _MOST_WORDS:
+        return frozenset()
     differing: set[int] = set()
     for other in candidates:
         if other is best or other.confidence is None or other.error is not None:
             continue
         others = _words(other)
+        if len(others) > _MOST_WORDS:
+            continue
         if Indel.normalized_similarity(words, others) < THRESHOLDS.attempts_alike:
             continue
         differing.update(_replaced(words, others))

@@ -56,6 +56,14 @@ def test_attempts_without_words_are_not_compared() -> None:
     assert differing_words(layer, [layer, best]) == frozenset()
 
 
+def test_texts_longer_than_any_page_are_not_compared() -> None:
+    long = "\u4e00" * 20_001
+    best, other = candidate(TEXT), candidate(long)
+    longer = candidate("\u4e01" + long)
+    assert differing_words(best, [best, other]) == frozenset()
+    assert differing_words(other, [other, longer]) == frozenset()
+
+
 def test_an_uncertain_page_is_tried_again_and_the_surer_output_kept() -> None:
     def script(request: PageRequest) -> PageOutput:
         sure = {"small": 0.2, "base": 0.98}[request.resolution]
