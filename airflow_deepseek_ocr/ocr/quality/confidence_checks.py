@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from airflow_deepseek_ocr.ocr.confidence.page_confidence import PageConfidence, PageWord
+from airflow_deepseek_ocr.ocr.confidence.words import find_words
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import Agreement
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS, Thresholds
@@ -49,11 +50,12 @@ def check_confidence(
 
 
 def is_uncertain_region(region: Region, thresholds: Thresholds = THRESHOLDS) -> bool:
-    """Return whether the mean confidence of a region is low; regions with few characters do not count."""
+    """Return whether the mean confidence of a region is low; words of few characters do not count."""
     return (
         region.confidence is not None
         and region.confidence < thresholds.region_confidence
-        and len(region.text) >= thresholds.confidence_characters
+        and sum(len(word.text) for word in find_words(region.text))
+        >= thresholds.confidence_characters
     )
 
 

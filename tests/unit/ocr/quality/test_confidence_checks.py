@@ -73,6 +73,7 @@ def test_a_region_of_a_page_that_is_otherwise_sure() -> None:
         Region("text", "x" * 30, confidence=THRESHOLDS.region_confidence + 0.05),
         Region("text", "x" * 30),
         Region("text", "7", confidence=0.0),
+        Region("table", "<table><tr><td></td><td>7</td></tr></table>", confidence=0.0),
     ):
         assert not is_uncertain_region(sure)
 
