@@ -97,7 +97,7 @@ class Capabilities:
         return cls(
             model=str(card["id"]),
             family=_family(own, expected),
-            modes=tuple(map(str, own.get("modes", (DEFAULT_RESOLUTION,)))),
+            modes=tuple(map(str, own.get("modes") or (DEFAULT_RESOLUTION,))),
             prompts=tuple(map(str, own.get("prompts", ()))),
             revision=own.get("revision"),
             no_repeat_ngram=_pair(own.get("no_repeat_ngram")),

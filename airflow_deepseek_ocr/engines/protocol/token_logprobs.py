@@ -28,6 +28,8 @@ COMPACT = "token_probabilities"
 _LONGEST_SPLIT = 32
 #: Most tokens that are read from a response: eight times the model's context.
 _MOST_TOKENS = 65_536
+#: Largest logarithm that counts as 0: a server may round a probability of 1 upwards.
+_ROUNDING = 1e-3
 #: What malformed values raise: they have another type, or are nested without end.
 MALFORMED = (
     struct.error,
@@ -223,6 +225,6 @@ def _list(value: Any) -> list[Any]:
 
 def _values(numbers: Any) -> tuple[float, ...]:
     values = tuple(map(float, numbers))
-    if not all(-math.inf < value <= 0 for value in values):
+    if not all(-math.inf < value <= _ROUNDING for value in values):
         raise ValueError("a number is no log-probability")
-    return values
+    return tuple(min(value, 0.0) for value in values)

@@ -29,6 +29,7 @@ def test_a_card_is_read_as_it_was_written() -> None:
 
 def test_a_card_without_a_family_is_of_the_expected_one_or_of_an_older_version() -> None:
     assert Capabilities.of_card({"id": "m"}, DEEPSEEK_OCR_2).family is DEEPSEEK_OCR_2
+    assert Capabilities.of_card({"id": "m", OWN: {"modes": []}}).modes == ("gundam",)
     older = {"id": "m", OWN: {"version": "1", "modes": ["tiny"]}}
     assert Capabilities.of_card(older, DEEPSEEK_OCR_2).family is DEEPSEEK_OCR
     with pytest.raises(ConfigurationError, match="deepseek_ocr, deepseek_ocr_2") as caught:

@@ -71,6 +71,10 @@ def test_a_chosen_token_that_is_not_among_the_most_probable_has_the_best_as_runn
     assert of_openai({"content": content}, "a").runner_up == (-0.1,)
 
 
+def test_a_probability_rounded_above_1_is_1() -> None:
+    assert of_openai(openai(logprob=1e-6), "naïve").log_probabilities == (0.0,)
+
+
 def test_the_end_token_does_not_count() -> None:
     content = [{"token": "a", "logprob": -1.0}, {"token": END_OF_TEXT, "logprob": 0.0}]
     tokens = of_openai({"content": content}, "a")
