@@ -25,9 +25,15 @@ class _Files(StaticFiles):
         return response
 
 
+class _App(FastAPI):
+    def build_middleware_stack(self) -> Any:
+        """Return the app behind the gate, which gives its headers to failures without a handler as well."""
+        return Gate(super().build_middleware_stack())
+
+
 def make_app() -> FastAPI:
     """Return the app. Airflow mounts it, so nothing of Airflow's own app is in its state."""
-    made = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    made = _App(docs_url=None, redoc_url=None, openapi_url=None)
     api = APIRouter(prefix="/api")
     api.include_router(lists.router)
     api.include_router(documents.router)
@@ -35,7 +41,6 @@ def make_app() -> FastAPI:
     made.include_router(api)
     made.add_api_route("/", _page, methods=["GET", "HEAD"], include_in_schema=False)
     made.mount("/static", _Files(directory=_STATIC), name="static")
-    made.add_middleware(Gate)
     return made
 
 

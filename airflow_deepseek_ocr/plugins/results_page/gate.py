@@ -8,15 +8,21 @@ from collections.abc import AsyncIterator, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from fastapi import HTTPException
+
+from airflow_deepseek_ocr.plugins.results_page.model_text import MAX_TEXT
+
 #: Requests that work at the same time. They run in the API server's pool of 40 threads (Starlette's
 #: default), which serves Airflow's own requests and those of tasks as well.
 WORKING = 8
-#: Downloads at the same time; each may last as long as its reader is slow.
-DOWNLOADS = 4
+#: Downloads at the same time, and pictures; each may last as long as its reader is slow.
+DOWNLOADS, PICTURES = 4, 4
 #: Requests that wait for one of these places; they need no thread.
 WAITING = 64
-#: Seconds that a request waits for a place, and that a download may last.
-WAIT_S, DOWNLOAD_S = 5.0, 600.0
+#: Seconds that a request waits for a place, that it may last, and that a download may last.
+WAIT_S, REQUEST_S, DOWNLOAD_S = 5.0, 60.0, 600.0
+#: Bytes of a request's body. FastAPI reads it before it asks who sends it. JSON may write a character as 12.
+MAX_BODY = 12 * MAX_TEXT + 10_000
 
 #: Nothing of another host, no script or style in a page's text, no frame of another host around it.
 CONTENT_SECURITY_POLICY = (
@@ -27,11 +33,12 @@ _HEADERS = {
     b"content-security-policy": CONTENT_SECURITY_POLICY.encode(),
     b"x-content-type-options": b"nosniff",
     b"referrer-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
 }
 #: Where no endpoint sets another.
 _DEFAULT_HEADERS = {b"cache-control": b"private, no-store"}
-#: Paths of files of exports end with it.
-_FILES = ("/picture", "/file", "/markdown")
+#: Ends of the paths of pictures, and of other files.
+_PICTURE, _FILES = "/picture", ("/file", "/markdown")
 
 
 class Places:
@@ -73,7 +80,7 @@ class Places:
 
 
 class Gate:
-    """ASGI middleware: places for requests to the API, and headers for all responses.
+    """ASGI middleware: places, time and size for requests to the API, and headers for all responses.
 
     :param app: the app behind it.
     """
@@ -81,42 +88,77 @@ class Gate:
     def __init__(self, app: Any) -> None:
         self._app = app
         self._requests, self._downloads = Places(WORKING), Places(DOWNLOADS)
+        self._pictures = Places(PICTURES)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         """Answer a request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-
-        async def with_headers(message: MutableMapping[str, Any]) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = _headers(message.get("headers", []))
-            await send(message)
-
-        path = scope["path"]
-        if "/api/" not in path:
-            await self._app(scope, receive, with_headers)
-        elif path.endswith(_FILES):
-            async with self._downloads.place() as has_place:
-                await self._in_time(has_place, scope, receive, with_headers)
-        else:
-            async with self._requests.place() as has_place:
-                await self._answer(has_place, scope, receive, with_headers)
-
-    async def _in_time(self, has_place: bool, *asgi: Any) -> None:
-        async with asyncio.timeout(DOWNLOAD_S):
-            await self._answer(has_place, *asgi)
-
-    async def _answer(self, has_place: bool, scope: Any, receive: Any, send: Any) -> None:
-        if has_place:
-            await self._app(scope, receive, send)
+        response = _Response(send)
+        if "/api/" not in scope["path"]:
+            await self._app(scope, receive, response)
             return
-        text = (
-            "The API server is busy with other requests to this page. Try again in a few seconds."
-        )
+        places, limit_s = self._bounds(scope["path"])
+        async with places.place() as has_place:
+            if not has_place:
+                await response.refuse(
+                    503,
+                    "The API server is busy with other requests to this page. Try again in a few seconds.",
+                )
+                return
+            try:
+                async with asyncio.timeout(limit_s) as limit:
+                    await self._app(scope, _bounded(receive), response)
+            except TimeoutError:
+                if response.is_started or not limit.expired():
+                    raise
+                await response.refuse(
+                    504, f"The request took longer than {limit_s:.0f} s, and was ended. Try again."
+                )
+
+    def _bounds(self, path: str) -> tuple[Places, float]:
+        if path.endswith(_PICTURE):
+            return self._pictures, REQUEST_S
+        if path.endswith(_FILES):
+            return self._downloads, DOWNLOAD_S
+        return self._requests, REQUEST_S
+
+
+class _Response:
+    """The ``send`` of ASGI with this page's headers."""
+
+    def __init__(self, send: Any) -> None:
+        self._send = send
+        self.is_started = False
+
+    async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.is_started = True
+            message["headers"] = _headers(message.get("headers", []))
+        await self._send(message)
+
+    async def refuse(self, status: int, text: str) -> None:
         headers = [(b"content-type", b"application/json"), (b"retry-after", b"3")]
-        await send({"type": "http.response.start", "status": 503, "headers": headers})
-        await send({"type": "http.response.body", "body": json.dumps({"detail": text}).encode()})
+        await self({"type": "http.response.start", "status": status, "headers": headers})
+        body = json.dumps({"detail": text}).encode()
+        await self({"type": "http.response.body", "body": body})
+
+
+def _bounded(receive: Any) -> Any:
+    size = 0
+
+    async def bounded() -> Any:
+        nonlocal size
+        message = await receive()
+        size += len(message.get("body", b""))
+        if size > MAX_BODY:
+            raise HTTPException(
+                413, "The request is too large: a text has at most a million characters."
+            )
+        return message
+
+    return bounded
 
 
 def _headers(given: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
 
 from airflow_deepseek_ocr.plugins.results_page.gate import Gate, Places
@@ -20,6 +21,43 @@ def test_every_response_has_the_headers(client: Callable[..., TestClient]) -> No
         assert "unsafe" not in policy
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cache-control"] in ("private, no-store", "no-cache")
+
+
+def test_a_failure_without_a_handler_has_the_headers(
+    client: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "airflow_deepseek_ocr.plugins.results_page.lists.flags_in_words", lambda: 1 // 0
+    )
+    viewer = client()
+    viewer._transport.raise_server_exceptions = False  # type: ignore[attr-defined]
+    answer = viewer.get("/api/session")
+    assert answer.status_code == 500
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_a_body_that_is_too_large_is_not_read_whole(client: Callable[..., TestClient]) -> None:
+    parts = iter([b"x" * 1_000_000] * 30)
+    headers = {"content-type": "application/json"}
+    answer = client(None).put("/api/documents/1/pages/1/review", content=parts, headers=headers)
+    assert answer.status_code == 413
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_a_request_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def stuck(*_: Any) -> None:
+        await asyncio.sleep(60)
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    monkeypatch.setattr("airflow_deepseek_ocr.plugins.results_page.gate.REQUEST_S", 0.01)
+    gate = Gate(stuck)
+    for path in ("/api/documents", "/api/documents/1/pages/1/picture"):
+        asyncio.run(gate({"type": "http", "path": path}, None, send))
+    assert [message["status"] for message in sent[::2]] == [504, 504]
 
 
 def test_places_are_bounded() -> None:
