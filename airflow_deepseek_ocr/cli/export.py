@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import threading
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
@@ -161,17 +162,19 @@ def _missing(selection: Selection, found: Sequence[StoredVersion]) -> bool:
 
 
 class _Events:
-    """Prints what happens to documents."""
+    """Prints what happens to documents, in the threads that export them."""
 
     def __init__(self) -> None:
         self.documents = self.unchanged = self.failed = self.files = self.size = 0
+        self._lock = threading.Lock()
 
     def exported(self, ref: DocumentRef, exported: Exported) -> None:
         """See :meth:`ExportEvents.exported`."""
-        self.documents += bool(exported.written)
-        self.unchanged += not exported.written
-        self.files += exported.written
-        self.size += exported.written_bytes
+        with self._lock:
+            self.documents += bool(exported.written)
+            self.unchanged += not exported.written
+            self.files += exported.written
+            self.size += exported.written_bytes
         for each in exported.refused:
             report(
                 f"warning: {readable_line(ref.uri)}: no {each.format} ({each.code}): {each.error}"
@@ -181,7 +184,8 @@ class _Events:
 
     def export_failed(self, ref: DocumentRef, error: DeepSeekOCRError) -> None:
         """See :meth:`ExportEvents.export_failed`."""
-        self.failed += 1
+        with self._lock:
+            self.failed += 1
         report(f"error: {readable_line(ref.uri)}: {error.code}: {error}")
 
 

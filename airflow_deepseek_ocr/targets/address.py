@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,14 +80,16 @@ def parse_address(text: str) -> ExportAddress:
     path = text
     if text.lower().startswith("file://"):
         parts = urlsplit(text)
-        path = unquote(parts.path) if parts.netloc in ("", "localhost") else ""
+        is_path = parts.netloc in ("", "localhost") and not parts.query and not parts.fragment
+        path = unquote(parts.path) if is_path else ""
     if not path.startswith("/"):
         raise ConfigurationError(
             ErrorCode.EXPORT_TO,
             f"{text!r} is no place for exports. Write s3://bucket/prefix, or the absolute path of a "
-            "directory that all workers share.",
+            "directory that all workers share. In file:// addresses, ? and # are %3F and %23.",
         )
-    return ExportAddress("", str(Path(path)).rstrip("/") + "/")
+    # Without "..": addresses of documents are compared with it.
+    return ExportAddress("", os.path.normpath(path).rstrip("/") + "/")
 
 
 def _place_of(uri: str) -> tuple[str, str]:

@@ -15,6 +15,8 @@ from airflow_deepseek_ocr.exceptions import local_disk
 _PART = ".part"
 #: Seconds after which such a file belongs to a task that died.
 _OLD_S = 3600.0
+#: Directories of which is remembered that they have no such files. A few documents are exported at a time.
+_MOST_TIDIED = 100
 
 
 class DirectoryTarget:
@@ -25,6 +27,7 @@ class DirectoryTarget:
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory.absolute()
+        self._tidied: set[Path] = set()
 
     def uri(self, name: str) -> str:
         """See :meth:`ExportTarget.uri`."""
@@ -39,7 +42,7 @@ class DirectoryTarget:
         part = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}{_PART}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _remove_old_parts(path.parent)
+            self._tidy(path.parent)
             try:
                 with part.open("wb") as file:
                     if isinstance(content, bytes):
@@ -80,6 +83,15 @@ class DirectoryTarget:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise local_disk(f"The export {path} cannot be removed", error) from error
+
+    def _tidy(self, directory: Path) -> None:
+        # Not with each file: a document of 2,000 pages has thousands in its directory.
+        if directory in self._tidied:
+            return
+        if len(self._tidied) >= _MOST_TIDIED:
+            self._tidied.clear()
+        self._tidied.add(directory)
+        _remove_old_parts(directory)
 
     def _path(self, name: str) -> Path:
         return self._directory.joinpath(*name.split("/"))

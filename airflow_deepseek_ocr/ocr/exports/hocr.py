@@ -48,7 +48,8 @@ def hocr_page(document: ExportedDocument, page: ExportedPage, lines: Sequence[Pl
     :param lines: its lines, on the page turned by ``page.rotation``.
     """
     image = _text(document.name.replace('"', "'"))
-    title = f"image &quot;{image}&quot;; {_box((0, 0, page.width, page.height))}; ppageno {page.number - 1}"
+    # The name is last: readers search properties by their words, which it may contain.
+    title = f"{_box((0, 0, page.width, page.height))}; ppageno {page.number - 1}; image &quot;{image}&quot;"
     parts = [f'<div class="ocr_page" id="page_{page.number}" title="{title}">\n']
     written = dict(_blocks(page, lines))
     for region in page.shown_regions:

@@ -67,6 +67,8 @@ class Exporter:
         outdated = before.outdated(self._formats, content)
         if not outdated:
             return self._exported(document, directory, before)
+        if (unsettled := before.unsettled(outdated)) != before:
+            self._target.put(name, unsettled.encode(document), manifests.MEDIA_TYPE)
         writer = _Writer(self._target, directory, before)
         made: dict[Format, list[FileEntry]] = defaultdict(list)
         refused: list[RefusedFormat] = []
@@ -79,7 +81,9 @@ class Exporter:
         entries = {each: FormatEntry(content, tuple(made[each])) for each in outdated}
         for each in refused:
             entries[each.format] = manifests.refused(content, each.code, each.error)
-        after = Manifest({**before.formats, **entries})
+        # Another task may have written other formats meanwhile.
+        stored = self._target.read(name)
+        after = Manifest({**manifests.decode(stored).formats, **entries})
         encoded = after.encode(document)
         if encoded != stored:
             self._target.put(name, encoded, manifests.MEDIA_TYPE)
@@ -134,7 +138,8 @@ class _Writer:
     """
 
     def __init__(self, target: ExportTarget, directory: str, before: Manifest) -> None:
-        self._target, self._directory, self._before = target, directory, before.files()
+        self._target, self._directory = target, directory
+        self._before = before.settled_files()
         self.written = self.written_bytes = 0
 
     def put(self, file: ExportFile) -> FileEntry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,10 +92,14 @@ class FileExports:
 
     def _document(self, name: Path, file: _File) -> ExportedDocument:
         uri = readable(str(name))
+        # Another file of the same name may have the same text, and another picture.
+        with file.path.open("rb") as content:
+            version = hashlib.file_digest(content, "sha256").hexdigest()
         config = self._config
         return ExportedDocument(
             uri=uri,
-            version_key=digest(uri),
+            version=version,
+            version_key=digest(uri, version),
             config_key=config.key,
             model=config.model,
             revision=config.revision,

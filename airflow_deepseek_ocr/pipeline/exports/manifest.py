@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from airflow_deepseek_ocr.exceptions import ErrorCode
@@ -19,6 +20,9 @@ NAME, MEDIA_TYPE = "manifest.json", "application/json"
 _FINAL = (None, ErrorCode.EXPORT_PROTECTED, ErrorCode.EXPORT_SIGNED)
 #: Version of its format.
 _SCHEMA = 1
+#: Names of exports: letters, digits and dots, in one directory at most. Others in a manifest come from
+#: somebody else, who may want files removed elsewhere.
+_FILE_NAME = re.compile(r"(?:[a-z]+/)?[a-z0-9][a-z0-9.-]*")
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class FileEntry:
 class FormatEntry:
     """The files of a format.
 
-    :param content: hash of the results that they were made of.
+    :param content: hash of the results that they were made of; empty while they are written again.
     :param files: the files.
     :param error_code: why there are no files, or not all.
     :param error: the same in words.
@@ -77,6 +81,22 @@ class Manifest:
             or entry.content != content
             or entry.error_code not in _FINAL
         )
+
+    def unsettled(self, formats: Iterable[Format]) -> Manifest:
+        """Return it as it is while formats are written again: their files may be old or new.
+
+        A task that is killed then leaves a manifest by which the formats are outdated for any results.
+        """
+        written = {each: self.formats[each] for each in formats if each in self.formats}
+        unsettled = {
+            key: replace(entry, content="") for key, entry in written.items() if entry.files
+        }
+        return Manifest({**self.formats, **unsettled})
+
+    def settled_files(self) -> dict[str, tuple[Format, FileEntry]]:
+        """Return the files by name whose bytes are certainly those of the manifest."""
+        settled = {key: each for key, each in self.formats.items() if each.content}
+        return Manifest(settled).files()
 
     def files(self) -> dict[str, tuple[Format, FileEntry]]:
         """Return all files by name."""
@@ -119,15 +139,22 @@ def decode(content: bytes | None) -> Manifest:
             {
                 Format(name): FormatEntry(
                     entry["content"],
-                    tuple(FileEntry(**file) for file in entry["files"]),
+                    tuple(_file(file) for file in entry["files"]),
                     entry["error_code"],
                     entry["error"],
                 )
                 for name, entry in values["formats"].items()
             }
         )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         return Manifest()
+
+
+def _file(values: Any) -> FileEntry:
+    entry = FileEntry(**values)
+    if not _FILE_NAME.fullmatch(entry.name):
+        raise ValueError(entry.name)
+    return entry
 
 
 def refused(content: str, code: ErrorCode, error: str) -> FormatEntry:

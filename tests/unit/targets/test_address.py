@@ -19,13 +19,18 @@ from airflow_deepseek_ocr.targets.s3 import S3Target
         (" s3://archive/ocr/ ", ExportAddress("archive", "ocr/")),
         ("/data/exports", ExportAddress("", "/data/exports/")),
         ("file:///data/a%20b/", ExportAddress("", "/data/a b/")),
+        ("file:///data/a%23b", ExportAddress("", "/data/a#b/")),
+        ("/data/in/../out/.", ExportAddress("", "/data/out/")),
+        ("/", ExportAddress("", "/")),
     ],
 )
 def test_prefixes_and_directories(text: str, address: ExportAddress) -> None:
     assert parse_address(text) == address
 
 
-@pytest.mark.parametrize("text", ["", "exports", "file://host/x", "gs://b/x", "~/x"])
+@pytest.mark.parametrize(
+    "text", ["", "exports", "file://host/x", "gs://b/x", "~/x", "file:///a#b", "file:///a?b"]
+)
 def test_other_places_are_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="no place for exports") as refused:
         parse_address(text)
@@ -41,6 +46,7 @@ def test_other_places_are_refused(text: str) -> None:
         ("s3://b/ocr", "s3://b/a.pdf"),
         ("/data", "file:///data/in/a.pdf"),
         ("/data/in/ocr", "file:///data/in/a.pdf"),
+        ("/data/out/../in", "file:///data/in/a.pdf"),
     ],
 )
 def test_a_place_beside_the_documents_is_refused(place: str, uri: str) -> None:

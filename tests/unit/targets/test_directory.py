@@ -49,6 +49,11 @@ def test_what_a_killed_task_left_is_removed_after_an_hour(tmp_path: Path) -> Non
         each.write_bytes(b"half")
     before = time.time() - 7200
     os.utime(old, (before, before))
-    DirectoryTarget(tmp_path).put("c", b"", "text/plain")
+    target = DirectoryTarget(tmp_path)
+    target.put("c", b"", "text/plain")
     assert not old.exists()
+    assert young.exists()
+    # Directories are searched once, not with each of thousands of files.
+    os.utime(young, (before, before))
+    target.put("d", b"", "text/plain")
     assert young.exists()

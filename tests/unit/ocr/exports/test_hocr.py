@@ -25,7 +25,7 @@ def test_pages_blocks_lines_and_words_have_boxes_within_each_other() -> None:
     root = parsed(hocr_page(sample(), first, place_words(first, None)))
     assert root.find(f"{XHTML}head/{XHTML}meta[@name='ocr-system']") is not None
     assert [each.get("title") for each in of_class(root, "ocr_page")] == [
-        'image "letter 1.pdf"; bbox 0 0 400 300; ppageno 0'
+        'bbox 0 0 400 300; ppageno 0; image "letter 1.pdf"'
     ]
     words = of_class(root, "ocrx_word")
     assert [each.text for each in words][:3] == ["Order", "7", "Item"]

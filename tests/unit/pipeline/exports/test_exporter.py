@@ -72,6 +72,7 @@ def test_files_that_are_no_longer_made_are_removed_after_the_manifest(tmp_path: 
     target.events.clear()
     export(target, document(page(1, region(1, "no table"))), Format.TEXT, Format.CSV)
     assert target.events == [
+        "put a/manifest.json",
         "put a/document.txt",
         "put a/manifest.json",
         "remove a/tables/p0001-1.csv",
@@ -95,6 +96,41 @@ def test_half_written_exports_have_no_manifest_and_are_completed(tmp_path: Path)
         export(_Log(tmp_path, "pages.jsonl"), sample(), Format.TEXT, Format.JSONL)
     assert not (tmp_path / "a/manifest.json").exists()
     assert export(_Log(tmp_path), sample(), Format.TEXT, Format.JSONL).written == 3
+
+
+def test_results_that_are_as_before_a_killed_export_are_written_again(tmp_path: Path) -> None:
+    target = DirectoryTarget(tmp_path)
+    export(target, sample(), Format.TEXT, Format.JSON)
+    before = (tmp_path / "a/document.txt").read_bytes()
+    corrected = document(page(1, region(1, "corrected")))
+    with pytest.raises(UnavailableError):
+        export(_Log(tmp_path, "document.json"), corrected, Format.TEXT, Format.JSON)
+    assert (tmp_path / "a/document.txt").read_bytes() != before
+    export(target, sample(), Format.TEXT, Format.JSON)
+    assert (tmp_path / "a/document.txt").read_bytes() == before
+
+
+def test_formats_that_another_task_wrote_meanwhile_stay(tmp_path: Path) -> None:
+    class _Other(DirectoryTarget):
+        def put(self, name: str, content: bytes | Path, media_type: str) -> None:
+            super().put(name, content, media_type)
+            if name.endswith("document.txt"):
+                export(DirectoryTarget(tmp_path), sample(), Format.JSON)
+
+    exported = export(_Other(tmp_path), sample(), Format.TEXT)
+    assert {each.name for each in exported.files} >= {"document.txt", "document.json"}
+
+
+@pytest.mark.parametrize("name", ["../outside", "/etc/passwd", "tables/../../outside", ".."])
+def test_a_forged_manifest_removes_no_other_files(tmp_path: Path, name: str) -> None:
+    (tmp_path / "outside").write_text("stays")
+    target = _Log(tmp_path / "exports")
+    export(target, sample(), Format.TEXT)
+    path = tmp_path / "exports/a/manifest.json"
+    path.write_text(path.read_text().replace("document.txt", name))
+    export(target, replace(sample(), model="x"), Format.TEXT)
+    assert (tmp_path / "outside").exists()
+    assert not [each for each in target.events if each.startswith("remove")]
 
 
 def test_a_manifest_that_is_none_is_written_again(tmp_path: Path) -> None:

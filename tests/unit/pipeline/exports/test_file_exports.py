@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
+from PIL import Image
+
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.exports.formats import Format
 from airflow_deepseek_ocr.ocr.rendering.pdf_maker import PdfMaker
@@ -40,3 +42,17 @@ def test_each_file_has_a_directory_of_its_name(tmp_path: Path) -> None:
     for directory in directories:
         assert (tmp_path / directory / "document.txt").read_text() == "first\n\fsecond\n"
         assert (tmp_path / directory / "page-0002.webp").stat().st_size > 100
+
+
+def test_another_picture_with_the_same_text_is_exported_again(tmp_path: Path) -> None:
+    name, path = Path("a.png"), tmp_path / "a.png"
+    pictures = []
+    with closing(RenderPool(Limits())) as pool, PdfMaker(Limits()) as maker:
+        for colour in ("red", "blue"):
+            Image.new("RGB", (64, 48), colour).save(path)
+            exports = FileExports(tmp_path / "out", (Format.WEBP,), CONFIG, pool, maker)
+            exports.opened(name, path, "image/png", 1)
+            exports.add(name, read(1, "same"))
+            assert len(list(exports.write())) == 1
+            pictures.append((tmp_path / "out/a.png/page-0001.webp").read_bytes())
+    assert pictures[0] != pictures[1]
