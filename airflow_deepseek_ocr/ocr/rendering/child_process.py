@@ -62,6 +62,8 @@ _GRACE_S = 10.0
 
 #: Exit status of a child in which Python raised MemoryError.
 OUT_OF_MEMORY = 3
+#: Exit status of a child that could not write a memory file.
+NO_HOST_MEMORY = 4
 
 #: Seconds between two measurements of the child's memory.
 _POLL_S = 0.05
@@ -326,6 +328,8 @@ class ChildProcess:
                 f"{what} was ended by another process, probably because the host ran out of memory. The "
                 "document may be intact. Try again.",
             )
+        if code == NO_HOST_MEMORY:
+            return _no_memory_file("it could not write them")
         if code == OUT_OF_MEMORY or self._peak_bytes > _NEARLY_ALL_MEMORY * limits.max_page_memory:
             return ChildDiedError(
                 ErrorCode.TOO_MUCH_MEMORY,
@@ -363,11 +367,12 @@ def _open(path: Path) -> int:
     return descriptor
 
 
-def _no_memory_file(error: OSError) -> UnavailableError:
+def _no_memory_file(error: OSError | str) -> UnavailableError:
     return UnavailableError(
         ErrorCode.RENDERER_UNAVAILABLE,
         f"The pixels of a page cannot be taken from the process that renders it ({error}). Check that this "
-        "host has free memory, and that the task may open more files (ulimit -n).",
+        "host has free memory and sealed memory files (Linux 3.17), and that the task may open more files "
+        "(ulimit -n).",
     )
 
 

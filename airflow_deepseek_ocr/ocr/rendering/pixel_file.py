@@ -78,9 +78,7 @@ class PixelFile:
 
     def put_bytes(self, content: bytes) -> None:
         """Write bytes for the child to the beginning of the file."""
-        view = memoryview(content)
-        while view:
-            view = view[os.pwrite(self.descriptor, view, len(content) - len(view)) :]
+        write_at(self.descriptor, content, 0)
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +92,19 @@ class PixelFile:
         os.close(self.descriptor)
 
 
+def write_at(descriptor: int, content: bytes, start: int) -> None:
+    """Write all bytes to a file; the kernel writes a part of them when memory is short.
+
+    :param descriptor: the file.
+    :param start: offset of the first byte.
+    :raises OSError: no memory is left for the rest.
+    """
+    view = memoryview(content)
+    while view:
+        written = os.pwrite(descriptor, view, start)
+        view, start = view[written:], start + written
+
+
 def _mapped(descriptor: int, count: int) -> memoryview:
     """Return the content of a sealed file, which lives as long as the view.
 
@@ -105,5 +116,6 @@ def _mapped(descriptor: int, count: int) -> memoryview:
         number = ctypes.get_errno()
         raise OSError(number, f"The pixels cannot be mapped: {os.strerror(number)}")
     pixels = (ctypes.c_ubyte * count).from_address(address)
-    weakref.finalize(pixels, _LIBC.munmap, address, count)
+    # Not when the interpreter ends: other threads may still read them, and would end it with SIGSEGV.
+    weakref.finalize(pixels, _LIBC.munmap, address, count).atexit = False
     return memoryview(pixels).cast("B").toreadonly()

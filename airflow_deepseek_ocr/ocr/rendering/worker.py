@@ -35,7 +35,7 @@ from airflow_deepseek_ocr.ocr.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.line_direction import find_line_direction
 from airflow_deepseek_ocr.ocr.page_pixels import encode_rows, row_bytes
 from airflow_deepseek_ocr.ocr.rendering.channel import ChildEnd
-from airflow_deepseek_ocr.ocr.rendering.child_process import OUT_OF_MEMORY
+from airflow_deepseek_ocr.ocr.rendering.child_process import NO_HOST_MEMORY, OUT_OF_MEMORY
 from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
     AddTextRequest,
@@ -53,7 +53,7 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
     RenderRequest,
     Request,
 )
-from airflow_deepseek_ocr.ocr.rendering.pixel_file import MOST_PIXEL_BYTES
+from airflow_deepseek_ocr.ocr.rendering.pixel_file import MOST_PIXEL_BYTES, write_at
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox, SandboxReport
 from airflow_deepseek_ocr.ocr.rendering.sandbox.probes import run_probes
 from airflow_deepseek_ocr.ocr.rendering.sandbox.restrict import Host, restrict
@@ -156,7 +156,7 @@ class Requests:
         rows = max(1, _BAND_BYTES // in_row)
         for top in range(0, height, rows):
             bottom = min(top + rows, height)
-            os.pwrite(pixels, encode_rows(image, top, bottom), in_row * (height - bottom))
+            _write(pixels, encode_rows(image, top, bottom), in_row * (height - bottom))
         density = measure_edge_density(image) if self._with_edge_density else None
         return RenderedPage(
             number,
@@ -175,9 +175,21 @@ class Requests:
             raise RuntimeError("A file was requested while no document was open.")
         size = 0
         for chunk in self._document.attached_content(number):
-            size += os.pwrite(content, chunk, size)
+            _write(content, chunk, size)
+            size += len(chunk)
         _release_memory()
         return Extracted(size)
+
+
+class _NoHostMemoryError(MemoryError):
+    """The host has no memory for a memory file; the document is not to blame."""
+
+
+def _write(descriptor: int, content: bytes, start: int) -> None:
+    try:
+        write_at(descriptor, content, start)
+    except OSError as error:
+        raise _NoHostMemoryError from error
 
 
 def _keep_memory() -> None:
@@ -237,6 +249,8 @@ def main(
                 files = [os.fdopen(each, "rb") for each in descriptors]
                 end.send(answers.answer(request, files))
                 del files
+            except _NoHostMemoryError:
+                os._exit(NO_HOST_MEMORY)
             except MemoryError:
                 # There may be no memory left for an orderly exit.
                 os._exit(OUT_OF_MEMORY)

@@ -177,3 +177,14 @@ def test_a_task_without_open_files_left_is_the_hosts_fault(
     assert caught.value.code is ErrorCode.RENDERER_UNAVAILABLE
     monkeypatch.undo()
     assert child.page(1).number == 1, "the process is still usable"
+
+
+def test_a_host_without_memory_for_pixels_is_not_the_documents_fault(
+    child: ChildProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    child.open_document(DOCUMENTS / "table.png", request())
+    monkeypatch.setattr(os, "memfd_create", lambda *_: os.open("/dev/full", os.O_RDWR))
+    with pytest.raises(UnavailableError, match="has free memory") as caught:
+        child.page(1)
+    assert caught.value.code is ErrorCode.RENDERER_UNAVAILABLE
+    assert child.dead

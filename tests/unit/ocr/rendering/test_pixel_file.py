@@ -6,13 +6,15 @@ import fcntl
 import gc
 import mmap
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageChops
 
 from airflow_deepseek_ocr.ocr.page_pixels import PagePixels, encode_rows
-from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile
+from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile, write_at
 
 
 def filled(image: Image.Image) -> PixelFile:
@@ -47,6 +49,31 @@ def test_the_memory_is_released_with_the_last_view_of_it() -> None:
     gc.collect()
     assert mapped() == 0
     assert len(list(Path("/proc/self/fd").iterdir())) == before, "a page keeps no descriptor"
+
+
+def test_pixels_can_be_read_while_the_interpreter_ends() -> None:
+    # Functions that were registered before the page was taken are called after its finalizer would be.
+    program = """
+import atexit, os
+from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile
+pages = []
+atexit.register(lambda: print(bytes(pages[0].rows[:4])))
+with PixelFile() as file:
+    os.pwrite(file.descriptor, b"abcd", 0)
+    pages.append(file.take((4, 1), 1))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (0, b"b'abcd'\n")
+
+
+def test_all_bytes_are_written_though_the_kernel_writes_a_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pwrite = os.pwrite
+    with PixelFile() as file, monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", lambda to, data, start: pwrite(to, data[:3], start))
+        write_at(file.descriptor, b"0123456789", 2)
+        assert os.pread(file.descriptor, 20, 0) == b"\0\x000123456789"
 
 
 def test_another_number_of_pixels_than_announced_is_noticed() -> None:

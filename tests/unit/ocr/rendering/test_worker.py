@@ -20,7 +20,7 @@ from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.rendering.channel import ParentEnd
-from airflow_deepseek_ocr.ocr.rendering.child_process import OUT_OF_MEMORY
+from airflow_deepseek_ocr.ocr.rendering.child_process import NO_HOST_MEMORY, OUT_OF_MEMORY
 from airflow_deepseek_ocr.ocr.rendering.child_start import start_child
 from airflow_deepseek_ocr.ocr.rendering.messages import (
     Closed,
@@ -85,10 +85,11 @@ def worker(sandbox: Sandbox = Sandbox.AUTO) -> Iterator[Worker]:
     try:
         with ours:
             end = ParentEnd(ours)
-            yield Worker(ours, pixels, process, end, end.receive(lambda: wait(ours)))
+            running = Worker(ours, pixels, process, end, end.receive(lambda: wait(ours)))
+            yield running
     finally:
         process.wait(60)
-        os.close(pixels)
+        os.close(running.pixels)
         os.close(output)
 
 
@@ -157,6 +158,16 @@ def test_too_little_memory_ends_it_with_its_status(tmp_path: Path) -> None:
         with pytest.raises((EOFError, ConnectionResetError)):
             running.ask(RenderRequest(1))
     assert running.process.returncode == OUT_OF_MEMORY
+
+
+def test_no_memory_for_the_pixels_is_not_the_documents_fault() -> None:
+    with worker() as running:
+        running.open(DOCUMENTS / "table.png")
+        os.close(running.pixels)
+        running.pixels = os.open("/dev/full", os.O_RDWR)
+        with pytest.raises((EOFError, ConnectionResetError)):
+            running.ask(RenderRequest(1))
+    assert running.process.returncode == NO_HOST_MEMORY
 
 
 def test_the_sandbox_is_reported_and_can_be_probed() -> None:
