@@ -49,9 +49,9 @@ class Original:
         self, path: Path, document: ExportedDocument, pool: RenderPool, *, with_text: bool
     ) -> None:
         self.path, self._pool = path, pool
-        request = OpenRequest(
-            PageSelection(), document.dpi, text_layer=with_text, edge_density=False
-        )
+        # Only the pages that were read: the file may have more than max_pages.
+        selection = PageSelection(tuple((page.number, page.number) for page in document.pages))
+        request = OpenRequest(selection, document.dpi, text_layer=with_text, edge_density=False)
         self._shared = SharedDocument(path, request)
 
     @property

@@ -33,3 +33,15 @@ def test_pages_come_in_the_size_of_their_boxes_and_unreadable_ones_without_pictu
     assert shown[0].image.size == (300, 200)
     assert shown[1].image is not None  # the letter has two pages
     assert shown[2].image is None
+
+
+def test_pages_of_a_file_with_more_pages_than_the_limit_are_shown() -> None:
+    pool = RenderPool(Limits(max_pages=1))
+    try:
+        second = page(2, width=300, height=200)
+        letter = document(second, media_type="image/tiff", page_count=2)
+        original = Original(DOCUMENTS / "letter.tiff", letter, pool, with_text=False)
+        assert original.show(second).image is not None
+        original.close()
+    finally:
+        pool.close()
