@@ -24,6 +24,8 @@ from airflow_deepseek_ocr.airflow_support.exports import export_plan
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.airflow_support.results_page import ResultsLink
 from airflow_deepseek_ocr.airflow_support.table_names import TABLE_NAMES, configured_names
+from airflow_deepseek_ocr.airflow_support.task_info import task_info
+from airflow_deepseek_ocr.airflow_support.task_metrics import send_batch
 from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
@@ -226,6 +228,7 @@ class DeepSeekOCROperator(BaseOperator):
         """
         started = time.monotonic()
         counts: dict[str, Any] = {}
+        self._pipeline = None
         try:
             with airflow_errors():
                 values.convert_attributes(self, _VALUES)
@@ -237,7 +240,10 @@ class DeepSeekOCROperator(BaseOperator):
                     summary = self._pipeline.run(self._references(), self._log_progress())
             counts = summary.as_dict()
         finally:
-            self._log_record(counts, time.monotonic() - started)
+            seconds = time.monotonic() - started
+            self._log_record(counts, seconds)
+            if self._pipeline is not None:
+                send_batch(self._pipeline.summary, seconds, task_info(context))
         self._raise_for(summary)
         return counts
 
@@ -268,7 +274,7 @@ class DeepSeekOCROperator(BaseOperator):
             sources=self._sources(limits),
             get_engine=self.hook.get_conn,
             config=self.hook.settings.processing_config(OcrOptions.of(self)),
-            task=_task_info(context),
+            task=task_info(context),
             exports=export_plan(
                 self.exports,
                 self.export_to,
@@ -382,16 +388,3 @@ class DeepSeekOCROperator(BaseOperator):
                 self.log.info("%s", self._pipeline.progress_line(progress))
 
         return log
-
-
-def _task_info(context: Context) -> Any:
-    from airflow_deepseek_ocr.store.row_values import TaskInfo
-
-    instance: Any = context.get("ti")
-    return TaskInfo(
-        dag_id=getattr(instance, "dag_id", None),
-        run_id=getattr(instance, "run_id", None),
-        task_id=getattr(instance, "task_id", None),
-        map_index=getattr(instance, "map_index", None),
-        try_number=getattr(instance, "try_number", None),
-    )

@@ -126,6 +126,11 @@ class Pipeline:
         batch.close()
         return batch.summary
 
+    @property
+    def summary(self) -> Summary:
+        """Counts of the batch so far, also after :meth:`run` raised an error."""
+        return self._batch.summary
+
     def release(self) -> None:
         """Release the leases, for a process that is about to be killed; nothing is claimed any more."""
         self._batch.stop()
@@ -205,6 +210,7 @@ class Pipeline:
                     counted(queue.leased_by_others_count, "document"),
                 )
             time.sleep(min(pause, left))
+            self._batch.summary.waited_seconds += min(pause, left)
             before = queue.leased_by_others_count
             started = time.monotonic()
             queue.retry_leased_by_others()

@@ -47,6 +47,8 @@ class Summary:
     :ivar text_tokens: tokens generated in all attempts.
     :ivar vision_tokens: image tokens in all attempts.
     :ivar vision_tokens_saved: image tokens saved by ``resolution="auto"`` against the best mode.
+    :ivar model_seconds: seconds of the model's time, all attempts of all pages together.
+    :ivar waited_seconds: seconds that the task waited for documents that other tasks were processing.
     :ivar retryable: URIs of documents that failed for a reason outside them.
     :ivar failed: error codes of failed documents, by URI.
     :ivar over_budget: failed and all pages of documents over the error budget, by URI.
@@ -75,6 +77,8 @@ class Summary:
     text_tokens: int = 0
     vision_tokens: int = 0
     vision_tokens_saved: int = 0
+    model_seconds: float = 0.0
+    waited_seconds: float = 0.0
     retryable: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     over_budget: dict[str, str] = field(default_factory=dict)
@@ -91,6 +95,7 @@ class Summary:
         self.statuses[page.status.value] += 1
         self.uncertain_pages += not CONFIDENCE_FLAGS.isdisjoint(page.flags)
         self.retried_attempts += max(0, page.read_count - 1)
+        self.model_seconds += page.seconds
         self.text_tokens += sum(attempt.text_tokens for attempt in page.attempts)
         self.vision_tokens += sum(attempt.vision_tokens for attempt in page.attempts)
         self.vision_tokens_saved += page.vision_tokens_saved or 0

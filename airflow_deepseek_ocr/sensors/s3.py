@@ -29,6 +29,7 @@ from airflow_deepseek_ocr.airflow_support.new_documents import (
     CONNECTIONS,
     NewDocuments,
 )
+from airflow_deepseek_ocr.airflow_support.task_metrics import send_found
 from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
@@ -195,6 +196,7 @@ class S3NewDocumentSensor(BaseSensorOperator):
         """
         status = (event or {}).get("status")
         if event is not None and status == "success":
+            self._count(event["documents"])
             return event["documents"]
         if event is not None and status == "error":
             kind = AirflowException if event.get("retryable") else AirflowFailException
@@ -224,9 +226,13 @@ class S3NewDocumentSensor(BaseSensorOperator):
         if batches:
             documents = counted(sum(map(len, batches)), "new document")
             self.log.info("%s in %s.", documents, counted(len(batches), "batch", "batches"))
+            self._count(batches)
         else:
             self.log.info("%s", search.nothing_new(seen))
         return batches
+
+    def _count(self, batches: list[list[dict[str, Any]]]) -> None:
+        send_found(sum(map(len, batches)), len(batches), self.dag_id, self.task_id)
 
     def _search(self) -> NewDocuments:
         search = NewDocuments.of(self)

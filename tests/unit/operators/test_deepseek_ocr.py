@@ -247,6 +247,28 @@ def test_attached_files_are_documents_of_the_task(monkeypatch: pytest.MonkeyPatc
     assert (counts["read"]["documents"], counts["read"]["unread"]) == ({"done": 3}, {})
 
 
+def test_metrics_are_sent_once_also_by_a_task_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Summary] = []
+    monkeypatch.setattr(
+        "airflow_deepseek_ocr.operators.deepseek_ocr.send_batch",
+        lambda summary, seconds, task: sent.append(summary),
+    )
+    monkeypatch.setattr(DeepSeekOCRHook, "get_conn", lambda _: FakeEngine())
+    table = (ROOT / "demo" / "documents" / "table.png").as_uri()
+    operator = DeepSeekOCROperator(
+        task_id="read", documents=[table, "file:///no/such.pdf"], fail_on_document_errors=True
+    )
+    with pytest.raises(AirflowFailException, match="could not be read"):
+        operator.execute({})
+    (summary,) = sent
+    assert summary.documents == {"done": 1, "failed": 1}
+    assert (summary.pages, summary.model_seconds) == (1, pytest.approx(0.1))
+    operator.documents = None
+    with pytest.raises(AirflowFailException, match="Give either"):
+        operator.execute({})
+    assert len(sent) == 1
+
+
 def test_missing_exports_fail_the_task_with_their_reason_and_a_retry_makes_them() -> None:
     operator = DeepSeekOCROperator(task_id="read", documents=["s3://b/a.pdf"])
     reasons = {"s3://b/a.pdf": "access_denied: grant s3:PutObject"}

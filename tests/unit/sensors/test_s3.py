@@ -173,6 +173,27 @@ def test_an_event_with_documents_is_returned() -> None:
     assert sensor().execute_complete({}, {"status": "success", "documents": documents}) == documents
 
 
+@pytest.mark.parametrize("waited_in_triggerer", [False, True])
+def test_the_documents_that_are_handed_on_are_counted_once(
+    monkeypatch: pytest.MonkeyPatch, waited_in_triggerer: bool
+) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        "airflow_deepseek_ocr.sensors.s3.send_found",
+        lambda documents, batches, dag_id, task_id: sent.append((documents, batches)),
+    )
+    found = [[{"uri": "s3://b/1"}, {"uri": "s3://b/2"}], [{"uri": "s3://b/3"}]]
+    answers = [[], found]
+    monkeypatch.setattr(NewDocuments, "find", lambda _, seen: answers.pop(0))
+    find = sensor()
+    assert not find.poke({}).is_done
+    if waited_in_triggerer:
+        find.execute_complete({}, {"status": "success", "documents": found})
+    else:
+        assert find.poke({}).is_done
+    assert sent == [(3, 2)]
+
+
 def test_defaults_are_those_of_the_options() -> None:
     parameters = inspect.signature(S3NewDocumentSensor.__init__).parameters
     options = vars(DiscoveryOptions(bucket="b")) | vars(OcrOptions())
