@@ -43,7 +43,7 @@ def send_batch(summary: Summary, seconds: float, task: TaskInfo) -> None:
 
 
 def send_found(documents: int, batches: int, dag_id: str | None, task_id: str | None) -> None:
-    """Send how many new documents a sensor hands on; an error is logged, and does not fail the task.
+    """Send how many new documents a sensor found; an error is logged, and does not fail the task.
 
     :param documents: new document versions.
     :param batches: batches of them.

@@ -165,6 +165,8 @@ class Summary:
             "text_tokens": self.text_tokens,
             "vision_tokens": self.vision_tokens,
             "vision_tokens_saved": self.vision_tokens_saved,
+            "model_seconds": round(self.model_seconds, 3),
+            "waited_seconds": round(self.waited_seconds, 3),
             "exports": dict(self.exports),
             **lists,
             "document_ids": ids[:_MAX_IDS],

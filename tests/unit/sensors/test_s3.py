@@ -174,7 +174,7 @@ def test_an_event_with_documents_is_returned() -> None:
 
 
 @pytest.mark.parametrize("waited_in_triggerer", [False, True])
-def test_the_documents_that_are_handed_on_are_counted_once(
+def test_the_documents_that_are_returned_are_counted_once(
     monkeypatch: pytest.MonkeyPatch, waited_in_triggerer: bool
 ) -> None:
     sent: list[tuple[int, int]] = []
