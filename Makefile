@@ -40,8 +40,9 @@ export UV_HTTP_TIMEOUT := 300
 
 # Servers for the tests, build requirements of the MySQL driver, a font for rendered pages, and network namespaces.
 PACKAGES := postgresql mariadb-server default-libmysqlclient-dev pkg-config gcc libc6-dev fonts-dejavu-core iproute2
-# For the slow tests: a browser, an S3 server that checks signatures, Celery's broker.
-SLOW_PACKAGES := $(PACKAGES) chromium chromium-driver radosgw ceph-mon ceph-osd ceph-common redis-server
+# For the slow tests: a browser, an S3 server that checks signatures, Celery's broker, a reader of PDFs.
+SLOW_PACKAGES := $(PACKAGES) chromium chromium-driver radosgw ceph-mon ceph-osd ceph-common redis-server \
+	poppler-utils
 
 # Training of the small checkpoint: length of the whole run in steps, seconds until it pauses (empty: at
 # its end), share of the usual pages in a batch, directory of the run, pages of an evaluation.
