@@ -125,21 +125,40 @@ def _pieces_of(text: str, pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """
     if b"".join(pieces).decode("utf-8", errors="replace") == text:
         return pieces
-    whole, position, split = list(pieces), 0, list[int]()
+    # The next whole token begins at ``least`` or later: behind the whole characters of split ones.
+    whole, position, least, split = list(pieces), 0, 0, list[int]()
+    in_character = False
     for number, piece in enumerate((*pieces, None)):
         spelled = "" if piece is None else piece.decode("utf-8", errors="replace")
         if "\ufffd" in spelled:
             split.append(number)
             whole[number] = b""
+            least, in_character = _end_of_known(text, spelled, least), spelled.endswith("\ufffd")
         elif piece is None or piece:
             most = position + _LONGEST_SPLIT * len(split) + len(spelled)
-            start = len(text) if piece is None else text.find(spelled, position, most)
-            if start < position or (start > position and not split):
+            # At least one character lies between: parts are written until it is complete.
+            first = least + (in_character if split else 0)
+            start = len(text) if piece is None else text.find(spelled, first, most)
+            if start < least or (start > position and not split):
                 raise ValueError("the tokens are not those of the text")
             if split:
                 whole[split[-1]] = text[position:start].encode()
-            position, split = start + len(spelled), []
+            position = least = start + len(spelled)
+            split = []
     return tuple(whole)
+
+
+def _end_of_known(text: str, spelled: str, start: int) -> int:
+    """Return the earliest end of a token that holds parts of characters, by its whole characters.
+
+    :raises ValueError: the text does not have these.
+    """
+    for known in filter(None, spelled.split("\ufffd")):
+        found = text.find(known, start, start + _LONGEST_SPLIT)
+        if found < 0:
+            raise ValueError("the tokens are not those of the text")
+        start = found + len(known)
+    return start
 
 
 def _runner_up(entry: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -81,6 +81,13 @@ def test_the_end_token_does_not_count() -> None:
     assert (tokens.pieces, tokens.runner_up) == ((b"a",), None)
 
 
+def test_characters_that_follow_parts_of_the_same_are_found_behind_them() -> None:
+    written = ["|\ufffd", "\ufffd", "ש", "\ufffd ", "\ufffd", "\ufffd", " "]
+    content = [{"token": token, "logprob": -1.0} for token in written]
+    found = of_openai({"content": content}, "|שש— 本 ").pieces
+    assert [piece.decode() for piece in found] == ["", "|ש", "ש", "", "", "— 本", " "]
+
+
 @pytest.mark.parametrize(
     ("written", "pieces"),
     [
