@@ -22,9 +22,9 @@ from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.line_direction import LineDirection, find_line_direction
+from airflow_deepseek_ocr.ocr.page_turns import turn
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import parse_retry_with
-from airflow_deepseek_ocr.ocr.recognition.turning import turn
 from airflow_deepseek_ocr.ocr.results import PageResult
 from tests.conftest import TINY_MODEL
 from training.batches import BatchMaker

@@ -15,7 +15,8 @@ from airflow_deepseek_ocr.ocr.exports.exported import (
     PixelBox,
     enclosing,
 )
-from airflow_deepseek_ocr.ocr.exports.word_places import PlacedLine, upright_box
+from airflow_deepseek_ocr.ocr.exports.word_places import PlacedLine
+from airflow_deepseek_ocr.ocr.page_turns import upright_box
 
 NAMESPACE, SCHEMA_VERSION = "http://www.loc.gov/standards/alto/ns-v4#", "4.4"
 _STEP = (

@@ -14,7 +14,8 @@ from airflow_deepseek_ocr.ocr.exports.exported import (
     PixelBox,
     enclosing,
 )
-from airflow_deepseek_ocr.ocr.exports.word_places import PlacedLine, PlacedWord, upright_box
+from airflow_deepseek_ocr.ocr.exports.word_places import PlacedLine, PlacedWord
+from airflow_deepseek_ocr.ocr.page_turns import upright_box
 
 _HEAD = """\
 <?xml version="1.0" encoding="UTF-8"?>

@@ -25,6 +25,7 @@ from airflow_deepseek_ocr.ocr.exports.exported import (
 )
 from airflow_deepseek_ocr.ocr.exports.line_breaks import break_lines
 from airflow_deepseek_ocr.ocr.exports.plain_text import plain
+from airflow_deepseek_ocr.ocr.page_turns import turn, turn_box
 
 #: Grey level (0 to 255) below which a pixel is print, at most, and its distance from the page's mean.
 _DARKEST_PAPER, _CONTRAST = 180, 20
@@ -105,7 +106,7 @@ def place_words(page: ExportedPage, image: Image.Image | None) -> tuple[PlacedLi
         before it was read, the words are placed on the turned page.
     :return: lines on the page turned clockwise by ``page.rotation``.
     """
-    dark = None if image is None else dark_pixels(turned(image, page.rotation))
+    dark = None if image is None else dark_pixels(turn(image, page.rotation))
     lines: list[PlacedLine] = []
     left = _MOST_WORDS
     for region in page.shown_regions:
@@ -121,44 +122,6 @@ def place_words(page: ExportedPage, image: Image.Image | None) -> tuple[PlacedLi
             PlacedLine(region.position, words) for words in _place(tokens, box, dark) if words
         ]
     return tuple(lines)
-
-
-def turned(image: Image.Image, rotation: int) -> Image.Image:
-    """Return an image turned clockwise by 0, 90, 180 or 270 degrees."""
-    turns = {
-        90: Image.Transpose.ROTATE_270,
-        180: Image.Transpose.ROTATE_180,
-        270: Image.Transpose.ROTATE_90,
-    }
-    turn = turns.get(rotation % 360)
-    return image if turn is None else image.transpose(turn)
-
-
-def turn_box(box: PixelBox, rotation: int, size: tuple[int, int]) -> PixelBox:
-    """Return a box on a page that is turned clockwise.
-
-    :param rotation: 0, 90, 180 or 270 degrees.
-    :param size: width and height of the page before it is turned.
-    """
-    (x1, y1, x2, y2), (width, height) = box, size
-    match rotation % 360:
-        case 90:
-            return height - y2, x1, height - y1, x2
-        case 180:
-            return width - x2, height - y2, width - x1, height - y1
-        case 270:
-            return y1, width - x2, y2, width - x1
-    return box
-
-
-def upright_box(box: PixelBox, rotation: int, size: tuple[int, int]) -> PixelBox:
-    """Return a box of the turned page on the page as it is: the inverse of :func:`turn_box`.
-
-    :param size: width and height of the page before it is turned.
-    """
-    width, height = size
-    turned_size = (height, width) if rotation % 180 else (width, height)
-    return turn_box(box, -rotation % 360, turned_size)
 
 
 def dark_pixels(image: Image.Image) -> _Mask:

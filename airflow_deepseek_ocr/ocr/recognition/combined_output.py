@@ -10,8 +10,9 @@ from airflow_deepseek_ocr.ocr.confidence.text_tokens import TextTokens, join_tok
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput
 from airflow_deepseek_ocr.ocr.markup.box_rewriting import EditedText
 from airflow_deepseek_ocr.ocr.markup.grounding import PlacedRegion, parse_with_places
+from airflow_deepseek_ocr.ocr.page_turns import turn_size
 from airflow_deepseek_ocr.ocr.recognition.slicing import SEPARATOR, PageSlice, join_slices
-from airflow_deepseek_ocr.ocr.recognition.turning import turn_boxes_back, turn_size
+from airflow_deepseek_ocr.ocr.recognition.turning import turn_boxes_back
 from airflow_deepseek_ocr.ocr.results import Region
 
 

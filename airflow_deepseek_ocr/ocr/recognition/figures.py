@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput
+from airflow_deepseek_ocr.ocr.page_turns import turn
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.recognition.page_attempts import (
     PageAttempts,
     PagePart,
     image_source,
 )
-from airflow_deepseek_ocr.ocr.recognition.turning import turn
 from airflow_deepseek_ocr.ocr.results import (
     FIGURES,
     PICTURE_LABELS,

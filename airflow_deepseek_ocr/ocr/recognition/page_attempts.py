@@ -11,6 +11,7 @@ from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
 from airflow_deepseek_ocr.ocr.line_direction import LineDirection
 from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.page_pixels import decoded
+from airflow_deepseek_ocr.ocr.page_turns import turn, turn_size
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.text_layer_checks import measure_agreement, page_scripts
@@ -40,8 +41,6 @@ from airflow_deepseek_ocr.ocr.recognition.turning import (
     PROBE_TOKENS,
     probe_image,
     surest_turn,
-    turn,
-    turn_size,
 )
 from airflow_deepseek_ocr.ocr.results import Attempt, PageResult
 

@@ -8,6 +8,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.ocr.page_turns import turn_size
 from airflow_deepseek_ocr.ocr.quality.confidence_checks import uncertain_words
 from airflow_deepseek_ocr.ocr.quality.failure_messages import failure_of
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
@@ -16,7 +17,6 @@ from airflow_deepseek_ocr.ocr.recognition.attempt_differences import differing_w
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO
-from airflow_deepseek_ocr.ocr.recognition.turning import turn_size
 from airflow_deepseek_ocr.ocr.results import Attempt, PageResult, PageStatus, UncertainWord
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.line_direction import LineDirection
+from airflow_deepseek_ocr.ocr.page_turns import turn_size
 from airflow_deepseek_ocr.ocr.quality.flags import CONFIDENCE_FLAGS, Flag
 from airflow_deepseek_ocr.ocr.quality.thresholds import THRESHOLDS
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
 from airflow_deepseek_ocr.ocr.recognition.layer_dispute import mode_of_second_opinion
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, RetryStep
-from airflow_deepseek_ocr.ocr.recognition.turning import turn_size, turns_to_probe
+from airflow_deepseek_ocr.ocr.recognition.turning import turns_to_probe
 
 #: Errors after which another attempt may help. Other errors have causes outside of the page (no server, a
 #: wrong setting, cancellation), so the page is left for a retry of the task.

@@ -1,4 +1,4 @@
-"""Pages that lie on their side or are upside down: how they are turned, and how the turn is found."""
+"""Pages that lie on their side or are upside down: how their turn is found, and their boxes turned back."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from airflow_deepseek_ocr.ocr.edge_density import MIN_EDGE
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput
 from airflow_deepseek_ocr.ocr.line_direction import LineDirection
 from airflow_deepseek_ocr.ocr.markup.box_rewriting import EditedText, rewrite_boxes
-from airflow_deepseek_ocr.ocr.markup.grounding import Corners
+from airflow_deepseek_ocr.ocr.page_turns import upright_box
 from airflow_deepseek_ocr.ocr.quality.checks import QualityInput, check_quality
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.results import MAX_COORDINATE
@@ -35,6 +35,8 @@ _PROBE_SHARE = 0.5
 _FIELDS = 40
 #: Flags of text that a model repeats with high probabilities.
 _LOOPS = frozenset({Flag.LOOP, Flag.REPEATED_LINES, Flag.REPEATED_WORDS})
+#: Size of a page in the coordinates of the model's boxes.
+_PAGE = (MAX_COORDINATE, MAX_COORDINATE)
 #: Sureness of a probe without text.
 NO_TEXT = float("-inf")
 
@@ -45,11 +47,6 @@ _TURNS = {
     LineDirection.DOWN: (0, 90, 270),
     LineDirection.UNCLEAR: (0, 90, 180, 270),
 }
-_TRANSPOSE = {
-    90: Image.Transpose.ROTATE_270,
-    180: Image.Transpose.ROTATE_180,
-    270: Image.Transpose.ROTATE_90,
-}
 
 
 def turns_to_probe(direction: LineDirection) -> tuple[int, ...]:
@@ -58,20 +55,6 @@ def turns_to_probe(direction: LineDirection) -> tuple[int, ...]:
     :param direction: the direction of the page's lines of text.
     """
     return _TURNS[direction]
-
-
-def turn(image: Image.Image, rotation: int) -> Image.Image:
-    """Return the image turned clockwise.
-
-    :param image: the page as it is.
-    :param rotation: 0, 90, 180 or 270 degrees.
-    """
-    return image.transpose(_TRANSPOSE[rotation]) if rotation else image
-
-
-def turn_size(size: tuple[int, int], rotation: int) -> tuple[int, int]:
-    """Return width and height of an image after its turn."""
-    return size if rotation % 180 == 0 else (size[1], size[0])
 
 
 def turn_boxes_back(text: str, rotation: int) -> EditedText:
@@ -84,7 +67,7 @@ def turn_boxes_back(text: str, rotation: int) -> EditedText:
     """
     if not rotation:
         return EditedText(text)
-    return rewrite_boxes(text, lambda box: _turned_back(box, rotation))
+    return rewrite_boxes(text, lambda box: upright_box(box, rotation, _PAGE))
 
 
 def probe_image(image: Image.Image) -> Image.Image:
@@ -141,13 +124,3 @@ def _sureness(output: PageOutput) -> float:
         return NO_TEXT
     values = probabilities.log_probabilities
     return sum(values) / len(values)
-
-
-def _turned_back(box: Corners, rotation: int) -> Corners:
-    x1, y1, x2, y2 = box
-    far = MAX_COORDINATE
-    if rotation == 90:
-        return y1, far - x2, y2, far - x1
-    if rotation == 180:
-        return far - x2, far - y2, far - x1, far - y1
-    return far - y2, x1, far - y1, x2

@@ -6,14 +6,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from airflow_deepseek_ocr.ocr.confidence.words import find_words
-from airflow_deepseek_ocr.ocr.exports.word_places import (
-    PlacedWord,
-    is_right_to_left,
-    place_words,
-    turn_box,
-    turned,
-    upright_box,
-)
+from airflow_deepseek_ocr.ocr.exports.word_places import PlacedWord, is_right_to_left, place_words
+from airflow_deepseek_ocr.ocr.page_turns import turn, upright_box
 from tests.support.exported import page, region
 
 FONT = ImageFont.load_default(size=24)
@@ -39,7 +33,7 @@ def printed() -> tuple[Image.Image, list[PlacedWord]]:
 def test_words_are_found_on_the_print_also_of_a_turned_page(rotation: int) -> None:
     image, expected = printed()
     # The page as it is; turned clockwise by `rotation`, it is upright.
-    as_it_is = turned(image, -rotation % 360)
+    as_it_is = turn(image, -rotation % 360)
     box = upright_box((20, 50, 390, 140), rotation, as_it_is.size)
     text = "Dear customer, we have\nfound your order."  # other lines than those of the page
     found = place_words(
@@ -58,12 +52,6 @@ def test_words_are_found_on_the_print_also_of_a_turned_page(rotation: int) -> No
         assert abs(word.box[0] - true.box[0]) <= 2
         assert abs(word.box[2] - true.box[2]) <= 2
         assert word.box[1] - 4 <= (true.box[1] + true.box[3]) / 2 <= word.box[3] + 4
-
-
-@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_boxes_are_turned_there_and_back(rotation: int) -> None:
-    box = (10, 20, 110, 60)
-    assert upright_box(turn_box(box, rotation, (400, 300)), rotation, (400, 300)) == box
 
 
 def test_without_print_lines_are_equal_and_words_as_wide_as_their_characters() -> None:

@@ -10,13 +10,14 @@ from PIL import Image
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
+from airflow_deepseek_ocr.ocr.page_turns import turn
 from airflow_deepseek_ocr.ocr.recognition.page_attempts import PageAttempts
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     TIGHT_NO_REPEAT_NGRAM,
     parse_retry_with,
 )
-from airflow_deepseek_ocr.ocr.recognition.turning import probe_image, turn
+from airflow_deepseek_ocr.ocr.recognition.turning import probe_image
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from airflow_deepseek_ocr.ocr.token_probabilities import TokenProbabilities
 from tests.support.fakes.scripted_engine import GOOD, LAYER, LOOP, sheet

@@ -17,13 +17,14 @@ from airflow_deepseek_ocr.ocr.documents.text_layer import TextLayer
 from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr_2 import DEEPSEEK_OCR_2
+from airflow_deepseek_ocr.ocr.page_turns import turn
 from airflow_deepseek_ocr.ocr.recognition.reader import Reader
 from airflow_deepseek_ocr.ocr.recognition.retry_strategy import (
     TIGHT_NO_REPEAT_NGRAM,
     TextLayerUse,
     parse_retry_with,
 )
-from airflow_deepseek_ocr.ocr.recognition.turning import turn, turn_boxes_back
+from airflow_deepseek_ocr.ocr.recognition.turning import turn_boxes_back
 from airflow_deepseek_ocr.ocr.results import PageStatus
 from tests.conftest import ROOT
 from tests.corpus.model_outputs.languages import SENTENCES

@@ -9,12 +9,11 @@ from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.engine_protocol import PageOutput
 from airflow_deepseek_ocr.ocr.line_direction import LineDirection
 from airflow_deepseek_ocr.ocr.markup.grounding import parse
+from airflow_deepseek_ocr.ocr.page_turns import turn, turn_size
 from airflow_deepseek_ocr.ocr.recognition.turning import (
     probe_image,
     surest_turn,
-    turn,
     turn_boxes_back,
-    turn_size,
     turns_to_probe,
 )
 from airflow_deepseek_ocr.ocr.token_probabilities import TokenProbabilities

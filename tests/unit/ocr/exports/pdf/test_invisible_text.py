@@ -15,7 +15,8 @@ from airflow_deepseek_ocr.ocr.exports.pdf.invisible_text import (
     to_user_space,
     turn_back,
 )
-from airflow_deepseek_ocr.ocr.exports.word_places import PlacedLine, PlacedWord, turn_box
+from airflow_deepseek_ocr.ocr.exports.word_places import PlacedLine, PlacedWord
+from airflow_deepseek_ocr.ocr.page_turns import turn_box
 
 UPRIGHT = PageText(100, 200, 0, ((("ab", (10, 20, 30, 40)), ("c😀", (40, 20, 60, 40))),))
 
