@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from airflow_deepseek_ocr.exceptions import (
@@ -54,13 +55,38 @@ _PASSING = (
 _LASTING_STATUSES = (400, 405, 414, 501)
 
 
+@dataclass(frozen=True)
+class Access:
+    """An access to an object, for error messages.
+
+    :param done: the verb.
+    :param needs: the rights for it, as a sentence continues.
+    """
+
+    done: str
+    needs: str
+
+
+READ = Access(
+    "read",
+    "s3:GetObject and s3:ListBucket, and kms:Decrypt where a key of KMS encrypts. A bucket whose requesters "
+    "pay needs requester_pays=True.",
+)
+WRITE = Access(
+    "written",
+    "s3:PutObject, s3:GetObject and s3:DeleteObject below the prefix of the exports, and "
+    "kms:GenerateDataKey and kms:Decrypt where a key of KMS encrypts.",
+)
+
+
 @contextmanager
-def clear_s3_errors(uri: str) -> Iterator[None]:
+def clear_s3_errors(uri: str, access: Access = READ) -> Iterator[None]:
     """Translate the errors of S3 into those of this package.
 
     The original errors are not chained: their tracebacks contain requests, which contain credentials.
 
     :param uri: the object or prefix, for error messages.
+    :param access: reading or writing.
     :raises DocumentError: ``missing_key``, ``archived``, ``encrypted_elsewhere``, ``storage_refused``.
     :raises OverwrittenError: ``overwritten``.
     :raises ConfigurationError: ``s3_uri``; a parameter is none that S3 takes.
@@ -72,7 +98,7 @@ def clear_s3_errors(uri: str) -> Iterator[None]:
     try:
         yield
     except botocore.ClientError as error:
-        raise _of_answer(uri, error.response) from None
+        raise _of_answer(uri, error.response, access) from None
     except botocore.ParamValidationError as error:
         raise ConfigurationError(
             ErrorCode.S3_URI, f"{uri} is no address that S3 takes: {error}. Change it."
@@ -87,8 +113,8 @@ def clear_s3_errors(uri: str) -> Iterator[None]:
     ) as error:
         raise UnavailableError(
             ErrorCode.ACCESS_DENIED,
-            f"{uri} cannot be read: there are no credentials ({error}). Check the AWS connection, and the "
-            "profile or role of this host.",
+            f"{uri} cannot be {access.done}: there are no credentials ({error}). Check the AWS "
+            "connection, and the profile or role of this host.",
         ) from None
     except (botocore.BotoCoreError, ConnectionError, TimeoutError) as error:
         raise UnavailableError(
@@ -98,7 +124,7 @@ def clear_s3_errors(uri: str) -> Iterator[None]:
         ) from None
 
 
-def _of_answer(uri: str, response: Any) -> DeepSeekOCRError:
+def _of_answer(uri: str, response: Any, access: Access) -> DeepSeekOCRError:
     """Return the error for an error response of botocore."""
     found = response.get("Error", {})
     code, message = str(found.get("Code", "")), str(found.get("Message", ""))
@@ -112,7 +138,7 @@ def _of_answer(uri: str, response: Any) -> DeepSeekOCRError:
         return overwritten(uri)
     # A version that is a delete marker answers 405.
     marker = details.get("HTTPHeaders", {}).get("x-amz-delete-marker") == "true"
-    refusal = _of_access(uri, code, status, words)
+    refusal = _of_access(uri, code, status, words, access)
     if refusal is not None:
         return refusal
     if code in _NO_KEY or status == 404 or marker:
@@ -123,12 +149,12 @@ def _of_answer(uri: str, response: Any) -> DeepSeekOCRError:
     if status in _LASTING_STATUSES and code not in _PASSING:
         return DocumentError(
             ErrorCode.STORAGE_REFUSED,
-            f"{uri} cannot be read: S3 refuses the request ({words}). A later try gets the same answer: "
-            "check the object, and the endpoint of the AWS connection.",
+            f"{uri} cannot be {access.done}: S3 refuses the request ({words}). A later try gets the same "
+            "answer: check the object, and the endpoint of the AWS connection.",
         )
     return UnavailableError(
         ErrorCode.STORAGE_UNAVAILABLE,
-        f"{uri} cannot be read: S3 answers {words}. Try again later.",
+        f"{uri} cannot be {access.done}: S3 answers {words}. Try again later.",
     )
 
 
@@ -155,32 +181,33 @@ def _of_object(
     return None
 
 
-def _of_access(uri: str, code: str, status: int | None, words: str) -> UnavailableError | None:
+def _of_access(
+    uri: str, code: str, status: int | None, words: str, access: Access
+) -> UnavailableError | None:
     """Return the error if bucket, region, credentials or rights are wrong."""
     if code in _NO_BUCKET:
         return UnavailableError(
             ErrorCode.MISSING_BUCKET,
-            f"{uri} cannot be read: there is no bucket {_bucket(uri)}. Check its name and the AWS "
+            f"{uri} cannot be {access.done}: there is no bucket {_bucket(uri)}. Check its name and the AWS "
             "connection.",
         )
     if code in _EXPIRED:
         return UnavailableError(
             ErrorCode.EXPIRED_CREDENTIALS,
-            f"{uri} cannot be read: the credentials have expired ({words}). Renew the session token of the "
-            "AWS connection, or let it assume a role.",
+            f"{uri} cannot be {access.done}: the credentials have expired ({words}). Renew the session "
+            "token of the AWS connection, or let it assume a role.",
         )
     if code in _REGION or status in (301, 307):
         return UnavailableError(
             ErrorCode.WRONG_REGION,
-            f"{uri} cannot be read: the bucket is in another region, or at another endpoint ({words}). "
-            "Set region_name in the AWS connection's extra.",
+            f"{uri} cannot be {access.done}: the bucket is in another region, or at another "
+            f"endpoint ({words}). Set region_name in the AWS connection's extra.",
         )
     if status in (401, 403) or code in _CREDENTIALS:
         return UnavailableError(
             ErrorCode.ACCESS_DENIED,
-            f"{uri} cannot be read: S3 refuses access ({words}). The credentials of the AWS connection need "
-            "s3:GetObject and s3:ListBucket, and kms:Decrypt where a key of KMS encrypts. A bucket whose "
-            "requesters pay needs requester_pays=True.",
+            f"{uri} cannot be {access.done}: S3 refuses access ({words}). The credentials of the AWS "
+            f"connection need {access.needs}",
         )
     return None
 

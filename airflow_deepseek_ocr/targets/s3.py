@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, UnavailableError
-from airflow_deepseek_ocr.sources.s3_errors import clear_s3_errors
+from airflow_deepseek_ocr.sources.s3_errors import WRITE, clear_s3_errors
 
 #: Texts, which browsers take for Latin-1 without this.
 _TEXTS = ("text/", "application/json", "application/x-ndjson")
@@ -47,7 +47,7 @@ class S3Target:
         :raises UnavailableError: as :meth:`put` does.
         """
         try:
-            with clear_s3_errors(self.uri(name)):
+            with clear_s3_errors(self.uri(name), WRITE):
                 answer = self._client.get_object(Bucket=self._bucket, Key=self._prefix + name)
                 with answer["Body"] as body:
                     return bytes(body.read())
@@ -66,13 +66,13 @@ class S3Target:
 
         :raises UnavailableError: as :meth:`put` does.
         """
-        with clear_s3_errors(self.uri(name)):
+        with clear_s3_errors(self.uri(name), WRITE):
             self._client.delete_object(Bucket=self._bucket, Key=self._prefix + name)
 
     def _put(self, name: str, body: Any, media_type: str) -> None:
         file_name = name.rpartition("/")[2]
         kind = f"{media_type}; charset=utf-8" if media_type.startswith(_TEXTS) else media_type
-        with clear_s3_errors(self.uri(name)):
+        with clear_s3_errors(self.uri(name), WRITE):
             self._client.put_object(
                 Bucket=self._bucket,
                 Key=self._prefix + name,

@@ -20,8 +20,8 @@ NAME, MEDIA_TYPE = "manifest.json", "application/json"
 _FINAL = (None, ErrorCode.EXPORT_PROTECTED, ErrorCode.EXPORT_SIGNED)
 #: Version of its format.
 _SCHEMA = 1
-#: Names of exports: letters, digits and dots, in one directory at most. Others in a manifest come from
-#: somebody else, who may want files removed elsewhere.
+#: Names of exports: letters, digits and dots, in one directory at most. A manifest with others is forged, so
+#: that files are removed elsewhere.
 _FILE_NAME = re.compile(r"(?:[a-z]+/)?[a-z0-9][a-z0-9.-]*")
 
 

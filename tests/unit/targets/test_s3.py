@@ -10,8 +10,9 @@ from uuid import uuid4
 import boto3
 import pytest
 from botocore.config import Config
+from botocore.stub import Stubber
 
-from airflow_deepseek_ocr.exceptions import UnavailableError
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.targets.s3 import S3Target
 from tests.support.servers.moto_s3 import moto_s3
 
@@ -64,3 +65,22 @@ def test_a_missing_bucket_is_named(client: Any) -> None:
     with pytest.raises(UnavailableError, match="missing-bucket") as failed:
         target.put("a", b"", "text/plain")
     assert failed.value.code == "missing_bucket"
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code", "words"),
+    [
+        ("AccessDenied", 403, "access_denied", "cannot be written.*s3:PutObject"),
+        ("SlowDown", 503, "storage_unavailable", "cannot be written.*Try again later"),
+        ("XMinioStorageFull", 507, "storage_unavailable", "cannot be written.*XMinioStorageFull"),
+        ("KeyTooLongError", 400, "storage_refused", "cannot be written.*KeyTooLongError"),
+    ],
+)
+def test_a_refused_file_says_what_writing_needs(
+    client: Any, answer: str, status: int, code: str, words: str
+) -> None:
+    with Stubber(client) as stub:
+        stub.add_client_error("put_object", answer, "No.", http_status_code=status)
+        with pytest.raises(DeepSeekOCRError, match=words) as failed:
+            S3Target(client, "b", "").put("a", b"", "text/plain")
+    assert failed.value.code == code
