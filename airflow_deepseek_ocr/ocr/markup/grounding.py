@@ -116,14 +116,17 @@ def _reference_at(
 ) -> tuple[tuple[int, int], tuple[re.Match[str], ...], int] | None:
     """Return reference, boxes and end of the markup at ``start``; None unless it is well-formed."""
     start += len(REF_OPEN)
-    close = text.find(REF_CLOSE, start)
+    # No search goes beyond the next reference, so that broken markup takes linear time.
+    following = text.find(REF_OPEN, start)
+    close = text.find(REF_CLOSE, start, following if following >= 0 else len(text))
     det = close + len(REF_CLOSE)
-    if close < 0 or not text.startswith(DET_OPEN, det) or REF_OPEN in text[start:close]:
+    if close < 0 or not text.startswith(DET_OPEN, det):
         return None
     det += len(DET_OPEN)
-    end = text.find(DET_CLOSE, det)
-    if end < 0 or not _BOXES.fullmatch(text, det, end):
+    boxes = _BOXES.match(text, det)
+    if boxes is None or not text.startswith(DET_CLOSE, boxes.end()):
         return None
+    end = boxes.end()
     return (start, close), tuple(BOX.finditer(text, det, end)), end + len(DET_CLOSE)
 
 
