@@ -85,20 +85,21 @@ with DAG(
 
     @task
     def store(question: tuple[dict[str, Any], dict[str, Any]]) -> str:
-        """Store the answer, unless the page was read again in the meantime, and return it."""
+        """Store the answer, unless the page was read again or reviewed in the meantime."""
         from airflow_deepseek_ocr.hooks.ocr_results import OcrResults
 
         asked, answer = question
         (choice,) = answer["chosen_options"]
         by = (answer.get("responded_by_user") or {}).get("name") or "human-in-the-loop"
         with OcrResults(DB_CONN_ID) as results:
-            (page,) = (
-                page
-                for page in results.pages(asked["document_id"])
-                if page.page_number == asked["page_number"]
-            )
-            if page.created_at.isoformat() != asked["created_at"]:
+            number = asked["page_number"]
+            pages = results.pages(asked["document_id"])
+            page = next((each for each in pages if each.page_number == number), None)
+            if page is None or page.created_at.isoformat() != asked["created_at"]:
                 return "read again"
+            # An answer may be days younger than its question.
+            if page.is_corrected or page.is_accepted:
+                return "reviewed elsewhere"
             if choice == CORRECT:
                 results.correct(page, answer["params_input"]["text"], by=by)
             elif choice == ACCEPT:

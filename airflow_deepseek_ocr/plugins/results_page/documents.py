@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Annotated, Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import APIRouter, HTTPException, Path, Request
 from fastapi.responses import Response, StreamingResponse
 
 from airflow_deepseek_ocr.plugins.results_page.export_files import ExportFiles
@@ -21,6 +22,9 @@ _MAX_PICTURE = 10 * 1024 * 1024
 _PAGES_AT_A_TIME = 50
 #: Characters of a page's text that are rendered; the text of a region beyond it is shown as it is.
 _MAX_RENDERED = 600_000
+#: Seconds of rendering after which the texts that are left are shown as they are: rendering keeps the whole
+#: process from answering. The densest text of a page that was measured takes less than one.
+_RENDER_S = 2.0
 #: Characters of another attempt's output.
 _MAX_ATTEMPT = 40_000
 
@@ -68,15 +72,19 @@ def page(document_id: DocumentId, number: PageNumber, person: Person) -> dict[st
 
 def shown(page: dict[str, Any]) -> dict[str, Any]:
     """Return a page as it is sent: with HTML beside each text, and long texts cut."""
-    rendered = 0
+    rendered, until = 0, time.thread_time() + _RENDER_S
+
+    def html(text: str) -> str | None:
+        return to_html(text) if time.thread_time() < until else None
+
     for each in page["regions"]:
         text = each["reviewed_text"] if each["reviewed_text"] is not None else each["text"]
         rendered += len(text)
-        each["html"] = to_html(text) if rendered <= _MAX_RENDERED else None
+        each["html"] = html(text) if rendered <= _MAX_RENDERED else None
         for name in ("text", "reviewed_text", "description"):
             each[name] = _cut(each[name], MAX_TEXT)
     best = page["reviewed_text"] if page["reviewed_text"] is not None else page["markdown"]
-    page["html"] = to_html(best)
+    page["html"] = html(best)
     for name in ("text", "markdown", "reviewed_text"):
         page[name] = _cut(page[name], MAX_TEXT)
     for each in page["attempts"]:
@@ -85,7 +93,9 @@ def shown(page: dict[str, Any]) -> dict[str, Any]:
 
 
 @router.get("/pages/{number}/picture")
-def picture(document_id: DocumentId, number: PageNumber, person: Person) -> Response:
+def picture(
+    document_id: DocumentId, number: PageNumber, person: Person, request: Request
+) -> Response:
     """Return the picture of a page that a task has stored."""
     visible_document(document_id, person)
     with clear_errors():
@@ -94,9 +104,12 @@ def picture(document_id: DocumentId, number: PageNumber, person: Person) -> Resp
             raise HTTPException(404, "No picture of this page is stored.")
         if row["size_bytes"] > _MAX_PICTURE:
             raise HTTPException(404, "The picture of this page is too large to be shown.")
+        etag = f'"{row["sha256"]}"'
+        # The browser asks each time: another task may have stored another picture, or taken a right away.
+        headers = {"cache-control": "private, no-cache", "etag": etag}
+        if request.headers.get("if-none-match") == etag:
+            return Response(status_code=304, headers=headers)
         content = b"".join(_bounded(_files().chunks(row["uri"]), _MAX_PICTURE))
-    # A picture is of one version of a document, which does not change.
-    headers = {"cache-control": "private, max-age=3600", "etag": f'"{row["sha256"]}"'}
     return Response(content, media_type="image/webp", headers=headers)
 
 

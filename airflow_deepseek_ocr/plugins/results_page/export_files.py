@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -46,7 +47,7 @@ class ExportFiles:
         if parts.scheme == "s3":
             return self._s3(uri)
         if parts.scheme == "file":
-            return self._file(Path(unquote(parts.path)))
+            return self._file(unquote(parts.path))
         raise DocumentError(
             ErrorCode.UNSUPPORTED_SCHEME,
             f"The export is at {parts.scheme}:, which this page does not open. Fetch it from there.",
@@ -58,15 +59,19 @@ class ExportFiles:
             body = self.client(self.aws_conn_id).get_object(Bucket=bucket, Key=key)["Body"]
         return _read(body)
 
-    def _file(self, path: Path) -> Iterator[bytes]:
-        real = path.resolve()
-        if not any(real.is_relative_to(each.resolve()) for each in self.directories):
+    def _file(self, path: str) -> Iterator[bytes]:
+        real = None if "\0" in path else Path(path).resolve()
+        allowed = [each.resolve() for each in self.directories]
+        if real is None or not any(real.is_relative_to(each) for each in allowed):
             raise ConfigurationError(
                 ErrorCode.ACCESS_DENIED,
                 f"The export is a file outside of the directories that [{CONFIG_SECTION}] {DIRECTORIES} "
                 "allows on the API server. Add its directory there, or fetch it from its host.",
             )
         try:
+            # Opening a named pipe would wait for its writer.
+            if not real.is_file():
+                raise FileNotFoundError(errno.ENOENT, "no such file")
             opened = real.open("rb")
         except OSError as error:
             raise DocumentError(

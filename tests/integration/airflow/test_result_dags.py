@@ -59,6 +59,9 @@ def test_people_are_asked_about_the_worst_pages(results: OcrResults) -> None:
     assert dag["find"].function(RETURNED, params={"below": 0.8}) == []
     outdated = asked[1] | {"created_at": "2020-01-01T00:00:00+00:00"}
     assert dag["store"].function((outdated, answer)) == "read again"
+    late = answer | {"params_input": {"text": "0rder"}}
+    assert dag["store"].function((asked[1], late)) == "reviewed elsewhere"
+    assert next(each for each in results.pages(1) if each.page_number == 2).text == "Order"
 
 
 def test_pages_are_handed_on_as_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:

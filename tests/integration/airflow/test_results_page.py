@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -183,6 +184,39 @@ def test_the_keyboard_changes_pages_and_tabs(page: Page, opened: Open) -> None:
     find(browser, ".attempt", "1. small")
     browser.back()
     find(browser, "h3", "Page 1")
+    assert complaints(browser) == []
+
+
+def test_conditions_add_up_and_are_cleared(page: Page, opened: Open) -> None:
+    browser = opened("deepseek-ocr/")
+    find(browser, ".chip", "Done").click()
+    find(browser, "input[type=search]").send_keys("i")
+    _until(browser, lambda: "q=i" in browser.current_url, "searched")
+    assert "status=done" in browser.current_url
+    browser = opened("deepseek-ocr/?q=nothing-of-that-name&status=done")
+    find(browser, ".message button", "Show all documents").click()
+    find(browser, "td a", "scan.pdf")
+    assert browser.current_url.endswith("/deepseek-ocr/")
+    browser = opened("deepseek-ocr/?dag_id=invoices&run_id=none#queue")
+    find(browser, ".message", "Nothing to review")
+    find(browser, "button", "Clear").click()
+    find(browser, "td a", "scan.pdf, page 1")
+    assert find(browser, "[name=run_id]").get_attribute("value") == ""
+    assert "dag_id" not in browser.current_url
+
+
+def test_the_view_of_the_newest_address_stays(page: Page, opened: Open) -> None:
+    browser = opened("deepseek-ocr/")
+    find(browser, "tbody a")
+    browser.execute_script(
+        "const all = window.fetch; window.fetch = async (path, rest) => {"
+        "  if (path.includes('documents/')) await new Promise((done) => setTimeout(done, 800));"
+        "  return all(path, rest); };"
+        f"location.hash = '{page.ids['invoice.pdf']}'; setTimeout(() => location.hash = 'queue', 100);"
+    )
+    find(browser, "h2", "Pages to review")
+    time.sleep(1)
+    assert find(browser, "h2", "Pages to review")
     assert complaints(browser) == []
 
 

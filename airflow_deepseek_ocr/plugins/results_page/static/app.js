@@ -7,7 +7,7 @@ import { showDocuments } from "./list.js";
 import { showQueue } from "./queue.js";
 
 let session = null;
-let leave = null;
+let left = new AbortController();
 
 function failed(error) {
   if (error.name === "AbortError") return;
@@ -21,8 +21,9 @@ function failed(error) {
 }
 
 async function route() {
-  leave?.();
-  leave = null;
+  left.abort();
+  left = new AbortController();
+  const { signal } = left;
   const [first, second] = location.hash.slice(1).split("/");
   const isQueue = first === "queue";
   for (const [id, isHere] of [["nav-documents", !isQueue && !first], ["nav-queue", isQueue]]) {
@@ -32,14 +33,15 @@ async function route() {
   }
   try {
     if (!session) {
-      session = await get("session");
+      session = await get("session", {}, signal);
       document.getElementById("user").textContent = session.user;
     }
-    if (isQueue) leave = await showQueue(session);
-    else if (/^\d+$/.test(first)) leave = await showDocument(session, Number(first), Number(second) || null);
-    else leave = await showDocuments(session);
+    if (isQueue) await showQueue(session, signal);
+    else if (/^\d+$/.test(first)) await showDocument(session, Number(first), Number(second) || null, signal);
+    else await showDocuments(session, signal);
   } catch (error) {
-    failed(error);
+    // What was left may fail late.
+    if (!signal.aborted) failed(error);
   }
 }
 

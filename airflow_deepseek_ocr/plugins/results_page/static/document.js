@@ -10,13 +10,14 @@ import { badge, bytes, count, digits, exportName, nameOf, statusClass, statusNam
 const BUTTONS = matchMedia("(max-width: 820px)").matches ? 8 : 30;
 
 /** Show a document at one of its pages. */
-export async function showDocument(session, id, wanted) {
-  const data = await get(`documents/${id}`);
+export async function showDocument(session, id, wanted, left) {
+  const data = await get(`documents/${id}`, {}, left);
   const { document: found, pages } = data;
   const { name } = nameOf(found.uri);
   const numbers = pages.map((page) => page.page_number);
   let current = numbers.includes(wanted) ? wanted : numbers[0];
   let requests = new AbortController();
+  left.addEventListener("abort", () => requests.abort());
   const strip = el("nav", { class: "strip", "aria-label": "Pages" });
   const place = el("div", { class: "page" });
 
@@ -78,7 +79,8 @@ export async function showDocument(session, id, wanted) {
 
   const keys = (event) => {
     const isTyping = event.target.closest("input, textarea, select, [role=tab], [contenteditable], .scroll");
-    if (isTyping || event.altKey || event.ctrlKey || event.metaKey) return;
+    // Another page would throw away what a person writes.
+    if (isTyping || event.altKey || event.ctrlKey || event.metaKey || document.querySelector(".editor")) return;
     const by = { ArrowLeft: -1, ArrowRight: 1, k: -1, j: 1 }[event.key];
     if (by) go(numbers[numbers.indexOf(current) + by]);
   };
@@ -91,14 +93,9 @@ export async function showDocument(session, id, wanted) {
   };
 
   show(name, head(data, id, name), numbers.length ? [numbers.length > 1 && strip, place] : nothing(found));
-  addEventListener("keydown", keys);
-  addEventListener("popstate", back);
+  addEventListener("keydown", keys, { signal: left });
+  addEventListener("popstate", back, { signal: left });
   if (numbers.length) await go(current, true);
-  return () => {
-    requests.abort();
-    removeEventListener("keydown", keys);
-    removeEventListener("popstate", back);
-  };
 }
 
 function nothing(found) {

@@ -4,6 +4,9 @@ import { el } from "./dom.js";
 
 const NAMES = ["q", "in_text", "status", "dag_id", "run_id", "task_id", "map_index", "since", "until"];
 
+/** No conditions. */
+export const NONE = Object.fromEntries(NAMES.map((name) => [name, ""]));
+
 /** The conditions of the address. Airflow 3.1 writes a run's id unencoded, so that "+" arrives as a space. */
 export function conditions() {
   const address = new URLSearchParams(location.search);
@@ -41,14 +44,24 @@ const later = (work, milliseconds = 300) => {
   };
 };
 
-/** The form. `changed` receives the new conditions. */
+/** Replace a form; what was open stays open, and the keyboard stays at its place. */
+export function swap(before, fresh) {
+  const details = fresh.querySelector("details");
+  details.open ||= before.querySelector("details")?.open || false;
+  const hadFocus = before.contains(document.activeElement);
+  before.replaceWith(fresh);
+  if (hadFocus) details.querySelector("summary").focus();
+  return fresh;
+}
+
+/** The form. `changed` receives the conditions that it sets, and whether it is to be drawn anew. */
 export function form(session, values, changed, { search = true } = {}) {
   const emit = () => {
     const next = {};
     for (const input of element.querySelectorAll("[name]")) {
       next[input.name] = input.type === "checkbox" ? (input.checked ? "true" : "") : input.value.trim();
     }
-    changed({ ...values, ...next });
+    changed(next);
   };
   const text = (name, label, properties = {}) =>
     el("label", { class: `field ${properties.class || ""}` }, el("span", {}, label),
@@ -58,6 +71,7 @@ export function form(session, values, changed, { search = true } = {}) {
   if (values.dag_id && !session.dag_ids.includes(values.dag_id)) {
     dags.append(el("option", { value: values.dag_id, selected: true }, values.dag_id));
   }
+  const { status: _, ...withoutStatus } = NONE;
   const isNarrowed = ["dag_id", "run_id", "task_id", "since", "until"].some((name) => values[name]);
   const element = el("form", { class: "filters", role: "search", onsubmit: (event) => { event.preventDefault(); emit(); } },
     search && el("div", { class: "search" },
@@ -70,6 +84,6 @@ export function form(session, values, changed, { search = true } = {}) {
         text("task_id", "Task", { placeholder: "Id of a task" }),
         text("since", "Read from", { type: "date" }),
         text("until", "Read until", { type: "date" }),
-        el("button", { type: "button", class: "plain", onclick: () => changed({ status: values.status }, true) }, "Clear"))));
+        el("button", { type: "button", class: "plain", onclick: () => changed(withoutStatus, true) }, "Clear"))));
   return element;
 }

@@ -2,20 +2,21 @@
 
 import { get } from "./api.js";
 import { announce, el, message, replace, show } from "./dom.js";
-import { asQuery, conditions, form, keep } from "./filters.js";
+import { asQuery, conditions, form, keep, NONE, swap } from "./filters.js";
 import { badge, count, digits, DOCUMENT_STATUSES, nameOf, ratio, statusName, time } from "./words.js";
 
 /** Show the documents that the address names. */
-export async function showDocuments(session) {
+export async function showDocuments(session, left) {
   let values = conditions();
   let before = [];
   let requests = new AbortController();
+  left.addEventListener("abort", () => requests.abort());
   const counts = el("div", { class: "chips", role: "group", "aria-label": "Status" });
   const results = el("div", { class: "results" });
   let filters = el("div");
 
   const change = (next, isRedrawn = false) => {
-    values = next;
+    values = { ...values, ...next };
     before = [];
     keep(values);
     if (isRedrawn) draw();
@@ -23,9 +24,7 @@ export async function showDocuments(session) {
   };
 
   const draw = () => {
-    const fresh = form(session, values, change);
-    filters.replaceWith(fresh);
-    filters = fresh;
+    filters = swap(filters, form(session, values, change));
   };
 
   const fail = (error) => {
@@ -59,7 +58,7 @@ export async function showDocuments(session) {
     const chip = (status, label, number) =>
       el("button", {
         type: "button", class: "chip", "aria-pressed": String((values.status || "") === status),
-        onclick: () => change({ ...values, status }),
+        onclick: () => change({ status }),
       }, label, number !== null && el("span", { class: "number" }, number));
     const isSearch = values.in_text === "true" && values.q;
     const all = !numbers || isSearch ? null : numbers.total > session.most_counted ? `${digits(session.most_counted)}+` : digits(numbers.total);
@@ -70,7 +69,7 @@ export async function showDocuments(session) {
 
   const table = (listing) => {
     const rows = listing.documents;
-    if (!rows.length && !listing.is_partial && !before.length) return [empty(values)];
+    if (!rows.length && !listing.is_partial && !before.length) return [empty(values, el("button", { type: "button", onclick: () => change(NONE, true) }, "Show all documents"))];
     announce(count(rows.length, "document"));
     return [
       rows.length > 0 && el("div", { class: "sheet" }, el("table", { class: "list" },
@@ -99,7 +98,6 @@ export async function showDocuments(session) {
     if (!results.children.length && error.code?.startsWith("database")) throw error;
     fail(error);
   });
-  return () => requests.abort();
 }
 
 function row(each) {
@@ -128,13 +126,13 @@ export function score(value) {
   return el("span", { class: "score" }, ratio(value), meter);
 }
 
-function empty(values) {
+function empty(values, all) {
   const isNarrowed = Object.entries(values).some(([name, value]) => value && name !== "in_text");
   if (values.run_id && !values.q) {
     return message("This run read no documents",
-      "Documents that were stored before are skipped, and keep the run that read them. Documents of other DAGs are not shown without the right to see them.");
+      "Documents that were stored before are skipped, and keep the run that read them. Documents of other DAGs are not shown without the right to see them.", all);
   }
   return isNarrowed
-    ? message("Nothing found", "No document that you may see fits. Try fewer conditions.")
+    ? message("Nothing found", "No document that you may see fits. Try fewer conditions.", all)
     : message("No documents yet", "Documents that DeepSeekOCROperator reads appear here, if you may see the task instances of their DAG.");
 }

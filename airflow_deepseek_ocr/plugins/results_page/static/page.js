@@ -159,10 +159,13 @@ function regions(context) {
 }
 
 function body(each) {
-  const text = each.reviewed_text ?? each.text;
+  return rendered(each.reviewed_text ?? each.text, each.html);
+}
+
+/** A text as HTML from the server. Long texts come without, so that a page stays quick. */
+function rendered(text, html) {
   if (!text) return el("p", { class: "quiet" }, "No text.");
-  // Long texts come without HTML, so that a page stays quick.
-  return each.html === null ? el("pre", { class: "scroll", tabindex: "0" }, text) : cleaned(each.html, { class: "model" });
+  return html === null ? el("pre", { class: "scroll", tabindex: "0" }, text) : cleaned(html, { class: "model" });
 }
 
 /** The words of a region of which the model was not sure, until a person corrects it. */
@@ -185,7 +188,7 @@ function text(context) {
   const holder = el("div");
   const draw = () => replace(holder,
     mayCorrect && el("p", {}, el("button", { type: "button", onclick: edit }, "Correct the text of the page")),
-    page.reviewed_text || page.markdown ? cleaned(page.html, { class: "model" }) : el("p", { class: "quiet" }, "No text."),
+    rendered(page.reviewed_text ?? page.markdown, page.html),
     ...changedBy(page),
     words(page),
     page.exports.length > 0 && el("details", {}, el("summary", {}, count(page.exports.length, "file of this page", "files of this page")),

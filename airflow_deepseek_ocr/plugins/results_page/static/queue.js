@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { announce, el, message, replace, show } from "./dom.js";
-import { asQuery, conditions, form, keep } from "./filters.js";
+import { asQuery, conditions, form, keep, swap } from "./filters.js";
 import { score } from "./list.js";
 import { badge, nameOf } from "./words.js";
 
@@ -20,15 +20,21 @@ export function nextInQueue(id, number) {
 }
 
 /** Show the queue. */
-export async function showQueue(session) {
+export async function showQueue(session, left) {
   let values = conditions();
   let order = "score";
   let below = "0.8";
   let after = [];
+  let requests = new AbortController();
+  left.addEventListener("abort", () => requests.abort());
   const results = el("div", { class: "results" });
+  let filters = el("div");
 
   const load = async () => {
-    const listing = await get("queue", { ...asQuery({ ...values, q: "", in_text: "" }), order, below, after: after.at(-1) });
+    requests.abort();
+    requests = new AbortController();
+    const query = { ...asQuery({ ...values, q: "", in_text: "" }), order, below, after: after.at(-1) };
+    const listing = await get("queue", query, requests.signal);
     sessionStorage.setItem(KEY, JSON.stringify(listing.pages.map((each) => `${each.document_id}/${each.page_number}`)));
     replace(results, ...table(listing));
   };
@@ -37,13 +43,18 @@ export async function showQueue(session) {
     load().catch(fail);
   };
   const fail = (error) => {
+    if (error.name === "AbortError") return;
     replace(results, message("That did not work", error.message, el("button", { type: "button", onclick: () => load().catch(fail) }, "Try again")));
     announce(error.message);
   };
-  const change = (next) => {
-    values = next;
+  const change = (next, isRedrawn = false) => {
+    values = { ...values, ...next };
     keep(values);
+    if (isRedrawn) draw();
     restart();
+  };
+  const draw = () => {
+    filters = swap(filters, form(session, values, change, { search: false }));
   };
   const choose = (label, options, chosen, changed) =>
     el("label", { class: "field" }, el("span", {}, label),
@@ -70,10 +81,10 @@ export async function showQueue(session) {
     el("div", { class: "fields start" },
       choose("Order by", [["score", "Score"], ["confidence", "Confidence"]], order, (value) => { order = value; }),
       choose("Below", ["0.3", "0.5", "0.8", "0.9", "1"].map((value) => [value, value]), below, (value) => { below = value; })),
-    form(session, values, change, { search: false }),
+    filters,
     results);
+  draw();
   await load();
-  return null;
 }
 
 function row(session, each) {

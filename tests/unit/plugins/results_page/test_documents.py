@@ -68,6 +68,15 @@ def test_only_so_much_text_of_a_page_is_rendered(
     assert page["regions"][2]["text"].startswith("<table>")
 
 
+def test_only_for_so_long_a_page_is_rendered(
+    client: Client, results: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(documents, "_RENDER_S", 0.0)
+    page = client().get(f"/api/documents/{results.ids['invoice.pdf']}/pages/1").json()
+    assert {page["html"], *(region["html"] for region in page["regions"])} == {None}
+    assert page["markdown"]
+
+
 def test_the_markdown_of_all_pages_is_a_download(
     client: Client, results: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,7 +111,11 @@ def test_pictures_and_exports_come_from_allowed_places_only(
     assert viewer.get(f"{address}/pages/1").json()["has_picture"] is True
     picture = viewer.get(f"{address}/pages/1/picture")
     assert (picture.content, picture.headers["content-type"]) == (b"picture", "image/webp")
-    assert "max-age" in picture.headers["cache-control"]
+    assert "no-cache" in picture.headers["cache-control"]
+    (exports / "page-0001.webp").unlink()
+    known = {"if-none-match": picture.headers["etag"]}
+    assert viewer.get(f"{address}/pages/1/picture", headers=known).status_code == 304
+    assert client(None).get(f"{address}/pages/1/picture", headers=known).status_code == 401
     assert [each["name"] for each in viewer.get(address).json()["exports"]] == [
         "all.json",
         "airflow.cfg",

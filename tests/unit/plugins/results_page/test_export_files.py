@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,16 @@ def test_files_are_sent_from_allowed_directories_only(tmp_path: Path) -> None:
         f"{allowed}/../airflow.cfg",
         f"{allowed}/link",
         f"{allowed}/%2e%2e/airflow.cfg",
+        f"{allowed}/a.json%00",
     ):
         with pytest.raises(ConfigurationError):
             files.chunks(f"file://{outside}")
     with pytest.raises(ConfigurationError):
         ExportFiles("aws").chunks(f"file://{allowed}/a.json")
+    os.mkfifo(allowed / "pipe")
+    for no_file in ("pipe", ""):
+        with pytest.raises(DocumentError):
+            files.chunks(f"file://{allowed}/{no_file}")
     with pytest.raises(DocumentError) as gone:
         files.chunks(f"file://{allowed}/none.json")
     assert gone.value.code == ErrorCode.MISSING_FILE
