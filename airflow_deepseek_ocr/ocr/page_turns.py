@@ -1,4 +1,4 @@
-"""Turns of a page by quarters: its image, its size and boxes on it."""
+"""Pages turned by multiples of 90 degrees: image, size and boxes."""
 
 from __future__ import annotations
 
