@@ -67,8 +67,8 @@ class Exporter:
         outdated = before.outdated(self._formats, content)
         if not outdated:
             return self._exported(document, directory, before)
-        if (unsettled := before.unsettled(outdated)) != before:
-            self._target.put(name, unsettled.encode(document), manifests.MEDIA_TYPE)
+        if (unfinished := before.unfinished(outdated)) != before:
+            self._target.put(name, unfinished.encode(document), manifests.MEDIA_TYPE)
         writer = _Writer(self._target, directory, before)
         made: dict[Format, list[FileEntry]] = defaultdict(list)
         refused: list[RefusedFormat] = []
@@ -139,7 +139,7 @@ class _Writer:
 
     def __init__(self, target: ExportTarget, directory: str, before: Manifest) -> None:
         self._target, self._directory = target, directory
-        self._before = before.settled_files()
+        self._before = before.finished_files()
         self.written = self.written_bytes = 0
 
     def put(self, file: ExportFile) -> FileEntry:

@@ -82,21 +82,21 @@ class Manifest:
             or entry.error_code not in _FINAL
         )
 
-    def unsettled(self, formats: Iterable[Format]) -> Manifest:
+    def unfinished(self, formats: Iterable[Format]) -> Manifest:
         """Return it as it is while formats are written again: their files may be old or new.
 
         A task that is killed then leaves a manifest by which the formats are outdated for any results.
         """
         written = {each: self.formats[each] for each in formats if each in self.formats}
-        unsettled = {
+        unfinished = {
             key: replace(entry, content="") for key, entry in written.items() if entry.files
         }
-        return Manifest({**self.formats, **unsettled})
+        return Manifest({**self.formats, **unfinished})
 
-    def settled_files(self) -> dict[str, tuple[Format, FileEntry]]:
+    def finished_files(self) -> dict[str, tuple[Format, FileEntry]]:
         """Return the files by name whose bytes are certainly those of the manifest."""
-        settled = {key: each for key, each in self.formats.items() if each.content}
-        return Manifest(settled).files()
+        finished = {key: each for key, each in self.formats.items() if each.content}
+        return Manifest(finished).files()
 
     def files(self) -> dict[str, tuple[Format, FileEntry]]:
         """Return all files by name."""
