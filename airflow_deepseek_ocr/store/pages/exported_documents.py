@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.ocr.documents.limits import DEFAULT_DPI
@@ -24,6 +24,7 @@ from airflow_deepseek_ocr.ocr.exports.exported import (
 from airflow_deepseek_ocr.store.attachments import reference_of
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
+from airflow_deepseek_ocr.store.pages.inserts import CHUNK, Inserts
 from airflow_deepseek_ocr.store.reviews.corrected_text import (
     ReviewedRegion,
     are_lines,
@@ -121,18 +122,19 @@ def write_exports(database: Database, document_id: int, files: Sequence[Exported
         }
         wanted = {_key(document_id, file): file for file in files}
         gone = [stored[key].id for key in stored.keys() - wanted.keys()]
-        if gone:
-            session.execute(delete(row).where(row.id.in_(gone)))
+        for start in range(0, len(gone), CHUNK):
+            session.execute(delete(row).where(row.id.in_(gone[start : start + CHUNK])))
         new = []
         for key, file in wanted.items():
-            values = fit(ExportRow, vars(file)) | {"created_at": DatabaseTime()}
+            values = fit(ExportRow, vars(file))
             before = stored.get(key)
             if before is None:
                 new.append(values | {"export_key": key, "document_id": document_id})
             elif (before.sha256, before.uri) != (file.sha256, file.uri):
+                values["created_at"] = DatabaseTime()
                 session.execute(update(row).where(row.id == before.id).values(values))
-        for values in new:
-            session.execute(insert(row).values(values))
+        # A document of 2,000 pages has some 10,000 files.
+        Inserts(session).many(row, new, created_at=DatabaseTime())
 
     database.transaction(work)
 

@@ -10,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 
-#: Rows inserted in one statement.
-_CHUNK = 500
+#: Rows inserted in one statement, and ids in one list: SQLite takes 32,766 values, PostgreSQL 65,535.
+CHUNK = 500
 #: Bytes of a statement besides its values.
 _STATEMENT_BYTES = 16 << 10
 #: Characters that MySQL's drivers write as two.
@@ -58,15 +58,17 @@ class Inserts:
             ids.append(int(key[0]))
         return ids
 
-    def many(self, table: Any, values: Sequence[dict[str, Any]]) -> None:
+    def many(self, table: Any, values: Sequence[dict[str, Any]], **computed: Any) -> None:
         """Insert rows whose ids do not matter.
 
+        :param computed: see :meth:`with_ids`.
         :raises UnstorableError: ``unstorable``; rows are longer than the server reads.
         """
-        for start in range(0, len(values), _CHUNK):
-            chunk = values[start : start + _CHUNK]
+        inserted = insert(table.__table__).values(**computed)
+        for start in range(0, len(values), CHUNK):
+            chunk = values[start : start + CHUNK]
             self._require_short(chunk)
-            self._session.execute(insert(table.__table__), chunk)
+            self._session.execute(inserted, chunk)
 
     def _require_short(self, rows: Iterable[Mapping[str, Any]]) -> None:
         if self._longest is None:

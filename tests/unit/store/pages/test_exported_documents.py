@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, event, select, update
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.fingerprint import document_key
@@ -142,3 +142,20 @@ def test_a_document_that_was_deleted_meanwhile_gets_no_rows(store: Store, lease:
     store.database.transaction(lambda session: session.execute(delete(document)))
     write_exports(store.database, lease.document_id, [FILE])
     assert exports(store) == []
+
+
+def test_many_files_are_replaced_with_few_statements(store: Store, lease: Lease) -> None:
+    def files(name: str) -> list[ExportedFile]:
+        return [replace(FILE, name=f"{name}-{number}") for number in range(1_001)]
+
+    statements: list[str] = []
+    event.listen(
+        store.database.engine, "before_cursor_execute", lambda *call: statements.append(call[2])
+    )
+    for name in ("old", "new"):
+        write_exports(store.database, lease.document_id, files(name))
+    assert len(statements) < 20
+    assert max(statement.count("?") for statement in statements) <= 500
+    rows = store.database.rows.export
+    names = store.database.transaction(lambda session: set(session.scalars(select(rows.name))))
+    assert names == {file.name for file in files("new")}
