@@ -44,6 +44,7 @@ from airflow_deepseek_ocr.sources.s3_uri import split_uri
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+    from airflow.providers.openlineage.extractors import OperatorLineage
 
     from airflow_deepseek_ocr.ocr.engine_protocol import Progress
     from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
 
 #: Seconds between two log lines about progress.
 _PROGRESS_EVERY_S = 30.0
-
 
 _text = values.optional(values.text)
 #: How the arguments are converted that are neither documents nor OCR options.
@@ -329,6 +329,16 @@ class DeepSeekOCROperator(BaseOperator):
                 "The reasons are in ocr_documents."
             )
 
+    def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage | None:
+        """Return the documents that were read and the tables that were written; OpenLineage asks for it."""
+        # It imports the OpenLineage provider, which alone calls this.
+        from airflow_deepseek_ocr.airflow_support.lineage import batch_lineage
+
+        return batch_lineage(self._documents or (), self._pipeline)
+
+    # What a task that failed had stored stays stored.
+    get_openlineage_facets_on_failure = get_openlineage_facets_on_complete
+
     def on_kill(self) -> None:
         """Release the leases of this task's documents, so that other tasks need not wait."""
         if self._pipeline is not None:
@@ -357,10 +367,10 @@ class DeepSeekOCROperator(BaseOperator):
         return found
 
     def _references(self) -> list[DocumentRef]:
-        if self._documents is not None:
-            return self._documents
-        bucket, prefix = split_uri((self.s3_prefix or "").strip())
-        return list(Listing(bucket=bucket, prefix=prefix).documents(self._s3_client()))
+        if self._documents is None:
+            bucket, prefix = split_uri((self.s3_prefix or "").strip())
+            self._documents = list(Listing(bucket, prefix=prefix).documents(self._s3_client()))
+        return self._documents
 
     def _s3_client(self) -> Any:
         return s3_client(self.aws_conn_id, requester_pays=self.requester_pays)

@@ -67,6 +67,9 @@ class Pipeline:
     :param task: the task instance, for the rows; None outside Airflow.
     :param options: limits, leases and waiting.
     :param exports: files that are made of each document; None for none.
+    :ivar database: what ``store`` writes to.
+    :ivar config: the processing configuration.
+    :ivar exports: files that are made of each document; None for none.
     :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``,
         ``page_selection``, ``retry_with``, ``text_layer``: the configuration names something that does not
         exist.
@@ -83,8 +86,8 @@ class Pipeline:
         options: PipelineOptions | None = None,
         exports: ExportPlan | None = None,
     ) -> None:
-        self._database, self._exports = store.database, exports
-        self._options, self._config = options or PipelineOptions(), config
+        self.database, self.exports = store.database, exports
+        self._options, self.config = options or PipelineOptions(), config
         self._source = AttachmentSource(sources, self._options.limits, self._options.sandbox)
         selection = PageSelection.parse(config.pages)
         # The reader loads the model for its first page, not for documents that are stored already.
@@ -144,7 +147,7 @@ class Pipeline:
         return self._batch.progress_line(engine)
 
     def _new_batch(self, refs: Iterable[DocumentRef]) -> Batch:
-        return Batch(refs, self._ledger, self._config, self._options)
+        return Batch(refs, self._ledger, self.config, self._options)
 
     def _process(self, directory: Path, progress: _ReportProgress) -> None:
         """Process all documents in the queue."""
@@ -180,11 +183,11 @@ class Pipeline:
         self, directory: Path, pool: RenderPool, stack: ExitStack
     ) -> ExportQueue | None:
         """Return the queue of exports, which ends before the rendering processes do."""
-        if self._exports is None:
+        if self.exports is None:
             return None
         queue = ExportQueue(
-            self._exports,
-            self._database,
+            self.exports,
+            self.database,
             pool,
             self._source,
             directory,
