@@ -53,7 +53,7 @@ def table(image: Image.Image, mode: Resolution) -> Tensors:
 
 
 def plugin(image: Image.Image, mode: Resolution) -> Tensors:
-    inputs = model_inputs([image], mode)
+    inputs = model_inputs([image], mode, TILE_SIZE)
     pixels = [torch.from_numpy(inputs[name]) for name in ("pixel_values", "images_crop")]
     return [each for each in pixels if len(each)]
 

@@ -14,7 +14,8 @@ def checkpoint_family(directory: Path, expected: ModelFamily | None = None) -> M
 
     :param directory: a model directory.
     :param expected: family that the settings are for; None for any.
-    :raises UnavailableError: ``model_incomplete`` if ``config.json`` cannot be read.
+    :raises UnavailableError: ``model_missing`` without a directory, ``model_incomplete`` if ``config.json``
+        cannot be read.
     :raises ConfigurationError: ``model_config`` if no family is like it; ``model_family`` if another than the
         expected one is.
     """

@@ -57,7 +57,7 @@ class ImageProcessor:
 
         :param images: the request's.
         """
-        inputs = model_inputs(images, self.resolution)
+        inputs = model_inputs(images, self.resolution, TILE_SIZE)
         return BatchFeature({name: torch.from_numpy(each) for name, each in inputs.items()})
 
 

@@ -40,7 +40,7 @@ def requested_resolution(options: Mapping[str, object], family: ModelFamily) -> 
 
 
 def model_inputs(
-    images: Sequence[Image.Image], resolution: Resolution
+    images: Sequence[Image.Image], resolution: Resolution, tile_size: int
 ) -> dict[str, npt.NDArray[np.uint8] | npt.NDArray[np.int64]]:
     """The images by the names that vLLM's model takes, with pixels of 8 bits.
 
@@ -48,6 +48,7 @@ def model_inputs(
     model maps them to its input on the GPU.
 
     :param images: pages of any size.
+    :param tile_size: side of the model's tiles in pixels; vLLM checks it in modes without tiles, too.
     :return: ``pixel_values`` of shape (images, size, size, 3), ``images_crop`` of shape
         (tiles of all images, tile size, tile size, 3), ``images_spatial_crop`` with columns and rows of each
         image's tiles, and ``view_size``, the size again.
@@ -55,7 +56,9 @@ def model_inputs(
     views = [prepare(image, resolution) for image in images]
     return {
         "pixel_values": np.stack([each.view for each in views]),
-        "images_crop": np.concatenate([each.tiles for each in views]),
+        "images_crop": np.concatenate([each.tiles for each in views]).reshape(
+            -1, tile_size, tile_size, 3
+        ),
         "images_spatial_crop": np.array([each.grid for each in views], np.int64),
         "view_size": np.array([resolution.size], np.int64),
     }

@@ -123,7 +123,7 @@ def check(output: dict[str, Any]) -> frozenset[Flag]:
             assert 0 <= min(y1, y2) <= max(y1, y2) <= 480
     slices = [PageSlice(image=None, top=top, height=0.5) for top in (0.0, 0.5)]  # type: ignore[arg-type]
     assert len(
-        parse(join_slices([text, text], slices), text_in_ref=in_ref, width=9, height=9)
+        parse(join_slices([text, text], slices).text, text_in_ref=in_ref, width=9, height=9)
     ) >= len(regions)
     page = PageResult(
         number=1,

@@ -79,13 +79,9 @@ def weight_files(directory: Path) -> list[Path]:
 def check_model_directory(directory: Path) -> int:
     """Total size in bytes of the weights of a complete model directory.
 
-    :raises UnavailableError: ``model_incomplete``, naming the file that is missing or cut short.
+    :raises UnavailableError: ``model_missing``; ``model_incomplete``, naming the file that is missing or cut
+        short.
     """
-    if not directory.is_dir():
-        raise UnavailableError(
-            ErrorCode.MODEL_MISSING,
-            f"The model directory {directory} does not exist on this host; check the path.",
-        )
     config = read_config(directory)
     _read_json(directory, TOKENIZER)
     if _OTHER_WEIGHTS in config:
@@ -104,8 +100,13 @@ def read_config(directory: Path) -> dict[str, Any]:
     """Return the content of ``config.json``.
 
     :param directory: a model directory.
-    :raises UnavailableError: ``model_incomplete``.
+    :raises UnavailableError: ``model_missing``, ``model_incomplete``.
     """
+    if not directory.is_dir():
+        raise UnavailableError(
+            ErrorCode.MODEL_MISSING,
+            f"The model directory {directory} does not exist on this host; check the path.",
+        )
     config = _read_json(directory, CONFIG)
     if not isinstance(config, dict):
         raise _incomplete(directory, f"{CONFIG} is no JSON object")

@@ -114,14 +114,16 @@ def create_view(view: str, query: str) -> None:
 def replace_view(view: str, query: str, added: Collection[str]) -> None:
     """Create a view, in place of one of that name whose columns the new one begins with.
 
-    On PostgreSQL the rights that were granted on the view stay, which dropping it would revoke. A view that
-    has the new columns, and maybe those of later migrations, is kept.
+    On PostgreSQL the rights that were granted on the view stay, which dropping it would revoke. There, a
+    view that has the new columns, and maybe those of later migrations, is kept: it cannot lose columns.
 
     :param added: the columns that the older view does not have.
     """
-    if set(added) <= _column_names(view):
+    dialect = op.get_context().dialect.name
+    # MySQL replaces any view, and shows the columns of one only to users with another right.
+    if dialect == "postgresql" and set(added) <= _column_names(view):
         return
-    if op.get_context().dialect.name == "sqlite":
+    if dialect == "sqlite":
         drop_view(view)
         create = "CREATE VIEW"
     else:

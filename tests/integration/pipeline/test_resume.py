@@ -53,7 +53,8 @@ def test_a_retry_processes_only_the_missing_pages(
     engine.before = die_at_the_fourth
     with pytest.raises(RuntimeError):
         pipeline(task=A).run(refs)
-    assert rows(store) == {"a.tiff": ("done", None, False), "b.tiff": ("processing", None, False)}
+    # Pages come in any order, but three of two times two pages are at least one whole document.
+    assert sorted(rows(store).values()) == [("done", None, False), ("processing", None, False)]
     engine.before = lambda request: None
 
     summary = pipeline(task=replace(A, try_number=2)).run(refs)

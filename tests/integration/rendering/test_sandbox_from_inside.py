@@ -16,6 +16,7 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.rendering import child_start
 from airflow_deepseek_ocr.ocr.rendering.child_process import ChildProcess
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
 from airflow_deepseek_ocr.ocr.rendering.renderer import Renderer
@@ -83,6 +84,7 @@ def test_the_probes_of_preflight_are_refused() -> None:
 
 
 def test_an_older_kernel_is_a_warning_once_or_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    child_start._warn_once.cache_clear()
     for _ in range(2):
         child = ChildProcess(Limits(), Sandbox.AUTO, module=OLDER)
         child.open_document(DOCUMENTS / "table.png", OpenRequest(PageSelection(), 72))

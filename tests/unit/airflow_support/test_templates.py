@@ -19,6 +19,7 @@ OCR = {
     "pages": None,
     "dpi": 144,
     "min_score": 0.5,
+    "figures": None,
 }
 
 

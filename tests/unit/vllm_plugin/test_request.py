@@ -12,7 +12,7 @@ from PIL import Image
 
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare
 from airflow_deepseek_ocr.model.deepseek_ocr.pixel_values import pixel_table, to_pixel_values
-from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR, TILE_SIZE
 from airflow_deepseek_ocr.ocr.resolution import Resolution
 from airflow_deepseek_ocr.vllm_plugin.request import model_inputs, requested_resolution
 from tests.conftest import ROOT
@@ -50,7 +50,7 @@ def test_images_are_what_the_model_takes_in_process(mode: Resolution) -> None:
     """One after the other, tiled and not."""
     noise = np.random.default_rng(1).integers(0, 256, (900, 1300, 3), np.uint8)
     images = [Image.fromarray(noise), Image.fromarray(noise[:300, :200])]
-    inputs = model_inputs(images, mode)
+    inputs = model_inputs(images, mode, TILE_SIZE)
     views = [prepare(image, mode) for image in images]
     tiles = 6 if mode.tiles else 0
     assert inputs["pixel_values"].shape == (2, mode.size, mode.size, 3)
@@ -59,7 +59,7 @@ def test_images_are_what_the_model_takes_in_process(mode: Resolution) -> None:
     assert inputs["view_size"].tolist() == [mode.size]
     for pixels, each in zip(inputs["pixel_values"], views, strict=True):
         assert np.array_equal(pixels, each.view)
-    assert np.array_equal(inputs["images_crop"], views[0].tiles)
+    assert inputs["images_crop"].tobytes() == views[0].tiles.tobytes()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_the_model_sees_the_pixels_of_the_published_code(case: Path) -> None:
     """Of every recorded case, as the plugin's model maps them, in float32 and in vLLM's usual dtype."""
     recorded, arrays = json.loads(case.read_text()), np.load(case.with_suffix(".npz"))
     with Image.open(GOLDEN / "images" / recorded["image"]) as image:
-        inputs = model_inputs([image], DEEPSEEK_OCR.resolutions[recorded["resolution"]])
+        inputs = model_inputs([image], DEEPSEEK_OCR.resolutions[recorded["resolution"]], TILE_SIZE)
     assert inputs["images_spatial_crop"].tolist() == [recorded["grid"]]
     for name, expected, (rows, columns) in (
         ("pixel_values", arrays["pixels_global"][None], VIEW_STRIDES),
@@ -88,6 +88,8 @@ def test_the_model_sees_the_pixels_of_the_published_code(case: Path) -> None:
 
 
 def test_inputs_take_a_quarter_of_the_bytes_of_float32() -> None:
-    inputs = model_inputs([Image.new("RGB", (1240, 1754))], DEEPSEEK_OCR.resolutions["gundam"])
+    inputs = model_inputs(
+        [Image.new("RGB", (1240, 1754))], DEEPSEEK_OCR.resolutions["gundam"], TILE_SIZE
+    )
     pixels = 3 * (1024 * 1024 + 6 * 640 * 640)
     assert inputs["pixel_values"].nbytes + inputs["images_crop"].nbytes == pixels
