@@ -89,14 +89,14 @@ def page_values(document_id: int, page: PageResult) -> dict[str, Any]:
         "agreement": page.agreement,
         "agreement_ordered": page.agreement_ordered,
         "attempt_count": page.read_count,
-        "attempts": json.dumps([attempt.to_dict() for attempt in page.attempts]),
+        "attempts": _json([attempt.to_dict() for attempt in page.attempts]),
         "vision_tokens_saved": page.vision_tokens_saved,
         "is_final": not page.retryable,
         "confidence": page.confidence,
         "rotation": page.rotation,
         "uncertain_words": None
         if page.confidence is None
-        else json.dumps([word.to_dict() for word in page.uncertain_words]),
+        else _json([word.to_dict() for word in page.uncertain_words]),
     }
     return fit(PageRow, values)
 
@@ -159,6 +159,16 @@ def _fitting(column: Any, value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None if column.nullable else 0.0
     return value
+
+
+def _json(objects: Iterable[Mapping[str, Any]]) -> str:
+    """Return JSON that PostgreSQL casts to ``jsonb``: as escapes, it would be stored with any character."""
+    return json.dumps(
+        [
+            {name: _storable(each) if isinstance(each, str) else each for name, each in row.items()}
+            for row in objects
+        ]
+    )
 
 
 def _storable(text: str) -> str:
