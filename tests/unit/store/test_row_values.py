@@ -97,7 +97,16 @@ def test_texts_are_made_storable() -> None:
 
 
 def test_json_has_no_character_that_postgresql_refuses_in_jsonb() -> None:
-    words = (UncertainWord("a\0\ud800", 0.2, 0, 3, 0, (Doubt.LOW_CONFIDENCE,)),)
+    words = (
+        UncertainWord(
+            word="a\0\ud800",
+            confidence=0.2,
+            offset=0,
+            length=3,
+            region=0,
+            reasons=(Doubt.LOW_CONFIDENCE,),
+        ),
+    )
     attempts = (Attempt(how="base", resolution="base", score=0.1, text="\0"),)
     values = page_values(7, page(1, confidence=0.4, uncertain_words=words, attempts=attempts))
     assert json.loads(values["uncertain_words"])[0]["word"] == "a\ufffd?"
