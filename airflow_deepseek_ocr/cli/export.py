@@ -11,12 +11,14 @@ from typing import Any
 from airflow_deepseek_ocr.cli.output import report, write
 from airflow_deepseek_ocr.cli.results_database import (
     add_database,
+    add_selection,
     airflow_importable,
     opened_database,
+    selection_of,
 )
 from airflow_deepseek_ocr.cli.settings import add_fields
 from airflow_deepseek_ocr.counted import counted
-from airflow_deepseek_ocr.exceptions import ConfigurationError, DeepSeekOCRError, ErrorCode
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode
 from airflow_deepseek_ocr.hardware.cpu_limits import default_render_processes
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
@@ -33,7 +35,7 @@ from airflow_deepseek_ocr.sources.s3 import S3Source
 from airflow_deepseek_ocr.store.forget import Selection, StoredVersion, find
 from airflow_deepseek_ocr.store.migrate import read_schema
 from airflow_deepseek_ocr.targets.address import parse_address
-from airflow_deepseek_ocr.undecodable import percent_encoded, readable_line
+from airflow_deepseek_ocr.undecodable import readable_line
 
 
 def add_export(commands: Any) -> None:
@@ -42,22 +44,7 @@ def add_export(commands: Any) -> None:
         "export",
         help="make files of stored documents: Markdown, searchable PDF, ALTO and others, without the model",
     )
-    command.add_argument(
-        "uris", nargs="*", metavar="URI", help="a document, as in the column uri of ocr_documents"
-    )
-    command.add_argument(
-        "--prefix",
-        dest="prefixes",
-        action="append",
-        default=[],
-        help="all documents whose URI begins so; may be repeated",
-    )
-    command.add_argument("--version", help="only this version (column version)")
-    command.add_argument(
-        "--config",
-        metavar="KEY",
-        help="only rows of this processing configuration (column config_key); alone: of all documents",
-    )
+    add_selection(command)
     command.add_argument(
         "--to",
         required=True,
@@ -101,7 +88,7 @@ def formats_of(options: argparse.Namespace) -> tuple[Format, ...]:
 
 def _export(options: argparse.Namespace) -> int:
     formats, address = formats_of(options), parse_address(options.to)
-    selection = _selection(options)
+    selection = selection_of(options, ErrorCode.ARGUMENT)
     limits, sandbox = Limits(), Sandbox(options.sandbox)
     with opened_database(options) as database, working_directory() as directory:
         with database.clear_errors():
@@ -139,19 +126,6 @@ def _export(options: argparse.Namespace) -> int:
         f"{events.failed} failed: {counted(events.files, 'file')}, {events.size:,} bytes."
     )
     return int(bool(missing or events.failed))
-
-
-def _selection(options: argparse.Namespace) -> Selection:
-    if not (options.uris or any(options.prefixes) or options.config):
-        raise ConfigurationError(
-            ErrorCode.ARGUMENT, "Name documents: a URI, --prefix PREFIX or --config KEY."
-        )
-    return Selection(
-        uris=tuple(map(percent_encoded, options.uris)),
-        prefixes=tuple(map(percent_encoded, filter(None, options.prefixes))),
-        version=options.version,
-        config_key=options.config,
-    )
 
 
 def _missing(selection: Selection, found: Sequence[StoredVersion]) -> bool:

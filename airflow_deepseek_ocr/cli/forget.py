@@ -8,13 +8,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_deepseek_ocr.cli.output import report, write
-from airflow_deepseek_ocr.cli.results_database import add_database, opened_database
+from airflow_deepseek_ocr.cli.results_database import (
+    add_database,
+    add_selection,
+    opened_database,
+    selection_of,
+)
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.database import Database
-from airflow_deepseek_ocr.store.forget import Deleted, Selection, StoredVersion, find, forget
+from airflow_deepseek_ocr.store.forget import Deleted, StoredVersion, find, forget
 from airflow_deepseek_ocr.store.leases import LeasedByAnother
 from airflow_deepseek_ocr.store.migrate import read_schema
-from airflow_deepseek_ocr.undecodable import percent_encoded, readable_line
+from airflow_deepseek_ocr.undecodable import readable_line
 
 #: Characters of a configuration's key that are printed.
 _KEY_LENGTH = 12
@@ -29,22 +34,7 @@ def add_forget(commands: Any) -> None:
     command = commands.add_parser(
         "forget", help="delete documents with all that the results database holds about them"
     )
-    command.add_argument(
-        "uris", nargs="*", metavar="URI", help="a document, as in the column uri of ocr_documents"
-    )
-    command.add_argument(
-        "--prefix",
-        dest="prefixes",
-        action="append",
-        default=[],
-        help="all documents whose URI begins so; may be repeated",
-    )
-    command.add_argument("--version", help="only this version (column version)")
-    command.add_argument(
-        "--config",
-        metavar="KEY",
-        help="only rows of this processing configuration (column config_key); alone: of all documents",
-    )
+    add_selection(command)
     command.add_argument(
         "--dry-run", action="store_true", help="list what would be deleted, and delete nothing"
     )
@@ -60,7 +50,7 @@ def add_forget(commands: Any) -> None:
 
 
 def _forget(options: argparse.Namespace) -> int:
-    selection = _selection(options)
+    selection = selection_of(options, ErrorCode.FORGET)
     with opened_database(options) as database:
         with database.clear_errors():
             read_schema(database.engine, database.names).require_usable()
@@ -76,19 +66,6 @@ def _forget(options: argparse.Namespace) -> int:
             _confirm(len(found))
         kept = _delete(database, found, force=options.force)
     return int(bool(missing or kept))
-
-
-def _selection(options: argparse.Namespace) -> Selection:
-    if not (options.uris or any(options.prefixes) or options.config):
-        raise ConfigurationError(
-            ErrorCode.FORGET, "Name documents: a URI, --prefix PREFIX or --config KEY."
-        )
-    return Selection(
-        uris=tuple(map(percent_encoded, options.uris)),
-        prefixes=tuple(map(percent_encoded, filter(None, options.prefixes))),
-        version=options.version,
-        config_key=options.config,
-    )
 
 
 def _list(found: Sequence[StoredVersion]) -> None:

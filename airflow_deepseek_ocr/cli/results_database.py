@@ -1,4 +1,4 @@
-"""Options that name the results database, and the database that they name."""
+"""Options that name the results database and documents in it, and what they name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.engine_options import SUPPORTED, engine_options
+from airflow_deepseek_ocr.store.forget import Selection
 from airflow_deepseek_ocr.store.names import Names
+from airflow_deepseek_ocr.undecodable import percent_encoded
 
 #: The connection that operators and sensors take by default.
 DEFAULT_CONN_ID = "deepseek_ocr_db"
@@ -23,6 +25,45 @@ DEFAULT_CONN_ID = "deepseek_ocr_db"
 _PATIENCE_S = 10.0
 #: Read by Airflow's own commands too: with it, connections of Airflow's metadata database are found.
 _AIRFLOW_CONTEXT = "_AIRFLOW_PROCESS_CONTEXT"
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that name stored documents."""
+    parser.add_argument(
+        "uris", nargs="*", metavar="URI", help="a document, as in the column uri of ocr_documents"
+    )
+    parser.add_argument(
+        "--prefix",
+        dest="prefixes",
+        action="append",
+        default=[],
+        help="all documents whose URI begins so; may be repeated",
+    )
+    parser.add_argument("--version", help="only this version (column version)")
+    parser.add_argument(
+        "--config",
+        metavar="KEY",
+        help="only rows of this processing configuration (column config_key); alone: of all documents",
+    )
+
+
+def selection_of(options: argparse.Namespace, error_code: ErrorCode) -> Selection:
+    """Return the selection of stored documents that these arguments name.
+
+    :param options: with those of :func:`add_selection`.
+    :param error_code: the error's code.
+    :raises ConfigurationError: with that code, if they name no documents.
+    """
+    if not (options.uris or any(options.prefixes) or options.config):
+        raise ConfigurationError(
+            error_code, "Name documents: a URI, --prefix PREFIX or --config KEY."
+        )
+    return Selection(
+        uris=tuple(map(percent_encoded, options.uris)),
+        prefixes=tuple(map(percent_encoded, filter(None, options.prefixes))),
+        version=options.version,
+        config_key=options.config,
+    )
 
 
 def add_database(parser: argparse.ArgumentParser) -> None:

@@ -13,9 +13,12 @@ import pytest
 from airflow_deepseek_ocr.cli.results_database import (
     DEFAULT_CONN_ID,
     add_database,
+    add_selection,
     opened_database,
+    selection_of,
 )
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.store.forget import Selection
 from tests.support.airflow_connections import define_sqlite
 from tests.support.command_line import run
 
@@ -82,6 +85,26 @@ def test_the_default_is_the_connection_of_the_tasks(
 def test_either_a_connection_or_a_variable() -> None:
     with pytest.raises(SystemExit):
         options("--conn-id", "a", "--url-env", "B")
+
+
+def selected(*arguments: str) -> Selection:
+    parser = argparse.ArgumentParser()
+    add_selection(parser)
+    return selection_of(parser.parse_args(arguments), ErrorCode.FORGET)
+
+
+def test_documents_are_named_as_they_are_stored() -> None:
+    assert selected(
+        "s3://b/a", "--prefix", "s3://c/", "--prefix", "", "--version", "7"
+    ) == Selection(uris=("s3://b/a",), prefixes=("s3://c/",), version="7", config_key=None)
+    assert selected("--config", "k").config_key == "k"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--prefix", ""), ("--version", "7")])
+def test_a_selection_of_nothing_is_refused(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(ConfigurationError, match="Name documents") as caught:
+        selected(*arguments)
+    assert caught.value.code is ErrorCode.FORGET
 
 
 @pytest.mark.timeout(120)
