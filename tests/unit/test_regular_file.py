@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from airflow_deepseek_ocr.regular_file import read_regular_file
+from tests.support.descriptors import no_descriptor_left
 
 
 def test_a_file_and_a_link_to_it_are_read(tmp_path: Path) -> None:
@@ -55,17 +56,13 @@ def test_what_is_no_small_file_is_refused_at_once(
     tmp_path: Path, make: Callable[[Path], None], said: str
 ) -> None:
     make(tmp_path / "path")
-    open_files, started = _open_files(), time.monotonic()
-    with pytest.raises(ValueError, match=said):
-        read_regular_file(tmp_path / "path", 100)
-    assert time.monotonic() - started < 1
-    assert _open_files() == open_files
+    with no_descriptor_left():
+        started = time.monotonic()
+        with pytest.raises(ValueError, match=said):
+            read_regular_file(tmp_path / "path", 100)
+        assert time.monotonic() - started < 1
 
 
 def test_a_missing_file_is_an_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_regular_file(tmp_path / "path", 100)
-
-
-def _open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))

@@ -17,6 +17,7 @@ from airflow_deepseek_ocr.ocr.page_pixels import PagePixels
 from airflow_deepseek_ocr.ocr.rendering.child_output import MAX_LOGGED_BYTES
 from airflow_deepseek_ocr.ocr.rendering.child_process import ChildDiedError, ChildProcess
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
+from tests.support.descriptors import no_descriptor_left
 from tests.support.fakes.hostile_child import ATTACKS
 
 LIMITS = Limits(max_page_seconds=1)
@@ -130,11 +131,10 @@ def test_endless_output_is_bounded_and_printable(
 
 
 def test_attacks_leave_neither_descriptors_nor_processes(tmp_path: Path) -> None:
-    before = len(list(Path("/proc/self/fd").iterdir()))
-    for attack in ("two_gibibytes", "exit", "another_page"):
-        child = start()
-        child.open_document(document(tmp_path, attack), REQUEST)
-        with pytest.raises(ChildDiedError):
-            child.page(1)
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    with no_descriptor_left():
+        for attack in ("two_gibibytes", "exit", "another_page"):
+            child = start()
+            child.open_document(document(tmp_path, attack), REQUEST)
+            with pytest.raises(ChildDiedError):
+                child.page(1)
     assert not [each for each in psutil.Process().children() if MODULE in each.cmdline()]

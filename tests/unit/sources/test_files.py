@@ -27,6 +27,7 @@ from airflow_deepseek_ocr.sources.files import (
     open_regular,
     path_of,
 )
+from tests.support.descriptors import no_descriptor_left
 
 
 def version_of(content: bytes) -> str:
@@ -247,7 +248,5 @@ def test_the_path_of_a_uri_is_bytes() -> None:
 
 
 def test_a_directory_is_no_regular_file_and_leaves_no_descriptor(tmp_path: Path) -> None:
-    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-    with pytest.raises(IsADirectoryError):
+    with no_descriptor_left(), pytest.raises(IsADirectoryError):
         open_regular(str(tmp_path), "a directory")
-    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

@@ -8,6 +8,7 @@ import mmap
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -34,21 +35,33 @@ def test_pixels_pass_unchanged_and_outlive_the_file(mode: str, size: tuple[int, 
     assert ImageChops.difference(taken.decode(), image).getbbox() is None
 
 
-def test_the_memory_is_released_with_the_last_view_of_it() -> None:
-    def mapped() -> int:
-        return Path("/proc/self/maps").read_text().count("memfd:page")
+def _mappings() -> int:
+    return Path("/proc/self/maps").read_text().count("memfd:page")
 
+
+def _descriptors() -> int:
+    names = []
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of the listing itself
+            names.append(str(descriptor.readlink()))
+    return sum("memfd:page" in name for name in names)
+
+
+def test_the_memory_is_released_with_the_last_view_of_it() -> None:
+    gc.collect()  # pages of earlier tests
+    mappings, descriptors = _mappings(), _descriptors()
     with filled(Image.new("RGB", (300, 200))) as file:
+        assert _descriptors() == descriptors + 1
         pixels = file.take((300, 200), 3)
     assert pixels is not None
-    view, before = pixels.rows[:10], len(list(Path("/proc/self/fd").iterdir()))
+    assert _descriptors() == descriptors, "a page keeps no descriptor"
+    view = pixels.rows[:10]
     del pixels
     gc.collect()
-    assert (mapped(), bytes(view)) == (1, bytes(10))
+    assert (_mappings(), bytes(view)) == (mappings + 1, bytes(10))
     del view
     gc.collect()
-    assert mapped() == 0
-    assert len(list(Path("/proc/self/fd").iterdir())) == before, "a page keeps no descriptor"
+    assert (_mappings(), _descriptors()) == (mappings, descriptors)
 
 
 def test_pixels_can_be_read_while_the_interpreter_ends() -> None:

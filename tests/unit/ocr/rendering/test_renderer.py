@@ -23,6 +23,7 @@ from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from tests.conftest import ROOT
 from tests.corpus.documents.all import CORPUS
 from tests.corpus.documents.raw_pdf import assemble, one_page, page
+from tests.support.descriptors import no_descriptor_left
 
 DOCUMENTS = ROOT / "demo" / "documents"
 
@@ -285,14 +286,10 @@ def test_no_descriptor_leaks(tmp_path: Path) -> None:
     path = tmp_path / "one.pdf"
     path.write_bytes(assemble(one_page()))
 
-    def descriptors() -> int:
-        return len(list(Path("/proc/self/fd").iterdir()))
-
-    before = descriptors()
-    for _ in range(3):
-        with Renderer(Limits()) as renderer, renderer.open(path) as document:
-            document.page(1)
-            children()[0].kill()
-            with pytest.raises(UnavailableError):
+    with no_descriptor_left():
+        for _ in range(3):
+            with Renderer(Limits()) as renderer, renderer.open(path) as document:
                 document.page(1)
-    assert descriptors() == before
+                children()[0].kill()
+                with pytest.raises(UnavailableError):
+                    document.page(1)
