@@ -15,10 +15,6 @@ MAX_SLOTS = 384
 #: Most pages whose views go through the vision tower together; twice as many make it a tenth faster in gundam
 #: mode, and those that are being written wait for them.
 MAX_VISION_PAGES = 8
-#: What a page's views take in the vision tower at the published size, in bytes: 9 tiles of 640 pixels and a
-#: view of 1024. 8 pages of 6 tiles took 1.7 GiB, and 1.4 GiB compiled, on an H100 in bfloat16. DeepSeek-OCR-2
-#: has as many pixels in 6 tiles of 768.
-_VISION_BYTES_PER_PAGE = 320_000_000
 #: Share of the free memory that is left to the vision tower, the prompts and the allocator; and the least
 #: that they need for a page.
 _RESERVE, _MIN_RESERVE = 0.25, 400_000_000
@@ -82,6 +78,7 @@ def capacity(
     key_size: int,
     row_blocks: int,
     page_prompt: int,
+    vision_bytes: int,
     limit: int | None,
 ) -> Capacity:
     """Return how many pages fit.
@@ -92,6 +89,7 @@ def capacity(
     :param key_size: numbers in a token's keys of one layer.
     :param row_blocks: blocks of the longest page; the cache never has fewer.
     :param page_prompt: tokens of the prompt of a usual page in the mode with the most tokens, image included.
+    :param vision_bytes: what the views of the largest page take in the vision tower.
     :param limit: most pages at once, set by the user; None for no limit.
     """
     if free_bytes is None:
@@ -103,5 +101,5 @@ def capacity(
     blocks = max(row_blocks, min((free_bytes - reserve) // (BLOCK * column_bytes), countable))
     page_blocks = math.ceil((page_prompt + _TEXT_TOKENS) * _UNEVEN / BLOCK)
     slots = max(1, min(blocks // page_blocks, limit or MAX_SLOTS))
-    pages = max(1, min(reserve // _VISION_BYTES_PER_PAGE, MAX_VISION_PAGES, slots))
+    pages = max(1, min(reserve // vision_bytes, MAX_VISION_PAGES, slots))
     return Capacity(slots, pages, min(blocks, slots * row_blocks))

@@ -39,6 +39,7 @@ from airflow_deepseek_ocr.engines.in_process.scheduler import (
 )
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.model.checkpoint_family import checkpoint_family
+from airflow_deepseek_ocr.model.deepseek_ocr.architectures.registry import ARCHITECTURES
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens, load_checkpoint
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare as prepare_views
 from airflow_deepseek_ocr.model.deepseek_ocr.token_pieces import TokenPieces
@@ -224,6 +225,7 @@ class InProcessEngine:
             key_size=key_size,
             row_blocks=count_blocks(self.page_length),
             page_prompt=self._usual_prompt,
+            vision_bytes=ARCHITECTURES[self._family.name].vision_bytes(self.dtype.itemsize),
             limit=self.batch_size,
         )
 

@@ -26,6 +26,11 @@ MODEL_CLASS = "UnlimitedOcrForConditionalGeneration"
 #: SAM's features, not pixels, so its own patch embedding is idle.
 UNUSED_TENSOR = "patch_embedding"
 
+#: What a page's views take in the vision tower in bfloat16, in bytes: 9 tiles of 640 pixels and a view of
+#: 1024. 8 pages of 6 tiles took 1.7 GiB on an H100, and compiled 1.4 GiB there and on an H200
+#: (docs/measurements/engines.md). A page of 9 tiles has 1.35 times as many pixels.
+VISION_BYTES_PER_PAGE = 320_000_000
+
 #: Required by the native class and unused with full attention.
 _UNUSED_SLIDING_WINDOW = 128
 

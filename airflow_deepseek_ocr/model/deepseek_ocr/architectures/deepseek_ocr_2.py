@@ -26,6 +26,12 @@ MODEL_CLASS = "DeepseekOcr2ForConditionalGeneration"
 _ENCODER = {"layers": 24, "heads": 14, "kv_heads": 2, "ffn": 4864}
 _ENCODER_THETA, _ENCODER_EPS = 1_000_000.0, 1e-6
 
+#: What a page's views take in the vision tower in bfloat16, in bytes: 6 tiles of 768 pixels, the most that
+#: there are, and a view of 1024. 8 such pages took 2.12 GiB compiled on an H200, 285 MB each
+#: (docs/measurements/engines.md). Not compiled, DeepSeek-OCR takes 1.2 times as much; this family is
+#: assumed to.
+VISION_BYTES_PER_PAGE = 350_000_000
+
 
 def translate_config(published: Mapping[str, Any], image_token_id: int) -> DeepseekOcr2Config:
     """Return the native configuration for a published ``config.json``.

@@ -21,11 +21,21 @@ class Architecture:
         ``<image>``.
     :param unused_tensor: part of the names of tensors that a checkpoint may have and the class has no use
         for; None for none.
+    :param vision_bytes_per_page: what the views of a page with the most tiles take in the vision tower at the
+        published size, in bytes, in a dtype of 16 bits.
     """
 
     model_class: str
     translate_config: Callable[[Mapping[str, Any], int], Any]
     unused_tensor: str | None = None
+    vision_bytes_per_page: int
+
+    def vision_bytes(self, itemsize: int) -> int:
+        """Return what the views of a page with the most tiles take in the vision tower, in bytes.
+
+        :param itemsize: bytes of a number of the model's dtype.
+        """
+        return self.vision_bytes_per_page * itemsize // 2
 
     def native_class(self) -> Any:
         """Return transformers' class."""
@@ -40,9 +50,12 @@ ARCHITECTURES: dict[str, Architecture] = {
         model_class=deepseek_ocr.MODEL_CLASS,
         translate_config=deepseek_ocr.translate_config,
         unused_tensor=deepseek_ocr.UNUSED_TENSOR,
+        vision_bytes_per_page=deepseek_ocr.VISION_BYTES_PER_PAGE,
     ),
     DEEPSEEK_OCR_2.name: Architecture(
-        model_class=deepseek_ocr_2.MODEL_CLASS, translate_config=deepseek_ocr_2.translate_config
+        model_class=deepseek_ocr_2.MODEL_CLASS,
+        translate_config=deepseek_ocr_2.translate_config,
+        vision_bytes_per_page=deepseek_ocr_2.VISION_BYTES_PER_PAGE,
     ),
 }
 

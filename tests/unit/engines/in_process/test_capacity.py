@@ -12,6 +12,7 @@ from airflow_deepseek_ocr.engines.in_process.capacity import (
     capacity,
     unified_budget,
 )
+from airflow_deepseek_ocr.model.deepseek_ocr.architectures.registry import ARCHITECTURES
 
 #: A token at the published size: 12 layers of 10 heads of 128 in bfloat16, keys and values.
 KEY = 10 * 128
@@ -23,15 +24,19 @@ GIB = 2**30
 
 #: Of a usual page of DeepSeek-OCR and of DeepSeek-OCR-2.
 PROMPT, PROMPT_2 = 930, 1148
+VISION, VISION_2 = (architecture.vision_bytes(2) for architecture in ARCHITECTURES.values())
 
 
-def fitting(free_bytes: int | None, limit: int | None, page_prompt: int = PROMPT) -> Capacity:
+def fitting(
+    free_bytes: int | None, limit: int | None, page_prompt: int = PROMPT, vision: int = VISION
+) -> Capacity:
     return capacity(
         free_bytes=free_bytes,
         column_bytes=COLUMN,
         key_size=KEY,
         row_blocks=ROW,
         page_prompt=page_prompt,
+        vision_bytes=vision,
         limit=limit,
     )
 
@@ -58,6 +63,16 @@ def test_longer_prompts_leave_room_for_fewer_pages() -> None:
     first, second = (fitting(16 * GIB, None, prompt).slots for prompt in (PROMPT, PROMPT_2))
     assert second < first
     assert second > first * 14 // 18
+
+
+def test_a_family_whose_views_take_more_has_fewer_pages_in_the_vision_tower() -> None:
+    first, second = (
+        fitting(10 * GIB, None, vision=each).vision_pages for each in (VISION, VISION_2)
+    )
+    assert (first, second) == (8, 7)
+    # In float32 they take twice as much.
+    doubled = fitting(10 * GIB, None, vision=ARCHITECTURES["deepseek_ocr"].vision_bytes(4))
+    assert doubled.vision_pages == 4
 
 
 def test_the_longest_page_fits_in_any_case() -> None:
