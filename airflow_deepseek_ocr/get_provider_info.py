@@ -9,20 +9,37 @@ from airflow_deepseek_ocr.connection.fields import CONN_TYPE, HOOK_NAME
 from airflow_deepseek_ocr.connection.form import FIELD_BEHAVIOUR, conn_fields
 
 _INTEGRATION = "DeepSeek-OCR"
+_MODEL_URL = "https://github.com/deepseek-ai/DeepSeek-OCR"
+
+#: Pages on the classes of this metadata.
+_GUIDES = (
+    "quickstart",
+    "reference/connection",
+    "reference/operators",
+    "reference/sensors",
+    "reference/results",
+    "guides/airflow-ui",
+)
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Return the provider's metadata."""
+    """Return the provider's metadata.
+
+    It does not name the plugin, which is an entry point: Airflow with ``lazy_discover_providers = False`` in
+    ``[core]`` would load it a second time, and show that as an import error.
+    """
     return {
         "package-name": "airflow-deepseek-ocr",
         "name": "DeepSeek-OCR",
-        "description": "Reads documents from S3 with DeepSeek-OCR into a SQL database.",
+        "description": f"Reads documents from S3 into a SQL database with `{_INTEGRATION} <{_MODEL_URL}>`__.",
         "versions": [__version__],
         "integrations": [
             {
                 "integration-name": _INTEGRATION,
-                "external-doc-url": "https://github.com/deepseek-ai/DeepSeek-OCR",
-                "tags": ["software"],
+                "external-doc-url": _MODEL_URL,
+                "how-to-guide": [f"/docs/{page}.md" for page in _GUIDES],
+                "logo": "/docs/integration-logos/deepseek-ocr.svg",
+                "tags": ["ai", "machine-learning", "software"],
             }
         ],
         "hooks": [_modules("airflow_deepseek_ocr.hooks.deepseek_ocr")],
