@@ -98,7 +98,7 @@ def _postgres(hook: Any, connection: Any, extras: Mapping[str, Any]) -> Engine:
 
 
 def _mysql(hook: Any, connection: Any, extras: Mapping[str, Any]) -> Engine:
-    url = make_url(hook.get_uri())._replace(query={})  # type: ignore[arg-type]
+    url = make_url(hook.get_uri()).set(query={})
     given = {name: value for name, value in extras.items() if name not in _NO_MYSQL}
     tls = _tls(connection, given.pop("ssl", None))
     for name, value in given.items():
@@ -166,7 +166,7 @@ def _tls(connection: Any, value: Any) -> Any:
 
 
 def _sqlite(hook: Any, connection: Any, extras: Mapping[str, Any]) -> Engine:
-    url = make_url(hook.get_uri())._replace(query={})  # type: ignore[arg-type]
+    url = make_url(hook.get_uri()).set(query={})
     if extras:
         for name, value in extras.items():
             _require_plain(connection, name, value)

@@ -59,7 +59,7 @@ def test_the_connection_test_asks_the_server(monkeypatch: pytest.MonkeyPatch) ->
             extra={"model": "m"},
         )
         good, message = DeepSeekOCRHook().test_connection()
-    assert (good, f"{server.url} serves m" in message) == (True, True)
+    assert (good, f"{server.url} serves m" in message) == (True, True), message
 
 
 @pytest.mark.parametrize("engine", ["auto", "vllm"])
