@@ -222,7 +222,7 @@ class _Output:
 
     def export(self) -> None:
         for file, exported in self.exports.write() if self.exports is not None else ():
-            for each in exported.refused:
+            for each in (*exported.refused, *exported.failed):
                 self.failures += 1
                 report(
                     f"error: {readable_line(str(file))}: no {each.format} ({each.code}): {each.error}"

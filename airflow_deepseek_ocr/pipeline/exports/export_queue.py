@@ -184,6 +184,11 @@ class ExportQueue(AbstractContextManager["ExportQueue"]):
         else:
             write_exports(self._database, stored.document_id, exported.files)
             self._events.exported(ref, exported)
+            if failed := exported.failed:
+                names = ", ".join(each.format for each in failed)
+                self._events.export_failed(
+                    ref, UnavailableError(failed[0].code, f"{names}: {failed[0].error}")
+                )
 
     @contextmanager
     def _original(

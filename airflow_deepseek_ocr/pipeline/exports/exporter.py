@@ -32,12 +32,14 @@ class Exported:
     :param written: number of files that were written now; 0 if nothing had changed.
     :param written_bytes: their bytes.
     :param refused: the formats that cannot be made of this document.
+    :param failed: the formats that lack pages, which the next export may have.
     """
 
     files: tuple[ExportedFile, ...]
     written: int = 0
     written_bytes: int = 0
     refused: tuple[RefusedFormat, ...] = ()
+    failed: tuple[RefusedFormat, ...] = ()
 
 
 class Exporter:
@@ -80,7 +82,8 @@ class Exporter:
                     made[each.format].append(writer.put(each))
         entries = {each: FormatEntry(content, tuple(made[each])) for each in outdated}
         for each in refused:
-            entries[each.format] = manifests.refused(content, each.code, each.error)
+            files = tuple(made[each.format])
+            entries[each.format] = FormatEntry(content, files, each.code.value, each.error)
         # Another task may have written other formats meanwhile.
         stored = self._target.read(name)
         after = Manifest({**manifests.decode(stored).formats, **entries})
@@ -116,7 +119,8 @@ class Exporter:
             (*files, self._file(directory, MANIFEST, entry)),
             writer.written if writer else 0,
             writer.written_bytes if writer else 0,
-            tuple(refused),
+            tuple(each for each in refused if not each.has_failed),
+            tuple(each for each in refused if each.has_failed),
         )
 
     def _file(self, directory: str, kind: str, entry: FileEntry) -> ExportedFile:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from airflow_deepseek_ocr.concurrency.in_order import in_order
+from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.exceptions import ConfigurationError, DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.exports.alto import alto_page
 from airflow_deepseek_ocr.ocr.exports.docling import docling_json
@@ -49,16 +50,19 @@ PDF_NAME = "document.pdf"
 
 @dataclass(frozen=True)
 class RefusedFormat:
-    """A format that cannot be made of a document.
+    """A format that cannot be made of a document, or lacks some of its pages.
 
     :param format: the format.
     :param code: why.
     :param error: the same in words, with the remedy.
+    :param has_failed: whether a page has no picture that it had when it was read, so that another try may
+        have it.
     """
 
     format: Format
     code: ErrorCode
     error: str
+    has_failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,7 @@ def _with_pictures(
     only_figures = set(formats) <= {Format.FIGURES}
     pages = _with_figures(document) if only_figures else document.pages
     hocr: list[str] = []
+    lost = _LostPages()
     with PdfExport(document, original.path, directory / PDF_NAME, maker) as pdf:
 
         def work(page: ExportedPage) -> _PageExports:
@@ -139,12 +144,44 @@ def _with_pictures(
             if Format.PDF in formats:
                 pdf.add_page(each.shown.page, each.shown.rendered, each.lines)
             hocr.append(each.hocr)
+            lost.add(each.shown, formats)
             yield from each.files
         if Format.HOCR in formats:
             text = hocr_document(document, hocr).encode("utf-8", "replace")
             yield ExportFile(Format.HOCR, "document.hocr.html", "text/html", text)
         if Format.PDF in formats:
-            yield _pdf(pdf)
+            made = _pdf(pdf)
+            if isinstance(made, ExportFile) or Format.PDF not in lost.formats:
+                yield made
+    yield from lost.refused()
+
+
+class _LostPages:
+    """The formats that lack a picture which a page had when it was read."""
+
+    def __init__(self) -> None:
+        self.formats: dict[Format, list[ShownPage]] = {}
+
+    def add(self, shown: ShownPage, formats: Sequence[Format]) -> None:
+        """Note a page, if its picture is lost."""
+        if shown.lost is None:
+            return
+        for each in formats:
+            if each is not Format.FIGURES or shown.page.figures:
+                self.formats.setdefault(each, []).append(shown)
+
+    def refused(self) -> Iterator[RefusedFormat]:
+        """Yield the formats with the reason of their first page."""
+        for each, pages in self.formats.items():
+            first, more = pages[0], counted(len(pages) - 1, "other page")
+            error = first.lost
+            if error is not None:
+                numbers = f"page {first.page.number}" + (f" and {more}" if len(pages) > 1 else "")
+                message = (
+                    f"The picture of {numbers} could not be made, although it could be when the page was "
+                    f"read: {error} The next export makes it again."
+                )
+                yield RefusedFormat(each, error.code, message, has_failed=True)
 
 
 def _with_figures(document: ExportedDocument) -> tuple[ExportedPage, ...]:

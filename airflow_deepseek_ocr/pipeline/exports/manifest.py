@@ -157,11 +157,6 @@ def _file(values: Any) -> FileEntry:
     return entry
 
 
-def refused(content: str, code: ErrorCode, error: str) -> FormatEntry:
-    """Return the entry of a format that cannot be made of this document."""
-    return FormatEntry(content, (), code.value, error)
-
-
 def sha256(content: bytes) -> str:
     """Return the hash of a file's content as 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,10 +21,17 @@ class ShownPage:
 
     :param page: the page's results.
     :param rendered: its picture and embedded text; None if it cannot be rendered.
+    :param error: why it cannot.
     """
 
     page: ExportedPage
     rendered: Page | None
+    error: DocumentError | None = None
+
+    @property
+    def lost(self) -> DocumentError | None:
+        """Why the page has no picture although it had one when it was read; a later try may have it again."""
+        return self.error if self.page.width and self.page.height else None
 
     @property
     def image(self) -> Image.Image | None:
@@ -68,9 +74,10 @@ class Original:
         def render(opened: Document) -> Page:
             return opened.page(page.number)
 
-        rendered: Page | None = None
-        with suppress(DocumentError):
-            rendered = self._pool.submit(self._shared, render, lambda: None).result()
+        try:
+            rendered: Page = self._pool.submit(self._shared, render, lambda: None).result()
+        except DocumentError as error:
+            return ShownPage(page, None, error)
         return ShownPage(page, rendered)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,16 @@ import pypdfium2
 import pytest
 from sqlalchemy import text, update
 
-from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.exceptions import (
+    DatabaseError,
+    DocumentError,
+    ErrorCode,
+    UnavailableError,
+)
+from airflow_deepseek_ocr.ocr.documents.base import Document
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.exports.formats import Format, parse_formats
+from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
 from airflow_deepseek_ocr.pipeline.exports.export_queue import ExportPlan
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
@@ -161,6 +169,39 @@ def test_a_formats_failure_by_the_document_leaves_the_others(
     manifest = json.loads(next((tmp_path / "out").rglob("manifest.json")).read_text())
     assert manifest["formats"]["pdf"]["error_code"] == "export_protected"
     again = make(DirectoryTarget(tmp_path / "out"), "text", "pdf").run([form])
+    assert again.exports["unchanged"] == 1
+
+
+def test_a_page_that_cannot_be_rendered_now_fails_its_export_and_is_made_by_the_retry(
+    make: Callable[..., Pipeline], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = RenderPool.submit
+
+    def busy(self: RenderPool, document: SharedDocument, work: Any, done: Any) -> Future[Any]:
+        def timed(opened: Document) -> Any:
+            page = work(opened)
+            if page.number == 2:
+                raise DocumentError(ErrorCode.TOO_SLOW, "Page 2 took more than 60 seconds.")
+            return page
+
+        return submit(self, document, timed, done)
+
+    make(DirectoryTarget(tmp_path / "out"), "text").run([LETTER])
+    with monkeypatch.context() as patch:
+        patch.setattr(RenderPool, "submit", busy)
+        failed = make(DirectoryTarget(tmp_path / "out"), "text", "webp").run([LETTER])
+    assert failed.failed_exports[LETTER.uri].startswith("too_slow: webp: The picture of page 2")
+    assert failed.exports["refused"] == 0
+    assert {name for kind, name, _ in stored(store) if kind == "webp"} == {"page-0001.webp"}
+    retried = make(DirectoryTarget(tmp_path / "out"), "text", "webp").run([LETTER])
+    assert retried.failed_exports == {}
+    # The second page's picture and the manifest; the others were made before.
+    assert retried.exports["files"] == 2
+    assert {name for kind, name, _ in stored(store) if kind == "webp"} == {
+        "page-0001.webp",
+        "page-0002.webp",
+    }
+    again = make(DirectoryTarget(tmp_path / "out"), "text", "webp").run([LETTER])
     assert again.exports["unchanged"] == 1
 
 

@@ -52,7 +52,8 @@ def test_without_the_original_each_format_with_pictures_says_why(tmp_path: Path)
 
 
 def test_pages_without_picture_keep_their_words(tmp_path: Path, pool: RenderPool) -> None:
-    shown = document(page(9, region(1, "needle", (0, 0, 90, 20))), media_type="image/tiff")
+    unread = page(9, region(1, "needle", (0, 0, 90, 20)), width=0, height=0)
+    shown = document(unread, media_type="image/tiff")
 
     def get() -> Original:
         return Original(DOCUMENTS / "letter.tiff", shown, pool, with_text=True)
@@ -64,6 +65,28 @@ def test_pages_without_picture_keep_their_words(tmp_path: Path, pool: RenderPool
     assert files.keys() == {Format.HOCR, Format.ALTO}
     assert all(b"needle" in each.content for each in files.values())  # type: ignore[operator]
     assert [each.code for each in made if isinstance(each, RefusedFormat)] == ["damaged_page"]
+
+
+def test_a_picture_that_a_page_had_when_it_was_read_fails_its_formats(
+    tmp_path: Path, pool: RenderPool
+) -> None:
+    figure = region(1, "", (0, 0, 90, 20), label="image")
+    pages = (page(1, figure), page(2), page(9, region(1, "needle", (0, 0, 90, 20))), page(10))
+    shown = document(*pages, media_type="image/tiff")
+
+    def get() -> Original:
+        return Original(DOCUMENTS / "letter.tiff", shown, pool, with_text=True)
+
+    with PdfMaker(Limits()) as maker:
+        formats = [Format.TEXT, Format.WEBP, Format.FIGURES, Format.ALTO, Format.PDF]
+        made = list(make_files(shown, formats, get, maker, tmp_path))
+    files = [each for each in made if isinstance(each, ExportFile)]
+    assert [each.page_number for each in files if each.format is Format.WEBP] == [1, 2]
+    assert [each.page_number for each in files if each.format is Format.ALTO] == [1, 2, 9, 10]
+    failed = {each.format: each for each in made if isinstance(each, RefusedFormat)}
+    assert failed.keys() == {Format.WEBP, Format.ALTO, Format.PDF}
+    assert all(each.has_failed and each.code == "damaged_page" for each in failed.values())
+    assert "page 9 and 1 other page" in failed[Format.WEBP].error
 
 
 def test_a_document_without_figures_is_not_rendered_for_them(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ from airflow_deepseek_ocr.pipeline.exports.manifest import (
     FormatEntry,
     Manifest,
     decode,
-    refused,
 )
 from tests.support.exported import sample
 
@@ -44,5 +43,5 @@ def test_formats_are_outdated_when_the_results_have_changed() -> None:
     ("code", "again"), [(ErrorCode.EXPORT_SIGNED, False), (ErrorCode.CRASHED, True)]
 )
 def test_a_failure_that_may_pass_is_tried_again(code: ErrorCode, again: bool) -> None:
-    manifest = Manifest({Format.PDF: refused("one", code, "why")})
+    manifest = Manifest({Format.PDF: FormatEntry("one", (), code, "why")})
     assert bool(manifest.outdated([Format.PDF], "one")) is again

@@ -23,16 +23,24 @@ def pool() -> Iterator[RenderPool]:
 def test_pages_come_in_the_size_of_their_boxes_and_unreadable_ones_without_picture(
     pool: RenderPool,
 ) -> None:
-    pages = (page(1, width=300, height=200), page(2, width=0, height=0), page(9))
+    pages = (
+        page(1, width=300, height=200),
+        page(2, width=0, height=0),
+        page(9),
+        page(9, width=0, height=0),
+    )
     letter = document(*pages, media_type="image/tiff")
     original = Original(DOCUMENTS / "letter.tiff", letter, pool, with_text=True)
     shown = [original.show(each) for each in pages]
     original.close()
-    assert [each.page.number for each in shown] == [1, 2, 9]
+    assert [each.page.number for each in shown] == [1, 2, 9, 9]
     assert shown[0].image is not None
     assert shown[0].image.size == (300, 200)
     assert shown[1].image is not None  # the letter has two pages
     assert shown[2].image is None
+    assert shown[3].image is None
+    # Only the page that had a size when it was read has lost its picture.
+    assert [each.lost is not None for each in shown] == [False, False, True, False]
 
 
 def test_pages_of_a_file_with_more_pages_than_the_limit_are_shown() -> None:
