@@ -20,7 +20,8 @@ from airflow_deepseek_ocr.store.browsing.queue import Order, QueuePlace, review_
 
 #: Rows of a list at a time.
 PAGE_SIZE = 50
-#: Seconds of a search in texts; it then answers with its place, and the person may continue it.
+#: Seconds of a search in texts or for pages to review; it then answers with its place, and the person may
+#: continue it.
 _SEARCH_S = 2.0
 #: Characters of a document's error in the list; the document shows all of it.
 _MAX_ERROR = 300
@@ -91,7 +92,13 @@ def queue(
     with clear_errors():
         found = _filter(person, wanted)
         pages, following = state().database.read(
-            review_queue, found, order=order, below=below, after=place, limit=PAGE_SIZE
+            review_queue,
+            found,
+            order=order,
+            below=below,
+            after=place,
+            limit=PAGE_SIZE,
+            budget_s=_SEARCH_S,
         )
     return {"pages": pages, "next_after": None if following is None else str(following)}
 

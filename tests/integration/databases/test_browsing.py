@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -16,6 +19,7 @@ from airflow_deepseek_ocr.store.browsing.filters import DocumentFilter, Visible
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.results_store import Store
 from tests.support.fixtures.shown_documents import OWN, fill
+from tests.support.fixtures.stored_documents import CONFIG, REF, TASK, Make, page, read
 
 #: Statements that last longer than a test.
 SLOW = {
@@ -55,19 +59,63 @@ def test_lists_searches_and_the_queue(store: Store, reader: Database) -> None:
             "done": 3, "partial": 1, "failed": 1
         }  # fmt: skip
         pages, after = queue.review_queue(
-            session, rows, wanted, order="score", below=0.8, after=None, limit=1
+            session, rows, wanted, order="score", below=0.8, after=None, limit=1, budget_s=60
         )
         assert [each["document_id"] for each in pages] == [ids["scan.pdf"]]
         pages, after = queue.review_queue(
-            session, rows, wanted, order="score", below=0.8, after=after, limit=1
+            session, rows, wanted, order="score", below=0.8, after=after, limit=1, budget_s=60
         )
         assert [each["document_id"] for each in pages] == [ids["invoice.pdf"]]
         assert after is None
-        page = details.find_page(session, rows, ids["hostile.pdf"], 1)
-        assert page is not None
-        assert len(page["regions"][1]["text"]) > 380_000
+        found_page = details.find_page(session, rows, ids["hostile.pdf"], 1)
+        assert found_page is not None
+        assert len(found_page["regions"][1]["text"]) > 380_000
 
     reader.transaction(work, patient=False)
+
+
+def test_the_queue_has_the_pages_that_the_views_call_current(
+    store: Store, reader: Database, ledger: Make
+) -> None:
+    """The rows with the greatest ids are of a version that was read late, and of another configuration."""
+    poor = page(1, score=0.5)
+    large = replace(CONFIG, resolution="large")
+    older = replace(
+        REF, version="v0", version_id="v0", last_modified=datetime(2026, 1, 1, tzinfo=UTC)
+    )
+    read(ledger(), poor)
+    read(ledger(), poor, ref=older)
+    other = replace(REF, uri="s3://bucket/other.pdf")
+    read(ledger(), poor, ref=other)
+    read(ledger(config=large), poor, ref=other)
+
+    def queued() -> list[tuple[Any, ...]]:
+        wanted = DocumentFilter(visible=Visible(frozenset({TASK.dag_id or ""})))
+        pages, after = reader.transaction(
+            lambda session: queue.review_queue(
+                session,
+                reader.rows,
+                wanted,
+                order="score",
+                below=0.8,
+                after=None,
+                limit=9,
+                budget_s=60,
+            )
+        )
+        assert after is None
+        with store.database.engine.connect() as connection:
+            current = connection.execute(
+                text("SELECT id FROM ocr_current_pages WHERE is_newest_config ORDER BY id")
+            )
+            assert [each["id"] for each in pages] == list(current.scalars())
+            rows = text("SELECT id, uri, version, resolution FROM ocr_documents")
+            by_id = {row[0]: tuple(row[1:]) for row in connection.execute(rows)}
+        return [by_id[each["document_id"]] for each in pages]
+
+    assert queued() == [(REF.uri, "v1", "small"), (other.uri, "v1", "large")]
+    read(ledger(), page(1, "again", score=0.5), ref=other, overwrite=True)
+    assert queued() == [(REF.uri, "v1", "small"), (other.uri, "v1", "small")]
 
 
 def test_nothing_is_written_and_statements_end(store: Store, reader: Database) -> None:

@@ -61,7 +61,11 @@ export async function showQueue(session, left) {
       el("select", { onchange: (event) => { changed(event.target.value); restart(); } },
         options.map(([value, name]) => el("option", { value, selected: value === chosen }, name))));
 
+  const better = (place, name) =>
+    el("button", { type: "button", onclick: () => { after.push(place); load().then(() => scrollTo(0, 0)).catch(fail); } }, name);
+
   const table = (listing) => {
+    if (!listing.pages.length && listing.next_after !== null) return [message("None found yet", "The search is not at its end: the pages that it has seen belong to older versions of documents.", better(listing.next_after, "Continue"))];
     if (!listing.pages.length) return [message("Nothing to review", "No page that you may see failed or is below the value, or people have corrected or accepted them all.")];
     return [
       el("div", { class: "sheet" }, el("table", { class: "list" },
@@ -70,7 +74,7 @@ export async function showQueue(session, left) {
         el("tbody", {}, listing.pages.map((each) => row(session, each))))),
       el("nav", { class: "pager", "aria-label": "Pages of the list" },
         after.length ? el("button", { type: "button", onclick: () => { after.pop(); load().catch(fail); } }, "← Worse") : el("span"),
-        listing.next_after !== null && el("button", { type: "button", onclick: () => { after.push(listing.next_after); load().then(() => scrollTo(0, 0)).catch(fail); } }, "Better →")),
+        listing.next_after !== null && better(listing.next_after, "Better →")),
     ];
   };
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 from sqlalchemy import update
 
+from airflow_deepseek_ocr.store.browsing import queue
 from airflow_deepseek_ocr.store.browsing.filters import DocumentFilter, Visible
 from airflow_deepseek_ocr.store.browsing.queue import QueuePlace, review_queue
 from tests.support.fixtures.shown_documents import FOREIGN, OWN
@@ -20,7 +21,14 @@ def places(shown: SimpleNamespace, below: float = 0.8, limit: int = 50) -> list[
     after = None
     while True:
         pages, after = review_queue(
-            shown.session, shown.rows, ALL, order="score", below=below, after=after, limit=limit
+            shown.session,
+            shown.rows,
+            ALL,
+            order="score",
+            below=below,
+            after=after,
+            limit=limit,
+            budget_s=60,
         )
         found += [(each["document_id"], each["page_number"]) for each in pages]
         if after is None:
@@ -34,6 +42,31 @@ def test_the_worst_first_a_page_at_a_time(shown: SimpleNamespace) -> None:
     everything = places(shown, below=1.5, limit=3)
     assert everything[:2] == bad
     assert len(everything) == len(set(everything)) == 67
+
+
+def test_a_search_that_takes_too_long_is_continued_from_its_place(
+    shown: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_WINDOW", 2)
+    seen: list[int] = []
+    calls, after = 0, None
+    while True:
+        pages, after = review_queue(
+            shown.session,
+            shown.rows,
+            ALL,
+            order="score",
+            below=1.5,
+            after=after,
+            limit=50,
+            budget_s=0,
+        )
+        seen += [each["id"] for each in pages]
+        calls += 1
+        if after is None:
+            break
+    assert calls > 30
+    assert len(seen) == len(set(seen)) == 67
 
 
 def test_accepted_corrected_and_replaced_pages_are_left_out(shown: SimpleNamespace) -> None:
