@@ -31,7 +31,7 @@ from airflow_deepseek_ocr.pipeline.exports.exporter import Exported
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource
-from airflow_deepseek_ocr.store.forget import Selection, find
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from benchmarks.pipeline.documents import colour_scans, long_pdf

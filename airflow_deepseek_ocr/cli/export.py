@@ -32,7 +32,7 @@ from airflow_deepseek_ocr.sources.attachments import AttachmentSource
 from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource
 from airflow_deepseek_ocr.sources.s3 import S3Source
-from airflow_deepseek_ocr.store.forget import Selection, StoredVersion, find
+from airflow_deepseek_ocr.store.browsing.selection import Selection, StoredVersion, find
 from airflow_deepseek_ocr.store.migrate import read_schema
 from airflow_deepseek_ocr.targets.address import parse_address
 from airflow_deepseek_ocr.undecodable import readable_line

@@ -15,8 +15,9 @@ from airflow_deepseek_ocr.cli.results_database import (
     selection_of,
 )
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.store.browsing.selection import StoredVersion, find
 from airflow_deepseek_ocr.store.database import Database
-from airflow_deepseek_ocr.store.forget import Deleted, StoredVersion, find, forget
+from airflow_deepseek_ocr.store.forget import Deleted, forget
 from airflow_deepseek_ocr.store.leases import LeasedByAnother
 from airflow_deepseek_ocr.store.migrate import read_schema
 from airflow_deepseek_ocr.undecodable import readable_line

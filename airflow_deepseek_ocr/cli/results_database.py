@@ -13,9 +13,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.store.browsing.selection import Selection
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.engine_options import SUPPORTED, engine_options
-from airflow_deepseek_ocr.store.forget import Selection
 from airflow_deepseek_ocr.store.names import Names
 from airflow_deepseek_ocr.undecodable import percent_encoded
 

@@ -9,12 +9,14 @@ from typing import Any
 from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode
 from airflow_deepseek_ocr.ocr.results import DocumentResult
-from airflow_deepseek_ocr.store.tables import PROCESSING
+from airflow_deepseek_ocr.store.database_clock import DatabaseTime
+from airflow_deepseek_ocr.store.tables import PROCESSING, DocumentRow
 
 #: Time until other tasks may reclaim the documents of a task that died. A lease is renewed four times in it,
 #: so it survives three renewals that fail.
 DEFAULT_LEASE = timedelta(minutes=2)
 
+_LEASE = ("lease_expires_at", "dag_id", "run_id", "task_id", "map_index", "try_number")
 
 #: Errors meaning that this version no longer exists; if it is listed again, it is processed again.
 GONE = (ErrorCode.MISSING_FILE, ErrorCode.MISSING_KEY, ErrorCode.OVERWRITTEN)
@@ -77,6 +79,11 @@ class AlreadyFinal:
 def is_final(row: Any) -> bool:
     """Return whether processing the row's document again would bring the same result."""
     return not (row.status == PROCESSING or row.retryable or row.error_code in (*GONE, *MENDABLE))
+
+
+def lease_columns(document: type[DocumentRow]) -> list[Any]:
+    """Return the columns that :func:`is_leased` and :func:`owner_of` take."""
+    return [DatabaseTime().label("now"), *(getattr(document, name) for name in _LEASE)]
 
 
 def is_leased(row: Any) -> bool:

@@ -58,7 +58,7 @@ def family_of_model(model: str) -> ModelFamily:
         words = _words(part)
         # The longest name first: the first family's is the beginning of the second's.
         for family in sorted(FAMILIES.values(), key=lambda each: -len(each.title)):
-            if f"-{words}-".find(f"-{_words(family.title)}-") >= 0:
+            if f"-{_words(family.title)}-" in f"-{words}-":
                 return family
     return DEFAULT_FAMILY
 

@@ -9,7 +9,7 @@ from airflow_deepseek_ocr.exceptions import UnavailableError
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile
 from airflow_deepseek_ocr.store.attachments import unfinished_attachments
-from airflow_deepseek_ocr.store.forget import Selection, find
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
 from airflow_deepseek_ocr.store.leases import Lease
 from airflow_deepseek_ocr.store.ledger import Ledger, failure
 from airflow_deepseek_ocr.store.results_store import Store

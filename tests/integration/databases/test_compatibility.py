@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
-from airflow_deepseek_ocr.store.forget import Deleted, Selection, find, forget
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
+from airflow_deepseek_ocr.store.forget import Deleted, forget
 from airflow_deepseek_ocr.store.leases import AlreadyFinal
 from airflow_deepseek_ocr.store.ledger import Ledger, failure
 from airflow_deepseek_ocr.store.migrate import Migrations

@@ -13,7 +13,8 @@ from sqlalchemy import text
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig
-from airflow_deepseek_ocr.store.forget import Selection, find, forget
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
+from airflow_deepseek_ocr.store.forget import forget
 from airflow_deepseek_ocr.store.leases import AlreadyFinal
 from airflow_deepseek_ocr.store.ledger import Ledger, failure
 from airflow_deepseek_ocr.store.names import CURRENT_DOCUMENTS, CURRENT_PAGES

@@ -12,7 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from airflow_deepseek_ocr.ocr.results import Region
-from airflow_deepseek_ocr.store.forget import Selection, find, forget
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
+from airflow_deepseek_ocr.store.forget import forget
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
 from tests.conftest import ROOT

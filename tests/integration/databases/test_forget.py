@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from airflow_deepseek_ocr.store.forget import Deleted, Selection, find, forget
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
+from airflow_deepseek_ocr.store.forget import Deleted, forget
 from airflow_deepseek_ocr.store.leases import LeasedByAnother, LeaseLostError
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store

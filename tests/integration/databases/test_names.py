@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import Engine, inspect, text
 
 from airflow_deepseek_ocr.airflow_support.results_database import open_store, results_engine
-from airflow_deepseek_ocr.store.forget import Deleted, Selection, find, forget
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
+from airflow_deepseek_ocr.store.forget import Deleted, forget
 from airflow_deepseek_ocr.store.leases import AlreadyFinal
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.migrate import read_schema, upgrade

@@ -11,7 +11,8 @@ from sqlalchemy import Engine, create_engine, text
 
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
-from airflow_deepseek_ocr.store.forget import Deleted, Selection, find, forget
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
+from airflow_deepseek_ocr.store.forget import Deleted, forget
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.migrate import read_schema, upgrade
 from airflow_deepseek_ocr.store.names import VERSIONS

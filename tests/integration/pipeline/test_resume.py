@@ -24,7 +24,8 @@ from airflow_deepseek_ocr.ocr.results import PageResult, PageStatus
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
-from airflow_deepseek_ocr.store.forget import Selection, find, forget
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
+from airflow_deepseek_ocr.store.forget import forget
 from airflow_deepseek_ocr.store.leases import Lease
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store

@@ -18,7 +18,7 @@ from airflow_deepseek_ocr.cli.results_database import (
     selection_of,
 )
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
-from airflow_deepseek_ocr.store.forget import Selection
+from airflow_deepseek_ocr.store.browsing.selection import Selection
 from tests.support.airflow_connections import define_sqlite
 from tests.support.command_line import run
 

@@ -25,7 +25,8 @@ from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource
-from airflow_deepseek_ocr.store.forget import Selection, find, forget
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
+from airflow_deepseek_ocr.store.forget import forget
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
 from tests.conftest import ROOT

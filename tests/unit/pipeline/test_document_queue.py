@@ -12,7 +12,8 @@ from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
 from airflow_deepseek_ocr.ocr.rendering.pool import SharedDocument
 from airflow_deepseek_ocr.pipeline.document_queue import RECLAIMED_BY, DocumentQueue
 from airflow_deepseek_ocr.pipeline.in_flight import InFlightDocument
-from airflow_deepseek_ocr.store.forget import Selection, find, forget
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
+from airflow_deepseek_ocr.store.forget import forget
 from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store

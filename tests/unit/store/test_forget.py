@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import Table
 
-from airflow_deepseek_ocr.store.forget import Deleted, Selection, find, forget
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
+from airflow_deepseek_ocr.store.forget import Deleted, forget
 from airflow_deepseek_ocr.store.leases import LeasedByAnother, LeaseLostError
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
@@ -67,27 +68,6 @@ def test_all_versions_and_configurations_of_a_uri(store: Store) -> None:
         assert isinstance(forget(store.database, each.document_key), Deleted)
     assert counts(store) == (1, 2, 4)
     assert uris(store) == ["s3://b/ab"]
-
-
-def test_uris_have_no_wildcards_and_no_case_folding(store: Store) -> None:
-    fill(store, "s3://b/a_c", "s3://b/abc", "s3://b/a%", "s3://B/a_c", "s3://b/ü/1", "s3://b/ü2")
-    assert uris(store, uris=("s3://b/a_c", "s3://b/a%")) == ["s3://b/a_c", "s3://b/a%"]
-    assert uris(store, prefixes=("s3://b/a_",)) == ["s3://b/a_c"]
-    assert uris(store, prefixes=("s3://b/a%", "s3://b/a")) == [
-        "s3://b/a%",
-        "s3://b/a_c",
-        "s3://b/abc",
-    ]
-    assert uris(store, prefixes=("s3://b/ü/",)) == ["s3://b/ü/1"]
-    assert uris(store, uris=("s3://b/none",)) == []
-
-
-def test_more_rows_than_a_transaction_lists(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("airflow_deepseek_ocr.store.forget._CHUNK", 2)
-    names = [f"s3://b/{number}" for number in range(5)]
-    fill(store, *names)
-    assert uris(store, prefixes=("s3://b/",)) == names
-    assert sorted(uris(store, uris=tuple(names))) == names
 
 
 def test_a_document_that_a_task_is_processing_is_kept(store: Store) -> None:

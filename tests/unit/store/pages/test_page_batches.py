@@ -9,7 +9,8 @@ from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.ocr.results import DocumentStatus
-from airflow_deepseek_ocr.store.forget import Selection, find, forget
+from airflow_deepseek_ocr.store.browsing.selection import Selection, find
+from airflow_deepseek_ocr.store.forget import forget
 from airflow_deepseek_ocr.store.leases import LeaseLostError
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.pages.page_batches import Completion, DocumentPages, fence
