@@ -19,7 +19,7 @@ from airflow_deepseek_ocr.store.browsing.filters import DocumentFilter, Visible
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.results_store import Store
 from tests.support.fixtures.shown_documents import OWN, fill
-from tests.support.fixtures.stored_documents import CONFIG, REF, TASK, Make, page, read
+from tests.support.fixtures.stored_documents import CONFIG, OTHER, REF, TASK, Make, page, read
 
 #: Statements that last longer than a test.
 SLOW = {
@@ -114,7 +114,7 @@ def test_the_queue_has_the_pages_that_the_views_call_current(
         return [by_id[each["document_id"]] for each in pages]
 
     assert queued() == [(REF.uri, "v1", "small"), (other.uri, "v1", "large")]
-    read(ledger(), page(1, "again", score=0.5), ref=other, overwrite=True)
+    read(ledger(OTHER), page(1, "again", score=0.5), ref=other, overwrite=True)
     assert queued() == [(REF.uri, "v1", "small"), (other.uri, "v1", "small")]
 
 
