@@ -202,7 +202,7 @@ def _environment(endpoint: str, database: Path, model: DemoModel) -> dict[str, s
     scrubbed = {name: value for name, value in os.environ.items() if "AIRFLOW" not in name}
     return scrubbed | {
         "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "airflow_deepseek_ocr" / "example_dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__LOGGING_LEVEL": "INFO",
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",

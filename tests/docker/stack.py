@@ -18,6 +18,7 @@ from tests.compose.program import compose_command
 from tests.conftest import ROOT
 from tests.docker.client import Docker
 
+EXAMPLES = "airflow_deepseek_ocr/example_dags"
 #: Longest start and longest wait for rows: on two busy cores, Airflow's parts take minutes each.
 START_S = 900
 ROWS_S = 900
@@ -36,7 +37,7 @@ class Stack:
         self.directory = directory / "checkout"
         self.project = f"deepseek-ocr-test-{secrets.token_hex(4)}"
         self.port = _free_port()
-        for name in ("docker", "dags", "models/deepseek-ocr-tiny"):
+        for name in ("docker", EXAMPLES, "models/deepseek-ocr-tiny"):
             ignored = shutil.ignore_patterns(".env", "__pycache__")
             shutil.copytree(ROOT / name, self.directory / name, ignore=ignored)
         # Lost tasks are found sooner than after five minutes.

@@ -12,8 +12,9 @@ from airflow.providers.cncf.kubernetes.pod_generator import PodGenerator
 from kubernetes.client import ApiClient
 
 from tests.support.kubernetes_manifests import DIRECTORY, Object, pod
+from tests.support.servers.airflow import DAGS
 
-DAG_FILE = DIRECTORY / "dags" / "s3_to_database_pods.py"
+DAG_FILE = DAGS / "s3_to_database_pods.py"
 VALUES = DIRECTORY / "airflow" / "values-kubernetes-executor.yaml"
 
 

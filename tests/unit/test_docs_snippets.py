@@ -1,6 +1,6 @@
 """Code in the documentation that is marked as part of a file equals that part of the file.
 
-A page marks a fence with ``<!-- snippet: dags/x.py howto_x -->`` on the line before it; the file marks
+A page marks a fence with ``<!-- snippet: path/x.py howto_x -->`` on the line before it; the file marks
 the part with ``# [START howto_x]`` and ``# [END howto_x]``.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.servers.airflow import DAGS
 
 _SNIPPET = re.compile(
     r"<!-- snippet: (\S+) (\S+) -->\n+```python\n(.*?)^```", re.DOTALL | re.MULTILINE
@@ -47,8 +48,7 @@ def test_every_mark_of_a_page_has_a_fence() -> None:
 def test_every_part_of_a_dag_is_in_the_documentation() -> None:
     parts = {
         (path.relative_to(ROOT).as_posix(), name)
-        for directory in ("dags", "deploy/kubernetes/dags")
-        for path in (ROOT / directory).glob("*.py")
+        for path in DAGS.glob("*.py")
         for name in re.findall(r"# \[START (\w+)\]", path.read_text("utf-8"))
     }
     assert parts == {(str(param.values[0]), str(param.values[1])) for param in SNIPPETS}

@@ -95,7 +95,7 @@ def findings() -> list[Finding]:
     found = []
     for page in markdown_files():
         found += in_markdown(page.read_text("utf-8"), relative(page))
-    for module in python_files("airflow_deepseek_ocr", "dags", "demo"):
+    for module in python_files("airflow_deepseek_ocr", "demo"):
         # Migrations name the columns that they rename.
         if "versions" not in module.parts:
             found += in_python(module.read_text("utf-8"), relative(module))
@@ -129,7 +129,7 @@ def names() -> list[str]:
     """Return names of the package and its tests that contain an old word."""
     return [
         f"{relative(module)}: {name}"
-        for module in python_files("airflow_deepseek_ocr", "tests", "benchmarks", "demo", "dags")
+        for module in python_files("airflow_deepseek_ocr", "tests", "benchmarks", "demo")
         if not {"versions", "older_tables.py", "test_migrations.py"} & set(module.parts)
         for name in sorted(_defined(ast.parse(module.read_text("utf-8"))) | {module.stem})
         if any(NAME_WORDS.fullmatch(word) for word in _words(name))

@@ -17,7 +17,7 @@ import httpx
 from .process import LOOPBACK, Process, data_directory, free_port, wait_until
 from .s3 import S3Server, http_answers
 
-DAGS = Path(__file__).parents[3] / "dags"
+DAGS = Path(__file__).parents[3] / "airflow_deepseek_ocr" / "example_dags"
 MIGRATE_TIMEOUT_S = 120
 RUN_TIMEOUT_S = 240
 START_TIMEOUT_S = 120
