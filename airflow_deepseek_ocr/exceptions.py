@@ -127,6 +127,7 @@ class ErrorCode(StrEnum):
     ARGUMENT = "argument"
     CONNECTION = "connection"
     DISCOVERY_OPTIONS = "discovery_options"
+    DOCUMENT_LIST = "document_list"
     DOCUMENT_REFERENCE = "document_reference"
     DPI = "dpi"
     EXPORT_FORMAT = "export_format"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, exists, func, select
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.store.database import Database
@@ -14,6 +14,7 @@ from airflow_deepseek_ocr.store.leases import (
     lease_columns,
     owner_of,
 )
+from airflow_deepseek_ocr.store.tables import Rows
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ def forget(
 ) -> Deleted | LeasedByAnother | None:
     """Delete a document's row, and with it its pages and their regions, in one transaction.
 
+    Stored lists of documents lose the document, too, unless rows of other configurations are left.
+
     A task that is processing the document can store nothing about it any more: its next page finds no row
     with its lease, and the task leaves the document.
 
@@ -41,7 +44,7 @@ def forget(
 
     def work(session: Session) -> Deleted | LeasedByAnother | None:
         row = session.execute(
-            select(*lease_columns(document), document.id)
+            select(*lease_columns(document), document.id, document.version_key)
             .where(document.document_key == document_key)
             .with_for_update()
         ).one_or_none()
@@ -59,6 +62,14 @@ def forget(
         )
         # Foreign keys with ON DELETE CASCADE delete the rest.
         session.execute(delete(document).where(document.id == row.id))
+        _leave_lists(session, database.rows, row.version_key)
         return Deleted(pages or 0, regions or 0)
 
     return database.transaction(work)
+
+
+def _leave_lists(session: Session, rows: Rows, version_key: str) -> None:
+    """Delete a version of a document from stored lists, unless other configurations have rows of it."""
+    others = exists().where(rows.document.version_key == version_key)
+    item = rows.list_item
+    session.execute(delete(item).where(item.version_key == version_key, ~others))

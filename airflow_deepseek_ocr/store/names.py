@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Dialect
 
@@ -11,6 +12,7 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 
 DOCUMENTS, PAGES, REGIONS = "ocr_documents", "ocr_pages", "ocr_regions"
 TABLES, TABLE_CELLS, EXPORTS = "ocr_tables", "ocr_table_cells", "ocr_exports"
+DOCUMENT_LISTS, LIST_ITEMS = "ocr_document_lists", "ocr_document_list_items"
 #: Views of the above.
 CURRENT_DOCUMENTS, CURRENT_PAGES = "ocr_current_documents", "ocr_current_pages"
 #: Not ``alembic_version``: the database may be Airflow's, which has a table of that name.
@@ -19,7 +21,7 @@ VERSIONS = "ocr_alembic_version"
 #: Arguments of operators, sensors and triggers, and options of Airflow's configuration.
 PREFIX_SETTING, SCHEMA_SETTING = "db_table_prefix", "db_schema"
 
-#: PostgreSQL cuts identifiers after 63 bytes. The longest name without a prefix has 32; the rest is for
+#: PostgreSQL cuts identifiers after 63 bytes. The longest name without a prefix has 38; the rest is for
 #: later tables.
 _LONGEST_PREFIX = 20
 #: A name that no database folds to another case, so that queries need no quotes.
@@ -92,3 +94,9 @@ class Names:
                 f"{SCHEMA_SETTING} is {self.schema!r}, and SQLite has no schemas. Remove it, or set "
                 f"{PREFIX_SETTING}, or a connection to another file.",
             )
+
+
+def names_of(row: Any) -> Names:
+    """Return the names that a mapped class's base has."""
+    names: Names = row.names
+    return names

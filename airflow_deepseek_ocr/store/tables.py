@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column
 
 from airflow_deepseek_ocr.store.column_types import TABLE_OPTIONS, LongText, RowId, UtcDateTime
+from airflow_deepseek_ocr.store.lists.list_columns import DocumentListColumns, ListItemColumns
 from airflow_deepseek_ocr.store.names import (
     DOCUMENTS,
     EXPORTS,
@@ -38,6 +39,7 @@ from airflow_deepseek_ocr.store.names import (
     TABLE_CELLS,
     TABLES,
     Names,
+    names_of,
 )
 
 #: As :meth:`Names.constraint` makes them.
@@ -60,12 +62,6 @@ class Base(DeclarativeBase):
     names: ClassVar[Names] = Names()
 
 
-def _names(row: Any) -> Names:
-    """Return the names that a row's base class has."""
-    names: Names = row.names
-    return names
-
-
 #: Status of a document that a task has claimed and not ended; the task may have died.
 PROCESSING = "processing"
 
@@ -80,7 +76,7 @@ class DocumentColumns:
     @declared_attr.directive
     def __tablename__(cls) -> str:
         """Return the table's name."""
-        return _names(cls).table(DOCUMENTS)
+        return names_of(cls).table(DOCUMENTS)
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:
@@ -136,7 +132,7 @@ class PageColumns:
     @declared_attr.directive
     def __tablename__(cls) -> str:
         """Return the table's name."""
-        return _names(cls).table(PAGES)
+        return names_of(cls).table(PAGES)
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:
@@ -183,7 +179,7 @@ class PageColumns:
     @declared_attr
     def document_id(cls) -> Mapped[int]:
         """Return the reference to the page's document."""
-        target = ForeignKey(_names(cls).target(DOCUMENTS), ondelete="CASCADE")
+        target = ForeignKey(names_of(cls).target(DOCUMENTS), ondelete="CASCADE")
         return mapped_column(RowId, target, sort_order=_SECOND)
 
 
@@ -193,7 +189,7 @@ class RegionColumns:
     @declared_attr.directive
     def __tablename__(cls) -> str:
         """Return the table's name."""
-        return _names(cls).table(REGIONS)
+        return names_of(cls).table(REGIONS)
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:
@@ -219,7 +215,7 @@ class RegionColumns:
     @declared_attr
     def page_id(cls) -> Mapped[int]:
         """Return the reference to the region's page."""
-        target = ForeignKey(_names(cls).target(PAGES), ondelete="CASCADE")
+        target = ForeignKey(names_of(cls).target(PAGES), ondelete="CASCADE")
         return mapped_column(RowId, target, sort_order=_SECOND)
 
 
@@ -229,7 +225,7 @@ class TableColumns:
     @declared_attr.directive
     def __tablename__(cls) -> str:
         """Return the table's name."""
-        return _names(cls).table(TABLES)
+        return names_of(cls).table(TABLES)
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:
@@ -248,7 +244,7 @@ class TableColumns:
     @declared_attr
     def page_id(cls) -> Mapped[int]:
         """Return the reference to the table's page."""
-        target = ForeignKey(_names(cls).target(PAGES), ondelete="CASCADE")
+        target = ForeignKey(names_of(cls).target(PAGES), ondelete="CASCADE")
         return mapped_column(RowId, target, sort_order=_SECOND)
 
 
@@ -258,7 +254,7 @@ class TableCellColumns:
     @declared_attr.directive
     def __tablename__(cls) -> str:
         """Return the table's name."""
-        return _names(cls).table(TABLE_CELLS)
+        return names_of(cls).table(TABLE_CELLS)
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:
@@ -275,7 +271,7 @@ class TableCellColumns:
     @declared_attr
     def table_id(cls) -> Mapped[int]:
         """Return the reference to the cell's table."""
-        target = ForeignKey(_names(cls).target(TABLES), ondelete="CASCADE")
+        target = ForeignKey(names_of(cls).target(TABLES), ondelete="CASCADE")
         return mapped_column(
             RowId, target, primary_key=True, autoincrement=False, sort_order=_FIRST
         )
@@ -290,7 +286,7 @@ class ExportColumns:
     @declared_attr.directive
     def __tablename__(cls) -> str:
         """Return the table's name."""
-        return _names(cls).table(EXPORTS)
+        return names_of(cls).table(EXPORTS)
 
     @declared_attr.directive
     def __table_args__(cls) -> tuple[Any, ...]:
@@ -311,7 +307,7 @@ class ExportColumns:
     @declared_attr
     def document_id(cls) -> Mapped[int]:
         """Return the reference to the export's document."""
-        target = ForeignKey(_names(cls).target(DOCUMENTS), ondelete="CASCADE")
+        target = ForeignKey(names_of(cls).target(DOCUMENTS), ondelete="CASCADE")
         return mapped_column(RowId, target, sort_order=_SECOND)
 
 
@@ -339,6 +335,14 @@ class ExportRow(ExportColumns, Base):
     """A row of ``ocr_exports``."""
 
 
+class DocumentListRow(DocumentListColumns, Base):
+    """A row of ``ocr_document_lists``."""
+
+
+class ListItemRow(ListItemColumns, Base):
+    """A row of ``ocr_document_list_items``."""
+
+
 class Rows(NamedTuple):
     """The mapped classes of one set of tables, whose columns are the same in each."""
 
@@ -348,25 +352,30 @@ class Rows(NamedTuple):
     table: type[TableRow]
     cell: type[TableCellRow]
     export: type[ExportRow]
+    document_list: type[DocumentListRow]
+    list_item: type[ListItemRow]
     base: type[DeclarativeBase]
+
+
+#: The classes of the tables without a prefix, with their columns, in the order of :class:`Rows`.
+_KINDS: tuple[tuple[Any, Any], ...] = (
+    (DocumentRow, DocumentColumns),
+    (PageRow, PageColumns),
+    (RegionRow, RegionColumns),
+    (TableRow, TableColumns),
+    (TableCellRow, TableCellColumns),
+    (ExportRow, ExportColumns),
+    (DocumentListRow, DocumentListColumns),
+    (ListItemRow, ListItemColumns),
+)
 
 
 @cache
 def rows_of(names: Names) -> Rows:
     """Return the mapped classes of the tables with these names; the same ones at each call."""
     if names == Names():
-        return Rows(DocumentRow, PageRow, RegionRow, TableRow, TableCellRow, ExportRow, Base)
+        return Rows._make([*(kind for kind, _ in _KINDS), Base])
     metadata = MetaData(schema=names.schema, naming_convention=_CONVENTION)
     base: Any = type("NamedBase", (DeclarativeBase,), {"metadata": metadata, "names": names})
-    document, page, region, table, cell, export = (
-        type(kind.__name__, (columns, base), {})
-        for kind, columns in (
-            (DocumentRow, DocumentColumns),
-            (PageRow, PageColumns),
-            (RegionRow, RegionColumns),
-            (TableRow, TableColumns),
-            (TableCellRow, TableCellColumns),
-            (ExportRow, ExportColumns),
-        )
-    )
-    return Rows(document, page, region, table, cell, export, base)
+    kinds = [type(kind.__name__, (columns, base), {}) for kind, columns in _KINDS]
+    return Rows._make([*kinds, base])

@@ -14,8 +14,10 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.names import (
     CURRENT_DOCUMENTS,
     CURRENT_PAGES,
+    DOCUMENT_LISTS,
     DOCUMENTS,
     EXPORTS,
+    LIST_ITEMS,
     PAGES,
     PREFIX_SETTING,
     REGIONS,
@@ -56,6 +58,8 @@ EXPECTED = {
     TABLES: _Expected("table", "id page_id position row_count column_count"),
     TABLE_CELLS: _Expected("table", "table_id row_index column_index row_span column_span text"),
     EXPORTS: _Expected("table", "id export_key document_id page_number kind uri created_at"),
+    DOCUMENT_LISTS: _Expected("table", "id list_key origin document_count created_at expires_at"),
+    LIST_ITEMS: _Expected("table", "list_id position version_key document"),
     CURRENT_DOCUMENTS: _Expected("view", "id uri version config_key status result_id"),
     CURRENT_PAGES: _Expected("view", "uri version config_key id document_id page_number markdown"),
 }

@@ -43,6 +43,19 @@ def create_table(table: str, *parts: sa.schema.SchemaItem) -> None:
     )
 
 
+def foreign_key(table: str, column: str, target: str) -> sa.ForeignKeyConstraint:
+    """Return a reference to the ids of another table, whose deleted rows take theirs with them.
+
+    :param target: the other table.
+    """
+    return sa.ForeignKeyConstraint(
+        [column],
+        [names().target(target)],
+        name=names().constraint("fk", table, column),
+        ondelete="CASCADE",
+    )
+
+
 def drop_table(table: str) -> None:
     """Drop a table with everything in it."""
     op.drop_table(names().table(table), schema=names().schema)

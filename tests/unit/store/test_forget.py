@@ -38,7 +38,15 @@ def uris(store: Store, **selection: object) -> list[str]:
     return [each.uri for each in find(store.database, Selection(**selection))]  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("table", Base.metadata.sorted_tables, ids=lambda table: table.name)
+#: Their documents mostly have no row; ``forget`` deletes the items of its documents itself.
+LISTS = {"ocr_document_lists", "ocr_document_list_items"}
+
+
+@pytest.mark.parametrize(
+    "table",
+    [table for table in Base.metadata.sorted_tables if table.name not in LISTS],
+    ids=lambda table: table.name,
+)
 def test_every_table_is_deleted_with_the_document(table: Table) -> None:
     seen = table
     while seen.name != "ocr_documents":

@@ -17,6 +17,7 @@ from airflow_deepseek_ocr.store.migrations.steps import (
     drop_index,
     drop_table,
     drop_view,
+    foreign_key,
     names,
     replace_view,
 )
@@ -48,15 +49,6 @@ _SHOWN = ("confidence", "rotation", "uncertain_words")
 _NEW = ("reviewed_text", "reviewed_by", "reviewed_at", "accepted_by", "accepted_at")
 
 
-def _foreign_key(table: str, column: str, target: str) -> sa.ForeignKeyConstraint:
-    return sa.ForeignKeyConstraint(
-        [column],
-        [names().target(target)],
-        name=names().constraint("fk", table, column),
-        ondelete="CASCADE",
-    )
-
-
 def upgrade() -> None:
     """Create the tables, add columns and indexes, and let the view show them."""
     for table, column, kind in _COLUMNS:
@@ -81,7 +73,7 @@ def _create_tables() -> None:
         sa.Column("is_ragged", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("is_truncated", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.PrimaryKeyConstraint("id", name=names().constraint("pk", "ocr_tables")),
-        _foreign_key("ocr_tables", "page_id", "ocr_pages"),
+        foreign_key("ocr_tables", "page_id", "ocr_pages"),
         sa.UniqueConstraint(
             "page_id", "position", name=names().constraint("uq", "ocr_tables", "page_id")
         ),
@@ -101,7 +93,7 @@ def _create_tables() -> None:
             "column_index",
             name=names().constraint("pk", "ocr_table_cells"),
         ),
-        _foreign_key("ocr_table_cells", "table_id", "ocr_tables"),
+        foreign_key("ocr_table_cells", "table_id", "ocr_tables"),
     )
 
 
@@ -120,7 +112,7 @@ def _create_exports() -> None:
         sa.Column("sha256", sa.String(64), nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.PrimaryKeyConstraint("id", name=names().constraint("pk", "ocr_exports")),
-        _foreign_key("ocr_exports", "document_id", "ocr_documents"),
+        foreign_key("ocr_exports", "document_id", "ocr_documents"),
         sa.UniqueConstraint(
             "export_key", name=names().constraint("uq", "ocr_exports", "export_key")
         ),

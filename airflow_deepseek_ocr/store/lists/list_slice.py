@@ -1,0 +1,54 @@
+"""The name of a stored list of documents, or of a part of it, as an XCom or an event has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+
+#: The key of the dictionary that a reference has and a document has not.
+LIST_KEY = "document_list"
+_KEY = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class ListSlice:
+    """A part of a stored list.
+
+    :param key: names the list.
+    :param first: position of its first document, from 0.
+    :param count: number of its documents; None for all from ``first`` on.
+    """
+
+    key: str
+    first: int = 0
+    count: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain JSON types."""
+        return {LIST_KEY: self.key, "first": self.first, "count": self.count}
+
+    @classmethod
+    def of(cls, value: Mapping[str, Any]) -> ListSlice:
+        """Return the part that a dictionary of :meth:`as_dict` describes.
+
+        :raises ConfigurationError: ``document_list`` if it describes none.
+        """
+        key, first, count = value.get(LIST_KEY), value.get("first", 0), value.get("count")
+        valid = (
+            isinstance(key, str)
+            and _KEY.fullmatch(key)
+            and type(first) is int
+            and first >= 0
+            and (count is None or (type(count) is int and count >= 0))
+        )
+        if not valid:
+            raise ConfigurationError(
+                ErrorCode.DOCUMENT_LIST,
+                f"{dict(value)!r:.300} names no stored list. Give it as the sensor returned it: "
+                f'{{"{LIST_KEY}": 32 hexadecimal digits, "first": 0, "count": 128}}.',
+            )
+        return cls(str(key), first, count)
