@@ -1,8 +1,8 @@
 """Read the documents listed in a parameter, and write a table with their status and page counts.
 
-Triggered by hand; the list takes ``s3://`` URIs. Connections as in
-``s3_to_database``. The table ``ocr_report`` has one row for each document and run.
-The tables have the prefix and schema of Airflow's configuration.
+Triggered by hand. Set the parameters ``documents`` and ``resolution``. The table ``ocr_report`` has one row
+for each document and run; tables have the prefix and schema of Airflow's configuration. Connections as in
+``s3_to_database``.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ GROUP BY d.id, d.uri, d.status, d.error
 with DAG(
     "documents_report",
     description=__doc__.splitlines()[0],
+    doc_md=__doc__,
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
@@ -45,9 +46,13 @@ with DAG(
             ["s3://documents/invoice.pdf"],
             type="array",
             items={"type": "string", "pattern": "^s3://"},
+            description="URIs of the documents",
         ),
         "resolution": Param(
-            "base", type="string", enum=["tiny", "small", "base", "large", "gundam", "auto"]
+            "base",
+            type="string",
+            enum=["tiny", "small", "base", "large", "gundam", "auto"],
+            description="resolution mode: a larger one reads smaller print, and costs more tokens",
         ),
     },
     tags=["deepseek-ocr"],

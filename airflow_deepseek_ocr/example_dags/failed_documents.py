@@ -1,9 +1,9 @@
 """Every hour, fail if documents or pages have failed since the last run, and name them.
 
-A task that reads documents stays green when single documents cannot be read. This DAG turns red instead, for
-all DAGs that write to the database, so that your ``on_failure_callback`` is called. The table ``ocr_alerts``
-has each failure that was reported. Connection: ``deepseek_ocr_db``. The tables have the prefix and schema of
-Airflow's configuration.
+A task that reads documents stays green when single documents cannot be read. This DAG turns red instead,
+for all DAGs that write to the database, so that your ``on_failure_callback`` is called. The table
+``ocr_alerts`` has each failure that was reported; tables have the prefix and schema of Airflow's
+configuration. Set your ``on_failure_callback`` in the task, and create the connection ``deepseek_ocr_db``.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ ORDER BY d.id
 with DAG(
     "failed_documents",
     description=__doc__.splitlines()[0],
+    doc_md=__doc__,
     schedule="@hourly",
     start_date=datetime(2026, 1, 1),
     catchup=False,

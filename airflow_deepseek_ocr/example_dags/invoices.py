@@ -1,8 +1,9 @@
 """Every hour, read the new documents of the bucket ``invoices`` into a database.
 
 The shortest useful DAG: it waits 50 minutes of each hour in the triggerer, or searches once if it is
-triggered by hand. ``s3_to_database`` has parameters. Connections: ``aws_default`` (S3),
-``deepseek_ocr_default`` (the model), ``deepseek_ocr_db`` (postgres, mysql or sqlite).
+triggered by hand. Set the bucket in this file; ``s3_to_database`` has parameters. Create the connections
+``aws_default`` (S3), ``deepseek_ocr_default`` (the model) and ``deepseek_ocr_db`` (postgres, mysql or
+sqlite).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
 # [START howto_invoices]
 with DAG(
     "invoices",
+    doc_md=__doc__,
     schedule="@hourly",
     start_date=datetime(2026, 1, 1),
     catchup=False,

@@ -1,7 +1,7 @@
 """Read documents, and hand their pages on as JSON Lines that a search index or a language model loads.
 
-Triggered by hand; the prefix is a parameter. Writes one object for each document to the bucket ``index``,
-again only with the same name, so a retry leaves no copies. Connections as in ``s3_to_database``.
+Triggered by hand. Set the parameters ``prefix`` and ``index_bucket``. One object is written for each
+document, and again under the same name by a retry. Connections as in ``s3_to_database``.
 """
 
 from __future__ import annotations
@@ -18,13 +18,19 @@ DB_CONN_ID = "deepseek_ocr_db"
 with DAG(
     "results_to_index",
     description=__doc__.splitlines()[0],
+    doc_md=__doc__,
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
     params={
-        "prefix": Param("s3://documents/in/", type="string", pattern="^s3://"),
+        "prefix": Param(
+            "s3://documents/in/",
+            type="string",
+            pattern="^s3://",
+            description="bucket and prefix of the documents",
+        ),
         # Not below a prefix that a sensor watches: it would find the objects.
-        "index_bucket": Param("index", type="string"),
+        "index_bucket": Param("index", type="string", description="bucket of the JSON Lines"),
     },
     tags=["deepseek-ocr"],
 ):

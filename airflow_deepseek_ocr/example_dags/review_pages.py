@@ -1,8 +1,8 @@
 """Read documents, and ask people about the pages whose score or confidence is low.
 
-Each such page is a question in Airflow's UI (Required Actions), with its text to correct. Triggered by hand;
-the prefix and the score are parameters. Connections as in ``s3_to_database``. Needs Airflow's operator for a
-human in the loop (Airflow 3.1, apache-airflow-providers-standard).
+Each such page is a question in Airflow's UI (Required Actions), with its text to correct. Triggered by
+hand. Set the parameters ``prefix`` and ``below``. Connections as in ``s3_to_database``. Needs Airflow's
+operator for a human in the loop (Airflow 3.1, apache-airflow-providers-standard).
 """
 
 from __future__ import annotations
@@ -38,12 +38,24 @@ def as_question(page: dict[str, Any]) -> dict[str, Any]:
 with DAG(
     "review_pages",
     description=__doc__.splitlines()[0],
+    doc_md=__doc__,
     schedule=None,
     start_date=datetime(2026, 1, 1),
     catchup=False,
     params={
-        "prefix": Param("s3://documents/in/", type="string", pattern="^s3://"),
-        "below": Param(0.8, type="number", minimum=0, maximum=1),
+        "prefix": Param(
+            "s3://documents/in/",
+            type="string",
+            pattern="^s3://",
+            description="bucket and prefix of the documents",
+        ),
+        "below": Param(
+            0.8,
+            type="number",
+            minimum=0,
+            maximum=1,
+            description="score or confidence below which people are asked about a page",
+        ),
     },
     tags=["deepseek-ocr"],
 ):

@@ -1,7 +1,8 @@
 """Read documents as they arrive: a trigger polls the bucket, and new documents start a run.
 
-No worker slot waits. Connections as in ``s3_to_database``; the environment variable
-``DEEPSEEK_OCR_BUCKET`` names the bucket.
+No worker slot waits. Set the environment variable ``DEEPSEEK_OCR_BUCKET`` of all Airflow processes to the
+bucket, and ``DEEPSEEK_OCR_POLL_SECONDS`` to the time between two polls (60). Connections as in
+``s3_to_database``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ new_documents = Asset(
 with DAG(
     "s3_events_to_database",
     description=__doc__.splitlines()[0],
+    doc_md=__doc__,
     schedule=[new_documents],
     start_date=datetime(2026, 1, 1),
     catchup=False,

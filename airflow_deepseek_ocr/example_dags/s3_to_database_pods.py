@@ -1,7 +1,8 @@
 """Every hour, read the new documents of a bucket into a database; each task's pod has a server with a GPU.
 
-For the KubernetesExecutor, with deploy/kubernetes/airflow/values-kubernetes-executor.yaml. Connections as in
-``s3_to_database``.
+For the KubernetesExecutor. Set the parameters ``bucket`` and ``prefix``, and in this file the image, the
+node selector and the claim of the weights. The guide "Kubernetes" has the values of Airflow's chart that
+belong to it. In ``gpu_pods`` the model runs in the task's container. Connections as in ``s3_to_database``.
 """
 
 from __future__ import annotations
@@ -74,7 +75,9 @@ if k8s:
             RUN,
             k8s.V1VolumeMount(name="models", mount_path="/models"),
             k8s.V1VolumeMount(
-                name="api-key", mount_path="/run/secrets/deepseek-ocr", read_only=True
+                name="api-key",
+                mount_path="/run/secrets/deepseek-ocr",
+                read_only=True,
             ),
             k8s.V1VolumeMount(name="server-tmp", mount_path="/tmp"),
         ],
@@ -109,7 +112,8 @@ if k8s:
                     ),
                 ),
                 k8s.V1Volume(
-                    name="server-tmp", empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="2Gi")
+                    name="server-tmp",
+                    empty_dir=k8s.V1EmptyDirVolumeSource(size_limit="2Gi"),
                 ),
             ],
         )
@@ -119,6 +123,7 @@ if k8s:
     with DAG(
         "s3_to_database_pods",
         description=__doc__.splitlines()[0],
+        doc_md=__doc__,
         schedule="@hourly",
         start_date=datetime(2026, 1, 1),
         catchup=False,
