@@ -65,6 +65,7 @@ class ErrorCode(StrEnum):
     WRONG_REGION = "wrong_region"
 
     # The results database
+    DATABASE_BUSY = "database_busy"
     DATABASE_CONNECTION = "database_connection"
     DATABASE_FOREIGN = "database_foreign"
     DATABASE_FULL = "database_full"

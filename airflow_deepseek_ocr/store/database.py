@@ -31,8 +31,12 @@ _TRIES = 5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
 #: Seconds after which the server ends an idle transaction: a task that is stopped inside one keeps its locks.
 _IDLE_TRANSACTION_S = 30
+#: Seconds that a task waits for another one that writes to the same file of SQLite.
+_SQLITE_LOCK_WAIT_S = 30
 #: PostgreSQL's SQLSTATE disk_full; MySQL's and MariaDB's ER_DISK_FULL and ER_RECORD_FILE_FULL.
 _DISK_FULL, _MYSQL_FULL = "53100", (1021, 1114)
+#: PostgreSQL's SQLSTATE lock_not_available; MySQL's and MariaDB's ER_LOCK_WAIT_TIMEOUT.
+_LOCKED, _MYSQL_LOCKED = "55P03", (1205,)
 #: PostgreSQL's SQLSTATE insufficient_privilege; MySQL's and MariaDB's ER_DBACCESS_DENIED_ERROR,
 #: ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR.
 _NO_RIGHT, _MYSQL_NO_RIGHT = "42501", (1044, 1142, 1143)
@@ -48,6 +52,8 @@ class Database:
     :param names: the names of the tables.
     :param read_only_s: make connections read only, and end their statements after so many seconds; None for
         connections that write.
+    :param lock_wait_s: fail after so many seconds of waiting for rows that another transaction has locked,
+        for callers that people wait for; None waits as long as the database does.
     :ivar outage: says in the log that the database is away, and that it is back.
     :raises ConfigurationError: ``database_schema``.
     """
@@ -59,20 +65,21 @@ class Database:
         names: Names | None = None,
         *,
         read_only_s: float | None = None,
+        lock_wait_s: float | None = None,
     ) -> None:
         self.names = names or Names()
         self.names.require_possible(engine.dialect.name)
-        self._patience_s = patience_s
+        self._patience_s, self._lock_wait_s = patience_s, lock_wait_s
         self.outage = Outage(patience_s)
         self._is_file = engine.dialect.name == "sqlite"
         if read_only_s is not None:
             read_only.prepare(engine, read_only_s)
         elif self._is_file:
-            _prepare_sqlite(engine)
+            _prepare_sqlite(engine, lock_wait_s)
         elif engine.dialect.name == "postgresql":
-            _prepare_postgresql(engine)
+            _prepare_postgresql(engine, lock_wait_s)
         else:
-            _prepare_mysql(engine)
+            _prepare_mysql(engine, lock_wait_s)
             # REPEATABLE READ locks gaps between rows, over which inserts deadlock.
             engine = engine.execution_options(isolation_level="READ COMMITTED")
         self.engine = engine
@@ -90,7 +97,8 @@ class Database:
         :param work: may run several times, even after a commit whose answer was lost with the
             connection.
         :param patient: False to fail at the first error.
-        :raises DatabaseError: ``database_unavailable``, ``database_full``.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``; ``database_busy`` with a limit of
+            waiting for locks.
         """
         deadline = time.monotonic() + self._patience_s
         tries, pause = 1, _FIRST_PAUSE_S
@@ -107,9 +115,9 @@ class Database:
                         and not isinstance(error, IntegrityError)
                         and time.monotonic() < deadline
                     )
-                    may_pass = _may_pass(error)
+                    cause = getattr(error, "orig", None) or error
+                    may_pass = _may_pass(error) and not self._waited_for_lock(cause)
                     if may_pass and not isinstance(error, IntegrityError):
-                        cause = getattr(error, "orig", None) or error
                         self.outage.failed(cause, patient=patient)
                     if not (patient and again and may_pass):
                         raise
@@ -125,7 +133,7 @@ class Database:
         """Convert the database's errors to :class:`DatabaseError`, without values and passwords.
 
         :raises DatabaseError: ``database_unavailable``, ``database_full``, ``database_rights``,
-            ``database_slow``.
+            ``database_slow``, ``database_busy``.
         """
         try:
             yield
@@ -153,11 +161,29 @@ class Database:
                     "The results database took too long for a query, which was ended. Narrow the search, for "
                     "example to a DAG or to some days, or try again when the database is less busy.",
                 ) from None
+            if self._waited_for_lock(cause):
+                raise DatabaseError(
+                    ErrorCode.DATABASE_BUSY,
+                    f"Nothing was changed: for {self._lock_wait_s:g} s another transaction has been writing "
+                    "the same document or, on SQLite, the same database, most often that of a task which "
+                    "stores its pages. Try again in a few seconds.",
+                ) from None
             raise DatabaseError(
                 ErrorCode.DATABASE_UNAVAILABLE,
                 f"The results database {url} failed: "
                 f"{type(cause).__name__}: {cause}. Check the connection and the server.",
             ) from None
+
+    def _waited_for_lock(self, error: BaseException) -> bool:
+        return (
+            self._lock_wait_s is not None
+            and (
+                _LOCKED in _sqlstates(error)
+                # The low byte of an extended code is its primary code.
+                or getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+                or error.args[:1] in [(number,) for number in _MYSQL_LOCKED]
+            )
+        )
 
 
 def _is_full(error: BaseException) -> bool:
@@ -193,15 +219,16 @@ def _may_pass(error: Exception) -> bool:
     )
 
 
-def _prepare_sqlite(engine: Engine) -> None:
+def _prepare_sqlite(engine: Engine, lock_wait_s: float | None) -> None:
     """Turn on transactions, foreign keys and waiting for locks, which SQLite's driver leaves off."""
+    wait_ms = int(1000 * (_SQLITE_LOCK_WAIT_S if lock_wait_s is None else lock_wait_s))
 
     @event.listens_for(engine, "connect")
     def connect(connection, _record) -> None:  # type: ignore[no-untyped-def]
         connection.isolation_level = None
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys = ON")
-        cursor.execute("PRAGMA busy_timeout = 30000")
+        cursor.execute(f"PRAGMA busy_timeout = {wait_ms}")
         cursor.close()
 
     @event.listens_for(engine, "begin")
@@ -210,15 +237,17 @@ def _prepare_sqlite(engine: Engine) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _prepare_postgresql(engine: Engine) -> None:
+def _prepare_postgresql(engine: Engine, lock_wait_s: float | None) -> None:
     @event.listens_for(engine, "connect")
     def connect(connection, _record) -> None:  # type: ignore[no-untyped-def]
         with connection.cursor() as cursor:
             cursor.execute(f"SET idle_in_transaction_session_timeout = '{_IDLE_TRANSACTION_S}s'")
+            if lock_wait_s is not None:
+                cursor.execute(f"SET lock_timeout = {int(1000 * lock_wait_s)}")
         connection.commit()
 
 
-def _prepare_mysql(engine: Engine) -> None:
+def _prepare_mysql(engine: Engine, lock_wait_s: float | None) -> None:
     """Set utf8mb4, since a driver's default may be Latin-1, and the limit of idle transactions."""
 
     @event.listens_for(engine, "connect")
@@ -230,3 +259,7 @@ def _prepare_mysql(engine: Engine) -> None:
             cursor.execute("SELECT VERSION()")
             if "MariaDB" in str(cursor.fetchone()[0]):
                 cursor.execute(f"SET SESSION idle_transaction_timeout = {_IDLE_TRANSACTION_S}")
+            if lock_wait_s is not None:
+                seconds = max(1, round(lock_wait_s))
+                cursor.execute(f"SET SESSION innodb_lock_wait_timeout = {seconds}")
+                cursor.execute(f"SET SESSION lock_wait_timeout = {seconds}")

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from airflow_deepseek_ocr.airflow_support.results_database import results_engine
 from airflow_deepseek_ocr.airflow_support.results_page import PageSettings
 from airflow_deepseek_ocr.airflow_support.table_names import configured_names
+from airflow_deepseek_ocr.plugins.results_page.away import Away
 from airflow_deepseek_ocr.store.browsing.filters import dag_ids
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.migrate import read_schema
@@ -19,6 +20,8 @@ from airflow_deepseek_ocr.store.tables import Rows
 
 #: Seconds after which a statement is ended. People leave a page that takes longer.
 STATEMENT_TIMEOUT_S = 5.0
+#: Seconds that a correction waits for a task that writes the same document; it stores pages in less.
+_LOCK_WAIT_S = 3.0
 #: Seconds after which the connection and the tables' version are read again.
 _KEEP_S = 60.0
 #: Seconds after which a new DAG's documents are found: their ids are the one query over all documents.
@@ -36,7 +39,7 @@ class ResultsDatabase:
 
     def __init__(self, settings: PageSettings) -> None:
         self._settings = settings
-        self._lock = threading.Lock()
+        self._lock, self._away = threading.Lock(), Away()
         self._database: Database | None = None
         self._opened_at = self._dags_at = float("-inf")
         self._dags: frozenset[str | None] = frozenset()
@@ -55,10 +58,11 @@ class ResultsDatabase:
         :raises DatabaseError: ``database_unavailable``, ``database_outdated``, ``database_newer``,
             ``database_rights``, ``database_slow``.
         """
-        database = self._open()
-        return database.transaction(
-            lambda session: work(session, database.rows, *args, **kwargs), patient=False
-        )
+        with self._away.attempt() as check:
+            database = self._open(check)
+            return database.transaction(
+                lambda session: work(session, database.rows, *args, **kwargs), patient=False
+            )
 
     def dag_ids(self) -> frozenset[str | None]:
         """Return the ids of the DAGs that have documents, as they were some seconds ago."""
@@ -68,10 +72,15 @@ class ResultsDatabase:
         return self._dags
 
     def writer(self) -> Database:
-        """Return the database for one correction; the caller closes it."""
-        self._open()
-        names = configured_names()
-        return Database(results_engine(self._settings.db_conn_id), STATEMENT_TIMEOUT_S, names)
+        """Return the database for one correction, which does not wait long; the caller closes it."""
+        with self._away.attempt() as check:
+            self._open(check)
+        return Database(
+            results_engine(self._settings.db_conn_id),
+            STATEMENT_TIMEOUT_S,
+            configured_names(),
+            lock_wait_s=_LOCK_WAIT_S,
+        )
 
     def close(self) -> None:
         """Close all connections."""
@@ -81,9 +90,13 @@ class ResultsDatabase:
             self._database, self._opened_at = None, float("-inf")
             self._dags_at = float("-inf")
 
-    def _open(self) -> Database:
-        """Return the database; from time to time anew, since people change connections and tables."""
+    def _open(self, check: Callable[[], None]) -> Database:
+        """Return the database; from time to time anew, since people change connections and tables.
+
+        :param check: raises if another thread has found meanwhile that it is away.
+        """
         with self._lock:
+            check()
             if self._database is None or time.monotonic() - self._opened_at > _KEEP_S:
                 before, self._database = self._database, None
                 if before is not None:

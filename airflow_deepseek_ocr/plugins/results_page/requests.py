@@ -25,6 +25,7 @@ MAX_ID = 2**63 - 1
 #: HTTP statuses of errors; that of others is 503, service unavailable.
 _STATUSES = {
     ErrorCode.ARGUMENT: 422,
+    ErrorCode.DATABASE_BUSY: 423,
     ErrorCode.DATABASE_SLOW: 504,
     ErrorCode.MISSING_FILE: 404,
     ErrorCode.MISSING_KEY: 404,

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.orm import Session
 
+from airflow_deepseek_ocr.airflow_support.results_database import results_engine
+from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.store.browsing.result_reader import read_pages, read_regions, read_tables
+from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.reviews.corrections import (
@@ -19,7 +23,7 @@ from airflow_deepseek_ocr.store.reviews.corrections import (
     correct_page,
     correct_region,
 )
-from airflow_deepseek_ocr.store.tables import RegionRow
+from airflow_deepseek_ocr.store.tables import DocumentRow, RegionRow
 from tests.support.fixtures.stored_documents import REF, claim, document, page
 
 TABLE = "<table><tr><td>Ä</td></tr></table>"
@@ -78,3 +82,26 @@ def test_of_two_corrections_at_once_one_is_kept(
     (kept,) = (name for name in outcomes if name != "conflict")
     (after,) = read_pages(store.database, document(store).id)
     assert after.text == kept
+
+
+def test_a_correction_waits_for_a_task_that_writes_the_document_a_bounded_time(
+    store: Store, ledger: Callable[..., Ledger], connection: str
+) -> None:
+    task = ledger()
+    task.write_page(claim(task, REF), page(1))
+    (stored,) = read_pages(store.database, document(store).id)
+    seen = Seen(stored.created_at)
+    tries: list[int] = []
+    with closing(Database(results_engine(connection), patience_s=60, lock_wait_s=1)) as writer:
+
+        @event.listens_for(writer.engine, "checkout")
+        def checkout(*_: object) -> None:
+            tries.append(1)
+
+        with Session(store.database.engine) as session, session.begin():
+            session.execute(select(DocumentRow.id).with_for_update()).one()
+            with pytest.raises(DatabaseError, match="Try again in a few seconds") as busy:
+                correct_page(writer, stored.id, "x", by="bob", seen=seen)
+        assert busy.value.code == ErrorCode.DATABASE_BUSY
+        assert len(tries) == 1
+        assert correct_page(writer, stored.id, "x", by="bob", seen=seen).reviewed_by == "bob"

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -149,3 +149,22 @@ def test_an_outage_begins_with_an_error_that_may_pass_and_ends_with_a_success(
 
     database.transaction(work)
     assert seen == [True, False]
+
+
+def test_a_lock_is_waited_for_as_long_as_asked_and_not_again(tmp_path: Path) -> None:
+    file, tries = tmp_path / "a.db", list[int]()
+    with (
+        closing(sqlite3.connect(file, isolation_level=None)) as other,
+        closing(Database(create_engine(f"sqlite:///{file}"), 60, lock_wait_s=0.05)) as database,
+    ):
+
+        @event.listens_for(database.engine, "checkout")
+        def checkout(*_: object) -> None:
+            tries.append(1)
+
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(DatabaseError, match="another transaction") as busy:
+            database.transaction(lambda session: session.execute(text("SELECT 1")))
+        assert (busy.value.code, len(tries)) == (ErrorCode.DATABASE_BUSY, 1)
+        other.execute("ROLLBACK")
+        database.transaction(lambda session: session.execute(text("SELECT 1")))

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from fastapi.testclient import TestClient
+
+from airflow_deepseek_ocr.plugins.results_page import database
 
 Client = Callable[..., TestClient]
 
@@ -55,6 +60,28 @@ def test_a_page_is_corrected_as_a_whole_and_accepted(
     assert put(user, f"{address}/acceptance", page, accepted=False).json()["accepted_by"] is None
     assert put(user, f"{address}/review", page, text="All *new*").status_code == 200
     assert user.get(address).json()["html"] == "<p>All <em>new</em></p>\n"
+
+
+def test_a_correction_does_not_wait_for_a_task_that_writes(
+    client: Client, results: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "_LOCK_WAIT_S", 0.1)
+    user, address = client("USER"), f"/api/documents/{results.ids['invoice.pdf']}/pages/2"
+    page = user.get(address).json()
+    with closing(sqlite3.connect(results.file, isolation_level=None)) as task:
+        task.execute("BEGIN IMMEDIATE")
+        answers = [
+            put(user, f"{address}/review", page, text="new"),
+            put(user, f"{address}/regions/0/review", page, text="new"),
+            put(user, f"{address}/acceptance", page, accepted=True),
+        ]
+        task.execute("ROLLBACK")
+    assert [answer.status_code for answer in answers] == [423] * 3
+    detail = answers[0].json()["detail"]
+    assert detail["code"] == "database_busy"
+    assert "Nothing was changed" in detail["message"]
+    assert "Try again in a few seconds" in detail["message"]
+    assert put(user, f"{address}/review", page, text="new").status_code == 200
 
 
 def test_only_who_may_correct_does(client: Client, results: SimpleNamespace) -> None:
