@@ -139,12 +139,13 @@ def _page_options() -> dict[str, Any]:
             "example": None,
             "default": "aws_default",
         },
-        "results_page_directories": {
-            "description": "Directories of the API server's host from which the page sends pictures and "
-            "exports, separated by commas. Without one it sends files from S3 only.",
+        "results_page_exports": {
+            "description": "Places from which the page sends pictures and exports, separated by commas: "
+            "prefixes of S3, and directories of the API server's host. The prefix that the connection "
+            "deepseek_ocr_default has as export_to is one without being named here.",
             "version_added": None,
             "type": "string",
-            "example": "/mnt/ocr-exports",
+            "example": "s3://archive/ocr, /mnt/ocr-exports",
             "default": "",
         },
     }

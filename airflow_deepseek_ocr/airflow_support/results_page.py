@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -26,7 +25,7 @@ ENABLED, DB_CONN_ID, AWS_CONN_ID = (
     "results_page_db_conn_id",
     "results_page_aws_conn_id",
 )
-DIRECTORIES = "results_page_directories"
+EXPORTS = "results_page_exports"
 
 
 @dataclass(frozen=True)
@@ -36,23 +35,23 @@ class PageSettings:
     :param enabled: whether the API server has the page.
     :param db_conn_id: connection of the results database.
     :param aws_conn_id: connection to S3, where exports are.
-    :param directories: directories of the API server's host from which it sends exports.
+    :param exports: prefixes of S3, and directories of the API server's host, from which it sends exports.
     """
 
     enabled: bool = True
     db_conn_id: str = DEFAULT_DB_CONN_ID
     aws_conn_id: str = DEFAULT_AWS_CONN_ID
-    directories: tuple[Path, ...] = ()
+    exports: tuple[str, ...] = ()
 
     @classmethod
     def load(cls) -> PageSettings:
         """Return the settings as Airflow's configuration has them."""
-        directories = conf.get(CONFIG_SECTION, DIRECTORIES, fallback="") or ""
+        exports = conf.get(CONFIG_SECTION, EXPORTS, fallback="") or ""
         return cls(
             conf.getboolean(CONFIG_SECTION, ENABLED, fallback=True),
             conf.get(CONFIG_SECTION, DB_CONN_ID, fallback=None) or DEFAULT_DB_CONN_ID,
             conf.get(CONFIG_SECTION, AWS_CONN_ID, fallback=None) or DEFAULT_AWS_CONN_ID,
-            tuple(Path(each.strip()) for each in directories.split(",") if each.strip()),
+            tuple(each.strip() for each in exports.split(",") if each.strip()),
         )
 
 

@@ -149,8 +149,7 @@ def _all_pages(document_id: int) -> Iterator[bytes]:
 
 
 def _files() -> ExportFiles:
-    settings = state().settings
-    return ExportFiles(settings.aws_conn_id, settings.directories)
+    return ExportFiles(state().settings.aws_conn_id, state().export_places.places())
 
 
 def _download(chunks: Iterator[bytes], name: str, media_type: str) -> Response:

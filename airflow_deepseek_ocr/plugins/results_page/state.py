@@ -9,6 +9,7 @@ from fastapi import Depends, HTTPException
 
 from airflow_deepseek_ocr.airflow_support.results_page import PageSettings
 from airflow_deepseek_ocr.plugins.results_page.database import ResultsDatabase
+from airflow_deepseek_ocr.plugins.results_page.export_places import ExportPlaces
 from airflow_deepseek_ocr.plugins.results_page.requests import clear_errors
 from airflow_deepseek_ocr.plugins.results_page.rights import Rights, User
 from airflow_deepseek_ocr.store.browsing.details import find_document
@@ -18,15 +19,17 @@ _NO_DOCUMENT = "There is no such document, or you may not see it."
 
 
 class State:
-    """The settings, and the results database that they name.
+    """The settings, the results database that they name, and the places of exports.
 
     :ivar settings: from Airflow's configuration.
     :ivar database: opened at its first use.
+    :ivar export_places: from the settings and the connection.
     """
 
     def __init__(self) -> None:
         self.settings = PageSettings.load()
         self.database = ResultsDatabase(self.settings)
+        self.export_places = ExportPlaces(self.settings.exports)
 
 
 @cache

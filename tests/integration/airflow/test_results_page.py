@@ -83,7 +83,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
             "AIRFLOW__CORE__AUTH_MANAGER": (
                 "tests.support.fakes.foreign_dag_auth_manager.ForeignDagAuthManager"
             ),
-            "AIRFLOW__DEEPSEEK_OCR__RESULTS_PAGE_DIRECTORIES": str(directory),
+            "AIRFLOW__DEEPSEEK_OCR__RESULTS_PAGE_EXPORTS": str(directory),
             "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
         }
         database = {"conn_type": "sqlite", "host": str(directory / "results.db")}

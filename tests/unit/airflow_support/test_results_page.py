@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -52,8 +51,8 @@ def test_settings_have_the_defaults_of_the_metadata(monkeypatch: pytest.MonkeyPa
     assert options["results_page"]["default"] == str(settings.enabled)
     assert options["results_page_db_conn_id"]["default"] == settings.db_conn_id
     assert options["results_page_aws_conn_id"]["default"] == settings.aws_conn_id
-    monkeypatch.setenv(f"{PREFIX}_DIRECTORIES", "/mnt/a, /mnt/b,")
-    assert PageSettings.load().directories == (Path("/mnt/a"), Path("/mnt/b"))
+    monkeypatch.setenv(f"{PREFIX}_EXPORTS", "/mnt/a, s3://archive/ocr,")
+    assert PageSettings.load().exports == ("/mnt/a", "s3://archive/ocr")
 
 
 def test_the_operator_and_the_metadata_name_the_link() -> None:

@@ -11,6 +11,7 @@ from fastapi.testclient import TestClient
 
 from airflow_deepseek_ocr.plugins.results_page import documents
 from airflow_deepseek_ocr.plugins.results_page.export_files import ExportFiles
+from airflow_deepseek_ocr.targets.address import parse_address
 from tests.support.fixtures.shown_documents import add_export
 
 Client = Callable[..., TestClient]
@@ -99,7 +100,7 @@ def test_pictures_and_exports_come_from_allowed_places_only(
     (exports / "page-0001.webp").write_bytes(b"picture")
     (exports / "all.json").write_bytes(b"{}")
     (tmp_path / "airflow.cfg").write_bytes(b"secret")
-    files = ExportFiles("aws_default", (exports,))
+    files = ExportFiles("aws_default", (parse_address(str(exports)),))
     monkeypatch.setattr(documents, "_files", lambda: files)
     number = results.ids["invoice.pdf"]
     add_export(results.store, number, "webp", f"file://{exports}/page-0001.webp", b"picture", 1)
@@ -125,7 +126,7 @@ def test_pictures_and_exports_come_from_allowed_places_only(
     assert (good.status_code, good.content) == (200, b"{}")
     assert good.headers["content-disposition"] == "attachment; filename*=UTF-8''all.json"
     assert outside.status_code == 503
-    assert "results_page_directories" in outside.json()["detail"]["message"]
+    assert "results_page_exports" in outside.json()["detail"]["message"]
     assert "secret" not in outside.text
     assert (missing.status_code, missing.json()["detail"]["code"]) == (404, "missing_file")
     # An export of another document, by its id.

@@ -44,7 +44,7 @@ def test_more_rows_than_a_transaction_lists(store: Store, monkeypatch: pytest.Mo
     assert sorted(uris(store, uris=tuple(names))) == names
 
 
-def test_versions_and_configurations_are_told_apart_and_a_task_is_named(store: Store) -> None:
+def test_versions_and_configurations_differ_and_a_task_is_named(store: Store) -> None:
     fill(store, "s3://b/a")
     read(Ledger(store.database, ANOTHER_CONFIG, TASK), page(1), ref=replace(REF, uri="s3://b/a"))
     claim(Ledger(store.database, CONFIG, TASK), replace(REF, uri="s3://b/a", version="v2"))
