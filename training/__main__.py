@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -36,9 +35,20 @@ def main(arguments: list[str] | None = None) -> int:
     train.add_argument("--from", type=_directory, dest="first", help="a checkpoint to go on from")
     train.add_argument("--start", type=_share, default=0.0, help="share of the run to enter it at")
     train.add_argument("--rate", type=float, default=1.0, help="of the usual learning rates")
+    train.add_argument(
+        "--rates",
+        choices=("course", "hold", "fall"),
+        default="course",
+        help="by the run's steps; held; or down to zero by the end of --seconds",
+    )
+    train.add_argument("--cards", type=int, help="GPUs, or processes on a CPU; else all GPUs")
     train.add_argument("--compiler", default="", help="backend of torch.compile, such as inductor")
     train.add_argument("--seed", type=int, default=0)
-    train.add_argument("--workers", type=int, default=max(1, (os.cpu_count() or 2) - 1))
+    train.add_argument(
+        "--workers",
+        type=int,
+        help="processes that draw pages, for each card; else one less than its share of the cores",
+    )
     train.add_argument(
         "--batch-share", type=float, default=1.0, help="of the usual pages in a batch"
     )
@@ -59,6 +69,17 @@ def main(arguments: list[str] | None = None) -> int:
     )
     plot.add_argument("--out", type=Path, required=True, help="a PNG")
 
+    packing = commands.add_parser("pack", help="write a run in parts, for another machine")
+    packing.add_argument("run", type=_directory)
+    packing.add_argument("--out", type=Path, required=True, help="directory of the parts")
+    packing.add_argument("--part-size", type=float, default=15, help="in MiB")
+    unpacking = commands.add_parser("unpack", help="put a packed run into a directory")
+    unpacking.add_argument("parts", type=_directory)
+    unpacking.add_argument("--out", type=Path, required=True, help="directory of the run")
+    speed = commands.add_parser("speed", help="pages that a core draws, in a second")
+    speed.add_argument("--assets", type=_directory, required=True)
+    speed.add_argument("--batches", type=int, default=3, help="of each mode")
+
     commands.add_parser("packages", help="print the Debian packages that gather needs")
     options = parser.parse_args(arguments)
     commands_by_name = {
@@ -68,6 +89,9 @@ def main(arguments: list[str] | None = None) -> int:
         "evaluate": _evaluate,
         "plot": _plot,
         "packages": _packages,
+        "pack": _pack,
+        "unpack": _unpack,
+        "speed": _speed,
     }
     return commands_by_name[options.command](options)
 
@@ -124,6 +148,29 @@ def _packages(options: argparse.Namespace) -> int:
     return 0
 
 
+def _pack(options: argparse.Namespace) -> int:
+    from training.state import pack
+
+    for part in pack(options.run, options.out, round(options.part_size * 2**20)):
+        print(part, part.stat().st_size)
+    return 0
+
+
+def _unpack(options: argparse.Namespace) -> int:
+    from training.state import unpack
+
+    unpack(options.parts, options.out)
+    return 0
+
+
+def _speed(options: argparse.Namespace) -> int:
+    from training.speed import drawing_speed
+
+    for each in drawing_speed(options.assets, options.batches):
+        print(json.dumps(each.as_dict()), flush=True)
+    return 0
+
+
 def _plot(options: argparse.Namespace) -> int:
     from training.plot import plot
 
@@ -132,7 +179,7 @@ def _plot(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from training.train import Run, Trainer
+    from training.train import Run, train
 
     run = Run(
         assets=options.assets,
@@ -145,9 +192,11 @@ def _train(options: argparse.Namespace) -> int:
         first_weights=options.first,
         start=options.start,
         rate=options.rate,
+        rates=options.rates,
         compiler=options.compiler,
+        cards=options.cards,
     )
-    Trainer(run).train()
+    train(run)
     return 0
 
 

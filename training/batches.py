@@ -38,7 +38,9 @@ _MOST_MISSPELT = 0.08
 #: How often pages' print is made wider or narrower than its font, and by which factor.
 _STRETCHED, _STRETCH = 0.4, (0.8, 1.25)
 #: Batches that ask about the same pages.
-_TIMES_ASKED = 4
+TIMES_ASKED = 4
+#: Seeds of one trainer of a run, so that no two draw the same pages.
+_SEEDS_OF_A_RANK = 10**12
 
 
 @dataclass(frozen=True)
@@ -248,13 +250,21 @@ class Batches(IterableDataset[Batch]):
     :param seed: of the whole run.
     :param steps: length of the whole run, which places the curriculum.
     :param share: of the usual number of pages in a batch.
+    :param rank: which of several trainers of one run: each has pages of its own, at the same step in
+        the same mode.
     """
 
     def __init__(
-        self, assets: Path, seed: int, first_step: int, steps: int, share: float = 1.0
+        self,
+        assets: Path,
+        seed: int,
+        first_step: int,
+        steps: int,
+        share: float = 1.0,
+        rank: int = 0,
     ) -> None:
         self.assets, self.seed, self.first_step, self.steps = assets, seed, first_step, steps
-        self.share = share
+        self.share, self.rank = share, rank
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
@@ -262,10 +272,11 @@ class Batches(IterableDataset[Batch]):
         maker = BatchMaker(self.assets, share=self.share, most_misspelt=_MOST_MISSPELT)
         drawn_at, seen = -1, []
         for step in range(self.first_step + offset, self.steps, stride):
-            drawing_step = step - (step // stride % _TIMES_ASKED) * stride
+            drawing_step = step - (step // stride % TIMES_ASKED) * stride
             stage = stage_at(drawing_step / self.steps)
             seed = self.seed * 1_000_003 + drawing_step
             mode = random.Random(seed).choices(list(stage.modes), list(stage.modes.values()))[0]
+            own = self.rank * _SEEDS_OF_A_RANK
             if drawn_at != drawing_step:
-                drawn_at, seen = drawing_step, maker.see(seed, mode, stage)
-            yield maker.ask(self.seed * 1_000_003 + step, seen, mode, stage)
+                drawn_at, seen = drawing_step, maker.see(own + seed, mode, stage)
+            yield maker.ask(own + self.seed * 1_000_003 + step, seen, mode, stage)

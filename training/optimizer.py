@@ -9,11 +9,13 @@ a step.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import torch
 from torch import nn
+
+from training.cards import Cards
 
 #: Coefficients of the quintic Newton-Schulz iteration, and how many are made (same source).
 _COEFFICIENTS, _ITERATIONS = (3.4445, -4.7750, 2.0315), 5
@@ -46,6 +48,15 @@ class Optimizer:
             name: nn.Parameter(parameter.detach().float().clone())
             for name, parameter in self._parameters.items()
         }
+        sizes = [master.numel() for master in self.masters.values()]
+        #: Gradients of all masters in float32, one after the other: what cards average. Zero for what a
+        #: step has no gradient for.
+        self.gradients = torch.zeros(sum(sizes), device=next(iter(self.masters.values())).device)
+        parts = self.gradients.split(sizes)
+        self._gradients = {
+            name: part.view_as(master)
+            for (name, master), part in zip(self.masters.items(), parts, strict=True)
+        }
         matrices: list[nn.Parameter] = []
         others: list[nn.Parameter] = []
         for name, master in self.masters.items():
@@ -74,17 +85,36 @@ class Optimizer:
             for group in optimizer.param_groups:
                 group["lr"].fill_(peak * share)
 
-    def step(self) -> None:
-        """Clip the gradients, update masters and network, and drop the gradients."""
-        for name, master in self.masters.items():
-            gradient = self._parameters[name].grad
-            master.grad = None if gradient is None else gradient.float()
+    @torch.no_grad()
+    def collect(self) -> tuple[str, ...]:
+        """Move the network's gradients to ``gradients``; returns the names of the weights that have one."""
+        found = {
+            name: parameter.grad
+            for name, parameter in self._parameters.items()
+            if parameter.grad is not None
+        }
+        torch._foreach_copy_([self._gradients[name] for name in found], list(found.values()))
+        for name, gradient in self._gradients.items():
+            if name not in found:
+                gradient.zero_()
             self._parameters[name].grad = None
-        torch.nn.utils.clip_grad_norm_(self.masters.values(), _CLIP_NORM, foreach=True)
+        return tuple(found)
+
+    def step(self, names: Collection[str]) -> torch.Tensor:
+        """Clip the collected gradients, update masters and network.
+
+        :param names: of the weights to update; others neither move nor decay.
+        :returns: the gradients' norm before clipping, 0-dimensional.
+        """
+        norm = self.gradients.norm()
+        self.gradients.mul_((_CLIP_NORM / (norm + 1e-6)).clamp(max=1.0))
+        for name in names:
+            self.masters[name].grad = self._gradients[name]
         for optimizer, _ in self._peaks:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         self._round()
+        return norm
 
     @torch.no_grad()
     def _round(self) -> None:
@@ -96,6 +126,11 @@ class Optimizer:
             "masters": {name: master.detach() for name, master in self.masters.items()},
             "optimizers": [optimizer.state_dict() for optimizer, _ in self._peaks],
         }
+
+    def follow(self, cards: Cards) -> None:
+        """Take the first card's weights: rounding parts them in the course of thousands of steps."""
+        cards.copy_first([master.detach() for master in self.masters.values()])
+        self._round()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state, in the network's weights too."""

@@ -32,6 +32,8 @@ PACKAGES = (
     "fonts-karla",
     "fonts-liberation",
     "fonts-lmodern",
+    "fonts-noto-core",
+    "fonts-noto-mono",
     "fonts-open-sans",
     "fonts-paratype",
     "fonts-roboto-slab",

@@ -60,6 +60,7 @@ class _Graph:
             self._result = function(self._inputs)
 
     def replay(self, tensors: list[torch.Tensor]) -> torch.Tensor:
-        torch._foreach_copy_(self._inputs, tensors)
+        if tensors:
+            torch._foreach_copy_(self._inputs, tensors)
         self._graph.replay()
         return self._result.clone()

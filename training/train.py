@@ -1,16 +1,17 @@
-"""The training loop: resumable, logged to a file, the same data for the same seed.
+"""The training loop on one or several cards: resumable, logged to a file, the same data for the same seed.
 
-A run lives in a directory: ``state.pt`` (all that is needed to go on), ``checkpoint/`` (the published
-layout), ``log.jsonl`` (a line each 50 steps, and one for each measurement on held-out pages).
+A run lives in a directory: see :mod:`training.state`, and ``log.jsonl`` (a line each 50 steps, and one for
+each measurement on held-out pages).
 """
 
 from __future__ import annotations
 
 import json
-import math
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,17 @@ import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch.utils.data import DataLoader
 
 from training.batches import Batch, Batches, BatchMaker
+from training.cards import Cards, count_cards, on_cards
 from training.curriculum import STAGES, learning_rate
-from training.network import AMBIGUOUS, CHARACTERS, Network, export, load_weights
+from training.network import AMBIGUOUS, CHARACTERS, Network, load_weights
 from training.optimizer import Optimizer
+from training.pace import Pace
 from training.photograph import photograph
 from training.replay import Replayed
 from training.sequences import IGNORED
+from training.state import Progress, RunState
 
-_LOG_EVERY, _MEASURE_EVERY = 50, 250
+_LOG_EVERY, _MEASURE_EVERY = 50, 500
 _SAVE_EVERY_S = 150
 #: Seeds of held-out pages; those of the training are smaller.
 _FIRST_HELD_OUT_SEED = 10**14
@@ -39,6 +43,11 @@ _COMPILED_SIZES = (640, 1024)
 _LEAST_AUXILIARY_WEIGHT = 0.25
 
 
+#: How the learning rates of a piece go: by the share of the run's steps that is done; warmed up and held; or
+#: from there down to zero by the end of the piece's seconds.
+RATES = ("course", "hold", "fall")
+
+
 @dataclass(frozen=True)
 class Run:
     """Settings of a run.
@@ -46,16 +55,20 @@ class Run:
     :param assets: fonts and texts, see :mod:`training.assets`.
     :param directory: where state, log and checkpoint go; an earlier state there is taken up again.
     :param steps: length of the whole run.
-    :param seconds: stop after so many seconds, saving the state; None runs to the end.
+    :param seconds: stop after so many seconds, saving the state; None runs to the end. Starting and
+        compiling count.
     :param seed: of weights and pages.
-    :param workers: processes that draw pages; 0 draws in this one.
+    :param workers: processes that draw pages, for each card; 0 draws in the trainer's own. None for one
+        less than the card's share of the cores.
     :param batch_share: of the usual number of pages in a batch, for smaller machines.
     :param first_weights: a finished checkpoint to go on from, where the directory has no state yet;
         None begins at random.
     :param start: share of the run, 0 to 1, at which such a run enters the curriculum.
     :param rate: learning rates as a share of their peaks.
+    :param rates: one of :data:`RATES`.
     :param compiler: a backend of torch.compile, such as ``inductor``, for the most frequent sizes of
         views; empty for none. It takes a minute before the first step, and nearly halves the others.
+    :param cards: how many GPUs, or processes on a CPU; None for all GPUs.
     """
 
     assets: Path
@@ -63,114 +76,163 @@ class Run:
     steps: int
     seconds: float | None = None
     seed: int = 0
-    workers: int = 15
+    workers: int | None = None
     batch_share: float = 1.0
     first_weights: Path | None = None
     start: float = 0.0
     rate: float = 1.0
+    rates: str = "course"
     compiler: str = ""
+    cards: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.rates not in RATES:
+            raise ValueError(f"no rates {self.rates!r}; there are {', '.join(RATES)}")
+        if self.rates == "fall" and self.seconds is None:
+            raise ValueError("rates that fall need the seconds of the piece: give --seconds")
+
+
+def train(run: Run) -> None:
+    """Train on all cards of the run, or go on where it stopped."""
+    on_cards(run.cards or count_cards(), _train_on, run)
+
+
+def _train_on(cards: Cards, run: Run) -> None:
+    Trainer(run, cards).train()
 
 
 class Trainer:
-    """A run in progress."""
+    """A run in progress, on one card.
 
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+    :param run: the settings.
+    :param cards: this one among all; without it the only one.
+    """
+
+    def __init__(self, run: Run, cards: Cards | None = None) -> None:
+        self._began = time.monotonic()
+        self.run, self.cards = run, cards or Cards()
+        self.device = self.cards.device
+        self._on_gpu = self.device.startswith("cuda")
+        self._state = RunState(run.directory)
         torch.manual_seed(run.seed)
         torch.set_float32_matmul_precision("high")
-        self.dtype = torch.bfloat16 if self.device == "cuda" else torch.float32
-        network = Network()
-        if run.first_weights is not None and not self._state.exists():
-            load_weights(network, run.first_weights)
+        self.dtype = torch.bfloat16 if self._on_gpu else torch.float32
+        network, progress = self._first_network()
         self.network = network.to(self.device).train()
         self.optimizer = Optimizer(self.network)
         for parameter in self.network.parameters():  # buffers, such as rotary angles, stay exact
             parameter.data = parameter.data.to(self.dtype)
-        self.noise = torch.Generator(self.device).manual_seed(run.seed)
+        self.noise = torch.Generator(self.device)
         classes = [_EMPTY_WEIGHT] + [1.0] * len(CHARACTERS)
         self._class_weights = torch.tensor(classes, device=self.device)
-        self.step, self.trained_s = round(run.start * run.steps), 0.0
-        self._first_step = self.step
+        if self._state.is_whole:
+            progress = self._state.load(self.optimizer, self.device)
+        self.step, self.trained_s = progress.step, progress.trained_s
+        self._first_step = progress.first_step
         self._held_out: list[Batch] = []
         self._character_loss, self._text_loss = _character_loss, _text_loss
         if run.compiler:
             self._compile(run.compiler)
-        self._replayed = Replayed(self._step) if self.device == "cuda" else self._step
-        run.directory.mkdir(parents=True, exist_ok=True)
-        if self._state.exists():
-            self._resume()
+        # Weights that batches with and without texts give gradients to.
+        self._moved: dict[bool, tuple[str, ...]] = {}
+        self._gradients = self._replayed(self._make_gradients)
+        self._updates = {
+            texts: self._replayed(partial(self._apply_gradients, texts)) for texts in (True, False)
+        }
 
-    @property
-    def _state(self) -> Path:
-        return self.run.directory / "state.pt"
+    def _replayed(self, function: Callable[[list[torch.Tensor]], torch.Tensor]) -> Any:
+        return Replayed(function) if self._on_gpu else function
+
+    def _first_network(self) -> tuple[Network, Progress]:
+        """The network and how far it is, unless a whole state will say so."""
+        run, network = self.run, Network()
+        start = round(run.start * run.steps)
+        progress = Progress(start, start)
+        if self._state.is_whole:
+            return network, progress
+        if self._state.is_carried:
+            load_weights(network, self._state.checkpoint)
+            progress = self._state.carried()
+        elif run.first_weights is not None:
+            load_weights(network, run.first_weights)
+        return network, progress
 
     def train(self) -> None:
         """Go on to the end of the run, or until its seconds are over."""
-        started = time.monotonic()
-        began_at, last_saved, tally = self.trained_s, started, _Tally()
+        began_at, started = self.trained_s, time.monotonic()
+        last_saved, pace = started, Pace(self.device, self.cards.count)
         for batch in self._batches():
-            tally.waited()
-            self._update(batch, tally)
+            now = time.monotonic()
+            # The first card's clock decides for all.
+            over = self.run.seconds is not None and now - self._began > self.run.seconds
+            save = now - last_saved > _SAVE_EVERY_S
+            rate, stop, keep = self.cards.agree(self._rate(now, started), over, save)
+            self._update(batch, rate, pace)
             self.step += 1
             self.trained_s = began_at + time.monotonic() - started
             if self.step % _LOG_EVERY == 0:
-                self._log(step=self.step, seconds=round(self.trained_s, 1), **tally.take())
-            if self.step % _MEASURE_EVERY == 0:
+                self._log(step=self.step, seconds=round(self.trained_s, 1), **pace.take())
+            if self.cards.first and self.step % _MEASURE_EVERY == 0:
                 self._measure()
-            now = time.monotonic()
-            if self.run.seconds is not None and now - started > self.run.seconds:
+            if stop:
                 break
-            if now - last_saved > _SAVE_EVERY_S:
+            if keep:
                 self.save()
                 last_saved = now
-            tally.resume()
         self.save()
 
     def save(self) -> None:
-        """Write state and checkpoint; a crash in the middle leaves the earlier state."""
-        state = {
-            "optimizer": self.optimizer.state_dict(),
-            "noise": self.noise.get_state(),
-            "step": self.step,
-            "first_step": self._first_step,
-            "trained_s": self.trained_s,
-        }
-        unfinished = self._state.with_suffix(".tmp")
-        torch.save(state, unfinished)
-        unfinished.replace(self._state)
-        export(self.optimizer.masters, self.run.directory / "checkpoint")
-
-    def _resume(self) -> None:
-        state = torch.load(self._state, map_location=self.device, weights_only=True)
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.noise.set_state(state["noise"].cpu())
-        self.step, self.trained_s = state["step"], state["trained_s"]
-        self._first_step = state["first_step"]
+        """Write state and checkpoint from the first card, whose weights the others take."""
+        self.optimizer.follow(self.cards)
+        if self.cards.first:
+            self._state.save(self.optimizer, Progress(self.step, self._first_step, self.trained_s))
 
     def _batches(self) -> Iterator[Batch]:
-        run = self.run
+        run, workers = self.run, self.run.workers
+        if workers is None:
+            workers = max(1, (os.cpu_count() or 2) // self.cards.count - 1)
         loader = DataLoader(
-            Batches(run.assets, run.seed, self.step, run.steps, run.batch_share),
+            Batches(run.assets, run.seed, self.step, run.steps, run.batch_share, self.cards.rank),
             batch_size=None,
-            num_workers=run.workers,
-            prefetch_factor=3 if run.workers else None,
-            pin_memory=self.device == "cuda",
+            num_workers=workers,
+            prefetch_factor=3 if workers else None,
+            pin_memory=self._on_gpu,
         )
         return iter(loader)
 
-    def _update(self, batch: Batch, tally: _Tally) -> None:
+    def _rate(self, now: float, started: float) -> float:
+        """The learning rates as a share of their peaks.
+
+        :param now: on the monotonic clock.
+        :param started: when this piece's first step was due.
+        """
         progress = self.step / self.run.steps
         warm_up = min(_WARM_UP_STEPS, 0.1 * self.run.steps)
         # New optimizers know no momenta; a run that goes on from a checkpoint warms up as well.
-        rate = min(
-            learning_rate(progress, warm_up / self.run.steps),
-            (self.step - self._first_step) / warm_up,
-        )
-        self.optimizer.set_rate(self.run.rate * rate)
+        rate = (self.step - self._first_step) / warm_up
+        if self.run.rates == "course":
+            rate = min(learning_rate(progress, warm_up / self.run.steps), rate)
+        elif self.run.rates == "fall" and self.run.seconds is not None:
+            end = self._began + self.run.seconds
+            rate = min(rate, max(0.0, (end - now) / max(end - started, 1e-6)))
+        return self.run.rate * min(1.0, rate)
+
+    def _update(self, batch: Batch, rate: float, pace: Pace) -> None:
+        self.optimizer.set_rate(rate)
         # Nothing here waits for the GPU, not even a number on its way there: steps queue up.
+        progress = self.step / self.run.steps
         weight = torch.full((), max(_LEAST_AUXILIARY_WEIGHT, 1 - 2 * progress), device=self.device)
-        tally.add(batch, self._replayed([weight, *self._inputs(batch, self.noise)]))
+        # A resumed run goes on with the noise that it would have had.
+        self.noise.manual_seed((self.run.seed * 1009 + self.cards.rank) * 10**9 + self.step)
+        inputs = self._inputs(batch, self.noise)
+        pace.mark(first=True)
+        figures = self._gradients([weight, *inputs])
+        pace.mark()
+        self.cards.average(self.optimizer.gradients)
+        pace.mark()
+        self._updates[bool(batch.sequences)]([])
+        pace.mark()
+        pace.add(batch, figures)
 
     def _inputs(self, batch: Batch, noise: torch.Generator) -> list[torch.Tensor]:
         """On the device: ids, vision rows, labels and weights of the groups, then pixels and cells."""
@@ -189,8 +251,8 @@ class Trainer:
             tensors.append(moved(views.cells))
         return tensors
 
-    def _step(self, tensors: list[torch.Tensor]) -> torch.Tensor:
-        """Losses, gradients, update.
+    def _make_gradients(self, tensors: list[torch.Tensor]) -> torch.Tensor:
+        """Losses, and gradients in the optimizer's keeping.
 
         :param tensors: the weight of the character loss, and what :meth:`_inputs` gives.
         :returns: see :meth:`_losses`.
@@ -198,8 +260,11 @@ class Trainer:
         weight, *inputs = tensors
         figures = self._losses(inputs)
         (figures[0] + weight * figures[2]).backward()
-        self.optimizer.step()
+        self._moved[inputs[0].ndim == 2] = self.optimizer.collect()
         return figures.detach()
+
+    def _apply_gradients(self, texts: bool, _: list[torch.Tensor]) -> torch.Tensor:
+        return self.optimizer.step(self._moved[texts])
 
     def _losses(self, inputs: list[torch.Tensor]) -> torch.Tensor:
         """(4,): loss and share foretold of the answers' tokens, the same of characters in cells."""
@@ -259,15 +324,18 @@ class Trainer:
             for mode in ("small", "base"):
                 seen = maker.see(_FIRST_HELD_OUT_SEED, mode, STAGES[-1])
                 self._held_out.append(maker.ask(0, seen, mode, STAGES[-1]))
-        tally = _Tally()
+        pace = Pace(self.device)
         for batch in self._held_out:
             noise = torch.Generator(self.device).manual_seed(0)
             inputs = self._inputs(batch, noise)
-            tally.add(batch, self._losses(inputs).detach())
-        self._log(step=self.step, seconds=round(self.trained_s, 1), held_out=tally.take()["modes"])
+            pace.add(batch, self._losses(inputs).detach())
+        self._log(step=self.step, seconds=round(self.trained_s, 1), held_out=pace.take()["modes"])
 
     def _log(self, **values: Any) -> None:
+        if not self.cards.first:
+            return
         line = json.dumps(values)
+        self.run.directory.mkdir(parents=True, exist_ok=True)
         print(line, flush=True)
         with (self.run.directory / "log.jsonl").open("a") as file:
             file.write(line + "\n")
@@ -309,47 +377,3 @@ def _text_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor
             asked.sum().float(),
         ]
     )
-
-
-class _Tally:
-    """Sums between two lines of the log; tensors stay on the device until they are asked for."""
-
-    def __init__(self) -> None:
-        self._reset()
-        self._pause = time.monotonic()
-
-    def _reset(self) -> None:
-        self._figures: dict[str, list[torch.Tensor]] = {}
-        self._pages, self._wait_s, self._since = 0, 0.0, time.monotonic()
-
-    def resume(self) -> None:
-        self._pause = time.monotonic()
-
-    def waited(self) -> None:
-        self._wait_s += time.monotonic() - self._pause
-
-    def add(self, batch: Batch, figures: torch.Tensor) -> None:
-        self._pages += batch.pages
-        self._figures.setdefault(batch.mode, []).append(figures)
-
-    def take(self) -> dict[str, Any]:
-        """Means by mode, and speeds; starts afresh.
-
-        :raises FloatingPointError: if the loss is no longer finite.
-        """
-        names = ("loss", "tokens_right", "character_loss", "characters_right")
-        modes = {}
-        for mode, rows in self._figures.items():
-            means = torch.stack(rows).mean(0).tolist()
-            if not all(map(math.isfinite, means)):
-                raise FloatingPointError("the loss is not finite; go on from an earlier state")
-            modes[mode] = {name: round(mean, 4) for name, mean in zip(names, means, strict=True)}
-            modes[mode]["batches"] = len(rows)
-        passed = time.monotonic() - self._since
-        result = {
-            "modes": modes,
-            "pages_per_s": round(self._pages / passed, 1),
-            "waiting": round(self._wait_s / passed, 3),
-        }
-        self._reset()
-        return result

@@ -53,9 +53,30 @@ def test_small_updates_survive_in_bfloat16() -> None:
     optimizer.set_rate(1e-4)
     for _ in range(20):
         network(torch.ones(2, 8, dtype=torch.bfloat16)).sum().backward()
-        optimizer.step()
+        names = optimizer.collect()
+        assert set(names) == {"weight", "bias"}
+        optimizer.step(names)
     master = optimizer.masters["weight"].detach()
     assert master.dtype == torch.float32
     assert 0 < (master - start).abs().max() < 1e-3
     assert torch.equal(network.weight.detach(), master.bfloat16())
     assert network.weight.grad is None
+
+
+def test_what_has_no_gradient_neither_moves_nor_decays() -> None:
+    network = nn.ModuleDict({"used": nn.Linear(4, 4), "idle": nn.Linear(4, 4)})
+    optimizer = Optimizer(network)
+    start = {name: master.detach().clone() for name, master in optimizer.masters.items()}
+    optimizer.set_rate(1.0)
+    network["idle"](torch.ones(1, 4)).sum().backward()
+    optimizer.collect()
+    (1000 * network["used"](torch.ones(1, 4))).sum().backward()
+    names = optimizer.collect()
+    assert set(names) == {"used.weight", "used.bias"}
+    idle = optimizer._gradients["idle.weight"]
+    assert not idle.any(), "an earlier step's gradient is no part of this one's mean"
+    norm = optimizer.step(names)
+    assert norm > 1000
+    assert optimizer.gradients.norm() < 1.01, "clipped"
+    for name, master in optimizer.masters.items():
+        assert master.equal(start[name]) == ("idle" in name)

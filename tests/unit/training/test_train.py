@@ -94,6 +94,49 @@ def test_command_line(assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (out / "checkpoint" / "model.safetensors.index.json").exists()
 
 
+def test_a_run_goes_on_elsewhere_from_its_packed_weights(run: Run, tmp_path: Path) -> None:
+    first = Trainer(replace(run, seconds=0.0))
+    first.train()
+    parts, there = tmp_path / "parts", tmp_path / "there"
+    assert main(["pack", str(run.directory), "--out", str(parts), "--part-size", "12"]) == 0
+    sizes = [part.stat().st_size for part in sorted(parts.iterdir())]
+    assert len(sizes) == 3
+    assert max(sizes) <= 12 * 2**20
+    there.mkdir()
+    (there / "state.pt").write_bytes(b"of other weights")
+    assert main(["unpack", str(parts), "--out", str(there)]) == 0
+    second = Trainer(replace(run, directory=there, first_weights=tmp_path / "missing"))
+    assert second.step == second._first_step == first.step, "new momenta warm up"
+    for name, weight in weights(first).items():
+        assert torch.allclose(weights(second)[name], weight, atol=1e-3), name
+    with pytest.raises(FileNotFoundError, match="train first"):
+        main(["pack", str(tmp_path), "--out", str(parts)])
+
+
+def test_held_rates_stay_and_falling_ones_end_at_zero(run: Run) -> None:
+    trainer = Trainer(replace(run, rates="hold", rate=0.5))
+    trainer.step, started = 2, trainer._began + 4
+    assert trainer._rate(trainer._began + 50, started) == 0.5
+    trainer.run = replace(run, rates="fall", seconds=104.0)
+    assert trainer._rate(started, started) == 1.0
+    assert trainer._rate(started + 50, started) == pytest.approx(0.5)
+    assert trainer._rate(started + 200, started) == 0.0
+    with pytest.raises(ValueError, match="--seconds"):
+        replace(run, rates="fall")
+
+
+def test_two_processes_are_one_training(run: Run) -> None:
+    """Each draws pages of its own; both end with the same weights, and one goes on alone."""
+    train.train(replace(run, cards=2, steps=2))
+    alone = Trainer(run)
+    assert alone.step == 2
+    before = weights(Trainer(replace(run, directory=run.directory.with_name("new"))))
+    name = "model.lm_head.weight"
+    assert not weights(alone)[name].equal(before[name])
+    alone.train()
+    assert alone.step == STEPS
+
+
 def test_photographs_keep_padding_exact() -> None:
     pixels = torch.full((40, 64, 64), 127, dtype=torch.uint8)
     pixels[:, 8:56] = 250
@@ -159,7 +202,7 @@ def test_compiled_is_the_same(run: Run, tmp_path: Path) -> None:
         for mode in modes:
             batch = maker.ask(1, maker.see(1, mode, STAGES[-1]), mode, STAGES[-1])
             inputs = trainer._inputs(batch, torch.Generator().manual_seed(0))
-            losses.append(trainer._step([torch.ones(()), *inputs]))
+            losses.append(trainer._make_gradients([torch.ones(()), *inputs]))
     plain, compiled = losses[: len(modes)], losses[len(modes) :]
     for one, other in zip(plain, compiled, strict=True):
         assert torch.allclose(one, other, atol=1e-3)
