@@ -119,16 +119,6 @@ _HELDOUT: dict[str, tuple[str, tuple[str, ...]]] = {
     "Yrsa": (f"{_FONTS}/truetype/fonts-yrsa-rasa/Yrsa-{{}}.ttf", STYLES[:2]),
 }
 
-#: Families that people's programs choose by themselves or that most documents are set in.
-COMMON_FAMILIES = frozenset(
-    {
-        *("DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "LiberationSans", "LiberationSerif"),
-        *("LiberationMono", "NotoSans", "NotoSerif", "NotoSansMono", "LMRoman", "LMSans"),
-        *("NimbusSans", "NimbusRoman", "NimbusMono", "OpenSans", "Roboto", "Inter", "Go"),
-        *("CourierPrime", "P052", "C059", "URWBookman", "URWGothic"),
-    }
-)
-
 _SPLITS = {"train": _TRAIN, "heldout": _HELDOUT}
 
 #: One sentence in so many is held out.

@@ -23,7 +23,7 @@ from training.curriculum import (
     Stage,
     stage_at,
 )
-from training.degrade import degrade, stretch
+from training.degrade import degrade, scan, stretch
 from training.layouts import PageAssets, draw_page
 from training.page import Page
 from training.sequences import Encoder, Question, Sequences, group, misspelt, vision_rows
@@ -118,6 +118,8 @@ class BatchMaker:
         :param clean: neither skewed nor blurred nor compressed.
         """
         resolution, spec = DEEPSEEK_OCR.resolution(mode), stage.pages[mode]
+        if spec.people and rng.random() < stage.people:
+            return self._draw_as_people(rng, resolution, spec, kind, clean)
         while True:
             width, height, scale = _page_size(rng, resolution)
             columns, rows = resolution.grid(round(width * scale), round(height * scale))
@@ -138,6 +140,30 @@ class BatchMaker:
         if factor != 1.0:
             page = stretch(page, round(width * scale))
         return page if clean else degrade(rng, page)
+
+    def _draw_as_people(
+        self,
+        rng: random.Random,
+        resolution: Resolution,
+        spec: PageSpec,
+        kind: str | None,
+        clean: bool,
+    ) -> Page:
+        assert spec.people is not None
+        characters, text_size = spec.people
+        width, height, scale = _paper_size(rng, resolution)
+        page = draw_page(
+            rng,
+            self._assets,
+            width=width,
+            height=height,
+            text_size=text_size,
+            max_characters=characters,
+            kind=kind,
+            scale=scale,
+            as_people=True,
+        )
+        return page if clean else scan(rng, page)
 
     def see(self, seed: int, mode: str, stage: Stage) -> list[SeenPage]:
         """The pages of a batch."""
@@ -239,6 +265,26 @@ def _page_size(rng: random.Random, resolution: Resolution) -> tuple[int, int, fl
         return longest, round(longest / aspect), scale
     side = resolution.size
     return round(side * aspect**0.5), round(side / aspect**0.5), scale
+
+
+def _paper_size(rng: random.Random, resolution: Resolution) -> tuple[int, int, float]:
+    """As :func:`_page_size`, of sheets of A4 and letter, the larger part of them upright."""
+    aspect = rng.choice((210 / 297, 210 / 297, 8.5 / 11))
+    if rng.random() < 0.07:
+        aspect = 1 / aspect
+    scale = rng.choice((1.0, rng.uniform(1.0, 1.7), rng.uniform(1.0, 1.3)))
+    if resolution.tiles:
+        columns, rows = (2, 3) if aspect < 1 else (3, 2)
+        # Tiles are a little narrower than the paper; the longer side is as they show it.
+        longest, scale = TILE_SIZE * max(columns, rows), min(scale, rng.uniform(0.9, 1.3))
+    else:
+        # What is not padded is squeezed into a square: drawn with as many pixels.
+        longest = resolution.size
+        if not resolution.keep_aspect:
+            longest = round(longest * max(aspect, 1 / aspect) ** 0.5)
+    if aspect < 1:
+        return round(longest * aspect), longest, scale
+    return longest, round(longest / aspect), scale
 
 
 class Batches(IterableDataset[Batch]):

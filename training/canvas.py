@@ -133,7 +133,9 @@ class Canvas:
         self.blocks: list[Block] = []
         self.glyphs: list[Glyph] = []
 
-    def print(self, text: str, face: Face, x: float, baseline: float, ink: int) -> Line:
+    def print(
+        self, text: str, face: Face, x: float, baseline: float, ink: int, spread: float = 0.0
+    ) -> Line:
         """Print a line of text.
 
         :param text: the text, which holds more than spaces.
@@ -141,6 +143,7 @@ class Canvas:
         :param x: where it starts, in pixels.
         :param baseline: its baseline, in pixels.
         :param ink: its grey.
+        :param spread: how much wider each space is, in pixels.
         :return: the line with its ink's box.
         """
         base = round(baseline)
@@ -164,6 +167,8 @@ class Canvas:
                 rights.append(place + x2)
                 bottoms.append(y2)
                 record(Glyph(character, pen + advance / 2, middle))
+            else:
+                pen += spread
             pen += advance
         self.left -= len(text)
         return Line(text, (min(lefts), base + min(tops), max(rights), base + max(bottoms)))

@@ -8,12 +8,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 
+import numpy as np
 from PIL import Image, ImageFilter
 
 from training.page import Block, Glyph, Line, Page, PixelBox
 
 #: The largest skew, in degrees.
 MOST_SKEW = 1.2
+#: The largest skew of a light scan, in degrees.
+MOST_SCAN_SKEW = 2.0
 
 
 def degrade(rng: Random, page: Page, strength: float = 1.0) -> Page:
@@ -34,6 +37,43 @@ def degrade(rng: Random, page: Page, strength: float = 1.0) -> Page:
     if rng.random() < 0.4 * strength:
         image = compress(image, round(90 - rng.uniform(0, 55) * strength))
     return page if image is page.image else replace(page, image=image)
+
+
+def scan(rng: Random, page: Page) -> Page:
+    """Give a page as a program writes it, as a copy of that, or as a light scan of its print.
+
+    :param rng: the only source of chance.
+    :param page: the page; not changed.
+    """
+    form = rng.random()
+    if form < 0.5:
+        return page
+    if form < 0.65:
+        image = page.image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.6)))
+        return replace(page, image=compress(image, rng.randint(60, 95)))
+    if rng.random() < 0.8:
+        page = skew(page, math.radians(rng.uniform(-MOST_SCAN_SKEW, MOST_SCAN_SKEW)))
+    image = page.image
+    if rng.random() < 0.5:
+        image = ink(image, rng.uniform(-0.35, 0.5))
+    image = image.filter(ImageFilter.GaussianBlur(rng.uniform(0.3, 0.8)))
+    paper = rng.randint(205, 252)
+    image = image.point([min(255, round(20 + level * (paper - 20) / 255)) for level in range(256)])
+    return replace(page, image=compress(grain(rng, image, rng.uniform(1, 9)), rng.randint(60, 95)))
+
+
+def grain(rng: Random, image: Image.Image, deviation: float) -> Image.Image:
+    """Add the noise of a scanner.
+
+    :param rng: the only source of chance.
+    :param image: grey.
+    :param deviation: of the noise, in levels of grey.
+    """
+    generator = np.random.default_rng(rng.getrandbits(63))
+    noise = generator.standard_normal(image.size[::-1], dtype=np.float32)
+    noise *= deviation
+    noise += np.asarray(image)
+    return Image.fromarray(noise.clip(0, 255).astype(np.uint8))
 
 
 def ink(image: Image.Image, amount: float) -> Image.Image:

@@ -20,7 +20,7 @@ from airflow_deepseek_ocr.ocr.markup.markdown import to_markdown
 from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.results import Region
 from training.batches import BatchMaker
-from training.curriculum import LONGEST_ANSWER, STAGES
+from training.curriculum import HELD_OUT, LONGEST_ANSWER
 from training.density import Band, ReadPage, bands, characters_per_token
 from training.page import Page
 from training.targets import choose_prompt, target
@@ -145,7 +145,7 @@ def held_out_pages(maker: BatchMaker, each: EvaluationSet) -> Iterator[tuple[Pag
         rng = random.Random(f"{_FIRST_SEED + number}/{each.mode}")
         while True:
             kind = _kind(rng, each.prompt)
-            page = maker.draw(rng, each.mode, STAGES[-1], kind=kind, clean=True)
+            page = maker.draw(rng, each.mode, HELD_OUT, kind=kind, clean=True)
             prompt = "free" if each.prompt == REFUSE else each.prompt
             if prompt == "locate":
                 prompt = choose_prompt(rng, page, ("locate",))

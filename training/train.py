@@ -32,6 +32,7 @@ from training.state import Progress, RunState
 
 _LOG_EVERY, _MEASURE_EVERY = 50, 500
 _SAVE_EVERY_S = 150
+_MEASURED_MODES = ("small", "base", "gundam")
 #: Seeds of held-out pages; those of the training are smaller.
 _FIRST_HELD_OUT_SEED = 10**14
 #: Weight of "no character" in the auxiliary loss: nine of ten cells are empty.
@@ -321,7 +322,7 @@ class Trainer:
         """
         if not self._held_out:
             maker = BatchMaker(self.run.assets, "heldout", 0.5 * self.run.batch_share)
-            for mode in ("small", "base"):
+            for mode in (each for each in _MEASURED_MODES if each in STAGES[-1].pages):
                 seen = maker.see(_FIRST_HELD_OUT_SEED, mode, STAGES[-1])
                 self._held_out.append(maker.ask(0, seen, mode, STAGES[-1]))
         pace = Pace(self.device)

@@ -9,14 +9,25 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from training.canvas import Canvas
-from training.layouts import business, documents
+from training.layouts import business, documents, people
 from training.layouts.blocks import paragraph
 from training.layouts.sheet import Column, Sheet, Style
 from training.page import Page
 from training.text import Writer
+from training.wording import PeopleWriter
 
 if TYPE_CHECKING:
     from training.assets import Typeface
+
+#: Families that people's programs choose by themselves or that most documents are set in.
+COMMON_FAMILIES = frozenset(
+    {
+        *("DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "LiberationSans", "LiberationSerif"),
+        *("LiberationMono", "NotoSans", "NotoSerif", "NotoSansMono", "LMRoman", "LMSans"),
+        *("NimbusSans", "NimbusRoman", "NimbusMono", "OpenSans", "Roboto", "Inter", "Go"),
+        *("CourierPrime", "P052", "C059", "URWBookman", "URWGothic"),
+    }
+)
 
 #: The kinds of pages and how often they come in training, relative to each other: those that are hard to
 #: read, columns above all, more often than people have them.
@@ -79,6 +90,7 @@ def draw_page(
     max_characters: int,
     kind: str | None = None,
     scale: float = 1.0,
+    as_people: bool = False,
 ) -> Page:
     """Draw a page; the same generator's state gives the same page.
 
@@ -91,8 +103,11 @@ def draw_page(
     :param max_characters: the most characters that are printed, spaces included.
     :param kind: one of :data:`KINDS`; without one, any by its weight.
     :param scale: how much larger everything is drawn, since some pages are shrunk afterwards.
+    :param as_people: a page as people's programs set it, of one of :data:`training.layouts.people.KINDS`.
     :return: the page, in pixels of its larger picture.
     """
+    if as_people:
+        return _people_page(rng, assets, width, height, text_size, max_characters, kind, scale)
     kind = kind or rng.choices(list(KINDS), list(KINDS.values()))[0]
     style = _style(rng, assets, kind, (text_size[0] * scale, text_size[1] * scale), scale)
     # No budget is too small for a word.
@@ -107,6 +122,53 @@ def draw_page(
     if kind != "blank":
         _never_empty(sheet)
     return Page(canvas.image, kind, tuple(canvas.blocks), canvas.glyphs, sheet.chart)
+
+
+def _people_page(
+    rng: Random,
+    assets: PageAssets,
+    width: int,
+    height: int,
+    text_size: tuple[float, float],
+    max_characters: int,
+    kind: str | None,
+    scale: float,
+) -> Page:
+    weights = {name: weight for name, (weight, _) in people.KINDS.items()}
+    kind = kind or rng.choices(list(weights), list(weights.values()))[0]
+    style = _people_style(rng, assets, kind, (text_size[0] * scale, text_size[1] * scale), scale)
+    # More full pages than half empty ones.
+    budget = max(8, round(max_characters * max(rng.uniform(0.1, 1.0), rng.uniform(0.1, 1.0))))
+    canvas = Canvas(round(width * scale), round(height * scale), style.paper, budget)
+    writer = PeopleWriter(rng, assets.words, assets.accented, assets.sentences)
+    sheet = Sheet(rng, canvas, style, writer)
+    side, top = rng.uniform(0.05, 0.15) * canvas.width, rng.uniform(0.03, 0.12) * canvas.height
+    column = Column(side, canvas.width - side, top, canvas.height * rng.uniform(0.9, 0.96))
+    people.KINDS[kind][1](sheet, column)
+    _never_empty(sheet)
+    return Page(canvas.image, kind, tuple(canvas.blocks), canvas.glyphs, sheet.chart)
+
+
+def _people_style(
+    rng: Random, assets: PageAssets, kind: str, sizes: tuple[float, float], scale: float
+) -> Style:
+    common = [face for face in assets.typefaces if face.family in COMMON_FAMILIES]
+    typefaces = common if common and rng.random() < 0.65 else assets.typefaces
+    if kind == "receipt" and rng.random() < 0.6:
+        typefaces = [face for face in typefaces if "Mono" in face.family] or typefaces
+    smallest = math.ceil(sizes[0])
+    paper = 255 if rng.random() < 0.7 else rng.randint(225, 254)
+    return Style(
+        typeface=rng.choice(typefaces),
+        size=max(smallest, round(math.exp(rng.uniform(*map(math.log, sizes))))),
+        smallest=smallest,
+        pitch=rng.uniform(1.08, 1.35) if rng.random() < 0.75 else rng.uniform(1.35, 1.7),
+        gap=rng.uniform(0.5, 1.3),
+        ink=rng.randint(0, 30) if rng.random() < 0.85 else rng.randint(30, 100),
+        paper=paper,
+        stroke=max(1, round(scale * rng.choice((1, 1, 1, 2)))),
+        justified=rng.random() < 0.35,
+    )
 
 
 def _never_empty(sheet: Sheet) -> None:

@@ -67,7 +67,7 @@ def fitted(sheet: Sheet, column: Column, lines: Sequence[str], font: Face, pitch
 
 
 def _start(column: Column, width: float, align: str) -> float:
-    if align == "left":
+    if align in ("left", "justified"):
         return column.left
     return column.right - width if align == "right" else (column.left + column.right - width) / 2
 
@@ -89,7 +89,7 @@ def print_lines(
     :param column: the column.
     :param lines: the lines.
     :param font: their font.
-    :param align: ``left``, ``centre`` or ``right``.
+    :param align: ``left``, ``centre``, ``right`` or ``justified``, which leaves the last line at the left.
     :param ink: their grey; without one, the page's.
     :param indents: how far each starts from the left edge, in pixels.
     :param pitch: from baseline to baseline in pixels.
@@ -98,8 +98,14 @@ def print_lines(
     pitch = pitch or pitch_of(sheet, font)
     printed = []
     for number, line in enumerate(lines):
-        x = _start(column, font.width(line), align) + (indents[number] if indents else 0)
-        printed.append(sheet.canvas.print(line, font, x, column.y + font.size, grey))
+        width = font.width(line)
+        x = _start(column, width, align) + (indents[number] if indents else 0)
+        spread = 0.0
+        if align == "justified" and number < len(lines) - 1 and " " in line:
+            spread = (column.width - width) / line.count(" ")
+            # Programs leave a line that would have holes as it is.
+            spread = spread if spread < 1.5 * font.space else 0.0
+        printed.append(sheet.canvas.print(line, font, x, column.y + font.size, grey, spread))
         column.y += pitch
     return printed
 

@@ -29,6 +29,7 @@ class Style:
     :param ink: the print's grey.
     :param paper: the paper's grey.
     :param stroke: the width of rules in pixels.
+    :param justified: whether lines of paragraphs reach both edges; layouts may leave it out of account.
     """
 
     typeface: Typeface
@@ -39,6 +40,7 @@ class Style:
     ink: int
     paper: int
     stroke: int
+    justified: bool = False
 
 
 @dataclass

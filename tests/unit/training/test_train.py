@@ -131,7 +131,7 @@ def test_two_processes_are_one_training(run: Run) -> None:
     alone = Trainer(run)
     assert alone.step == 2
     before = weights(Trainer(replace(run, directory=run.directory.with_name("new"))))
-    name = "model.lm_head.weight"
+    name = "characters.weight"
     assert not weights(alone)[name].equal(before[name])
     alone.train()
     assert alone.step == STEPS
