@@ -9,9 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file, save_file
+
 from tests.conftest import GOLDEN, TINY_MODEL
 
 _MAKE_WEIGHTS = "make_weights.py"
+#: Tensors with a row for each token.
+_OF_VOCABULARY = ("model.embed_tokens.weight", "lm_head.weight")
 
 
 def make_checkpoint(vectors: Path, directory: Path) -> Path:
@@ -30,10 +34,23 @@ def make_checkpoint(vectors: Path, directory: Path) -> Path:
 
 
 def make_readable_checkpoint(vectors: Path, directory: Path) -> Path:
-    """Make the same checkpoint with the small checkpoint's tokenizer, so that an engine can read with it."""
+    """Make the same checkpoint with the small checkpoint's tokenizer, so that an engine can read with it.
+
+    Of the vocabulary, the tokens are kept that this tokenizer writes as text.
+    """
     make_checkpoint(vectors, directory)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(TINY_MODEL / name, directory)
+    small = json.loads((TINY_MODEL / "config.json").read_text())
+    config = json.loads((directory / "config.json").read_text())
+    words = small["language_config"]["vocab_size"]
+    config["vocab_size"] = config["language_config"]["vocab_size"] = words
+    (directory / "config.json").write_text(json.dumps(config))
+    (shard,) = directory.glob("*.safetensors")
+    state = load_file(shard)
+    for name in _OF_VOCABULARY:
+        state[name] = state[name][:words].clone()
+    save_file(state, shard, metadata={"format": "pt"})
     return directory
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import torch
+from airflow.providers.common.compat.sdk import AirflowFailException
 from PIL import Image
 
 from airflow_deepseek_ocr.engines.http.engine import HttpEngine
@@ -25,7 +29,9 @@ from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr_2 import DEEPSEEK_OCR_2
 from airflow_deepseek_ocr.ocr.families.family import ModelFamily
-from tests.conftest import GOLDEN
+from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
+from tests.conftest import GOLDEN, ROOT
+from tests.integration.conftest import Connect
 from tests.integration.servers.conftest import START_TIMEOUT_S
 from tests.support.golden import golden_image, make_readable_checkpoint
 
@@ -39,7 +45,7 @@ TOKENS = {"small": 145, "base": 257, "gundam": 257 + 2 * 144}
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_readable_checkpoint(GOLDEN[1], tmp_path_factory.mktemp("second") / "model")
+    return make_readable_checkpoint(GOLDEN[1], tmp_path_factory.mktemp("second") / "DeepSeek-OCR-2")
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +69,7 @@ def expected(checkpoint: Path, pages: list[PageRequest]) -> dict[str, str]:
         (output,) = engine.read([page])
         assert output.error is None
         assert output.vision_tokens == TOKENS[page.resolution]
+        assert output.text
         texts[page.resolution] = output.text
     assert (engine.decoding.ngram_size, engine.decoding.ngram_window) == (20, 90)
     assert engine.modes() == ("small", "base", "gundam")
@@ -135,3 +142,63 @@ def test_a_mode_of_the_other_family_is_refused_by_client_and_server(
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == "server_mode"
     assert "small, base, gundam" in answer.json()["error"]["message"]
+
+
+def test_documents_in_s3_become_rows_by_changing_the_model_s_name(
+    checkpoint: Path,
+    servers: Path,
+    client: Any,
+    bucket: str,
+    connect: Connect,
+    sqlite_results: Path,
+) -> None:
+    """The same rows in-process and through the resident server; the directory's name tells the family."""
+    documents = ROOT / "demo" / "documents"
+    for name in ("letter.tiff", "table.png"):
+        client.upload_file(str(documents / name), bucket, name)
+
+    def run(engine: str, **arguments: Any) -> dict[str, Any]:
+        settings = {"engine": engine, "model": str(checkpoint), "device": "cpu", "batch_size": 2}
+        extra = settings | {"max_output_length": 12, "retry_with": "none", "idle_seconds": 600}
+        connect("deepseek_ocr_default", {"conn_type": "deepseek_ocr", "extra": extra})
+        operator = DeepSeekOCROperator(
+            task_id="read",
+            s3_prefix=f"s3://{bucket}/",
+            max_failed_pages=None,
+            **{"resolution": "small", **arguments},
+        )
+        summary: dict[str, Any] = operator.execute({})
+        return summary
+
+    summary = run("in_process")
+    assert (summary["pages"], summary["vision_tokens"]) == (3, 3 * TOKENS["small"])
+    in_process = _rows(sqlite_results)
+    assert [(name, number) for name, number, *_ in in_process] == [
+        ("letter.tiff", 1), ("letter.tiff", 2), ("table.png", 1)
+    ]  # fmt: skip
+    for _, _, model, resolution, vision_tokens, text, confidence in in_process:
+        assert (model, resolution, vision_tokens) == (str(checkpoint), "small", TOKENS["small"])
+        assert text
+        assert 0 < confidence.expected < 1
+    assert run("resident")["documents"] == {"skipped": 2}
+    assert run("resident", overwrite=True)["pages"] == 3
+    assert _rows(sqlite_results) == in_process
+    # Another mode is another processing configuration: rows of their own.
+    summary = run("resident", resolution="gundam")
+    assert summary["pages"] == 3
+    tiles = [row[4] for row in _rows(sqlite_results) if row[3] == "gundam"]
+    assert sum(tiles) == summary["vision_tokens"]
+    assert all((tokens - 257) % 144 == 0 and tokens > 257 for tokens in tiles)
+    assert [row for row in _rows(sqlite_results) if row[3] == "small"] == in_process
+    with pytest.raises(AirflowFailException, match="small, base, gundam"):
+        run("resident", resolution="tiny")
+
+
+def _rows(database: Path) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(database)) as connection:
+        found = connection.execute(
+            "SELECT d.uri, p.page_number, d.model, p.resolution, p.vision_tokens, p.text, p.confidence "
+            "FROM ocr_pages p JOIN ocr_documents d ON d.id = p.document_id ORDER BY d.uri, p.page_number"
+        ).fetchall()
+    # The last is the confidence, whose last digits depend on the pages that are read together.
+    return [(uri.rpartition("/")[2], *row, pytest.approx(last)) for uri, *row, last in found]
