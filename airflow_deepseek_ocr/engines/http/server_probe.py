@@ -18,6 +18,7 @@ from airflow_deepseek_ocr.engines.protocol.bounded_request import (
 )
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     CHAT_PATH,
+    VLLM_MAX_TILES,
     Capabilities,
     chat_request,
 )
@@ -55,9 +56,13 @@ _LIST_S = 60.0
 _MAX_NAMES, _MAX_NAME = 20, 200
 #: If bigrams must not repeat, a token cannot occur three times in a row.
 _PROBE_NGRAM = (2, 20)
-#: A mode that vLLM supports only with the plugin, and that every family has; in each family, a blank image
-#: has another number of tokens in it than in the mode that vLLM supports without.
+#: A mode that vLLM supports only with the plugin, and that every family has; in each family, an image has
+#: another number of tokens in it than in the mode that vLLM supports without.
 _PROBE_MODE = "small"
+#: Pixels of the image by whose tokens modes and families are told. It is ten times as wide as high: a model
+#: that cuts pages into more tiles than any family has more tokens for it. baidu/Unlimited-OCR cuts up to 32
+#: in vLLM, and has as many tokens as DeepSeek-OCR for an image without tiles.
+_STRIP = (1000, 100)
 #: Most tokens of the probe's prompt besides the image: its first token and ten characters. The numbers of
 #: vision tokens of different families and modes are further apart.
 _MAX_LINE_TOKENS = 15
@@ -108,23 +113,29 @@ def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabiliti
 
     vLLM does not report this package's plugin, nor the model's family. A probe request names a mode that vLLM
     supports only with the plugin: without it, vLLM refuses the request, or counts the image's tokens as in
-    gundam. The number of tokens tells the family as well.
+    gundam. The number of tokens tells the family as well, and some models of no family.
 
     :param client: for the endpoint.
     :param endpoint: the server.
     :param capabilities: as reported; see :func:`ask_capabilities`.
     :raises UnavailableError: ``server_unreachable``, ``server_response``.
     :raises ConfigurationError: ``server_api_key``; ``model_family`` if the server counts tokens as another
-        family than the expected one has.
+        family than the expected one has, or more than any family has.
     """
     if capabilities.version is not None:
         return capabilities
-    tokens = None
-    if capabilities.family.vllm_plugin:
-        tokens = _probe_tokens(client, endpoint, capabilities, _PROBE_MODE)
+    tokens = _probe_tokens(client, endpoint, capabilities, _PROBE_MODE)
     if tokens is None:
         tokens = _probe_tokens(client, endpoint, capabilities, None)
     found = _mode_of(tokens)
+    if tokens is not None and tokens > _most_tokens():
+        raise ConfigurationError(
+            ErrorCode.MODEL_FAMILY,
+            f"{capabilities.model} at {endpoint.address} is no model that this package can read: it counts "
+            f"{tokens} tokens for an image of {_STRIP[0]} x {_STRIP[1]} pixels, as baidu/Unlimited-OCR may. "
+            f"Models: {', '.join(each.title for each in FAMILIES.values())}. Point the connection at a "
+            "server with one of these.",
+        )
     if found is None:  # such as a server that does not count the tokens of images
         return capabilities
     family, mode = found
@@ -137,10 +148,10 @@ def ask_modes(client: httpx.Client, endpoint: Endpoint, capabilities: Capabiliti
 def _probe_tokens(
     client: httpx.Client, endpoint: Endpoint, capabilities: Capabilities, resolution: str | None
 ) -> int | None:
-    """Return the tokens of a prompt with a blank image; None if the server refuses the mode."""
+    """Return the tokens of a prompt with a blank strip; None if the server refuses the mode."""
     body = chat_request(
         model=capabilities.model,
-        image_url=_blank_image(),
+        image_url=_blank_image(_STRIP),
         line=PROMPTS["free"].template,
         resolution=resolution,
         max_tokens=1,
@@ -156,11 +167,19 @@ def _probe_tokens(
 def _mode_of(tokens: int | None) -> tuple[ModelFamily, str] | None:
     """Return family and mode of a probe's prompt with that many tokens; None if no mode has them."""
     for family in FAMILIES.values():
-        for mode in (_PROBE_MODE, DEFAULT_RESOLUTION):
-            image = family.resolution(mode).vision_tokens()
-            if tokens is not None and image < tokens <= image + _MAX_LINE_TOKENS:
-                return family, mode
+        for name in (_PROBE_MODE, DEFAULT_RESOLUTION):
+            mode = family.resolution(name)
+            for most in (VLLM_MAX_TILES, None):
+                image = mode.vision_tokens(mode.grid(*_STRIP, most))
+                if tokens is not None and image < tokens <= image + _MAX_LINE_TOKENS:
+                    return family, name
     return None
+
+
+def _most_tokens() -> int:
+    """Return the most tokens that a probe's prompt has with any family, with all its tiles."""
+    modes = [family.resolution(DEFAULT_RESOLUTION) for family in FAMILIES.values()]
+    return max(mode.vision_tokens(mode.grid(*_STRIP)) for mode in modes) + _MAX_LINE_TOKENS
 
 
 def ask_token_probabilities(
@@ -313,10 +332,10 @@ def _require_equal(reported: tuple[int, int], wanted: tuple[int, int]) -> None:
         )
 
 
-def _blank_image() -> str:
+def _blank_image(size: tuple[int, int] = (64, 64)) -> str:
     from PIL import Image
 
-    return data_url(Image.new("RGB", (64, 64), "white"), local=False)
+    return data_url(Image.new("RGB", size, "white"), local=False)
 
 
 def _json(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import socket
 import socketserver
@@ -9,11 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
+from airflow_deepseek_ocr.engines.protocol.chat_completions import VLLM_MAX_TILES
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 
@@ -62,6 +67,7 @@ class Faults:
         (without its option), ``read`` (with this package's plugin), a ``500``; or ``uncounted``, by a
         server that counts no tokens of images.
     :param family: family of the model, by which tokens of images are counted.
+    :param max_tiles: most tiles of an image.
     :param logprobs: which log-probabilities a request gets that asks for those of two tokens: as in vLLM
         ``raw``, ``processed``, ``refused``; or ``none`` or ``malformed`` ones.
     """
@@ -72,6 +78,7 @@ class Faults:
     no_repeat_ngram: bool = True
     modes: str = "ignored"
     family: ModelFamily = DEEPSEEK_OCR
+    max_tiles: int = VLLM_MAX_TILES
     logprobs: str = "raw"
     url: str = ""
     #: Paths that need no secret, with what they answer as text.
@@ -98,6 +105,17 @@ class Faults:
 def is_probe(body: dict[str, Any]) -> bool:
     """Whether the request asks what the server can do."""
     return "logit_bias" in body or body.get("max_tokens") == 1
+
+
+def _image_tokens(faults: Faults, body: dict[str, Any], mode: str) -> int:
+    """Tokens of the image; that of a page counts as one without tiles."""
+    resolution = faults.family.resolution(mode)
+    if resolution.tiling is None or not is_probe(body):
+        return resolution.vision_tokens()
+    tiling = replace(resolution.tiling, most=faults.max_tiles)
+    url = body["messages"][0]["content"][0]["image_url"]["url"]
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as image:
+        return resolution.vision_tokens(replace(resolution, tiling=tiling).grid(*image.size))
 
 
 def _logprobs(kind: str, forced: bool) -> Any:
@@ -226,7 +244,7 @@ def fault_server(faults: Faults, uds: Path | None = None) -> Iterator[Faults]:
                 self._send(status, {"error": {"message": "mm_processor_kwargs are disabled"}})
                 return
             read = mode if mode and faults.modes == "read" else "gundam"
-            image = faults.family.resolution(read).vision_tokens()
+            image = _image_tokens(faults, body, read)
             tokens_of_prompt = 11 + (0 if faults.modes == "uncounted" else image)
             usage = {"prompt_tokens": tokens_of_prompt, "completion_tokens": 3}
             self._send(200, {"choices": [choice], "usage": usage})

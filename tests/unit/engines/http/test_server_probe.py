@@ -28,6 +28,8 @@ from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, Unava
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr_2 import DEEPSEEK_OCR_2
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.families.registry import FAMILIES
 from tests.support.fakes.fault_server import Faults, fault_server
 
 VLLM = Capabilities(model="m")
@@ -67,11 +69,17 @@ def test_a_list_of_models_does_not_have_the_time_of_a_page(monkeypatch: pytest.M
     assert time.monotonic() - started < 60
 
 
-def test_the_probe_shows_whether_the_plugin_is_installed(faults: Faults) -> None:
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_the_probe_shows_whether_the_plugin_is_installed(
+    faults: Faults, family: ModelFamily
+) -> None:
     client, endpoint = ask(faults)
-    assert ask_modes(client, endpoint, VLLM).modes == ("gundam",)
+    faults.family = family
+    served = replace(VLLM, family=family)
+    assert ask_modes(client, endpoint, served).modes == ("gundam",)
     faults.modes = "read"
-    assert "tiny" in ask_modes(client, endpoint, VLLM).modes
+    found = ask_modes(client, endpoint, served)
+    assert (found.modes, found.max_tiles) == (family.modes, family.max_tiles)
     assert ask_modes(client, endpoint, OURS) == OURS
     assert len(faults.probes) == 2
 
@@ -82,7 +90,7 @@ def test_the_probe_tells_the_family_of_a_server_that_does_not_report_it(faults: 
     for modes in ("ignored", "read", "refused"):
         faults.modes, faults.family = modes, DEEPSEEK_OCR_2
         found = ask_modes(client, endpoint, second).modes
-        assert found == ("gundam",)
+        assert found == (DEEPSEEK_OCR_2.modes if modes == "read" else ("gundam",))
         with pytest.raises(ConfigurationError, match="is DeepSeek-OCR-2, but") as caught:
             ask_modes(client, endpoint, VLLM)
         assert caught.value.code == ErrorCode.MODEL_FAMILY
@@ -91,6 +99,19 @@ def test_the_probe_tells_the_family_of_a_server_that_does_not_report_it(faults: 
             ask_modes(client, endpoint, second)
     faults.modes = "uncounted"
     assert ask_modes(client, endpoint, second) == second
+
+
+@pytest.mark.parametrize("modes", ["ignored", "refused"])
+def test_a_model_of_no_family_is_told_by_its_tiles(faults: Faults, modes: str) -> None:
+    """As vLLM counts for baidu/Unlimited-OCR, whose images without tiles have DeepSeek-OCR's tokens."""
+    client, endpoint = ask(faults)
+    faults.modes, faults.max_tiles = modes, 32
+    with pytest.raises(ConfigurationError, match=r"m at .* counts 1294 .*Unlimited-OCR") as caught:
+        ask_modes(client, endpoint, VLLM)
+    assert caught.value.code == ErrorCode.MODEL_FAMILY
+    # As many as the published code cuts: a later vLLM may cut them, too.
+    faults.max_tiles = DEEPSEEK_OCR.max_tiles
+    assert ask_modes(client, endpoint, VLLM).modes == ("gundam",)
 
 
 def test_a_server_of_the_other_family_is_refused_by_its_card(faults: Faults) -> None:
