@@ -58,6 +58,8 @@ class ErrorCode(StrEnum):
     LOCAL_DISK = "local_disk"
     MISSING_BUCKET = "missing_bucket"
     EXPORT_FAILED = "export_failed"
+    QUEUE_MESSAGE = "queue_message"
+    QUEUE_UNAVAILABLE = "queue_unavailable"
     RENDERER_KILLED = "renderer_killed"
     RENDERER_UNAVAILABLE = "renderer_unavailable"
     STANDARD_OUTPUT = "standard_output"

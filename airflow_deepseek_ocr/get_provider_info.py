@@ -19,6 +19,7 @@ _GUIDES = (
     "reference/sensors",
     "reference/results",
     "guides/airflow-ui",
+    "guides/events",
 )
 
 
@@ -45,7 +46,9 @@ def get_provider_info() -> dict[str, Any]:
         "hooks": [_modules("airflow_deepseek_ocr.hooks.deepseek_ocr")],
         "operators": [_modules("airflow_deepseek_ocr.operators.deepseek_ocr")],
         "sensors": [_modules("airflow_deepseek_ocr.sensors.s3")],
-        "triggers": [_modules("airflow_deepseek_ocr.triggers.s3")],
+        "triggers": [
+            _modules("airflow_deepseek_ocr.triggers.s3", "airflow_deepseek_ocr.triggers.sqs")
+        ],
         "extra-links": ["airflow_deepseek_ocr.airflow_support.results_page.ResultsLink"],
         "connection-types": [
             {
@@ -151,5 +154,5 @@ def _page_options() -> dict[str, Any]:
     }
 
 
-def _modules(name: str) -> dict[str, Any]:
-    return {"integration-name": _INTEGRATION, "python-modules": [name]}
+def _modules(*names: str) -> dict[str, Any]:
+    return {"integration-name": _INTEGRATION, "python-modules": list(names)}

@@ -1,4 +1,4 @@
-"""Airflow connections: ids that are used by default, settings, S3 clients."""
+"""Airflow connections: ids that are used by default, settings, clients of S3 and SQS."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from airflow.providers.common.compat.sdk import (
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.sources.s3_errors import clear_s3_errors
+from airflow_deepseek_ocr.sources.sqs import clear_queue_errors, region_of
 
 DEFAULT_AWS_CONN_ID = "aws_default"
 DEFAULT_DB_CONN_ID = "deepseek_ocr_db"
 
-#: Time-outs (s) and attempts of S3 and STS where the connection's ``config_kwargs`` set none. botocore's own
-#: are 60 s each and 5 attempts: a request to an address that swallows packets lasts five minutes.
-_AWS_DEFAULTS = {
+#: Time-outs (s) and attempts of S3, SQS and STS where the connection's ``config_kwargs`` set none. botocore's
+#: own are 60 s each and 5 attempts: a request to an address that swallows packets lasts five minutes.
+_AWS_DEFAULTS: dict[str, Any] = {
     "connect_timeout": 10,
     "read_timeout": 30,
     "retries": {"mode": "standard", "total_max_attempts": 3},
@@ -67,21 +68,52 @@ def s3_client(aws_conn_id: str | None, *, requester_pays: bool = False) -> Any:
         assumed now.
     """
     from airflow.providers.amazon.aws.hooks.s3 import S3Hook
-    from botocore.config import Config
 
     with clear_s3_errors(f"S3 with the AWS connection {aws_conn_id}"):
-        try:
-            # A hook's config replaces the connection's, and is the one that STS is called with.
-            config = Config(**_AWS_DEFAULTS).merge(S3Hook(aws_conn_id=aws_conn_id).config)
-            client = S3Hook(aws_conn_id=aws_conn_id, config=config).get_conn()
-        except (AirflowException, NotImplementedError, TypeError, ValueError) as error:
-            raise ConfigurationError(
-                ErrorCode.CONNECTION,
-                f"The AWS connection {aws_conn_id} cannot be used: {error}. Check its fields.",
-            ) from None
+        client = _client(S3Hook, aws_conn_id)
     if requester_pays:
         client.meta.events.register("before-call.s3", _accept_costs)
     return client
+
+
+def sqs_client(aws_conn_id: str | None, queue_url: str) -> Any:
+    """Return a boto3 SQS client of an AWS connection, for the region of a queue.
+
+    If the connection does not exist, Airflow takes the process's own credentials and warns in the log.
+
+    :param aws_conn_id: None takes the process's own credentials.
+    :param queue_url: URL of the queue. Its region goes before the connection's.
+    :raises ConfigurationError: ``connection`` if the connection cannot be used.
+    :raises UnavailableError: ``queue_unavailable``: the role of the connection cannot be assumed now.
+    """
+    from airflow.providers.amazon.aws.hooks.sqs import SqsHook
+
+    with clear_queue_errors(queue_url):
+        return _client(
+            SqsHook,
+            aws_conn_id,
+            # A shorter one would end each wait for messages with an error.
+            min_read_timeout=_AWS_DEFAULTS["read_timeout"],
+            region_name=region_of(queue_url),
+        )
+
+
+def _client(
+    hook: type[Any], aws_conn_id: str | None, *, min_read_timeout: float = 0, **arguments: Any
+) -> Any:
+    from botocore.config import Config
+
+    try:
+        # A hook's config replaces the connection's, and is the one that STS is called with.
+        config = Config(**_AWS_DEFAULTS).merge(hook(aws_conn_id=aws_conn_id).config)
+        if config.read_timeout < min_read_timeout:
+            config = config.merge(Config(read_timeout=min_read_timeout))
+        return hook(aws_conn_id=aws_conn_id, config=config, **arguments).get_conn()
+    except (AirflowException, NotImplementedError, TypeError, ValueError) as error:
+        raise ConfigurationError(
+            ErrorCode.CONNECTION,
+            f"The AWS connection {aws_conn_id} cannot be used: {error}. Check its fields.",
+        ) from None
 
 
 def _accept_costs(params: dict[str, Any], **_: Any) -> None:

@@ -24,3 +24,9 @@ def airflow_errors() -> Iterator[None]:
         raise AirflowException(shortened(str(error))) from error
     except DeepSeekOCRError as error:
         raise AirflowFailException(shortened(str(error))) from error
+
+
+def described(error: Exception) -> str:
+    """Return the error's message, shortened; other programs' messages mean little without the class."""
+    ours = isinstance(error, DeepSeekOCRError)
+    return shortened(str(error) if ours else f"{type(error).__name__}: {error}")

@@ -63,7 +63,7 @@ class Discovery:
         :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
         """
         due = self._due(client, store, emitted or {}, Counter() if seen is None else seen)
-        return list(_chunks(_bounded(due, self.options.max_documents), self.options.batch_size))
+        return first_batches(due, self.options.max_documents, self.options.batch_size)
 
     def _due(
         self, client: Any, store: Store, emitted: Mapping[str, float], seen: Counter[State]
@@ -95,6 +95,18 @@ class Discovery:
                     and is_due(ref, version.due_for_s)
                 ):
                     yield ref
+
+
+def first_batches(
+    due: Iterable[DocumentRef], max_documents: int, batch_size: int
+) -> list[list[DocumentRef]]:
+    """Return the first documents in batches: as many as an XCom or an event can have, and at least one.
+
+    :param due: documents; no more of them are taken than are returned, and one.
+    :param max_documents: most documents.
+    :param batch_size: documents per batch.
+    """
+    return list(_chunks(_bounded(due, max_documents), batch_size))
 
 
 def _bounded(due: Iterable[DocumentRef], max_documents: int) -> Iterator[DocumentRef]:

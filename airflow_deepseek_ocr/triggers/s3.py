@@ -14,6 +14,7 @@ from airflow_deepseek_ocr.airflow_support.connections import (
     DEFAULT_AWS_CONN_ID,
     DEFAULT_DB_CONN_ID,
 )
+from airflow_deepseek_ocr.airflow_support.error_mapping import described
 from airflow_deepseek_ocr.airflow_support.new_documents import ANY_CONFIGURATION, NewDocuments
 from airflow_deepseek_ocr.connection.options import (
     DiscoveryOptions,
@@ -21,7 +22,6 @@ from airflow_deepseek_ocr.connection.options import (
     positive_seconds,
     seconds,
 )
-from airflow_deepseek_ocr.counted import shortened
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.triggers.background_search import BackgroundSearch
@@ -61,9 +61,11 @@ class S3NewDocumentTrigger(BaseTrigger):
                 documents = await search.find()
             except Exception as error:
                 # An error that is not this package's, such as Airflow's API server being away, may pass.
-                retryable = isinstance(error, UnavailableError) or not _is_ours(error)
+                retryable = isinstance(error, UnavailableError) or not isinstance(
+                    error, DeepSeekOCRError
+                )
                 yield TriggerEvent(
-                    {"status": "error", "message": _described(error), "retryable": retryable}
+                    {"status": "error", "message": described(error), "retryable": retryable}
                 )
                 return
             if documents:
@@ -194,7 +196,7 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
                     self.search.discovery.prefix,
                     failures,
                     pause,
-                    _described(error),
+                    described(error),
                 )
             if batches:
                 yield TriggerEvent({"documents": batches})
@@ -212,12 +214,3 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
         oldest = now - self.redeliver_after_s
         self._emitted_at = {key: when for key, when in self._emitted_at.items() if when > oldest}
         return {key: now - when for key, when in self._emitted_at.items()}
-
-
-def _is_ours(error: Exception) -> bool:
-    return isinstance(error, DeepSeekOCRError)
-
-
-def _described(error: Exception) -> str:
-    """Return the error's message; other programs' messages mean little without the class."""
-    return shortened(str(error) if _is_ours(error) else f"{type(error).__name__}: {error}")

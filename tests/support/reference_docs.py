@@ -18,10 +18,12 @@ from airflow_deepseek_ocr.cli.main import build_parser
 from airflow_deepseek_ocr.connection.fields import FIELDS
 from airflow_deepseek_ocr.connection.form import FIELD_BEHAVIOUR
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
+from airflow_deepseek_ocr.connection.queue_options import QueueOptions
 from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
 from airflow_deepseek_ocr.pipeline.summary import Summary
 from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
 from airflow_deepseek_ocr.triggers.s3 import S3NewDocumentEventTrigger
+from airflow_deepseek_ocr.triggers.sqs import SqsNewDocumentEventTrigger
 from tests.conftest import ROOT
 
 PAGES = sorted((ROOT / "docs" / "reference").glob("*.md"))
@@ -46,7 +48,10 @@ def parameter_docs(kind: type) -> dict[str, str]:
 
 def parameters(kind: type) -> str:
     """Return the table of a class's parameters."""
-    docs = parameter_docs(DiscoveryOptions) | parameter_docs(OcrOptions) | parameter_docs(kind)
+    docs = parameter_docs(DiscoveryOptions) | parameter_docs(OcrOptions)
+    if kind is SqsNewDocumentEventTrigger:
+        docs |= parameter_docs(QueueOptions)
+    docs |= parameter_docs(kind)
     templated = getattr(kind, "template_fields", ())
     rows = []
     for name, parameter in inspect.signature(kind.__init__).parameters.items():  # type: ignore[misc]
@@ -108,7 +113,12 @@ TABLES: dict[str, Callable[[], str]] = {
     "summary": summary,
     **{
         kind.__name__: lambda kind=kind: parameters(kind)  # type: ignore[misc]
-        for kind in (DeepSeekOCROperator, S3NewDocumentSensor, S3NewDocumentEventTrigger)
+        for kind in (
+            DeepSeekOCROperator,
+            S3NewDocumentSensor,
+            S3NewDocumentEventTrigger,
+            SqsNewDocumentEventTrigger,
+        )
     },
     **{
         name: lambda name=name: command(name)  # type: ignore[misc]

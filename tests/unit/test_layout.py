@@ -17,6 +17,7 @@ import airflow_deepseek_ocr.hooks.deepseek_ocr
 import airflow_deepseek_ocr.operators.deepseek_ocr
 import airflow_deepseek_ocr.sensors.s3
 import airflow_deepseek_ocr.triggers.s3
+import airflow_deepseek_ocr.triggers.sqs
 import airflow_deepseek_ocr.decorators.deepseek_ocr
 print(json.dumps([name for name in ("torch", "transformers", "pypdfium2") if name in sys.modules]))
 """

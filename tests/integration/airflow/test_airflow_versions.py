@@ -25,6 +25,7 @@ from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
 import airflow_deepseek_ocr.operators.deepseek_ocr
 import airflow_deepseek_ocr.sensors.s3
 import airflow_deepseek_ocr.triggers.s3
+import airflow_deepseek_ocr.triggers.sqs
 import airflow_deepseek_ocr.decorators.deepseek_ocr
 (form,) = (m for m in HookMetaService.hook_meta_data() if m.connection_type == "deepseek_ocr")
 form = form.model_dump(mode="json")

@@ -177,6 +177,13 @@ def without_workers(instance: Airflow) -> Iterator[None]:
 
 
 @contextmanager
+def triggerer(instance: Airflow) -> Iterator[Process]:
+    """Run the triggerer until the block ends; the test may kill it and start it again."""
+    with _running(instance, "triggerer") as process:
+        yield process
+
+
+@contextmanager
 def celery_worker(instance: Airflow) -> Iterator[Process]:
     """Run a worker of the CeleryExecutor; after SIGTERM it finishes its tasks."""
     with _running(instance, "celery", "worker") as process:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 from airflow.models.connection import Connection
 
-from airflow_deepseek_ocr.airflow_support.connections import load_settings, s3_client
+from airflow_deepseek_ocr.airflow_support.connections import (
+    load_settings,
+    s3_client,
+    sqs_client,
+)
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
 from tests.support.airflow_connections import define, define_model
 from tests.support.servers.process import free_port
@@ -128,6 +132,31 @@ def test_an_aws_connection_that_cannot_be_used_is_named(
     with pytest.raises(ConfigurationError, match="AWS connection wrong cannot be used") as caught:
         s3_client("wrong")
     assert caught.value.code is ErrorCode.CONNECTION
+
+
+def test_the_sqs_client_has_the_queue_s_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    extra = {"region_name": "eu-west-1", "config_kwargs": {"read_timeout": 5}}
+    define(monkeypatch, "queue", conn_type="aws", login="a", password="b", extra=extra)
+    client = sqs_client("queue", "https://sqs.eu-central-1.amazonaws.com/123456789012/documents")
+    assert client.meta.region_name == "eu-central-1"
+    # A shorter time-out would end each wait for messages.
+    assert (client.meta.config.connect_timeout, client.meta.config.read_timeout) == (10, 30)
+    assert sqs_client("queue", "http://sqs.test/1/q").meta.region_name == "eu-west-1"
+
+
+def test_an_sqs_connection_that_cannot_be_used_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    define(monkeypatch, "wrong", conn_type="aws", extra={"endpoint_url": "no url"})
+    with pytest.raises(ConfigurationError, match="AWS connection wrong cannot be used"):
+        sqs_client("wrong", "https://sqs.eu-west-1.amazonaws.com/1/q")
+    extra = {
+        "endpoint_url": f"http://127.0.0.1:{free_port()}",
+        "role_arn": "arn:aws:iam::123456789012:role/reader",
+        "config_kwargs": {"retries": {"total_max_attempts": 1}},
+    }
+    define(monkeypatch, "role", conn_type="aws", login="a", password="b", extra=extra)
+    with pytest.raises(UnavailableError, match="The queue https") as caught:
+        sqs_client("role", "https://sqs.eu-west-1.amazonaws.com/1/q")
+    assert caught.value.code is ErrorCode.QUEUE_UNAVAILABLE
 
 
 def test_a_missing_model_connection_is_named() -> None:

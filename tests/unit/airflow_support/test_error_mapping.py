@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
-from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
+from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors, described
 from airflow_deepseek_ocr.exceptions import (
     ConfigurationError,
     DatabaseError,
@@ -36,3 +36,10 @@ def test_only_what_a_retry_may_resolve_is_retried(error: Exception, kind: type[E
 def test_other_errors_pass() -> None:
     with pytest.raises(ZeroDivisionError), airflow_errors():
         1 / 0  # noqa: B018
+
+
+def test_the_class_is_named_of_other_programs_errors_only() -> None:
+    assert described(DocumentError(ErrorCode.DAMAGED, "It is damaged.")) == "It is damaged."
+    assert described(OSError("no descriptors")) == "OSError: no descriptors"
+    assert described(KeyError("Key")) == "KeyError: 'Key'"
+    assert len(described(RuntimeError("x" * 100_000))) < 5000

@@ -1,0 +1,36 @@
+"""The documents of the asset events that started a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any
+
+from airflow_deepseek_ocr.airflow_support.documents import references
+from airflow_deepseek_ocr.connection.options import DiscoveryOptions
+
+
+def documents_of_events(
+    events: Iterable[Any], batch_size: int = DiscoveryOptions.batch_size
+) -> list[list[dict[str, Any]]]:
+    """Return the documents of all events in batches, each document version once.
+
+    A run may have the events of hours: those that came while the DAG was paused, or while its earlier run
+    lasted. Their batches are filled, so that there are fewer of them than ``[core] max_map_length``.
+
+    :param events: ``triggering_asset_events[asset]`` of the run. Events without documents, such as those
+        that a person made in the UI, are left out.
+    :param batch_size: documents per batch, and so per mapped task.
+    :raises ConfigurationError: ``document_reference`` if an event has something else in place of documents.
+    """
+    found = {}
+    for event in events:
+        payload = (event.extra or {}).get("payload")
+        if isinstance(payload, Mapping):
+            for ref in references(payload.get("documents") or []):
+                found[ref.version_key] = ref.as_dict()
+    rest = iter(found.values())
+    batches = []
+    while batch := list(islice(rest, batch_size)):
+        batches.append(batch)
+    return batches
