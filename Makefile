@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-exports bench-gpu bench-engines bench-end-to-end prompts-guide test-docker test-gpu test-vllm train evaluate calibrate turned-pages \
+.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-exports bench-gpu bench-engines bench-end-to-end prompts-guide test-docker test-gpu test-vllm train evaluate ordinary calibrate turned-pages \
 	thresholds fuzz fuzz-coverage survey format clean
 
 VENV := .venv
@@ -99,8 +99,9 @@ help:
 	@echo 'make bench-engines  pages per second in-process, resident and with vLLM (MODEL=, PAGES_READ=, VLLM_COMMAND=)'
 	@echo 'make prompts-guide  the prompts guide, from the outputs of a model (MODEL=, DEVICE=)'
 	@echo
-	@echo 'make train          train the small checkpoint, or resume (STEPS=, SECONDS_NOW=, RUN=directory; a CUDA GPU)'
+	@echo 'make train          train the small checkpoint, or resume (STEPS=, SECONDS_NOW=, CARDS=, RUN=directory; all GPUs)'
 	@echo 'make evaluate       error rates of the small checkpoint on held-out pages (PAGES=)'
+	@echo 'make ordinary       its errors on typeset letters, invoices and articles (MODEL=, MODE=, SCANS=1, EVERY=)'
 	@echo 'make calibrate      confidence of words against their correctness (PAGES=, MODEL=directory, MODE=, DEVICE=, OUT=)'
 	@echo 'make turned-pages   pages on their side or upside down: how many are found (PAGES=, MODEL=, DEVICE=)'
 	@echo 'make clean          remove environments and caches'
@@ -273,7 +274,7 @@ survey: $(VENV)/.dev
 
 train: $(ASSETS)/texts.json
 	$(PY) -m training train --assets $(ASSETS) --out $(RUN) --steps $(STEPS) \
-		--batch-share $(BATCH_SHARE) $(if $(SECONDS_NOW),--seconds $(SECONDS_NOW))
+		--batch-share $(BATCH_SHARE) $(if $(SECONDS_NOW),--seconds $(SECONDS_NOW)) $(if $(CARDS),--cards $(CARDS))
 	@# Short trials end before the first measurement.
 	if grep -qs held_out $(RUN)/log.jsonl; then \
 		$(PY) -m training plot $(RUN)/log.jsonl --out $(RUN)/course.png; fi
@@ -281,6 +282,13 @@ train: $(ASSETS)/texts.json
 
 evaluate: $(ASSETS)/texts.json
 	$(PY) -m training evaluate models/deepseek-ocr-tiny --assets $(ASSETS) --pages $(PAGES) --sets $(SETS)
+
+# Typeset once; each document that is there is kept. MODE=chosen reads each in the mode that its print needs.
+ordinary: MODE = chosen
+ordinary: | $(VENV)/.training
+	@tools/install-packages $$($(PY) -m training packages --ordinary)
+	$(PY) -m training ordinary $(or $(MODEL),models/deepseek-ocr-tiny) --mode $(MODE) $(if $(SCANS),--scans) \
+		$(if $(EVERY),--every $(EVERY))
 
 # Resolution mode of the calibration.
 MODE ?= small

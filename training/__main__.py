@@ -63,6 +63,18 @@ def main(arguments: list[str] | None = None) -> int:
         help="MODE:PROMPT,...",
     )
     evaluate.add_argument("--out", type=Path, help="write the figures there, as JSON")
+    ordinary = commands.add_parser(
+        "ordinary", help="typeset ordinary documents, read them and print the errors"
+    )
+    ordinary.add_argument("checkpoint", type=_directory)
+    ordinary.add_argument(
+        "--documents", type=Path, default=Path(".training/ordinary"), help="directory of the PDFs"
+    )
+    ordinary.add_argument("--mode", default="chosen", help="chosen, by the print, or a mode")
+    ordinary.add_argument("--scans", action="store_true", help="light scans of them")
+    ordinary.add_argument("--every", type=int, default=1, help="each so many-th only: a sample")
+    ordinary.add_argument("--batch-size", type=int, help="pages written at once")
+    ordinary.add_argument("--out", type=Path, help="write each document's reading there, as JSON")
     plot = commands.add_parser("plot", help="draw the course of a run")
     plot.add_argument(
         "logs", type=_file, nargs="+", help="log.jsonl of runs that follow each other"
@@ -80,13 +92,15 @@ def main(arguments: list[str] | None = None) -> int:
     speed.add_argument("--assets", type=_directory, required=True)
     speed.add_argument("--batches", type=int, default=3, help="of each mode")
 
-    commands.add_parser("packages", help="print the Debian packages that gather needs")
+    packages = commands.add_parser("packages", help="print the Debian packages that are needed")
+    packages.add_argument("--ordinary", action="store_true", help="to typeset, not to gather")
     options = parser.parse_args(arguments)
     commands_by_name = {
         "gather": _gather,
         "preview": _preview,
         "train": _train,
         "evaluate": _evaluate,
+        "ordinary": _ordinary,
         "plot": _plot,
         "packages": _packages,
         "pack": _pack,
@@ -142,9 +156,10 @@ def _preview(options: argparse.Namespace) -> int:
 
 
 def _packages(options: argparse.Namespace) -> int:
+    from training.ordinary import documents
     from training.packages import PACKAGES
 
-    print(*PACKAGES)
+    print(*(documents.PACKAGES if options.ordinary else PACKAGES))
     return 0
 
 
@@ -219,6 +234,25 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.out:
         rows = [each.as_dict() for each in figures]
         options.out.write_text(json.dumps(rows, indent=2) + "\n")
+    return 0
+
+
+def _ordinary(options: argparse.Namespace) -> int:
+    from training.ordinary.documents import ordinary_documents
+    from training.ordinary.read import as_json, as_tables, read_documents
+
+    readings = read_documents(
+        options.checkpoint,
+        options.documents,
+        mode=options.mode,
+        scans=options.scans,
+        documents=ordinary_documents()[:: options.every],
+        batch_size=options.batch_size,
+    )
+    print(as_tables(readings))
+    if options.out:
+        rows = as_json(readings)
+        options.out.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     return 0
 
 

@@ -51,6 +51,15 @@ def scan(rng: Random, page: Page) -> Page:
     if form < 0.65:
         image = page.image.filter(ImageFilter.GaussianBlur(rng.uniform(0.2, 0.6)))
         return replace(page, image=compress(image, rng.randint(60, 95)))
+    return light_scan(rng, page)
+
+
+def light_scan(rng: Random, page: Page) -> Page:
+    """Give what a scanner makes of a printed page: grey paper, grain, a little skew, compression.
+
+    :param rng: the only source of chance.
+    :param page: the page; not changed.
+    """
     if rng.random() < 0.8:
         page = skew(page, math.radians(rng.uniform(-MOST_SCAN_SKEW, MOST_SCAN_SKEW)))
     image = page.image

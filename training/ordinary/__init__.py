@@ -1,0 +1,1 @@
+"""Ordinary documents with known text, typeset by the programs that people use, to measure a checkpoint on."""
