@@ -1,8 +1,9 @@
-"""The tasks of the example DAGs that take results, with a database and an S3 server."""
+"""Tasks of the example DAGs, called with what Airflow would pass them."""
 
 from __future__ import annotations
 
 import json
+import logging
 import runpy
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,11 +12,16 @@ from typing import Any
 
 import boto3
 import pytest
+from airflow.providers.amazon.aws.hooks.s3 import S3Hook
 
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from airflow_deepseek_ocr.hooks.ocr_results import OcrResults
+from airflow_deepseek_ocr.ocr.engine_protocol import PageRequest
+from airflow_deepseek_ocr.ocr.recognition.figures import FIGURE_PROMPT
 from airflow_deepseek_ocr.store.ledger import Ledger
-from tests.support.airflow_connections import define, define_sqlite
+from tests.support.airflow_connections import define, define_model, define_sqlite
+from tests.support.fakes.scripted_engine import GOOD, ScriptedEngine, sheet
 from tests.support.fixtures.stored_documents import CONFIG, REF, TASK, failed, page, read
 from tests.support.servers.airflow import DAGS, aws_connection
 from tests.support.servers.moto_s3 import moto_s3
@@ -86,3 +92,39 @@ def test_pages_are_handed_on_as_json_lines(monkeypatch: pytest.MonkeyPatch) -> N
     assert [line["text"] for line in lines] == ["good", HOSTILE]
     assert lines[0]["id"] == f"{REF.uri}#page=1"
     assert lines[0]["metadata"]["score"] == 0.9
+
+
+def test_described_figures_are_listed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The small checkpoint has learned no pictures; a scripted engine answers in its place."""
+
+    def script(request: PageRequest) -> str:
+        if request.prompt == FIGURE_PROMPT:
+            return "A chart of sales."
+        return f"<|ref|>image<|/ref|><|det|>[[100, 100, 500, 500]]<|/det|>\n{GOOD}"
+
+    monkeypatch.setattr(DeepSeekOCRHook, "get_conn", lambda _: ScriptedEngine(script))
+    define_model(monkeypatch, "deepseek_ocr_default", model="test/model")
+    define(monkeypatch, "aws_default", conn_type="aws")
+    document = tmp_path / "page.png"
+    sheet().save(document)
+    dag = runpy.run_path(str(DAGS / "figures_described.py"))
+    task = dag["read"]
+    # Of the document of this test, in place of the bucket.
+    task.s3_prefix, task.documents = None, [document.as_uri()]
+    returned = json.loads(json.dumps(task.execute({})))
+
+    with caplog.at_level(logging.INFO):
+        assert dag["describe"].function(returned) == 1
+    assert f"{document.as_uri()}, page 1: A chart of sales." in caplog.messages
+
+
+def test_a_manifest_names_no_files_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    dag = runpy.run_path(str(DAGS / "manifest_to_database.py"))
+    lines = "s3://documents/a.pdf\r\n\r\n  s3://documents/with blank.pdf \n"
+    monkeypatch.setattr(S3Hook, "read_key", lambda _, key: lines if "good" in key else "file:///x")
+    listed = dag["read"].function(params={"manifest": "s3://documents/good.txt"})
+    assert listed == ["s3://documents/a.pdf", "s3://documents/with blank.pdf"]
+    with pytest.raises(ValueError, match=r"no s3:// URIs: \['file:///x'\]"):
+        dag["read"].function(params={"manifest": "s3://documents/bad.txt"})

@@ -17,9 +17,12 @@ import httpx
 from .process import LOOPBACK, Process, data_directory, free_port, wait_until
 from .s3 import S3Server, http_answers
 
-DAGS = Path(__file__).parents[3] / "airflow_deepseek_ocr" / "example_dags"
+ROOT = Path(__file__).parents[3]
+DAGS = ROOT / "airflow_deepseek_ocr" / "example_dags"
 MIGRATE_TIMEOUT_S = 120
 RUN_TIMEOUT_S = 240
+#: Of several DAGs in one process.
+RUNS_TIMEOUT_S = 540
 START_TIMEOUT_S = 120
 STOP_TIMEOUT_S = 40
 
@@ -44,9 +47,13 @@ class Airflow:
 
         :raises AssertionError: the command failed.
         """
+        return self._python("airflow", *arguments, timeout_s=timeout_s)
+
+    def _python(self, *arguments: str, timeout_s: float) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "airflow", *arguments],
+            [sys.executable, "-m", *arguments],
             env=self.env,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -54,13 +61,23 @@ class Airflow:
             timeout=timeout_s,
             check=False,
         )
-        assert done.returncode == 0, f"airflow {' '.join(arguments)}:\n{done.stdout[-8000:]}"
+        assert done.returncode == 0, f"{' '.join(arguments)}:\n{done.stdout[-8000:]}"
         return done.stdout
 
     def test_dag(self, dag_id: str, conf: Mapping[str, Any] | None = None) -> str:
         """Run a DAG in one process, with real tasks and connections, and return the log."""
         options = ["--conf", json.dumps(conf)] if conf else []
         return self.command("dags", "test", dag_id, *options)
+
+    def test_dags(self, confs: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, list[str]]]:
+        """Run DAGs one after the other in one process, and return the states of their tasks.
+
+        :param confs: by DAG.
+        """
+        program = "tests.support.servers.dag_runs"
+        output = self._python(program, json.dumps(confs), timeout_s=RUNS_TIMEOUT_S)
+        states: dict[str, dict[str, list[str]]] = json.loads(output.splitlines()[-1])
+        return states
 
 
 def aws_connection(server: S3Server) -> dict[str, Any]:
