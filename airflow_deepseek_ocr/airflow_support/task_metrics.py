@@ -26,6 +26,7 @@ def send_batch(summary: Summary, seconds: float, task: TaskInfo) -> None:
     counters = {
         **{f"documents.{status}": count for status, count in summary.documents.items()},
         **{f"pages.{status}": count for status, count in summary.statuses.items()},
+        **{f"failures.{code}": count for code, count in summary.failed_codes.items()},
         "pages_resumed": summary.pages_resumed,
         "pages_uncertain": summary.uncertain_pages,
         "retried_attempts": summary.retried_attempts,

@@ -26,20 +26,29 @@ EXPORTER = yaml.safe_load((MONITORING / "sql_exporter.yaml").read_text("utf-8"))
 SCRAPES = yaml.safe_load((MONITORING / "prometheus.yaml").read_text("utf-8"))["scrape_configs"]
 GUIDE = ROOT / "docs" / "guides" / "operations.md"
 
-_ROW = re.compile(r"^\| `((?:deepseek_ocr|process)_\w+)` \| (\w+) \| (.*?) \|", re.MULTILINE)
-_METRIC = re.compile(r"\b((?:deepseek_ocr|process|sql_ocr)_\w+|up)\b(?:\{([^}]*)\})?")
+_ROW = re.compile(
+    r"^\| `((?:deepseek_ocr|process|airflow)_\w+)` \| (\w+) \| (.*?) \|", re.MULTILINE
+)
+_METRIC = re.compile(r"\b((?:deepseek_ocr|process|sql_ocr|airflow)_\w+|up)\b(?:\{([^}]*)\})?")
 _MATCHER = re.compile(r'(\w+)\s*(?:=~|!~|!=|=)\s*"([^"]*)"')
 _BY = re.compile(r"\b(?:by|on|ignoring)\s*\(([^)]*)\)")
 #: Labels that Prometheus adds to each series of a target.
 _TARGET = {"job", "instance"}
+#: Airflow's tags, which are labels of the tasks' metrics.
+_TASK = {"dag_id", "task_id"}
 
 
 def known_metrics() -> dict[str, set[str]]:
-    """Return the labels of each metric; tests/unit/model_server compares this page with the server."""
+    """Return the labels of each metric.
+
+    tests/unit/model_server compares this page with the server, test_statsd_exporter.py with the mapping.
+    """
     page = (ROOT / "docs" / "reference" / "metrics.md").read_text("utf-8")
     known = {"up": set(_TARGET)}
     for name, kind, labels in _ROW.findall(page):
         own = set(re.findall(r"`(\w+)`", labels)) | _TARGET
+        if name.startswith("airflow_"):
+            own |= _TASK
         known[name] = own
         if kind == "histogram":
             known |= {f"{name}_bucket": own | {"le"}, f"{name}_sum": own, f"{name}_count": own}
@@ -127,8 +136,9 @@ def test_the_dashboard_has_no_dangling_references() -> None:
     assert used == set(variables)
     sources = set(re.findall(r'"uid": "([^"]*)"', text)) - {DASHBOARD["uid"]}
     assert sources == {"${datasource}"}
-    (metric,) = _METRIC.finditer(variables["instance"]["query"]["query"])
-    assert metric[1] in METRICS
+    for name in ("instance", "dag_id"):
+        (metric,) = _METRIC.finditer(variables[name]["query"]["query"])
+        assert name in METRICS[metric[1]]
     for panel in PANELS:
         for target in panel["targets"]:
             labels = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
@@ -177,7 +187,7 @@ def test_promtool_accepts_the_panels(tmp_path: Path) -> None:
     rules = [
         {
             "record": f"panel:{panel['id']}:{target['refId']}",
-            "expr": target["expr"].replace("$instance", ".*"),
+            "expr": re.sub(r"\$\w+", ".*", target["expr"]),
         }
         for panel in PANELS
         for target in panel["targets"]
