@@ -22,6 +22,7 @@ from pathlib import Path
 
 from PIL import ImageFont
 
+from training.canvas import LIGATURES
 from training.charset import CHARSET
 from training.packages import installed
 from training.prose import accented_words, english_words, sentences, stable_hash
@@ -192,14 +193,14 @@ def gather(out: Path) -> None:
 
 
 def _copy_font(source: Path, target: Path) -> None:
-    """Copy what a font has for CHARSET, hints included: a tenth of it, so that the directory travels."""
+    """Copy what a font has for CHARSET and joined letters, hints included: the directory travels."""
     from fontTools import subset
 
     options = subset.Options(layout_features=[], notdef_outline=True, recalc_timestamp=False)
     font = subset.load_font(str(source), options)
     try:
         subsetter = subset.Subsetter(options)
-        subsetter.populate(text=CHARSET + " ")
+        subsetter.populate(text=CHARSET + " " + "".join(LIGATURES.values()))
         subsetter.subset(font)
         subset.save_font(font, str(target), options)
     finally:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +11,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from training.page import Block, Glyph, Line, PixelBox
 
+#: Letters that typesetting programs join to one sign, where the font has it.
+LIGATURES = {"fi": "ﬁ", "fl": "ﬂ"}
 #: Faces of FreeType cost memory; a worker keeps no more of them than this.
 CACHED_FACES = 300
+
+
+_PARTS = {sign: pair for pair, sign in LIGATURES.items()}
 
 
 class _Advances(dict[str, float]):
@@ -77,6 +82,16 @@ class Face:
         self.cap_height = -self.stamps["H"].ink[1]
         self.space = self.advances[" "]
 
+    @cached_property
+    def ligatures(self) -> dict[str, str]:
+        """Those of :data:`LIGATURES` that the font has a glyph for."""
+        missing = bytes(self.font.getmask("\uffff"))
+        return {
+            pair: sign
+            for pair, sign in LIGATURES.items()
+            if bytes(self.font.getmask(sign)) != missing
+        }
+
     def width(self, text: str) -> float:
         """Measure a text.
 
@@ -132,6 +147,8 @@ class Canvas:
         self.left = budget
         self.blocks: list[Block] = []
         self.glyphs: list[Glyph] = []
+        #: Whether letters are joined where the font has a sign for both.
+        self.joins_letters = False
 
     def print(
         self, text: str, face: Face, x: float, baseline: float, ink: int, spread: float = 0.0
@@ -156,7 +173,7 @@ class Canvas:
         tops: list[int] = []
         rights: list[int] = []
         bottoms: list[int] = []
-        for character in text:
+        for character in self._joined(text, face):
             advance = advances[character]
             if character != " ":
                 mask, dx, dy, (x1, y1, x2, y2) = stamps[character]
@@ -166,12 +183,20 @@ class Canvas:
                 tops.append(y1)
                 rights.append(place + x2)
                 bottoms.append(y2)
-                record(Glyph(character, pen + advance / 2, middle))
+                parts = _PARTS.get(character, character)
+                for number, part in enumerate(parts):
+                    record(Glyph(part, pen + advance * (number + 0.5) / len(parts), middle))
             else:
                 pen += spread
             pen += advance
         self.left -= len(text)
         return Line(text, (min(lefts), base + min(tops), max(rights), base + max(bottoms)))
+
+    def _joined(self, text: str, face: Face) -> str:
+        if self.joins_letters:
+            for pair, sign in face.ligatures.items():
+                text = text.replace(pair, sign)
+        return text
 
     def add(
         self,

@@ -80,6 +80,20 @@ _CITIES: tuple[str, ...] = (
     *("London", "Leeds", "Bristol", "Dublin", "Boston", "Chicago", "Denver", "Berlin", "Hamburg"),
     *("Vienna", "Zurich", "Paris", "Lyon", "Madrid", "Lisbon", "Milan", "Oslo", "Gdansk", "Prague"),
 )
+_STREETS = (
+    "Street",
+    "St",
+    "Road",
+    "Avenue",
+    "Ave",
+    "Lane",
+    "Square",
+    "Way",
+    "Close",
+    "Drive",
+    "Hill",
+)
+_STATES = ("NY", "CA", "TX", "WA", "IL", "MA", "FL", "OH", "PA", "NC", "AZ", "VA", "NJ", "CO")
 _SLOTS = re.compile(r"\{(\w+)\}")
 _WORD = re.compile(r"[A-Za-z]{3,}")
 _ONSETS: tuple[str, ...] = (
@@ -189,6 +203,46 @@ class PeopleWriter(Writer):
         if form == 0:
             return f"{rng.choice(('Mr', 'Mrs', 'Ms', 'Mr.', 'Dr', 'Dr.', 'Prof.'))} {last}"
         return f"{first[0]}. {last}" if form == 1 else f"{first} {last}"
+
+    def address(self) -> list[str]:
+        """Write a postal address, line by line, as several countries have them."""
+        rng = self.rng
+        street, house = self.capital(), rng.randint(1, 320)
+        town, code = self.city(), self._postcode()
+        lines = [
+            rng.choice((self.name, self.company))(),
+            rng.choice(
+                (
+                    f"{house} {street} {rng.choice(_STREETS)}",
+                    f"{house}{rng.choice('abc')} {street} {rng.choice(_STREETS)}",
+                    f"{street} {rng.choice(('Road', 'Lane'))} {house}",
+                    f"Flat {rng.randint(1, 40)}, {street} House",
+                    f"P.O. Box {rng.randint(10, 9999)}",
+                )
+            ),
+            rng.choice(
+                (
+                    f"{town} {code}",
+                    f"{town}, {rng.choice(_STATES)} {rng.randint(10000, 99999)}",
+                    f"{rng.randint(1000, 99999)} {town}",
+                    f"{code} {town}",
+                )
+            ),
+        ]
+        if rng.random() < 0.15:
+            lines.append(rng.choice(("United Kingdom", "Ireland", "Germany", "U.S.A.", "Norway")))
+        return lines
+
+    def _postcode(self) -> str:
+        """Letters and figures such as ``SW1A 2AA``: nothing in it can be guessed."""
+        pattern = self.rng.choice(
+            ("A9 9AA", "A99 9AA", "AA9 9AA", "AA99 9AA", "A9A 9A9", "A99 A9A9")
+        )
+        letters, figures = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "0123456789"
+        return "".join(
+            self.rng.choice(letters if mark == "A" else figures) if mark != " " else mark
+            for mark in pattern
+        )
 
     def city(self) -> str:
         """Write the name of a town."""

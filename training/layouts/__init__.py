@@ -140,6 +140,9 @@ def _people_page(
     # More full pages than half empty ones.
     budget = max(8, round(max_characters * max(rng.uniform(0.1, 1.0), rng.uniform(0.1, 1.0))))
     canvas = Canvas(round(width * scale), round(height * scale), style.paper, budget)
+    # Fonts of one width have such signs, but programs do not use them there.
+    fixed = "Mono" in style.typeface.family or "Courier" in style.typeface.family
+    canvas.joins_letters = not fixed and rng.random() < 0.5
     writer = PeopleWriter(rng, assets.words, assets.accented, assets.sentences)
     sheet = Sheet(rng, canvas, style, writer)
     side, top = rng.uniform(0.05, 0.15) * canvas.width, rng.uniform(0.03, 0.12) * canvas.height

@@ -221,7 +221,11 @@ def _cell(sheet: Sheet, head: str) -> str:
     cells: dict[str, Callable[[], str]] = {
         "Description": writer.item,
         "Item": writer.item,
-        "Date": writer.date,
+        "Date": lambda: (
+            writer.date()
+            if sheet.chance(0.6)
+            else f"{rng.randint(1, 28):02d}/{rng.randint(1, 12):02d}"
+        ),
         "Pos.": lambda: str(rng.randint(1, 40)),
         "Qty": lambda: str(rng.choice((1, 1, 2, 3, rng.randint(1, 400)))),
         "Quantity": lambda: str(rng.choice((1, 1, 2, 3, rng.randint(1, 400)))),

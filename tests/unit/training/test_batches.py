@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from training.batches import Batch, Batches, BatchMaker
-from training.curriculum import FULL_PAGES, STAGES, learning_rate, stage_at
+from training.curriculum import FULL_PAGES, HELD_OUT, MIXED_PAGES, STAGES, learning_rate, stage_at
 from training.network import AMBIGUOUS, CHARACTERS
 from training.sequences import IGNORED, Encoder, Question, group, misspelt, vision_rows
 from training.tokenizer import EOS, SPECIAL_TOKENS, build_tokenizer
@@ -178,7 +178,8 @@ def test_curriculum_covers_the_whole_run() -> None:
         for mode in stage.modes:
             # Texts are asked for exactly where there is room for them.
             assert bool(stage.prompts) == bool(stage.pages[mode].lengths)
-    assert STAGES[-1].pages is FULL_PAGES
+    assert STAGES[-1].pages is MIXED_PAGES
+    assert HELD_OUT.pages is FULL_PAGES
     assert learning_rate(0.0, 0.1) == 0
     assert learning_rate(0.1, 0.1) == 1
     assert learning_rate(0.39, 0.1) == 1

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from random import Random
 
 import numpy as np
 import pytest
 
+from tests.unit.training.conftest import DEJAVU
 from tests.unit.training.test_layouts import assert_inside, printed
 from tests.unit.training.test_layouts import assets as assets
+from training.canvas import LIGATURES, Canvas, Face
 from training.charset import CHARSET
 from training.curriculum import STAGES
 from training.degrade import grain, scan
@@ -60,6 +63,19 @@ def test_justified_lines_reach_the_right_edge(assets: PageAssets) -> None:
     assert 0 < len(justified) < len(edges)
 
 
+def test_joined_letters_are_two_characters_for_the_reader(assets: PageAssets) -> None:
+    face = Face(DEJAVU / "DejaVuSans.ttf", 24)
+    assert face.ligatures == LIGATURES
+    plain, joined = (Canvas(200, 60, 255, 99) for _ in range(2))
+    joined.joins_letters = True
+    lines = [canvas.print("office flag", face, 10, 40, 0) for canvas in (plain, joined)]
+    assert [line.text for line in lines] == ["office flag"] * 2
+    assert plain.image.tobytes() != joined.image.tobytes()
+    for one, other in zip(plain.glyphs, joined.glyphs, strict=True):
+        assert one.character == other.character
+        assert abs(one.x - other.x) < 6
+
+
 def test_some_pages_have_words_that_are_none(assets: PageAssets) -> None:
     known = {"the", "bridge", "was", "closed", "in", "winter"}
     shares = []
@@ -70,6 +86,19 @@ def test_some_pages_have_words_that_are_none(assets: PageAssets) -> None:
         shares.append(sum(word not in known for word in words) / 5)
     assert shares.count(0) > 10
     assert shares.count(1) > 2
+
+
+def test_addresses_have_codes_that_cannot_be_guessed(assets: PageAssets) -> None:
+    writer = PeopleWriter(Random(4), assets.words, assets.accented, assets.sentences)
+    addresses = [writer.address() for _ in range(60)]
+    assert all(len(lines) in (3, 4) for lines in addresses)
+    codes = {
+        line
+        for lines in addresses
+        for line in lines
+        if re.search(r"[A-Z]{1,2}\d+ \d[A-Z]{2}", line)
+    }
+    assert len(codes) > 5
 
 
 def test_scans_are_grey_and_turned_at_most_two_degrees(assets: PageAssets) -> None:
