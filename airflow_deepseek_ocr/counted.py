@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import islice
 
+from airflow_deepseek_ocr.printable import printable
+
 #: Names in one line of a log; the rows in the database have the others.
 _NAMED = 10
 #: Longest name in such a line, in characters: most keys of S3, which have up to 1,024 bytes.
@@ -30,7 +32,7 @@ def listed(reasons: Mapping[str, object]) -> str:
     :param reasons: reasons by name.
     """
     named = [
-        f"{shortened(name, _MAX_NAME)} ({reason})"
+        f"{printable(shortened(name, _MAX_NAME))} ({reason})"
         for name, reason in islice(reasons.items(), _NAMED)
     ]
     more = len(reasons) - len(named)

@@ -113,9 +113,23 @@ def _config() -> dict[str, Any]:
                     "example": "scans_",
                     "default": "",
                 },
+                **_list_options(),
                 **_page_options(),
             },
         }
+    }
+
+
+def _list_options() -> dict[str, Any]:
+    return {
+        "document_list_days": {
+            "description": "Days for which lists of documents that are too long for an XCom are "
+            "kept in the results database. A task that is cleared later does not find its list.",
+            "version_added": None,
+            "type": "float",
+            "example": None,
+            "default": "30",
+        },
     }
 
 

@@ -8,12 +8,15 @@ from typing import Any
 
 from airflow_deepseek_ocr.airflow_support.documents import references
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions
+from airflow_deepseek_ocr.store.lists.list_slice import ListSlice
 
 
 def documents_of_events(
     events: Iterable[Any], batch_size: int = DiscoveryOptions.batch_size
-) -> list[list[dict[str, Any]]]:
+) -> list[Any]:
     """Return the documents of all events in batches, each document version once.
+
+    Batches that name parts of stored lists follow as they are, each once.
 
     A run may have the events of hours: those that came while the DAG was paused, or while its earlier run
     lasted. Their batches are filled, so that there are fewer of them than ``[core] max_map_length``.
@@ -24,13 +27,17 @@ def documents_of_events(
     :raises ConfigurationError: ``document_reference`` if an event has something else in place of documents.
     """
     found = {}
+    parts = dict[ListSlice, Any]()
     for event in events:
         payload = (event.extra or {}).get("payload")
         if isinstance(payload, Mapping):
             for ref in references(payload.get("documents") or []):
-                found[ref.version_key] = ref.as_dict()
+                if isinstance(ref, ListSlice):
+                    parts[ref] = ref.as_dict()
+                else:
+                    found[ref.version_key] = ref.as_dict()
     rest = iter(found.values())
-    batches = []
+    batches: list[Any] = []
     while batch := list(islice(rest, batch_size)):
         batches.append(batch)
-    return batches
+    return [*batches, *parts.values()]

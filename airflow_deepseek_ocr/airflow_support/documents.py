@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from airflow_deepseek_ocr.airflow_support.results_database import document_lists, open_store
 from airflow_deepseek_ocr.connection import values
+from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.store.lists.list_slice import LIST_KEY, ListSlice
+from airflow_deepseek_ocr.store.names import Names
+
+log = logging.getLogger(__name__)
 
 _NAME = "documents"
 _VALID = 'URIs such as "s3://bucket/key", documents of the sensor, or lists of them'
@@ -21,22 +30,49 @@ _MAX_DEPTH = 5
 _TEXTS = ("uri", "version", "version_id", "etag")
 
 
-def references(documents: Any) -> list[DocumentRef]:
+def references(documents: Any) -> list[DocumentRef | ListSlice]:
     """Return the references of one document, a list of documents, or a list of batches.
+
+    A dictionary of a sensor that names a part of a stored list is returned as such.
 
     A text may hold the list, in JSON or as a Python literal: this is what a template makes of a list without
     ``render_template_as_native_obj``.
 
     :param documents: URIs, absolute paths, dictionaries of the sensor, or collections of them.
-    :raises ConfigurationError: ``document_reference`` for anything else; ``argument`` for a template that was
-        not rendered, or the text of a list that cannot be parsed.
+    :raises ConfigurationError: ``document_reference`` for anything else; ``document_list``; ``argument`` for
+        a template that was not rendered, or the text of a list that cannot be parsed.
     """
     return [_reference(each) for each in _flatten(documents, _MAX_DEPTH)]
 
 
+def listed_documents(
+    given: Sequence[DocumentRef | ListSlice], db_conn_id: str, names: Names
+) -> list[DocumentRef]:
+    """Return the documents, with those of stored lists in the place of the lists.
+
+    :param given: the result of :func:`references`.
+    :param db_conn_id: connection to the results database, which is opened only if a list is given.
+    :param names: the names of its tables.
+    :raises ConfigurationError: ``document_list`` if there is no such list; see :func:`open_store`.
+    :raises DatabaseError: see :func:`open_store`.
+    """
+    documents = [each for each in given if isinstance(each, DocumentRef)]
+    if len(documents) == len(given):
+        return documents
+    documents = []
+    with closing(open_store(db_conn_id, names=names)) as store:
+        lists = document_lists(store)
+        for each in given:
+            documents += [each] if isinstance(each, DocumentRef) else lists.read(each)
+    keys = dict.fromkeys(each.key for each in given if isinstance(each, ListSlice))
+    found = counted(len(documents), "document")
+    log.info("%s of %s: %s.", found, counted(len(keys), "stored list"), ", ".join(islice(keys, 3)))
+    return documents
+
+
 def _flatten(value: Any, depth: int) -> Iterator[Any]:
     value = values.literal(_NAME, value) if _may_be_list(value) else value
-    if isinstance(value, str | Mapping | DocumentRef | Path):
+    if isinstance(value, str | Mapping | DocumentRef | ListSlice | Path):
         yield value
     elif isinstance(value, Iterable) and not isinstance(value, bytes | bytearray) and depth > 0:
         for each in value:
@@ -49,15 +85,15 @@ def _may_be_list(value: Any) -> bool:
     return isinstance(value, str) and value.lstrip().startswith(("[", "{", "("))
 
 
-def _reference(value: Any) -> DocumentRef:
-    if isinstance(value, DocumentRef):
+def _reference(value: Any) -> DocumentRef | ListSlice:
+    if isinstance(value, DocumentRef | ListSlice):
         return value
     if isinstance(value, Path):
         return DocumentRef(_uri(value.as_uri() if value.is_absolute() else str(value)))
     if isinstance(value, str):
         # Blanks at the end may belong to the key.
         return DocumentRef(_uri(values.rendered(_NAME, value).lstrip()))
-    return _of_dictionary(dict(value))
+    return ListSlice.of(value) if LIST_KEY in value else _of_dictionary(dict(value))
 
 
 def _of_dictionary(value: dict[Any, Any]) -> DocumentRef:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -14,12 +14,14 @@ from airflow_deepseek_ocr.airflow_support.connections import (
     load_settings,
     s3_client,
 )
-from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.airflow_support.results_database import document_lists, open_store
 from airflow_deepseek_ocr.airflow_support.table_names import TABLE_NAMES, configured_names
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions, seconds
 from airflow_deepseek_ocr.counted import counted
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
+from airflow_deepseek_ocr.store.lists.list_slice import ListSlice
 from airflow_deepseek_ocr.store.results_store import State
 
 #: Warning of sensors and event triggers without a model connection.
@@ -126,12 +128,18 @@ class NewDocuments:
         return f"No new documents in {where}: {counted(known, 'document')} known{others}."
 
     def find(
-        self, emitted: Mapping[str, float] | None = None, seen: Counter[State] | None = None
-    ) -> list[list[dict[str, Any]]]:
+        self,
+        emitted: Mapping[str, float] | None = None,
+        seen: Counter[State] | None = None,
+        found: list[str] | None = None,
+    ) -> list[Any]:
         """Return batches of new documents in plain JSON types; an empty list if there are none.
+
+        A batch is a list of documents, or names a part of a list that is stored in the results database.
 
         :param emitted: seconds since documents were emitted, by version key.
         :param seen: receives the number of listed versions with rows, by state.
+        :param found: receives the version keys of the documents.
         :raises ConfigurationError: a connection has an invalid value.
         :raises UnavailableError: bucket or database are unreachable.
         """
@@ -139,8 +147,21 @@ class NewDocuments:
         client = s3_client(self.aws_conn_id, requester_pays=self.discovery.requester_pays)
         names = configured_names(self.db_schema, self.db_table_prefix)
         with closing(open_store(self.db_conn_id, names=names)) as store:
-            batches = discovery.find(client, store, emitted, seen)
-        return [[ref.as_dict() for ref in batch] for batch in batches]
+            lists = document_lists(store)
+            batches = discovery.find(client, store, emitted, seen, lists=lists, found=found)
+        return [_plain(batch) for batch in batches]
+
+
+def count_documents(batches: Iterable[Any]) -> int:
+    """Return the number of documents in batches of :meth:`NewDocuments.find`."""
+    return sum(
+        len(batch) if isinstance(batch, list) else ListSlice.of(batch).count or 0
+        for batch in batches
+    )
+
+
+def _plain(batch: list[DocumentRef] | ListSlice) -> Any:
+    return batch.as_dict() if isinstance(batch, ListSlice) else [ref.as_dict() for ref in batch]
 
 
 def _names(kind: type) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
@@ -12,11 +13,16 @@ from airflow_deepseek_ocr.airflow_support.table_names import CONFIG_SECTION, con
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.database import PATIENCE_S
 from airflow_deepseek_ocr.store.engine_options import SUPPORTED
+from airflow_deepseek_ocr.store.lists.document_lists import DEFAULT_KEPT, DocumentLists
 from airflow_deepseek_ocr.store.names import Names
 from airflow_deepseek_ocr.store.results_store import Store
 
 #: Option of Airflow's configuration that keeps tasks from migrating the tables.
 AUTO_MIGRATE = "auto_migrate"
+#: Option of Airflow's configuration: days for which stored lists of documents are kept.
+LIST_DAYS = "document_list_days"
+#: Ten years: databases cannot add much longer times to a date.
+_LONGEST_KEPT = timedelta(days=3650)
 
 
 def results_engine(conn_id: str) -> Engine:
@@ -62,3 +68,22 @@ def open_store(conn_id: str, patience_s: float = PATIENCE_S, names: Names | None
         store.close()
         raise
     return store
+
+
+def document_lists(store: Store) -> DocumentLists:
+    """Return the stored lists of documents, which are kept as long as Airflow's configuration says.
+
+    :raises ConfigurationError: ``argument`` if the option is no number of at least 1.
+    """
+    days = conf.get(CONFIG_SECTION, LIST_DAYS, fallback=None) or DEFAULT_KEPT.days
+    try:
+        kept = timedelta(days=float(days))
+    except (ValueError, OverflowError):
+        kept = timedelta(0)
+    if not timedelta(days=1) <= kept <= _LONGEST_KEPT:
+        raise ConfigurationError(
+            ErrorCode.ARGUMENT,
+            f"[{CONFIG_SECTION}] {LIST_DAYS} is {str(days)[:200]!r}; it must be a number of days from 1 to "
+            f"{_LONGEST_KEPT.days}.",
+        )
+    return DocumentLists(store.database, kept)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from airflow_deepseek_ocr.airflow_support.connections import DEFAULT_DB_CONN_ID
-from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.airflow_support.documents import references
+from airflow_deepseek_ocr.airflow_support.results_database import document_lists, open_store
 from airflow_deepseek_ocr.airflow_support.table_names import configured_names
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.store.browsing.result_reader import (
     OcrDocument,
     OcrExport,
@@ -22,6 +25,7 @@ from airflow_deepseek_ocr.store.browsing.result_reader import (
     read_regions,
     read_tables,
 )
+from airflow_deepseek_ocr.store.lists.list_slice import LIST_KEY, ListSlice
 from airflow_deepseek_ocr.store.reviews.corrections import Review, Seen, accept_page, correct_page
 
 if TYPE_CHECKING:
@@ -86,14 +90,63 @@ class OcrResults:
         summaries = [returned] if isinstance(returned, Mapping) else list(returned)
         for summary in summaries:
             left = summary.get("not_listed", {}).get("document_ids")
-            if left or "document_ids" not in summary:
+            if (left and LIST_KEY not in summary) or "document_ids" not in summary:
                 raise ConfigurationError(
                     ErrorCode.ARGUMENT,
                     f"The operator's return value leaves out {left or 'all'} of its documents. Give the "
                     "operator smaller batches, or take the documents by their URIs.",
                 )
-        ids = [number for summary in summaries for number in summary["document_ids"]]
-        return self.documents(ids=ids)
+        in_lists = [summary for summary in summaries if LIST_KEY in summary]
+        ids = [
+            number
+            for summary in summaries
+            if LIST_KEY not in summary
+            for number in summary["document_ids"]
+        ]
+        found = [
+            self._of_list(ListSlice.of(each[LIST_KEY]), each["config_key"]) for each in in_lists
+        ]
+        return chain(self.documents(ids=ids), *found)
+
+    def _of_list(self, part: ListSlice, config_key: str) -> Iterator[OcrDocument]:
+        document = self._database.rows.document
+        refs = document_lists(self._store).read(part)
+        while chunk := list(islice(refs, _CHUNK)):
+            own = document.version_key.in_([ref.version_key for ref in chunk])
+            yield from read_documents(self._database, own & (document.config_key == config_key))
+
+    def documents_of_list(self, batches: Any) -> Iterator[dict[str, Any]]:
+        """Yield the documents of batches of the sensor, as it returns those of short lists.
+
+        :param batches: a batch that names a part of a stored list, or a list of batches of any kind.
+        :raises ConfigurationError: ``document_list`` if there is no such list; ``document_reference``.
+        :raises DatabaseError: ``database_unavailable``, ``database_rights``.
+        """
+        lists = document_lists(self._store)
+        for each in references(batches):
+            found = lists.read(each) if isinstance(each, ListSlice) else [each]
+            yield from (ref.as_dict() for ref in found)
+
+    def store_list(
+        self, documents: Iterable[Any], *, batch_size: int = 128, origin: str = "a task"
+    ) -> list[dict[str, Any]]:
+        """Store a list of documents, and return its parts, over which the operator can be mapped.
+
+        :param documents: URIs, or documents as the sensor returns them; a few thousand are in memory.
+        :param batch_size: documents in each part.
+        :param origin: their place, for people who read the table.
+        :raises ConfigurationError: ``document_reference``; ``argument`` if ``batch_size`` is less than 1.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``, ``database_rights``.
+        """
+        if batch_size < 1:
+            raise ConfigurationError(
+                ErrorCode.ARGUMENT, f"batch_size is {batch_size}; it must be at least 1."
+            )
+        refs = (
+            ref for each in documents for ref in references(each) if isinstance(ref, DocumentRef)
+        )
+        whole = document_lists(self._store).write(refs, origin)
+        return [part.as_dict() for part in whole.parts(batch_size)]
 
     def documents(
         self,

@@ -11,19 +11,21 @@ from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
-from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException, BaseOperator
+from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_deepseek_ocr.airflow_support.connections import (
     DEFAULT_AWS_CONN_ID,
     DEFAULT_DB_CONN_ID,
     s3_client,
 )
-from airflow_deepseek_ocr.airflow_support.documents import references
+from airflow_deepseek_ocr.airflow_support.documents import listed_documents, references
 from airflow_deepseek_ocr.airflow_support.error_mapping import airflow_errors
 from airflow_deepseek_ocr.airflow_support.exports import export_plan
-from airflow_deepseek_ocr.airflow_support.results_database import open_store
+from airflow_deepseek_ocr.airflow_support.results_database import document_lists, open_store
 from airflow_deepseek_ocr.airflow_support.results_page import ResultsLink
 from airflow_deepseek_ocr.airflow_support.table_names import TABLE_NAMES, configured_names
+from airflow_deepseek_ocr.airflow_support.task.outcome import raise_for, return_value
+from airflow_deepseek_ocr.airflow_support.task.task_log import TaskLog, less_noise
 from airflow_deepseek_ocr.airflow_support.task_info import task_info
 from airflow_deepseek_ocr.airflow_support.task_metrics import send_batch
 from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
@@ -31,7 +33,6 @@ from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.fields import DEFAULT_CONN_ID
 from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.connection.render_processes import render_processes
-from airflow_deepseek_ocr.counted import counted, listed, shortened
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
@@ -46,13 +47,8 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
     from airflow.providers.openlineage.extractors import OperatorLineage
 
-    from airflow_deepseek_ocr.ocr.engine_protocol import Progress
     from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
-    from airflow_deepseek_ocr.pipeline.summary import Summary
     from airflow_deepseek_ocr.sources.base import Sources
-
-#: Seconds between two log lines about progress.
-_PROGRESS_EVERY_S = 30.0
 
 _text = values.optional(values.text)
 #: How the arguments are converted that are neither documents nor OCR options.
@@ -96,7 +92,8 @@ class DeepSeekOCROperator(BaseOperator):
     :param documents: batches or documents from
         :class:`~airflow_deepseek_ocr.sensors.s3.S3NewDocumentSensor`, or URIs: ``s3://``, ``file://``,
         and the schemes of Airflow's ``ObjectStoragePath``. A text that holds a list in JSON or as a Python
-        literal is that list. An empty list succeeds without documents; None fails.
+        literal is that list. A batch may name a part of a stored list. An empty list succeeds without
+        documents; None fails.
     :param s3_prefix: instead of ``documents``: ``s3://bucket/prefix``, all documents under it.
     :param deepseek_ocr_conn_id: connection of the model.
     :param db_conn_id: connection to the results database: postgres, mysql or sqlite.
@@ -226,37 +223,46 @@ class DeepSeekOCROperator(BaseOperator):
         :raises AirflowException: the cause of a failure lies outside the documents, or another task is
             still reading some of them. A retry reads the rest.
         """
-        started = time.monotonic()
+        started, log = time.monotonic(), TaskLog(self.log, self)
         counts: dict[str, Any] = {}
         self._pipeline = None
         try:
-            with airflow_errors():
+            with airflow_errors(), less_noise():
                 values.convert_attributes(self, _VALUES)
                 self._documents = self._given_documents()
                 build_pipeline = self._pipeline_builder(context)
                 names = configured_names(self.db_schema, self.db_table_prefix)
                 with closing(open_store(self.db_conn_id, names=names)) as store:
                     self._pipeline = build_pipeline(store=store)
-                    summary = self._pipeline.run(self._references(), self._log_progress())
-            counts = summary.as_dict()
+                    documents = self._references()
+                    log.found(documents)
+                    summary = self._pipeline.run(documents, log.progress(self._pipeline))
+                    counts = return_value(summary, document_lists(store))
         finally:
             seconds = time.monotonic() - started
-            self._log_record(counts, seconds)
+            self._log_record(log, counts, seconds)
             if self._pipeline is not None:
+                log.ended(self._pipeline, seconds, task_info(context))
                 send_batch(self._pipeline.summary, seconds, task_info(context))
-        self._raise_for(summary)
+        raise_for(
+            summary,
+            max_failed_pages=self.max_failed_pages,
+            waits_for_others=self.wait_for_others is not None,
+            fail_on_document_errors=self.fail_on_document_errors,
+        )
         return counts
 
-    def _log_record(self, counts: dict[str, Any], seconds: float) -> None:
+    def _log_record(self, log: TaskLog, counts: dict[str, Any], seconds: float) -> None:
         """Write what the run depended on and its counts to the log, as one block."""
-        from airflow_deepseek_ocr.run_record.task import task_record
+        from airflow_deepseek_ocr.run_record.task import HEADING, task_record
 
         try:
             settings = self.hook.settings
             config = settings.processing_config(OcrOptions.of(self))
         except Exception:
             return  # the settings are invalid; the task's error says so
-        self.log.info("%s", task_record(settings, config, counts, seconds))
+        title = f"{HEADING}: settings, host, versions, counts"
+        log.group(title, task_record(settings, config, counts, seconds))
 
     def _pipeline_builder(self, context: Context) -> Callable[..., Pipeline]:
         """Return the pipeline but for its store: settings are checked before a database is opened."""
@@ -295,40 +301,6 @@ class DeepSeekOCROperator(BaseOperator):
             ),
         )
 
-    def _raise_for(self, summary: Summary) -> None:
-        """Raise if the documents' end is a failure of the task."""
-        if summary.retryable:
-            raise AirflowException(
-                f"{counted(len(summary.retryable), 'document')} could not be read for reasons outside the "
-                f"documents, such as {shortened(summary.retryable[0])}; the reasons are in ocr_documents. "
-                "A retry reads only these."
-            )
-        if summary.failed_exports:
-            raise AirflowException(
-                f"The exports of {counted(len(summary.failed_exports), 'document')} are missing: "
-                f"{listed(summary.failed_exports)}. Their rows are stored; a retry makes the missing exports."
-            )
-        if summary.leased_by_others and self.wait_for_others is not None:
-            raise AirflowException(
-                f"Other tasks are still processing {counted(len(summary.leased_by_others), 'document')}: "
-                f"{listed(summary.leased_by_others)}. "
-                "A retry waits for them again; raise wait_for_others for longer documents."
-            )
-        if summary.over_budget:
-            raise AirflowFailException(
-                f"More pages failed than max_failed_pages={self.max_failed_pages} allows: "
-                f"{listed(summary.over_budget)}. The reasons are in ocr_pages."
-            )
-        if summary.has_only_wrong_references:
-            raise AirflowFailException(
-                f"Nothing was read: {listed(summary.failed)}. Correct the argument documents."
-            )
-        if summary.failed and self.fail_on_document_errors:
-            raise AirflowFailException(
-                f"{counted(len(summary.failed), 'document')} could not be read: {listed(summary.failed)}. "
-                "The reasons are in ocr_documents."
-            )
-
     def get_openlineage_facets_on_complete(self, _: Any) -> OperatorLineage | None:
         """Return the documents that were read and the tables that were written; OpenLineage asks for it."""
         # It imports the OpenLineage provider, which alone calls this.
@@ -349,7 +321,7 @@ class DeepSeekOCROperator(BaseOperator):
     def _given_documents(self) -> list[DocumentRef] | None:
         """Return the references in ``documents``; None if ``s3_prefix`` is to be listed.
 
-        :raises ConfigurationError: ``argument``, ``document_reference``, ``s3_uri``.
+        :raises ConfigurationError: ``argument``, ``document_list``, ``document_reference``, ``s3_uri``.
         """
         given = values.optional(lambda _, value: value)("documents", self.documents)
         if (given is None) == (self.s3_prefix is None):
@@ -361,9 +333,10 @@ class DeepSeekOCROperator(BaseOperator):
         if self.s3_prefix is not None:
             split_uri(self.s3_prefix.strip())
             return None
-        found = references(given)
+        names = configured_names(self.db_schema, self.db_table_prefix)
+        found = listed_documents(references(given), self.db_conn_id, names)
         if not found:
-            self.log.warning("documents is an empty list: there is nothing to read.")
+            self.log.warning("documents names no documents: there is nothing to read.")
         return found
 
     def _references(self) -> list[DocumentRef]:
@@ -387,14 +360,3 @@ class DeepSeekOCROperator(BaseOperator):
             },
             fallback=lambda: ObjectStorageSource(limits, self.storage_conn_id),
         )
-
-    def _log_progress(self) -> Callable[[Progress], None]:
-        last = time.monotonic()
-
-        def log(progress: Progress) -> None:
-            nonlocal last
-            if self._pipeline is not None and time.monotonic() - last >= _PROGRESS_EVERY_S:
-                last = time.monotonic()
-                self.log.info("%s", self._pipeline.progress_line(progress))
-
-        return log

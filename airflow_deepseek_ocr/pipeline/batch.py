@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_deepseek_ocr.counted import counted
-from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, OverwrittenError
+from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, OverwrittenError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.documents.unshown import MAX_NAMES
@@ -18,18 +18,22 @@ from airflow_deepseek_ocr.ocr.engine_protocol import Progress
 from airflow_deepseek_ocr.ocr.fingerprint import ProcessingConfig, document_key
 from airflow_deepseek_ocr.ocr.recognition.page_result import failed_page
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
-from airflow_deepseek_ocr.ocr.results import DocumentResult, PageResult
+from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult, PageStatus
 from airflow_deepseek_ocr.pipeline.attached_documents import AttachedDocuments
 from airflow_deepseek_ocr.pipeline.document_copies import DocumentCopies
 from airflow_deepseek_ocr.pipeline.document_queue import DocumentQueue
-from airflow_deepseek_ocr.pipeline.document_report import DocumentReport, level
 from airflow_deepseek_ocr.pipeline.exports.export_queue import ExportQueue
 from airflow_deepseek_ocr.pipeline.exports.exporter import Exported
 from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument, InFlightDocument
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.page_stream import OpenedDocument
 from airflow_deepseek_ocr.pipeline.page_writer import Finished, PageWriter
-from airflow_deepseek_ocr.pipeline.progress import progress_line
+from airflow_deepseek_ocr.pipeline.reports.batch_table import batch_table
+from airflow_deepseek_ocr.pipeline.reports.capped_lines import CappedLines
+from airflow_deepseek_ocr.pipeline.reports.document_report import DocumentReport, level
+from airflow_deepseek_ocr.pipeline.reports.pace import Pace
+from airflow_deepseek_ocr.pipeline.reports.progress import progress_line
+from airflow_deepseek_ocr.pipeline.reports.reasons import Reasons
 from airflow_deepseek_ocr.pipeline.summary import Summary
 from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease, LeaseLostError
 from airflow_deepseek_ocr.store.ledger import Ledger, failure
@@ -63,7 +67,8 @@ class Batch:
         self._config = config
         self._exports: ExportQueue | None = None
         self.summary = Summary(config.key)
-        self.queue = DocumentQueue(refs, ledger, overwrite=options.overwrite)
+        self._lines, self._reasons, self._pace = CappedLines(log), Reasons(), Pace()
+        self.queue = DocumentQueue(refs, ledger, self._lines, overwrite=options.overwrite)
         self._attached = AttachedDocuments(self.queue, ledger, overwrite=options.overwrite)
         self._lock = threading.RLock()
         self._stopped = False
@@ -104,8 +109,16 @@ class Batch:
         :param engine: pages that the engine processes now.
         """
         with self._lock:
-            documents_open = [document.ref.uri for document in self.queue.open_documents]
-            return progress_line(self.summary, documents_open, self.queue.size, engine)
+            documents = self.queue.open_documents
+            ended = self.summary.documents.total() + sum(each.stored_share for each in documents)
+            pace = self._pace.describe(self.summary.pages, ended / max(1, self.queue.size))
+            uris = [document.ref.uri for document in documents]
+            return progress_line(self.summary, uris, self.queue.size, engine, pace)
+
+    def table(self, seconds: float, places: Iterable[tuple[str, str]]) -> str:
+        """Return the table at the end of the log; see :func:`batch_table`."""
+        with self._lock:
+            return batch_table(self.summary, self._reasons, seconds, places)
 
     def claim(self, ref: DocumentRef) -> Lease | None:
         """Claim a document version; None if it is not processed now.
@@ -123,6 +136,8 @@ class Batch:
             self.summary.document_ids += filter(None, [claimed.document_id])
             if claimed.by_us is not None:
                 self.summary.record_failures(ref, claimed.by_us, self._options.budget)
+            row = f", row {claimed.document_id}" if claimed.document_id else ""
+            self._lines.write("documents stored before", f"{ref.uri}: stored before{row}.")
         if self._options.read_attachments:
             self._attached.add_unfinished(ref)
         if self._exports is not None:
@@ -234,11 +249,12 @@ class Batch:
                 document.missing.discard(page.number)
                 self.summary.record_page(page)
                 document.report.add(page)
+                self._note_failed_page(document, page)
             if outcome.result is None:
                 return
             self.queue.close(document.lease)
             self.summary.document_ids.append(document.lease.document_id)
-            self._record(document.ref, outcome.result, document.report)
+            self._record(document.ref, outcome.result, document.lease, document.report)
         if self._exports is None:
             self._release(document)
         else:
@@ -250,20 +266,21 @@ class Batch:
         with self._lock:
             self.summary.record_exports(exported)
         if exported.written:
-            log.info(
-                "%s: exports: %s, %d bytes written.",
-                ref.uri,
-                counted(exported.written, "file"),
-                exported.written_bytes,
-            )
+            # The manifest is beside them.
+            where = exported.files[-1].uri.rpartition("/")[0]
+            files = f"{counted(exported.written, 'file')}, {exported.written_bytes:,} bytes"
+            line = f"{ref.uri}: exports: {files} written to {where}/."
+            self._lines.write("exports", line)
         for each in exported.refused:
-            log.warning("%s: no export %s (%s): %s", ref.uri, each.format, each.code, each.error)
+            line = f"{ref.uri}: no export {each.format} ({each.code}): {each.error}"
+            self._lines.write(f"exports {each.format} ({each.code})", line, logging.WARNING)
 
     def export_failed(self, ref: DocumentRef, error: DeepSeekOCRError) -> None:
         """See :meth:`ExportEvents.export_failed`."""
         with self._lock:
             self.summary.failed_exports[ref.uri] = f"{error.code.value}: {error}"
-        log.error("%s: the exports are missing (%s): %s", ref.uri, error.code, error)
+        line = f"{ref.uri}: the exports are missing ({error.code}): {error}"
+        self._lines.write(f"missing exports ({error.code})", line, logging.ERROR)
 
     def _document_key(self, ref: DocumentRef) -> str:
         return document_key(ref, self._config)
@@ -299,16 +316,33 @@ class Batch:
         with self._lock:
             if lease is not None:
                 self.summary.document_ids.append(lease.document_id)
-            self._record(ref, result)
+            self._record(ref, result, lease)
+
+    def _note_failed_page(self, document: InFlightDocument, page: PageResult) -> None:
+        if page.status is PageStatus.FAILED:
+            example = f"page {page.number} of {document.ref.uri}"
+            self._reasons.add(page.error_code or "unknown", example, page.error or "")
 
     def _record(
-        self, ref: DocumentRef, result: DocumentResult, report: DocumentReport | None = None
+        self,
+        ref: DocumentRef,
+        result: DocumentResult,
+        lease: Lease | None,
+        report: DocumentReport | None = None,
     ) -> None:
         self.summary.documents[result.status.value] += 1
         self.summary.record_failures(ref, result, self._options.budget)
         report = report or DocumentReport()
         self.summary.record_unshown(ref, report)
-        log.log(level(result, report), "%s", report.line(ref, result))
+        kind = f"{result.status.value} documents"
+        if result.status is DocumentStatus.FAILED:
+            code = result.error_code or ErrorCode.PAGES_FAILED.value
+            kind += f" ({code})"
+            self._reasons.add(code, ref.uri, result.error or "")
+        row = "" if lease is None else f" Row {lease.document_id}."
+        ended = f"{self.summary.documents.total():,} of {self.queue.size:,}"
+        line = f"{ended}: {report.line(ref, result)}{row}"
+        self._lines.write(kind, line, level(result, report))
 
 
 def _to_store(document: InFlightDocument, pages: Sequence[PageResult]) -> DocumentPages:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, TypeVar
 
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, seconds
+from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.store.lists.document_lists import DocumentLists
+from airflow_deepseek_ocr.store.lists.list_slice import ListSlice
 from airflow_deepseek_ocr.store.results_store import KnownVersion, State, Store
+
+log = logging.getLogger(__name__)
 
 _T = TypeVar("_T")
 
 #: Listed documents per database look-up: one page of an S3 listing.
 _CHUNK = 1000
-#: Most bytes of the documents of one search, as JSON. Airflow stores the list in its database: as XCom, for a
-#: deferred sensor as the trigger's event before, or as the event of an asset. 1,024 documents, the default,
-#: with keys of 60 characters have 0.3 MB, and with keys of 1,024 bytes 1.3 MB.
+#: Most bytes of the documents that a search returns itself, as JSON. Airflow stores them in its database: as
+#: XCom, for a deferred sensor as the trigger's event before, or as the event of an asset. 1,024 documents,
+#: the default, with keys of 60 characters have 0.3 MB, and with keys of 1,024 bytes 1.3 MB.
 MAX_LIST_BYTES = 1 << 20
 _SEPARATOR = len(", ")
 #: A version without a row: due since before any event, so that once emitted it is left out.
@@ -48,8 +54,15 @@ class Discovery:
         store: Store,
         emitted: Mapping[str, float] | None = None,
         seen: Counter[State] | None = None,
-    ) -> list[list[DocumentRef]]:
+        *,
+        lists: DocumentLists | None = None,
+        found: list[str] | None = None,
+    ) -> Sequence[list[DocumentRef] | ListSlice]:
         """Return batches of new documents; an empty list if there are none.
+
+        If they have more than ``MAX_LIST_BYTES`` as JSON, they are stored as a list, and the batches are
+        parts of it. Without ``lists``, or without the right to store one, the batches end there, and the
+        other documents follow at a later search.
 
         Documents of dead tasks come first, including versions that are not listed any more: their rows
         must not stay unfinished. Versions without a row follow, in the listing's order.
@@ -59,11 +72,47 @@ class Discovery:
         :param emitted: seconds since documents were emitted, by version key. They are skipped, unless a
             task that was processing them died since.
         :param seen: receives the number of listed versions with rows, by state.
-        :raises DatabaseError: ``database_unavailable``.
+        :param lists: stores a list.
+        :param found: receives the version keys of the documents.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``.
         :raises UnavailableError: ``missing_bucket``, ``access_denied``, ``storage_unavailable``.
         """
         due = self._due(client, store, emitted or {}, Counter() if seen is None else seen)
-        return first_batches(due, self.options.max_documents, self.options.batch_size)
+        remaining = islice(due, self.options.max_documents)
+        first, is_all = _first(remaining)
+        versions: list[str] = [] if found is None else found
+        size = self.options.batch_size
+        if not is_all and lists is not None:
+            every = _noting(chain(first, remaining), versions)
+            whole = self._stored(lists, every)
+            if whole is not None:
+                return whole.parts(size)
+        fitting = _fitting(first, is_all)
+        versions.extend(ref.version_key for ref in fitting)
+        return list(_chunks(fitting, size))
+
+    def _stored(self, lists: DocumentLists, documents: Iterator[DocumentRef]) -> ListSlice | None:
+        """Store a list; return None if the database's user may not."""
+        where = f"s3://{self.options.bucket}/{self.options.prefix}"
+        try:
+            whole = lists.write(documents, where)
+        except DatabaseError as error:
+            if error.code is not ErrorCode.DATABASE_RIGHTS:
+                raise
+            log.warning(
+                "%s has more new documents than an XCom should hold, and they cannot be stored as a list. "
+                "The others follow at a later search. %s",
+                where,
+                error,
+            )
+            return None
+        log.info(
+            "The list of %s new documents in %s is stored in the results database, as %s.",
+            f"{whole.count:,}",
+            where,
+            whole.key,
+        )
+        return whole
 
     def _due(
         self, client: Any, store: Store, emitted: Mapping[str, float], seen: Counter[State]
@@ -106,16 +155,29 @@ def first_batches(
     :param max_documents: most documents.
     :param batch_size: documents per batch.
     """
-    return list(_chunks(_bounded(due, max_documents), batch_size))
+    first = _fitting(*_first(islice(due, max_documents)))
+    return list(_chunks(first, batch_size))
 
 
-def _bounded(due: Iterable[DocumentRef], max_documents: int) -> Iterator[DocumentRef]:
-    """Yield the first documents: at least one, and not more than an XCom or an event can have."""
-    size = 0
-    for number, ref in enumerate(islice(due, max_documents)):
+def _first(due: Iterator[DocumentRef]) -> tuple[list[DocumentRef], bool]:
+    """Return the first documents, up to the first one over the limit, and whether these are all."""
+    first, size = list[DocumentRef](), 0
+    for ref in due:
+        first.append(ref)
         size += len(json.dumps(ref.as_dict())) + _SEPARATOR
-        if number and size > MAX_LIST_BYTES:
-            return
+        if size > MAX_LIST_BYTES:
+            return first, False
+    return first, True
+
+
+def _fitting(first: list[DocumentRef], is_all: bool) -> list[DocumentRef]:
+    """Return the documents of :func:`_first` that are within the limit, and at least one."""
+    return first if is_all or len(first) == 1 else first[:-1]
+
+
+def _noting(documents: Iterable[DocumentRef], versions: list[str]) -> Iterator[DocumentRef]:
+    for ref in documents:
+        versions.append(ref.version_key)
         yield ref
 
 

@@ -9,10 +9,9 @@ from collections.abc import Iterable
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.pipeline.in_flight import InFlightDocument
+from airflow_deepseek_ocr.pipeline.reports.capped_lines import CappedLines
 from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease, LeasedByAnother
 from airflow_deepseek_ocr.store.ledger import Ledger
-
-log = logging.getLogger(__name__)
 
 #: The owner of a lease that was lost: its row is not read again to learn the task's name.
 RECLAIMED_BY = "the task that reclaimed it"
@@ -25,15 +24,18 @@ class DocumentQueue:
 
     :param refs: the batch; a reference that occurs twice is queued once.
     :param ledger: claims the documents.
+    :param lines: of the log.
     :param overwrite: claim documents that are final too.
     :ivar size: number of documents in the batch.
     """
 
-    def __init__(self, refs: Iterable[DocumentRef], ledger: Ledger, *, overwrite: bool) -> None:
+    def __init__(
+        self, refs: Iterable[DocumentRef], ledger: Ledger, lines: CappedLines, *, overwrite: bool
+    ) -> None:
         self._lock = threading.RLock()
         self._waiting = deque(dict.fromkeys(refs))
         self.size = len(self._waiting)
-        self._ledger, self._overwrite = ledger, overwrite
+        self._ledger, self._lines, self._overwrite = ledger, lines, overwrite
         self._claimed: set[str] = set()
         self._forgotten: set[str] = set()
         self._open: list[InFlightDocument] = []
@@ -87,7 +89,7 @@ class DocumentQueue:
             self._leased_by_others[key] = ref, claimed.owner
             if self._logged_owners.get(key) != claimed.owner:
                 self._logged_owners[key] = claimed.owner
-                log.info("%s is leased by %s.", ref.uri, claimed.owner)
+                self._lines.write("leased documents", f"{ref.uri} is leased by {claimed.owner}.")
         return None
 
     def open(self, document: InFlightDocument) -> None:
@@ -112,10 +114,12 @@ class DocumentQueue:
                 document.lost = document.lost or document.lease is lease
             self.close(lease)
         if self._ledger.is_forgotten(ref):
-            log.warning("%s was deleted from the results database; it is left out.", ref.uri)
+            line = f"{ref.uri} was deleted from the results database; it is left out."
+            self._lines.write("deleted documents", line, logging.WARNING)
             self._forgotten.add(ref.version_key)
             return
-        log.warning("%s was reclaimed by another task.", ref.uri)
+        line = f"{ref.uri} was reclaimed by another task."
+        self._lines.write("reclaimed documents", line, logging.WARNING)
         with self._lock:
             self._claimed.discard(ref.version_key)
             self._leased_by_others[ref.version_key] = ref, RECLAIMED_BY

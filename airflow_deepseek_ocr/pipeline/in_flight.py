@@ -7,7 +7,7 @@ from pathlib import Path
 
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.rendering.pool import SharedDocument
-from airflow_deepseek_ocr.pipeline.document_report import DocumentReport
+from airflow_deepseek_ocr.pipeline.reports.document_report import DocumentReport
 from airflow_deepseek_ocr.store.leases import Lease
 
 
@@ -49,3 +49,8 @@ class InFlightDocument:
     source: SharedDocument
     lost: bool = False
     report: DocumentReport = field(default_factory=DocumentReport)
+
+    @property
+    def stored_share(self) -> float:
+        """The share of its pages that are stored, 0 to 1."""
+        return 1 - len(self.missing) / max(1, len(self.page_numbers))

@@ -146,6 +146,14 @@ class Pipeline:
         """
         return self._batch.progress_line(engine)
 
+    def table(self, seconds: float, places: Iterable[tuple[str, str]] = ()) -> str:
+        """Return the table at the end of the log, also after :meth:`run` raised an error.
+
+        :param seconds: since the start of the task.
+        :param places: where results are: names and addresses.
+        """
+        return self._batch.table(seconds, places)
+
     def _new_batch(self, refs: Iterable[DocumentRef]) -> Batch:
         return Batch(refs, self._ledger, self.config, self._options)
 

@@ -14,9 +14,9 @@ from airflow_deepseek_ocr.exceptions import ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.quality.flags import CONFIDENCE_FLAGS
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult, PageStatus
-from airflow_deepseek_ocr.pipeline.document_report import DocumentReport
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
 from airflow_deepseek_ocr.pipeline.exports.exporter import Exported
+from airflow_deepseek_ocr.pipeline.reports.document_report import DocumentReport
 
 #: Codes of documents that no storage was asked for, because of their URI.
 _WRONG_REFERENCES = {ErrorCode.UNSUPPORTED_SCHEME, ErrorCode.S3_URI, ErrorCode.DOCUMENT_REFERENCE}

@@ -28,7 +28,9 @@ from airflow_deepseek_ocr.airflow_support.new_documents import (
     ANY_CONFIGURATION,
     CONNECTIONS,
     NewDocuments,
+    count_documents,
 )
+from airflow_deepseek_ocr.airflow_support.task.task_log import first_and_last, less_noise
 from airflow_deepseek_ocr.airflow_support.task_metrics import send_found
 from airflow_deepseek_ocr.airflow_support.templates import check_literals, check_values
 from airflow_deepseek_ocr.connection import values
@@ -51,7 +53,9 @@ class S3NewDocumentSensor(BaseSensorOperator):
     """Wait until a bucket holds documents that have no row in the results database.
 
     Returns batches, each a list of ``{"uri", "version", "version_id", "etag", "size",
-    "last_modified"}``. Map an operator over them with ``expand(documents=sensor.output)``.
+    "last_modified"}``. If they have more than 1 MiB, they are stored as a list in the results database, and
+    each batch is ``{"document_list", "first", "count"}``, which the operator takes too. Map an operator over
+    them with ``expand(documents=sensor.output)``.
 
     The parameters ``bucket`` to ``retry_failed_after`` are those of
     :class:`~airflow_deepseek_ocr.connection.options.DiscoveryOptions`. The parameters
@@ -217,22 +221,23 @@ class S3NewDocumentSensor(BaseSensorOperator):
             else timeout
         )
 
-    def _find(self) -> list[list[dict[str, Any]]]:
+    def _find(self) -> list[Any]:
         """Search the bucket once, and log the outcome."""
         seen: Counter[State] = Counter()
-        with airflow_errors():
+        with airflow_errors(), less_noise():
             search = self._search()
             batches = search.find(seen=seen)
         if batches:
-            documents = counted(sum(map(len, batches)), "new document")
-            self.log.info("%s in %s.", documents, counted(len(batches), "batch", "batches"))
+            documents = counted(count_documents(batches), "new document")
+            number = counted(len(batches), "batch", "batches")
+            self.log.info("%s in %s%s.", documents, number, first_and_last(batches))
             self._count(batches)
         else:
             self.log.info("%s", search.nothing_new(seen))
         return batches
 
-    def _count(self, batches: list[list[dict[str, Any]]]) -> None:
-        send_found(sum(map(len, batches)), len(batches), self.dag_id, self.task_id)
+    def _count(self, batches: list[Any]) -> None:
+        send_found(count_documents(batches), len(batches), self.dag_id, self.task_id)
 
     def _search(self) -> NewDocuments:
         search = NewDocuments.of(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, Engine, Select, literal_column, select, table
 from sqlalchemy.exc import SQLAlchemyError
 
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
+from airflow_deepseek_ocr.quiet_loggers import quiet_loggers
 from airflow_deepseek_ocr.store.compatibility import COMPATIBLE_BACK_TO
 from airflow_deepseek_ocr.store.migrations.ownership import Ownership
 from airflow_deepseek_ocr.store.names import VERSIONS, Names
@@ -20,6 +22,8 @@ from airflow_deepseek_ocr.store.names import VERSIONS, Names
 if TYPE_CHECKING:
     from alembic.config import Config
     from alembic.script import Script
+
+log = logging.getLogger(__name__)
 
 _LOCK_NAME = "airflow_deepseek_ocr_migration"
 #: PostgreSQL's advisory locks are numbers: the first eight bytes of the name, as ASCII.
@@ -227,7 +231,14 @@ def upgrade(engine: Engine, names: Names | None = None) -> Schema:
             # New tables belong beside the others, although another schema may be first by now.
             connection.execute(_HOME_FIRST, {"home": before.home})
         migrations.config.attributes["connection"] = connection
-        command.upgrade(migrations.config, "head")
+        log.info(
+            "Migrating the tables of the results database from %s to %s. With many rows this takes minutes.",
+            before.revision or "none",
+            before.head,
+        )
+        # It writes a line for each migration, which would be most of a first task's log.
+        with quiet_loggers("alembic"):
+            command.upgrade(migrations.config, "head")
     return before
 
 

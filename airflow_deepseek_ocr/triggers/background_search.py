@@ -35,10 +35,13 @@ class BackgroundSearch:
         self._search, self._limit_s = search, limit_s
         self._running = threading.Lock()
 
-    async def find(self, emitted: Mapping[str, float] | None = None) -> list[list[dict[str, Any]]]:
-        """Return batches of new documents in plain JSON types; an empty list if there are none.
+    async def find(
+        self, emitted: Mapping[str, float] | None = None, found: list[str] | None = None
+    ) -> list[Any]:
+        """Return batches of new documents; see :meth:`NewDocuments.find`.
 
         :param emitted: seconds since documents were emitted, by version key.
+        :param found: receives the version keys of the documents.
         :raises ConfigurationError: a connection has an invalid value.
         :raises UnavailableError: bucket or database are unreachable; ``storage_unavailable`` if the search
             takes too long.
@@ -46,19 +49,19 @@ class BackgroundSearch:
         find = sync_to_async(self._find, thread_sensitive=False, executor=_threads)
         try:
             async with asyncio.timeout(self._limit_s) as limit:
-                found: list[list[dict[str, Any]]] = await find(emitted)
-                return found
+                batches: list[Any] = await find(emitted, found)
+                return batches
         except TimeoutError:
             if not limit.expired():
                 raise
             raise self._error(f"has not ended after {self._limit_s:.0f} s") from None
 
-    def _find(self, emitted: Mapping[str, float] | None) -> list[list[dict[str, Any]]]:
+    def _find(self, emitted: Mapping[str, float] | None, found: list[str] | None) -> list[Any]:
         # A search that was given up keeps its thread: another one would take the other triggers' threads.
         if not self._running.acquire(blocking=False):
             raise self._error("that was given up earlier is still waiting for an answer")
         try:
-            return self._search.find(emitted)
+            return self._search.find(emitted, found=found)
         finally:
             self._running.release()
 

@@ -23,7 +23,6 @@ from airflow_deepseek_ocr.connection.options import (
     seconds,
 )
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
-from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.triggers.background_search import BackgroundSearch
 
 #: Most intervals between two polls: the pause doubles with each poll that fails, so that an outage is not
@@ -34,8 +33,8 @@ _LONGEST_PAUSE = 8
 class S3NewDocumentTrigger(BaseTrigger):
     """Fires once, when there are new documents.
 
-    The event is ``{"status": "success", "documents": [batch, ...]}``, or ``{"status": "error",
-    "message", "retryable"}``.
+    The event is ``{"status": "success", "documents": [batch, ...]}``, with batches as the sensor returns
+    them, or ``{"status": "error", "message", "retryable"}``.
 
     :param poke_interval: seconds between two polls.
     :param search: the arguments of
@@ -77,9 +76,10 @@ class S3NewDocumentTrigger(BaseTrigger):
 class S3NewDocumentEventTrigger(BaseEventTrigger):
     """Fires whenever there are new documents, for an asset's watcher.
 
-    The event's payload is ``{"documents": [batch, ...]}``. Each document is emitted at least once: again
-    after a restart of the triggerer, again when the task that was processing it died, and again if it
-    has no row after ``redeliver_after``. The document's row makes processing exactly-once.
+    The event's payload is ``{"documents": [batch, ...]}``, with batches as the sensor returns them. Each
+    document is emitted at least once: again after a restart of the triggerer, again when the task that was
+    processing it died, and again if it has no row after ``redeliver_after``. The document's row makes
+    processing exactly-once.
 
     The parameters ``bucket`` to ``retry_failed_after`` are those of
     :class:`~airflow_deepseek_ocr.connection.options.DiscoveryOptions`. The parameters ``prompt`` to
@@ -180,10 +180,11 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
         search = BackgroundSearch(self.search)
         failures = 0
         while True:
-            batches: list[list[dict[str, Any]]] = []
+            batches: list[Any] = []
+            found: list[str] = []
             pause = self.poke_interval
             try:
-                batches = await search.find(self._emitted())
+                batches = await search.find(self._emitted(), found)
                 failures = 0
             # If it ended, Airflow would start it again at once, without what it has emitted.
             except Exception as error:
@@ -203,10 +204,8 @@ class S3NewDocumentEventTrigger(BaseEventTrigger):
             # Airflow stores the event during this pause. A document of an event that is lost before must
             # be emitted again, so it is recorded only afterwards.
             await asyncio.sleep(pause)
-            now = time.monotonic()
-            for batch in batches:
-                for document in batch:
-                    self._emitted_at[DocumentRef.of(document).version_key] = now
+            if batches:
+                self._emitted_at |= dict.fromkeys(found, time.monotonic())
 
     def _emitted(self) -> dict[str, float]:
         """Return the seconds since each document was emitted, by version key."""

@@ -10,11 +10,12 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import Row, Select, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.store.attachments import REFERENCE, reference_of
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
 from airflow_deepseek_ocr.store.lists.list_slice import ListSlice
@@ -35,30 +36,26 @@ class DocumentLists:
     """The lists of documents of a results database.
 
     :param database: with the tables in place.
+    :param kept: time after which a list is deleted.
     """
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, kept: timedelta = DEFAULT_KEPT) -> None:
+        self._database, self._kept = database, kept
         self._list, self._item = database.rows.document_list, database.rows.list_item
 
-    def write(
-        self, documents: Iterable[DocumentRef], origin: str, kept: timedelta = DEFAULT_KEPT
-    ) -> ListSlice:
+    def write(self, documents: Iterable[DocumentRef], origin: str) -> ListSlice:
         """Store a list, and delete lists that have expired.
 
         A list that is cut off by an error cannot be read, and is deleted like the others.
 
         :param documents: its documents, of which a bounded number is kept in memory.
         :param origin: their place, for people who read the table.
-        :param kept: time after which the list is deleted.
         :return: the whole list.
         :raises DatabaseError: ``database_unavailable``, ``database_full``, ``database_rights``.
         """
         self.delete_expired()
         key, count = secrets.token_hex(16), 0
-        list_id = self._database.transaction(
-            lambda session: self._create(session, key, origin, kept)
-        )
+        list_id = self._database.transaction(lambda session: self._create(session, key, origin))
         remaining = iter(documents)
         while batch := list(islice(remaining, _BATCH)):
             self._add(list_id, count, batch)
@@ -66,6 +63,15 @@ class DocumentLists:
         complete = update(self._list).where(self._list.id == list_id).values(document_count=count)
         self._database.transaction(lambda session: session.execute(complete))
         return ListSlice(key, 0, count)
+
+    def write_stored(self, document_ids: Sequence[int], origin: str) -> ListSlice:
+        """Store a list of documents that have rows.
+
+        :param document_ids: ids of their rows.
+        :param origin: see :meth:`write`.
+        :raises DatabaseError: ``database_unavailable``, ``database_full``, ``database_rights``.
+        """
+        return self.write(self._with_ids(document_ids), origin)
 
     def read(self, part: ListSlice) -> Iterator[DocumentRef]:
         """Yield the documents of a part of a list, in its order, without those that were forgotten.
@@ -115,7 +121,15 @@ class DocumentLists:
             self._database.transaction(partial(Session.execute, statement=statement))
         return len(found)
 
-    def _create(self, session: Session, key: str, origin: str, kept: timedelta) -> int:
+    def _with_ids(self, document_ids: Sequence[int]) -> Iterator[DocumentRef]:
+        document = self._database.rows.document
+        columns = [getattr(document, name) for name in REFERENCE]
+        for start in range(0, len(document_ids), _ROWS):
+            own = document.id.in_(document_ids[start : start + _ROWS])
+            query = select(*columns).where(own).order_by(document.id)
+            yield from map(reference_of, self._database.transaction(partial(_all, query=query)))
+
+    def _create(self, session: Session, key: str, origin: str) -> int:
         # It is there if the answer of an earlier commit was lost.
         query = select(self._list.id).where(self._list.list_key == key)
         if (found := session.scalar(query)) is not None:
@@ -125,7 +139,7 @@ class DocumentLists:
                 list_key=key,
                 **fit(self._list, {"origin": origin}),
                 created_at=DatabaseTime(),
-                expires_at=DatabaseTime(kept),
+                expires_at=DatabaseTime(self._kept),
             )
         )
         return session.scalars(query).one()
@@ -151,6 +165,10 @@ class DocumentLists:
         )
         stored = self._database.transaction(lambda session: session.scalars(query).all())
         return [DocumentRef.of(json.loads(each)) for each in stored]
+
+
+def _all(session: Session, query: Select[Any]) -> Sequence[Row[Any]]:
+    return session.execute(query).all()
 
 
 def _values(list_id: int, position: int, ref: DocumentRef) -> dict[str, Any]:

@@ -31,6 +31,15 @@ class ListSlice:
         """Return plain JSON types."""
         return {LIST_KEY: self.key, "first": self.first, "count": self.count}
 
+    def parts(self, size: int) -> list[ListSlice]:
+        """Return consecutive parts of this part, whose number of documents must be known.
+
+        :param size: documents in each; the last one may have fewer.
+        """
+        end = self.first + (self.count or 0)
+        starts = range(self.first, end, size)
+        return [ListSlice(self.key, start, min(size, end - start)) for start in starts]
+
     @classmethod
     def of(cls, value: Mapping[str, Any]) -> ListSlice:
         """Return the part that a dictionary of :meth:`as_dict` describes.

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
+import time
 import tracemalloc
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,6 +22,8 @@ from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.pipeline.discovery import Discovery
 from airflow_deepseek_ocr.sources.s3 import Listing
 from airflow_deepseek_ocr.store.database_clock import DatabaseTime
+from airflow_deepseek_ocr.store.lists.document_lists import DocumentLists
+from airflow_deepseek_ocr.store.lists.list_slice import ListSlice
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.row_values import document_values
 from airflow_deepseek_ocr.store.tables import DocumentRow
@@ -159,3 +164,33 @@ def test_a_poll_does_not_scan_rows_of_deleted_documents(many_keys: Any, store: S
     for plan in found:
         assert "Seq Scan" not in plan, plan
         assert "Index" in plan, plan
+
+
+def test_a_hundred_thousand_documents_are_a_list_in_the_database(
+    many_keys: Any, store: Store
+) -> None:
+    lists, found = DocumentLists(store.database), list[str]()
+    options = DiscoveryOptions(bucket=BUCKET, max_documents=KEYS, batch_size=128)
+    search = Discovery(options)
+    tracemalloc.start()
+    started = time.monotonic()
+    try:
+        parts = search.find(many_keys, store, lists=lists, found=found)
+        memory = tracemalloc.get_traced_memory()[1] / 2**20
+    finally:
+        tracemalloc.stop()
+    seconds = time.monotonic() - started
+    slices = [part for part in parts if isinstance(part, ListSlice)]
+    payload = json.dumps([part.as_dict() for part in slices])
+    print(f"\n{seconds:.0f} s, {memory:.0f} MiB, {len(payload):,} bytes for an XCom.")
+    assert len(slices) == math.ceil(KEYS / 128)
+    assert sum(part.count or 0 for part in slices) == len(found) == len(set(found)) == KEYS
+    assert len(payload) < 100_000
+    assert memory < 60
+    last = list(lists.read(slices[-1]))
+    assert [ref.version_key for ref in last] == found[-len(last) :]
+    started = time.monotonic()
+    with store.database.engine.begin() as connection:
+        connection.execute(text("UPDATE ocr_document_lists SET expires_at = '2026-01-01'"))
+    assert lists.delete_expired() == 1
+    print(f"Deleted in {time.monotonic() - started:.1f} s.")

@@ -44,3 +44,9 @@ def test_events_without_documents_are_left_out(extra: Any) -> None:
 def test_anything_else_in_place_of_documents_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="documents"):
         documents_of_events([event([{"uri": 5}])])
+
+
+def test_parts_of_stored_lists_follow_once() -> None:
+    part = {"document_list": "0" * 32, "first": 0, "count": 128}
+    events = [event(part, [document(1)]), event(part), event(part | {"first": 128})]
+    assert documents_of_events(events) == [[document(1)], part, part | {"first": 128}]

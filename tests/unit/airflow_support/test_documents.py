@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from airflow_deepseek_ocr.airflow_support.documents import references
+from airflow_deepseek_ocr.airflow_support.documents import listed_documents, references
+from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.sources.files import path_of
+from airflow_deepseek_ocr.store.lists.document_lists import DocumentLists
+from airflow_deepseek_ocr.store.lists.list_slice import ListSlice
+from airflow_deepseek_ocr.store.names import Names
+from tests.support.airflow_connections import define_sqlite
 
 A, B = "s3://b/a.pdf", "s3://b/b, c (1) .pdf"
 REF = DocumentRef(A, "e", None, "e", 3, datetime(2026, 1, 2, tzinfo=UTC))
@@ -133,3 +139,39 @@ def test_a_path_is_the_uri_of_its_bytes(name: bytes) -> None:
 def test_text_with_bytes_that_are_not_utf_8_is_percent_encoded() -> None:
     (ref,) = references(os.fsdecode(b"file:///data/caf\xe9.pdf"))
     assert ref.uri == "file:///data/caf%E9.pdf"
+
+
+@pytest.mark.parametrize(
+    "form", [lambda part: part, lambda part: [part], str, json.dumps, lambda part: f"[{part}]"]
+)
+def test_a_part_of_a_stored_list_in_any_form(form: Any) -> None:
+    part = ListSlice("0123456789abcdef" * 2, 128, 64)
+    assert references(form(part.as_dict())) == [part]
+    assert references([A, part, [part.as_dict()]]) == [DocumentRef(A), part, part]
+
+
+def test_a_reference_to_a_list_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="names no stored list") as caught:
+        references([{"document_list": "1", "first": 0, "count": 1}])
+    assert caught.value.code is ErrorCode.DOCUMENT_LIST
+
+
+def test_documents_of_stored_lists_come_in_their_place_and_again_in_a_retry(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    define_sqlite(monkeypatch, "results", tmp_path / "results.db")
+    names = Names(prefix="scans_")
+    stored = [DocumentRef(f"s3://b/{number}.pdf", "v") for number in range(10)]
+    with closing(open_store("results", names=names)) as store:
+        whole = DocumentLists(store.database).write(stored, "")
+    given = [DocumentRef(A), *whole.parts(4)[1:], REF]
+    for _ in range(2):
+        assert listed_documents(given, "results", names) == [DocumentRef(A), *stored[4:], REF]
+    with pytest.raises(ConfigurationError, match=f"no list of documents {whole.key}"):
+        listed_documents(given, "results", Names())
+
+
+def test_without_a_list_no_database_is_opened() -> None:
+    assert listed_documents([REF], "no_such_connection", Names()) == [REF]
+    with pytest.raises(ConfigurationError, match="no_such_connection"):
+        listed_documents([ListSlice("0" * 32)], "no_such_connection", Names())

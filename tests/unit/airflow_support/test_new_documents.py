@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from airflow_deepseek_ocr.airflow_support.connections import load_settings
-from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
+from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments, count_documents
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.store.results_store import State
@@ -67,3 +67,10 @@ def test_the_configuration_is_the_connection_s_with_the_options(
 )
 def test_a_search_that_finds_nothing_says_why(seen: dict[State, int], said: str) -> None:
     assert SEARCH.nothing_new(Counter(seen)) == f"No new documents in s3://b/: {said}"
+
+
+def test_documents_of_batches_and_of_parts_of_a_list_are_counted() -> None:
+    part = {"document_list": "0" * 32, "first": 128, "count": 72}
+    assert count_documents([[{"uri": "s3://b/a"}] * 2, [{"uri": "s3://b/b"}]]) == 3
+    assert count_documents([part, part | {"count": 128}]) == 200
+    assert count_documents([]) == 0

@@ -6,11 +6,13 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect
+from sqlalchemy import inspect, text
 
 from airflow_deepseek_ocr.airflow_support.results_database import (
     AUTO_MIGRATE,
     CONFIG_SECTION,
+    LIST_DAYS,
+    document_lists,
     open_store,
     results_engine,
 )
@@ -75,3 +77,33 @@ def test_tasks_do_not_migrate_where_it_is_forbidden(
 
 def test_the_option_is_the_one_of_the_providers_metadata() -> None:
     assert AUTO_MIGRATE in get_provider_info()["config"][CONFIG_SECTION]["options"]
+
+
+@pytest.mark.parametrize(("days", "kept"), [("", 30), ("1", 1), ("0.5e2", 50)])
+def test_lists_are_kept_as_long_as_the_configuration_says(
+    days: str, kept: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    define_sqlite(monkeypatch, "results", tmp_path / "results.db")
+    monkeypatch.setenv("AIRFLOW__DEEPSEEK_OCR__DOCUMENT_LIST_DAYS", days)
+    with closing(open_store("results")) as store:
+        document_lists(store).write([], "")
+        with store.database.engine.connect() as connection:
+            between = "julianday(expires_at) - julianday(created_at)"
+            query = text(f"SELECT {between} FROM ocr_document_lists")
+            assert connection.scalar(query) == pytest.approx(kept, abs=0.001)
+    default = get_provider_info()["config"][CONFIG_SECTION]["options"][LIST_DAYS]["default"]
+    assert days or default == str(kept)
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "month", "nan", "1e9", "1e400"])
+def test_a_wrong_number_of_days_is_refused(
+    days: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    define_sqlite(monkeypatch, "results", tmp_path / "results.db")
+    monkeypatch.setenv("AIRFLOW__DEEPSEEK_OCR__DOCUMENT_LIST_DAYS", days)
+    with (
+        closing(open_store("results")) as store,
+        pytest.raises(ConfigurationError, match="document_list_days") as caught,
+    ):
+        document_lists(store)
+    assert caught.value.code is ErrorCode.ARGUMENT

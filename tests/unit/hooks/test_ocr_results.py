@@ -13,6 +13,7 @@ from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.exceptions import ConfigurationError
 from airflow_deepseek_ocr.hooks.ocr_results import OcrResults
 from airflow_deepseek_ocr.store.ledger import Ledger
+from airflow_deepseek_ocr.store.lists.document_lists import DocumentLists
 from tests.support.airflow_connections import define_sqlite
 from tests.support.fixtures.stored_documents import CONFIG, OTHER, REF, TASK, failed, page, read
 
@@ -60,3 +61,34 @@ def test_text_pages_and_reviews(results: OcrResults) -> None:
     assert results.text(document) == "ONE\n\ntwo"
     assert [page.is_accepted for page in results.pages(1)] == [False, True]
     assert list(results.tables(document)) == list(results.exports(document)) == []
+
+
+def test_documents_of_a_return_value_with_a_stored_list(results: OcrResults) -> None:
+    with closing(open_store("results")) as store:
+        other = Ledger(store.database, replace(CONFIG, prompt="free"), TASK)
+        read(other, page(1, "other"), ref=SECOND)
+        whole = DocumentLists(store.database).write_stored([1, 2], "documents of a task")
+    returned = {
+        "config_key": CONFIG.key,
+        "document_ids": [1],
+        "not_listed": {"document_ids": 1},
+        "document_list": whole.as_dict(),
+    }
+    assert [each.id for each in results.documents_of(returned)] == [1, 2]
+    both = results.documents_of([{"document_ids": [3]}, returned])
+    assert [each.id for each in both] == [3, 1, 2]
+
+
+def test_a_list_of_a_manifest_is_stored_in_parts_and_read_again(results: OcrResults) -> None:
+    uris = [f"s3://b/{number}.pdf" for number in range(5)]
+    parts = results.store_list((each for each in [*uris, REF.as_dict()]), batch_size=4)
+    assert [(part["first"], part["count"]) for part in parts] == [(0, 4), (4, 2)]
+    found = list(results.documents_of_list(parts))
+    assert [each["uri"] for each in found] == [*uris, REF.uri]
+    assert found[-1] == REF.as_dict()
+    assert list(results.documents_of_list(parts[1])) == found[4:]
+    assert list(results.documents_of_list([[REF.as_dict()], parts[0]])) == [found[-1], *found[:4]]
+    with pytest.raises(ConfigurationError, match="batch_size is 0"):
+        results.store_list(uris, batch_size=0)
+    with pytest.raises(ConfigurationError, match="documents is 7"):
+        results.store_list([7])

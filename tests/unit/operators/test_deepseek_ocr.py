@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -110,33 +109,6 @@ def test_documents_or_a_prefix() -> None:
 def test_defaults_are_those_of_the_options() -> None:
     parameters = inspect.signature(DeepSeekOCROperator.__init__).parameters
     assert {name: parameters[name].default for name in vars(OcrOptions())} == vars(OcrOptions())
-
-
-@pytest.mark.parametrize(
-    ("lists", "arguments"),
-    [
-        (("retryable",), {}),
-        (("leased_by_others",), {}),
-        (("over_budget",), {}),
-        (("failed",), {"fail_on_document_errors": True}),
-        (("failed", "documents"), {}),
-    ],
-)
-def test_messages_about_documents_are_bounded(
-    lists: tuple[str, ...], arguments: dict[str, Any]
-) -> None:
-    """100,000 documents with the longest keys of S3."""
-    uris = [f"s3://bucket/{number:06}/{'k' * 1000}" for number in range(100_000)]
-    summary = Summary()
-    for name in lists:
-        reasons = dict.fromkeys(uris, "s3_uri")
-        value = {"documents": Counter(failed=len(uris)), "retryable": uris}.get(name, reasons)
-        setattr(summary, name, value)
-    operator = DeepSeekOCROperator(task_id="read", documents=[], **arguments)
-    with pytest.raises(AirflowException) as caught:
-        operator._raise_for(summary)
-    assert len(str(caught.value)) < 5000
-    assert uris[0][:200] in str(caught.value)
 
 
 def test_a_kill_before_the_start_is_harmless() -> None:
@@ -267,16 +239,6 @@ def test_metrics_are_sent_once_also_by_a_task_that_fails(monkeypatch: pytest.Mon
     with pytest.raises(AirflowFailException, match="Give either"):
         operator.execute({})
     assert len(sent) == 1
-
-
-def test_missing_exports_fail_the_task_with_their_reason_and_a_retry_makes_them() -> None:
-    operator = DeepSeekOCROperator(task_id="read", documents=["s3://b/a.pdf"])
-    reasons = {"s3://b/a.pdf": "access_denied: grant s3:PutObject"}
-    with pytest.raises(AirflowException, match=r"a retry makes the missing exports") as failed:
-        operator._raise_for(Summary(failed_exports=reasons))
-    assert not isinstance(failed.value, AirflowFailException)
-    assert "s3://b/a.pdf" in str(failed.value)
-    assert "access_denied" in str(failed.value)
 
 
 def test_exports_are_written_by_the_task_and_a_wrong_place_fails_it_before_anything_is_read(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from airflow_deepseek_ocr.pipeline.attached_documents import AttachedDocuments
 from airflow_deepseek_ocr.pipeline.document_queue import DocumentQueue
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
+from airflow_deepseek_ocr.pipeline.reports.capped_lines import CappedLines
 from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.files import FileSource
 from airflow_deepseek_ocr.store.browsing.selection import Selection, find
@@ -32,6 +34,8 @@ from airflow_deepseek_ocr.store.results_store import Store
 from tests.conftest import ROOT
 from tests.support.fakes.batch_engine import CONFIG, DOCUMENTS, LIMITS, A, B, FakeEngine, rows
 from tests.support.unshown_pdfs import annotated, containing, pdf, saved
+
+LINES = CappedLines(logging.getLogger(__name__))
 
 TABLE = (DOCUMENTS / "table.png").read_bytes()
 PORTFOLIO = ROOT / "tests" / "corpus" / "documents" / "portfolio.pdf"
@@ -336,7 +340,7 @@ def test_overwrite_reads_the_files_again(
 
 def test_files_are_claimed_before_their_document_ends(store: Store) -> None:
     ledger = Ledger(store.database, CONFIG, A, timedelta(minutes=1))
-    queue = DocumentQueue((), ledger, overwrite=False)
+    queue = DocumentQueue((), ledger, LINES, overwrite=False)
     attached = AttachedDocuments(queue, ledger, overwrite=False)
     container = DocumentRef("s3://b/c.pdf", "v1", "v1", "e1")
     files = [AttachedFile(1, "a.pdf"), AttachedFile(2, "a.pdf")]

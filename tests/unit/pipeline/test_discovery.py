@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions
+from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile
 from airflow_deepseek_ocr.pipeline.discovery import MAX_LIST_BYTES, Discovery
 from airflow_deepseek_ocr.store.ledger import Ledger, failure
+from airflow_deepseek_ocr.store.lists.document_lists import DocumentLists
+from airflow_deepseek_ocr.store.lists.list_slice import ListSlice
 from airflow_deepseek_ocr.store.results_store import Store
+from airflow_deepseek_ocr.store.tables import DocumentListRow
 from tests.support.fixtures.stored_documents import (
     ACCESS_DENIED,
     CONFIG,
@@ -49,8 +55,12 @@ def ref(key: str) -> DocumentRef:
     return DocumentRef(f"s3://b/{key}", f"e-{key}", etag=f"e-{key}", size=1, last_modified=MOMENT)
 
 
-def keys(batches: list[list[DocumentRef]]) -> list[list[str]]:
-    return [[each.uri.removeprefix("s3://b/") for each in batch] for batch in batches]
+def keys(batches: Sequence[list[DocumentRef] | ListSlice]) -> list[list[str]]:
+    return [
+        [each.uri.removeprefix("s3://b/") for each in batch]
+        for batch in batches
+        if isinstance(batch, list)
+    ]
 
 
 def discovery(**options: Any) -> Discovery:
@@ -70,6 +80,61 @@ def test_a_search_is_bounded_in_bytes_and_the_rest_follows(store: Store) -> None
     uris = [each.uri.removeprefix("s3://b/") for batch in (*first, *rest) for each in batch]
     assert uris == names[: len(uris)]
     assert len(uris) > len(found)
+
+
+def test_more_documents_than_an_xcom_should_hold_become_a_stored_list(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("airflow_deepseek_ocr.pipeline.discovery.MAX_LIST_BYTES", 500)
+    names = [f"{number:04}.pdf" for number in range(60)]
+    claim(Ledger(store.database, CONFIG, TASK), ref("dead.pdf"))
+    run_out(store)
+    lists, found = DocumentLists(store.database), list[str]()
+    many = discovery(batch_size=16, max_documents=50)
+    parts = many.find(Listed(*names), store, lists=lists, found=found)
+    assert [(part.first, part.count) for part in parts if isinstance(part, ListSlice)] == [
+        (0, 16),
+        (16, 16),
+        (32, 16),
+        (48, 2),
+    ]
+    expected = [ref(name) for name in ["dead.pdf", *names][:50]]
+    documents = [each for part in parts if isinstance(part, ListSlice) for each in lists.read(part)]
+    assert documents == expected
+    assert found == [each.version_key for each in expected]
+    rest = many.find(Listed(*names), store, dict.fromkeys(found, 0.0), lists=lists)
+    assert [part.count for part in rest if isinstance(part, ListSlice)] == [11]
+
+
+def test_few_documents_are_no_stored_list(store: Store) -> None:
+    found = list[str]()
+    lists = DocumentLists(store.database)
+    batches = discovery().find(Listed("1.pdf", "2.pdf"), store, lists=lists, found=found)
+    assert batches == [[ref("1.pdf"), ref("2.pdf")]]
+    assert found == [ref("1.pdf").version_key, ref("2.pdf").version_key]
+    with Session(store.database.engine) as session:
+        assert session.scalar(select(func.count()).select_from(DocumentListRow)) == 0
+
+
+def test_without_the_right_to_store_a_list_the_rest_follows_later(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("airflow_deepseek_ocr.pipeline.discovery.MAX_LIST_BYTES", 500)
+    code = ErrorCode.DATABASE_RIGHTS
+
+    def refuse(*_: Any) -> None:
+        raise DatabaseError(code, "no right")
+
+    monkeypatch.setattr(DocumentLists, "delete_expired", refuse)
+    names = [f"{number:04}.pdf" for number in range(60)]
+    lists, found = DocumentLists(store.database), list[str]()
+    first = discovery().find(Listed(*names), store, lists=lists, found=found)
+    assert 0 < len(found) < len(names)
+    assert keys(first) == [names[: len(found)]]
+    assert "follow at a later search. no right" in caplog.text
+    code = ErrorCode.DATABASE_UNAVAILABLE
+    with pytest.raises(DatabaseError):
+        discovery().find(Listed(*names), store, lists=lists)
 
 
 def test_the_default_number_of_documents_fits(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
 from airflow_deepseek_ocr.ocr.rendering.pool import SharedDocument
 from airflow_deepseek_ocr.pipeline.document_queue import RECLAIMED_BY, DocumentQueue
 from airflow_deepseek_ocr.pipeline.in_flight import InFlightDocument
+from airflow_deepseek_ocr.pipeline.reports.capped_lines import CappedLines
 from airflow_deepseek_ocr.store.browsing.selection import Selection, find
 from airflow_deepseek_ocr.store.forget import forget
 from airflow_deepseek_ocr.store.leases import AlreadyFinal, Lease
@@ -19,11 +21,18 @@ from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
 from tests.support.fixtures.stored_documents import CONFIG, OTHER, REF, TASK, claim, page, read
 
+LINES = CappedLines(logging.getLogger(__name__))
+
 ANOTHER = DocumentRef("s3://bucket/another.pdf", "v1")
 
 
 def queue(store: Store, *refs: DocumentRef, overwrite: bool = False) -> DocumentQueue:
-    return DocumentQueue(refs, Ledger(store.database, CONFIG, TASK), overwrite=overwrite)
+    return DocumentQueue(
+        refs,
+        Ledger(store.database, CONFIG, TASK),
+        LINES,
+        overwrite=overwrite,
+    )
 
 
 def in_flight(ref: DocumentRef, lease: Lease) -> InFlightDocument:

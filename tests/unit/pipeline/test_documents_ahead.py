@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,10 +17,13 @@ from airflow_deepseek_ocr.pipeline.document_copies import DocumentCopies
 from airflow_deepseek_ocr.pipeline.document_queue import DocumentQueue
 from airflow_deepseek_ocr.pipeline.documents_ahead import AHEAD, DocumentsAhead
 from airflow_deepseek_ocr.pipeline.in_flight import FetchedDocument
+from airflow_deepseek_ocr.pipeline.reports.capped_lines import CappedLines
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.results_store import Store
 from tests.support.fixtures.stored_documents import CONFIG, TASK
 from tests.support.waiting import eventually
+
+LINES = CappedLines(logging.getLogger(__name__))
 
 Fetch = Callable[[FetchedDocument], bool]
 
@@ -32,7 +36,12 @@ def refs(number: int) -> list[DocumentRef]:
 def ahead(
     store: Store, directory: Path, fetch: Fetch, number: int, most_bytes: int = 1 << 20
 ) -> Iterator[DocumentsAhead]:
-    queue = DocumentQueue(refs(number), Ledger(store.database, CONFIG, TASK), overwrite=False)
+    queue = DocumentQueue(
+        refs(number),
+        Ledger(store.database, CONFIG, TASK),
+        LINES,
+        overwrite=False,
+    )
     copies = DocumentCopies(directory, most_bytes)
 
     def write(document: FetchedDocument) -> bool:

@@ -21,7 +21,7 @@ PATIENCE_S = 60
 
 
 def finds_with(monkeypatch: pytest.MonkeyPatch, find: Any) -> None:
-    monkeypatch.setattr(NewDocuments, "find", lambda self, emitted=None: find(emitted))
+    monkeypatch.setattr(NewDocuments, "find", lambda self, emitted=None, found=None: find(emitted))
 
 
 def test_searches_run_at_the_same_time_beside_airflows_calls(

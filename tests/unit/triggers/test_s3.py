@@ -110,7 +110,7 @@ def test_an_invalid_connection_is_an_event_that_no_retry_resolves(
 def test_an_error_of_airflow_is_an_event_that_a_retry_may_resolve(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def away(self: NewDocuments, emitted: Any = None) -> Any:
+    def away(self: NewDocuments, emitted: Any = None, found: Any = None) -> Any:
         raise RuntimeError("the API server is away")
 
     monkeypatch.setattr(NewDocuments, "find", away)
@@ -165,8 +165,10 @@ def test_a_watcher_survives_errors_and_remembers_what_it_emitted(
     answers: list[Any] = [[[document]], *[error] * 6, [], error]
     known: list[int] = []
 
-    def find(self: NewDocuments, emitted: Any = None) -> Any:
+    def find(self: NewDocuments, emitted: Any = None, found: Any = None) -> Any:
         known.append(len(emitted))
+        # An error does not make a document known that was found before it.
+        found.append(f"version of {len(known)}")
         answer = answers.pop(0)
         if isinstance(answer, Exception):
             raise answer

@@ -89,7 +89,7 @@ def test_a_list_that_was_cut_off_is_unknown_and_expires(lists: DocumentLists, st
         raise OSError("the listing broke off")
 
     with pytest.raises(OSError, match="broke off"):
-        lists.write(interrupted(), ORIGIN, timedelta(days=-1))
+        DocumentLists(store.database, timedelta(days=-1)).write(interrupted(), ORIGIN)
     assert stored_rows(store) == (1, 14)
     with Session(store.database.engine) as session:
         key = session.scalars(select(DocumentListRow.list_key)).one()

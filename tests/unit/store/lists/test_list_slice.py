@@ -47,3 +47,10 @@ def test_a_long_value_is_shortened_in_the_message() -> None:
     with pytest.raises(ConfigurationError) as caught:
         ListSlice.of({"document_list": "x" * 100_000})
     assert len(str(caught.value)) < 1000
+
+
+def test_parts_cover_the_list_once() -> None:
+    whole = ListSlice(KEY, 10, 20)
+    assert whole.parts(8) == [ListSlice(KEY, 10, 8), ListSlice(KEY, 18, 8), ListSlice(KEY, 26, 4)]
+    assert whole.parts(100) == [whole]
+    assert ListSlice(KEY, 0, 0).parts(8) == []

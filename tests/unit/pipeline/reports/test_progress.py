@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from airflow_deepseek_ocr.ocr.engine_protocol import Progress
-from airflow_deepseek_ocr.pipeline.progress import progress_line
+from airflow_deepseek_ocr.pipeline.reports.progress import progress_line
 from airflow_deepseek_ocr.pipeline.summary import Summary
 
 

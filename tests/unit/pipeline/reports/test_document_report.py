@@ -11,7 +11,7 @@ import pytest
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.documents.unshown import Attachments
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult, PageStatus
-from airflow_deepseek_ocr.pipeline.document_report import DocumentReport, level
+from airflow_deepseek_ocr.pipeline.reports.document_report import DocumentReport, level
 
 REF = DocumentRef("s3://b/a.pdf")
 URI = "s3://b/a.pdf"
