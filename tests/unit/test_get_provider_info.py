@@ -106,8 +106,8 @@ def test_the_plugin_is_loaded_once() -> None:
     assert "plugins" not in get_provider_info()
 
 
-def test_airflow_has_all_of_it() -> None:
-    """What ``airflow providers hooks``, ``triggers``, ``links``, ``configs`` and ``widgets`` print."""
+def test_airflow_has_its_classes_and_its_configuration() -> None:
+    """What ``airflow providers hooks``, ``triggers`` and ``configs`` print."""
     info, manager = get_provider_info(), ProvidersManager()
     package = info["package-name"]
     (connection,) = info["connection-types"]
@@ -118,10 +118,18 @@ def test_airflow_has_all_of_it() -> None:
     assert (hook.hook_class_name, hook.package_name) == (connection["hook-class-name"], package)
     triggers = {each.trigger_class_name for each in manager.trigger if each.package_name == package}
     assert triggers == {name for each in info["triggers"] for name in each["python-modules"]}
-    assert set(info["extra-links"]) <= set(manager.extra_links_class_names)
     assert dict(manager.provider_configs)[package] == info["config"]
     decorators = {each["name"] for each in info["task-decorators"]}
     assert decorators <= set(manager.taskflow_decorators)
+
+
+@pytest.mark.slow
+def test_airflow_has_its_links_and_its_form() -> None:
+    """What ``airflow providers links``, ``behaviours`` and ``widgets`` print: it imports all providers."""
+    info, manager = get_provider_info(), ProvidersManager()
+    (connection,) = info["connection-types"]
+    kind = connection["connection-type"]
+    assert set(info["extra-links"]) <= set(manager.extra_links_class_names)
     assert kind in manager.field_behaviours
     widgets = {name.removeprefix(f"extra__{kind}__") for name in manager.connection_form_widgets}
     assert set(connection["conn-fields"]) <= widgets
