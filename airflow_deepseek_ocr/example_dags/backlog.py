@@ -36,7 +36,7 @@ with DAG(
         prefix="{{ params.prefix or '' }}",
         deepseek_ocr_conn_id="deepseek_ocr_default",
         batch_size=200,  # minutes of work for a task: the seconds of its start do not count
-        max_documents=20_000,
+        max_documents=200_000,
         deferrable=True,
         timeout=timedelta(hours=1).total_seconds(),
         manual_timeout=0,

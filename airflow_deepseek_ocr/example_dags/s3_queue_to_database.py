@@ -1,9 +1,9 @@
 """Read documents as S3 reports them: a trigger reads the events of the bucket from an SQS queue.
 
 A run reads just the objects in the events that started it. A second DAG compares bucket and database every
-hour, and reads what no event has named. The environment variables ``DEEPSEEK_OCR_QUEUE_URL`` and
-``DEEPSEEK_OCR_BUCKET`` name queue and bucket; without a queue there is no trigger. Connections as in
-``s3_to_database``. ``docs/guides/events.md`` sets up the queue.
+hour, and reads what no event has named. Set the environment variables ``DEEPSEEK_OCR_QUEUE_URL`` and
+``DEEPSEEK_OCR_BUCKET`` of all Airflow processes to queue and bucket; without a queue there is no trigger.
+Connections as in ``s3_to_database``. The guide "Events" sets up the queue.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ uploaded_documents = Asset("uploaded_documents", watchers=watchers)
 with DAG(
     "s3_queue_to_database",
     description=__doc__.splitlines()[0],
+    doc_md=__doc__,
     schedule=[uploaded_documents],
     start_date=datetime(2026, 1, 1),
     catchup=False,
@@ -56,6 +57,7 @@ with DAG(
 with DAG(
     "s3_queue_sweep",
     description="Every hour, read the documents that no event has named.",
+    doc_md=__doc__,
     schedule="@hourly",
     start_date=datetime(2026, 1, 1),
     catchup=False,

@@ -116,43 +116,63 @@ REPORTED = [
     "s3://documents/listed.png",
     "s3://documents/none.pdf",
 ]
-RUNS = {
+#: DAGs with the conf of their run.
+READING = {
     "s3_to_database": {"prefix": "in/"},
     "invoices": {},
     "backlog": {"prefix": "backlog/"},
-    "two_qualities": {"fine": "contracts/"},
     "manifest_to_database": {"manifest": "s3://documents/manifest.txt"},
     "documents_report": {"documents": REPORTED, "resolution": "tiny"},
+}
+OTHERS = {
+    "two_qualities": {"fine": "contracts/"},
     "results_to_index": {"prefix": "s3://documents/in/invoice"},
     # Its pages are good, so people are asked nothing.
     "review_pages": {"prefix": "s3://documents/in/invoice", "below": 0},
     "figures_described": {"prefix": "s3://documents/listed"},
+    # Pods are for executors; these runs are in one process.
     "gpu_pods": {"prefix": "gpu/"},
     "s3_to_database_pods": {"prefix": "pods/"},
 }
+States = dict[str, dict[str, list[str]]]
 
 
 @pytest.fixture(scope="module")
-def ran(client: Any, instance: Airflow) -> dict[str, dict[str, list[str]]]:
-    """The states of the tasks of all runs; in one process, which imports Airflow and torch once."""
+def uploads(client: Any) -> None:
     for name in ("documents", "invoices", "index"):
         client.create_bucket(Bucket=name)
     for key, name in UPLOADS.items():
         client.upload_file(str(DOCUMENTS / name), "documents", key)
     client.put_object(Bucket="documents", Key="in/broken.pdf", Body=b"%PDF-1.7 cut short")
-    client.put_object(
-        Bucket="documents", Key="manifest.txt", Body=b"s3://documents/listed.png\r\n\r\n"
-    )
+    manifest = b"s3://documents/listed.png\r\n\r\n"
+    client.put_object(Bucket="documents", Key="manifest.txt", Body=manifest)
     client.upload_file(str(DOCUMENTS / "table.png"), "invoices", "table.png")
-    return instance.test_dags(RUNS)
 
 
-@pytest.mark.parametrize("dag_id", RUNS)
-def test_tasks_succeed(dag_id: str, ran: dict[str, dict[str, list[str]]]) -> None:
-    states = dict(ran[dag_id])
-    if dag_id == "review_pages":
-        assert {*states.pop("ask"), *states.pop("store")} == {"skipped"}
-    assert {state for task in states.values() for state in task} == {"success"}
+@pytest.fixture(scope="module")
+def ran(uploads: None, instance: Airflow) -> States:
+    """The states of tasks; the runs share a process, which imports Airflow and torch once."""
+    return instance.test_dags(READING)
+
+
+@pytest.fixture(scope="module")
+def others(uploads: None, instance: Airflow) -> States:
+    return instance.test_dags(OTHERS)
+
+
+def test_tasks_that_read_succeed(ran: States) -> None:
+    assert set(ran) == set(READING)
+    assert {state for tasks in ran.values() for states in tasks.values() for state in states} == {
+        "success"
+    }
+
+
+@pytest.mark.slow
+def test_tasks_of_the_other_dags_succeed(others: States) -> None:
+    review = others["review_pages"]
+    assert {*review.pop("ask"), *review.pop("store")} == {"skipped"}
+    found = {state for tasks in others.values() for states in tasks.values() for state in states}
+    assert (set(others), found) == (set(OTHERS), {"success"})
 
 
 @pytest.mark.usefixtures("ran")
@@ -176,40 +196,35 @@ def test_scheduled_dag_reads_what_is_new(database: Path) -> None:
     assert query(database, "SELECT COUNT(*) FROM ocr_regions WHERE x1 IS NOT NULL") > [(3,)]
 
 
-@pytest.mark.usefixtures("ran")
-@pytest.mark.parametrize(
-    ("dag_id", "documents"),
-    [
-        ("invoices", [("s3://invoices/table.png", "small", 0)]),
-        (
-            "backlog",
-            [
-                ("s3://documents/backlog/first.png", "small", 0),
-                ("s3://documents/backlog/second.png", "small", 0),
-            ],
-        ),
-        (
-            "two_qualities",
-            [
-                ("s3://documents/contracts/table.png", "gundam", 0),
-                ("s3://documents/letters/table.png", "small", 0),
-            ],
-        ),
-        ("manifest_to_database", [("s3://documents/listed.png", "small", -1)]),
-        # Pods are for executors; the runs of this test are in one process.
-        ("gpu_pods", [("s3://documents/gpu/table.png", "small", 0)]),
-        ("s3_to_database_pods", [("s3://documents/pods/table.png", "small", 0)]),
-    ],
-)
-def test_documents_are_read(
-    dag_id: str, documents: list[tuple[str, str, int]], database: Path
-) -> None:
+def read_by(dag_id: str, database: Path) -> list[tuple[str, str, int]]:
+    """Return the documents that a DAG has read, with the mode and the number of the mapped task."""
     rows = query(
         database,
         "SELECT uri, resolution, COALESCE(map_index, -1) FROM ocr_documents "
         f"WHERE dag_id = '{dag_id}' AND status = 'done' ORDER BY uri",
     )
-    assert rows == documents
+    return [(uri.removeprefix("s3://"), *more) for uri, *more in rows]
+
+
+@pytest.mark.usefixtures("ran")
+def test_batches_and_lists_are_read(database: Path) -> None:
+    assert read_by("invoices", database) == [("invoices/table.png", "small", 0)]
+    assert read_by("backlog", database) == [
+        ("documents/backlog/first.png", "small", 0),
+        ("documents/backlog/second.png", "small", 0),
+    ]
+    assert read_by("manifest_to_database", database) == [("documents/listed.png", "small", -1)]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("others")
+def test_prefixes_are_read_in_their_modes_and_by_pods(database: Path) -> None:
+    assert read_by("two_qualities", database) == [
+        ("documents/contracts/table.png", "gundam", 0),
+        ("documents/letters/table.png", "small", 0),
+    ]
+    assert read_by("gpu_pods", database) == [("documents/gpu/table.png", "small", 0)]
+    assert read_by("s3_to_database_pods", database) == [("documents/pods/table.png", "small", 0)]
 
 
 @pytest.mark.usefixtures("ran")
@@ -222,7 +237,8 @@ def test_a_report_has_each_document_of_the_list(database: Path) -> None:
     ]
 
 
-@pytest.mark.usefixtures("ran")
+@pytest.mark.slow
+@pytest.mark.usefixtures("others")
 def test_pages_are_passed_to_an_index(client: Any) -> None:
     (entry,) = client.list_objects_v2(Bucket="index")["Contents"]
     body = client.get_object(Bucket="index", Key=entry["Key"])["Body"].read()
@@ -231,7 +247,8 @@ def test_pages_are_passed_to_an_index(client: Any) -> None:
     assert "Invoice" in line["text"]
 
 
-@pytest.mark.usefixtures("ran")
+@pytest.mark.slow
+@pytest.mark.usefixtures("ran", "others")
 def test_figures_are_part_of_the_configuration(database: Path) -> None:
     """The same document, in rows of its configuration; test_result_dags.py has descriptions."""
     keys = query(
