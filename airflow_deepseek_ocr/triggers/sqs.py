@@ -178,7 +178,8 @@ class SqsNewDocumentEventTrigger(BaseEventTrigger):
         now = time.monotonic()
         until, invisible_until = now + options.collect_for_s, now + options.visibility_timeout_s
         while messages:
-            batch.add(messages)
+            # A message may have a MiB of JSON.
+            await asyncio.to_thread(batch.add, messages)
             left_s = until - time.monotonic()
             if len(batch) >= options.max_documents or left_s <= 0:
                 break
@@ -202,8 +203,9 @@ class SqsNewDocumentEventTrigger(BaseEventTrigger):
                 pause = min(_FIRST_PAUSE_S * 2 ** min(failures, 10), _LONGEST_PAUSE_S)
                 failures += 1
                 self.log.warning(
-                    "Attempt %d in a row to receive messages failed; the next one is in %.0f s: %s",
+                    "Attempt %d in a row to receive messages of %s failed; the next one is in %.0f s: %s",
                     failures,
+                    self.options.queue_url,
                     pause,
                     described(error),
                 )

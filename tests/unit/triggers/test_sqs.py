@@ -199,7 +199,8 @@ def test_pauses_grow_while_the_queue_cannot_be_read(monkeypatch: pytest.MonkeyPa
     assert uris == ["s3://b/1.pdf"]
     assert pauses == [5, 10, 20, 40, 80, 160, 300, 300, 5]
     assert warnings[0] == (
-        "Attempt 1 in a row to receive messages failed; the next one is in 5 s: The queue is away."
+        f"Attempt 1 in a row to receive messages of {URL} failed; the next one is in 5 s: "
+        "The queue is away."
     )
     assert warnings[8].endswith("in 5 s: OSError: no descriptors")
 
