@@ -98,7 +98,7 @@ help:
 	@echo
 	@echo 'make bench-warm     time to the first page with a cold and a warm server'
 	@echo 'make bench-pipeline documents to rows with an engine that answers at once (PAGES_READ=, AGAINST=another checkout)'
-	@echo 'make bench-exports  pages per second of each format of exports (PAGES_READ=)'
+	@echo 'make bench-exports  pages per second of each format of exports (PAGES_READ=, PICTURE_PAGES= of those with pictures)'
 	@echo 'make bench-gpu      speed on a GPU with random weights of the full size (PARTS=, PAGES_READ=)'
 	@echo 'make bench-end-to-end  documents in S3 to rows on GPUs, beside the engine alone (MODEL=, DEVICES=, PAGES_READ=)'
 	@echo 'make bench-engines  pages per second in-process, resident and with vLLM (MODEL=, PAGES_READ=, VLLM_COMMAND=)'
@@ -206,7 +206,7 @@ bench-pipeline: install-test
 
 bench-exports: PAGES_READ = 100
 bench-exports: install-test
-	$(PY) -m benchmarks.exports --pages $(PAGES_READ)
+	$(PY) -m benchmarks.exports --pages $(PAGES_READ) $(if $(PICTURE_PAGES),--picture-pages $(PICTURE_PAGES))
 
 # Parts of the benchmark (empty: all), and pages per mode.
 PARTS ?=

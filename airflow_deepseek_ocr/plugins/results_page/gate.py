@@ -96,7 +96,7 @@ class Gate:
             await self._app(scope, receive, send)
             return
         response = _Response(send)
-        if "/api/" not in scope["path"]:
+        if _is_static(scope):
             await self._app(scope, receive, response)
             return
         places, limit_s = self._bounds(scope["path"])
@@ -143,6 +143,12 @@ class _Response:
         await self({"type": "http.response.start", "status": status, "headers": headers})
         body = json.dumps({"detail": text}).encode()
         await self({"type": "http.response.body", "body": body})
+
+
+def _is_static(scope: MutableMapping[str, Any]) -> bool:
+    """Return whether a request is for the page itself or one of its files, whatever Airflow's own path is."""
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return path in ("", "/") or path.startswith("/static/")
 
 
 def _bounded(receive: Any) -> Any:

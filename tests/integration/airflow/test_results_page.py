@@ -2,93 +2,38 @@
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
-from pathlib import Path
-from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from PIL import Image
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.store.tables import PageRow, RegionRow
-from tests.conftest import ROOT
 from tests.support.chromium import accessibility_faults, chromium, set_dark
-from tests.support.fixtures.shown_documents import FORBIDDEN, FOREIGN, add_export, fill
-from tests.support.servers.airflow import Airflow, airflow, api_server
+from tests.support.fixtures.shown_documents import FORBIDDEN, FOREIGN
+from tests.support.results_pages import (
+    WAIT_S,
+    Page,
+    complaints,
+    find,
+    results_page,
+    screenshot,
+    until,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-
-WAIT_S = 60
-#: Directory for screenshots; none are saved if it is not set.
-SCREENSHOTS = os.environ.get("UI_SCREENSHOTS")
-ROLES = {"ada": "admin", "una": "user", "vic": "viewer"}
-
-
-class Page(NamedTuple):
-    """A running API server with the page, and its results database."""
-
-    instance: Airflow
-    store: Store
-    ids: dict[str, int]
-
-    @property
-    def url(self) -> str:
-        """The page's address."""
-        return f"{self.instance.url}/deepseek-ocr/"
-
-    def token(self, user: str) -> str:
-        """Log in, and return the token."""
-        body = {"username": user, "password": f"password of {user}"}
-        answer = httpx.post(f"{self.instance.url}/auth/token", json=body, timeout=WAIT_S)
-        token: str = answer.json()["access_token"]
-        return token
-
-    def get(self, path: str, user: str | None) -> httpx.Response:
-        """Ask the page's API as a person; None is not logged in."""
-        headers = {"authorization": f"Bearer {self.token(user)}"} if user else {}
-        return httpx.get(f"{self.url}api/{path}", headers=headers, timeout=WAIT_S)
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    directory = tmp_path_factory.mktemp("results")
-    with closing(Store(create_engine(f"sqlite:///{directory}/results.db"))) as store:
-        store.ensure_schema()
-        ids = fill(store)
-        picture = directory / "page-0001.webp"
-        Image.new("RGB", (500, 700), "#fffbe6").save(picture)
-        add_export(store, ids["invoice.pdf"], "webp", picture.as_uri(), picture.read_bytes(), 1)
-        passwords = directory / "passwords.json"
-        passwords.write_text(json.dumps({user: f"password of {user}" for user in ROLES}))
-        settings = {
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "False",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
-                f"{user}:{role}" for user, role in ROLES.items()
-            ),
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
-            "AIRFLOW__CORE__AUTH_MANAGER": (
-                "tests.support.fakes.foreign_dag_auth_manager.ForeignDagAuthManager"
-            ),
-            "AIRFLOW__DEEPSEEK_OCR__RESULTS_PAGE_EXPORTS": str(directory),
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
-        }
-        database = {"conn_type": "sqlite", "host": str(directory / "results.db")}
-        with airflow({"deepseek_ocr_db": database}, settings) as instance, api_server(instance):
-            yield Page(instance, store, ids)
+    with results_page(tmp_path_factory.mktemp("results")) as running:
+        yield running
 
 
 Open = Callable[..., webdriver.Chrome]
@@ -105,44 +50,10 @@ def opened(page: Page, browser: webdriver.Chrome) -> Open:
     """Open an address of Airflow as a person."""
 
     def open_page(path: str = "deepseek-ocr/", user: str = "vic") -> webdriver.Chrome:
-        browser.get(f"{page.instance.url}/api/v2/version")
-        browser.delete_all_cookies()
-        browser.add_cookie({"name": "_token", "value": page.token(user), "path": "/"})
-        browser.get_log("browser")
-        browser.get("about:blank")
-        browser.get(f"{page.instance.url}/{path}")
+        page.open(browser, path, user)
         return browser
 
     return open_page
-
-
-def find(browser: webdriver.Chrome, css: str, text: str = "") -> WebElement:
-    """Return the first visible element with a text; wait until there is one."""
-
-    def visible(_: Any) -> WebElement | None:
-        try:
-            for element in browser.find_elements(By.CSS_SELECTOR, css):
-                if element.is_displayed() and text in element.text:
-                    return element
-        except StaleElementReferenceException:
-            pass
-        return None
-
-    wait = WebDriverWait(browser, WAIT_S)
-    return wait.until(visible, f"no {css} with {text!r}")  # type: ignore[return-value]
-
-
-def _until(browser: webdriver.Chrome, holds: Callable[[], bool], what: str) -> None:
-    WebDriverWait(browser, WAIT_S).until(lambda _: holds(), f"not {what}")
-
-
-def complaints(browser: webdriver.Chrome) -> list[str]:
-    return [entry["message"] for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
-
-
-def screenshot(browser: webdriver.Chrome, name: str) -> None:
-    if SCREENSHOTS:
-        browser.save_screenshot(str(Path(SCREENSHOTS) / f"{name}.png"))
 
 
 def test_documents_pages_and_downloads_in_airflows_frame(
@@ -154,12 +65,11 @@ def test_documents_pages_and_downloads_in_airflows_frame(
     screenshot(browser, "results-in-airflow")
     assert "secret.pdf" not in browser.page_source
     find(browser, "input[type=search]").send_keys("invo")
-    _until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1, "one hit")
+    until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "tbody tr")) == 1, "one hit")
     find(browser, "tbody a", "invoice.pdf").click()
     region = find(browser, ".region", "Received with thanks.")
-    assert (
-        browser.execute_script("return document.querySelector('.picture img').naturalWidth") == 500
-    )
+    width = "return document.querySelector('.picture img').naturalWidth"
+    until(browser, lambda: browser.execute_script(width) == 500, "the picture")
     ActionChains(browser).move_to_element(region).perform()
     lit = browser.find_elements(By.CSS_SELECTOR, ".box.on")
     assert len(lit) == 1
@@ -167,7 +77,7 @@ def test_documents_pages_and_downloads_in_airflows_frame(
     find(browser, ".menu summary").click()
     find(browser, ".menu a", "Markdown").click()
     downloads = tmp_path_factory.getbasetemp() / "downloads0"
-    _until(browser, (downloads / "invoice.pdf.md").exists, "the download")
+    until(browser, (downloads / "invoice.pdf.md").exists, "the download")
     browser.switch_to.default_content()
 
 
@@ -191,7 +101,7 @@ def test_conditions_add_up_and_are_cleared(page: Page, opened: Open) -> None:
     browser = opened("deepseek-ocr/")
     find(browser, ".chip", "Done").click()
     find(browser, "input[type=search]").send_keys("i")
-    _until(browser, lambda: "q=i" in browser.current_url, "searched")
+    until(browser, lambda: "q=i" in browser.current_url, "searched")
     assert "status=done" in browser.current_url
     browser = opened("deepseek-ocr/?q=nothing-of-that-name&status=done")
     find(browser, ".message button", "Show all documents").click()

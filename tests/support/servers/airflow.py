@@ -95,12 +95,15 @@ def airflow(
     connections: Mapping[str, Mapping[str, Any]],
     settings: Mapping[str, str] | None = None,
     metadata_url: str | None = None,
+    *,
+    base_path: str = "",
 ) -> Iterator[Airflow]:
     """Set up a migrated Airflow whose DAGs are the project's examples.
 
     :param connections: by connection id.
     :param settings: further environment variables.
     :param metadata_url: an empty metadata database; None creates one of SQLite in its directory.
+    :param base_path: path of its URL for people, as behind a proxy that serves several programs.
     """
     with data_directory() as home:
         port = free_port()
@@ -118,7 +121,7 @@ def airflow(
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{url}/execution/",
             "AIRFLOW__API__HOST": LOOPBACK,
             "AIRFLOW__API__PORT": str(port),
-            "AIRFLOW__API__BASE_URL": url,
+            "AIRFLOW__API__BASE_URL": f"{url}{base_path}",
             "AIRFLOW__API__WORKERS": "1",
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),

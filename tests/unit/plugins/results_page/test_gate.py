@@ -44,6 +44,24 @@ def test_a_body_that_is_too_large_is_not_read_whole(client: Callable[..., TestCl
     assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+def test_the_path_of_airflow_makes_no_request_one_of_the_api() -> None:
+    passed: list[str] = []
+
+    async def app(scope: dict[str, Any], *_: Any) -> None:
+        passed.append(scope["path"])
+
+    async def send(_: dict[str, Any]) -> None:
+        pass
+
+    gate = Gate(app)
+    gate._requests = Places(0, 0)
+    root = "/api/airflow/deepseek-ocr"
+    for path in ("/static/app.js", "/", "/api/documents", "/api/static/"):
+        scope = {"type": "http", "path": f"{root}{path}", "root_path": root}
+        asyncio.run(gate(scope, None, send))
+    assert passed == [f"{root}/static/app.js", f"{root}/"]
+
+
 def test_a_request_ends_after_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     async def stuck(*_: Any) -> None:
         await asyncio.sleep(60)
