@@ -51,8 +51,10 @@ def test_the_page_works_in_airflows_frame(
     width = "return document.querySelector('.picture img').naturalWidth"
     until(browser, lambda: browser.execute_script(width) == 500, "the picture")
     screenshot(browser, "results-below-a-path")
-    task = browser.execute_script("return document.querySelector('.head dl a').href")
+    find(browser, ".head summary", "3 pages").click()
+    task = find(browser, ".head dl a", "invoices › ").get_attribute("href") or ""
     assert urlsplit(task).path.startswith(f"{PATH}/dags/invoices/runs/")
+    assert "[object" not in find(browser, "main").text
     find(browser, ".menu summary").click()
     find(browser, ".menu a", "Markdown").click()
     downloads = tmp_path_factory.getbasetemp() / "downloads0"

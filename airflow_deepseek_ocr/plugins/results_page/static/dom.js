@@ -12,7 +12,7 @@ function fill(element, properties, children) {
   return element;
 }
 
-const present = (children) => children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+const present = (children) => children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
 
 /** Replace the children of an element; those that are null or false are left out. */
 export const replace = (element, ...children) => element.replaceChildren(...present(children));
