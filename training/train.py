@@ -175,6 +175,7 @@ class Trainer:
                 self._log(step=self.step, seconds=round(self.trained_s, 1), **pace.take())
             if self.cards.first and self.step % _MEASURE_EVERY == 0:
                 self._measure()
+                pace.take()  # measuring is no idleness
             if stop:
                 break
             if keep:
