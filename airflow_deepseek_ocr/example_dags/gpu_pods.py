@@ -38,9 +38,7 @@ if k8s:
                         requests={"cpu": "4", "memory": "16Gi"},
                         limits={"nvidia.com/gpu": "1", "memory": "24Gi"},
                     ),
-                    volume_mounts=[
-                        k8s.V1VolumeMount(name="models", mount_path="/models", read_only=True)
-                    ],
+                    volume_mounts=[k8s.V1VolumeMount(name="models", mount_path="/models")],
                 )
             ],
             node_selector={"nvidia.com/gpu.present": "true"},

@@ -42,6 +42,24 @@ def test_the_tasks_pod_has_the_server_and_the_template() -> None:
     assert "nvidia.com/gpu" not in str(base["resources"])
 
 
+def test_the_pod_of_the_model_has_a_gpu_and_the_template() -> None:
+    dag = example_dag("gpu_pods")
+    content = task_pod(base_pod(), {"pod_override": dag.GPU_POD})
+    check_schema(content)
+    (base,) = content["spec"]["containers"]
+    assert base["args"] == ["airflow", "tasks", "run"]
+    # The image and the GPU of the override, the connection of the template.
+    assert base["image"].endswith(":worker")
+    assert base["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert base["env"][0]["name"] == "AIRFLOW_CONN_DEEPSEEK_OCR_DEFAULT"
+    assert content["spec"]["nodeSelector"] == {"nvidia.com/gpu.present": "true"}
+    assert content["spec"]["tolerations"][0]["key"] == "nvidia.com/gpu"
+    (volume,), (mount,) = content["spec"]["volumes"], base["volumeMounts"]
+    (claim,) = manifests("PersistentVolumeClaim")
+    assert volume["persistentVolumeClaim"]["claimName"] == claim.name
+    assert (mount["name"], mount["mountPath"]) == (volume["name"], "/models")
+
+
 def test_the_server_comes_after_the_templates_init_containers() -> None:
     """Such as git-sync, which must have ended before the worker starts."""
     base = base_pod()

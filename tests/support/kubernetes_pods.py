@@ -14,14 +14,13 @@ from kubernetes.client import ApiClient
 from tests.support.kubernetes_manifests import DIRECTORY, Object, pod
 from tests.support.servers.airflow import DAGS
 
-DAG_FILE = DAGS / "s3_to_database_pods.py"
 VALUES = DIRECTORY / "airflow" / "values-kubernetes-executor.yaml"
 
 
 @cache
-def example_dag() -> ModuleType:
-    """Return the module of the example DAG."""
-    specification = importlib.util.spec_from_file_location(DAG_FILE.stem, DAG_FILE)
+def example_dag(name: str = "s3_to_database_pods") -> ModuleType:
+    """Return the module of an example DAG for the KubernetesExecutor."""
+    specification = importlib.util.spec_from_file_location(name, DAGS / f"{name}.py")
     assert specification and specification.loader
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
