@@ -27,13 +27,9 @@ if TYPE_CHECKING:
 _PROGRESS_EVERY_S = 30.0
 #: Airflow's UI folds the lines between these, and shows the first one's text.
 _GROUP, _END_OF_GROUP = "::group::", "::endgroup::"
-#: Loggers that write a line for each client or request of a task, at the level of its results.
-_CHATTY = (
-    "airflow.providers.amazon.aws.utils.connection_wrapper.AwsConnectionWrapper",
-    "airflow.providers.amazon.aws.hooks.base_aws.AwsGenericHook",
-    "botocore.credentials",
-    "httpx",
-)
+#: Loggers that write a line for each client or request of a task, at the level of its results. Airflow's own
+#: providers log beside the standard library, so their levels are those of ``[logging] namespace_levels``.
+_CHATTY = ("botocore.credentials", "httpx")
 _MB = 1e6
 #: Longest URI in the line about the documents of the batch, in characters.
 _MAX_NAME = 300

@@ -103,5 +103,4 @@ def _check_log(log: str) -> None:
     assert len(summaries) == PARTS
     assert len(re.findall(r"  1,500 \w+, such as s3://many/", log)) == PARTS
     assert log.count(f"{ADDRESS}/deepseek-ocr/?dag_id=long_list&run_id=") == PARTS
-    for noise in ("credentials retrieved from", "Running upgrade"):
-        assert noise not in log
+    assert "Running upgrade" not in log

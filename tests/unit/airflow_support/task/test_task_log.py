@@ -99,9 +99,7 @@ def test_no_link_to_a_page_of_other_tables_or_without_a_run(
 
 
 def test_other_programs_are_quiet_for_the_time_of_the_task() -> None:
-    chatty = logging.getLogger(
-        "airflow.providers.amazon.aws.utils.connection_wrapper.AwsConnectionWrapper"
-    )
+    chatty = logging.getLogger("botocore.credentials")
     before = chatty.level
     with less_noise():
         assert not chatty.isEnabledFor(logging.INFO)
