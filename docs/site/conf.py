@@ -6,6 +6,7 @@ and to files as they do on a repository's host, and all these links work on the 
 
 from __future__ import annotations
 
+import re
 import sys
 import tomllib
 from pathlib import Path
@@ -18,14 +19,10 @@ sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 
 _project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 _pythons = [each.rpartition(" ")[2] for each in _project["classifiers"] if "Python :: 3." in each]
-_airflow = next(
-    each.removeprefix("apache-")
-    .replace("airflow", "Airflow ")
-    .replace(">=", "")
-    .replace(",<", " up to, but not including, ")
-    for each in _project["dependencies"]
-    if each.startswith("apache-airflow>=")
+_requirement = next(
+    each for each in _project["dependencies"] if each.startswith("apache-airflow>=")
 )
+_first, _end = re.fullmatch(r"apache-airflow>=([\d.]+),<([\d.]+)", _requirement).groups()
 
 project = _project["name"]
 author = f"the authors of {project}"
@@ -96,7 +93,7 @@ html_show_sourcelink = False
 html_copy_source = False
 html_context = {
     "default_mode": "auto",
-    "versions": f"Apache {_airflow} and Python {_pythons[0]} to {_pythons[-1]}",
+    "versions": f"Apache Airflow from {_first} and below {_end}, and Python {_pythons[0]} to {_pythons[-1]}",
 }
 html_theme_options = {
     "logo": {"text": html_title},
