@@ -6,12 +6,13 @@ as the distribution ``airflow-deepseek-ocr-vllm``, without Airflow.
 
 from __future__ import annotations
 
-_ARCHITECTURE = "DeepseekOCRForCausalLM"
+from airflow_deepseek_ocr.ocr.families.registry import FAMILIES
 
 
 def register() -> None:
-    """Put this package's model in the place of vLLM's own; vLLM calls it in each of its processes."""
+    """Put this package's models in the place of vLLM's own; vLLM calls it in each of its processes."""
     from vllm import ModelRegistry
 
-    # By name: an import here would set up CUDA before vLLM forks.
-    ModelRegistry.register_model(_ARCHITECTURE, f"{__name__}.model:{_ARCHITECTURE}")
+    for family in FAMILIES.values():
+        # By name: an import here would set up CUDA before vLLM forks.
+        ModelRegistry.register_model(family.architecture, f"{__name__}.model:{family.architecture}")

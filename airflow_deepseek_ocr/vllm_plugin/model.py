@@ -1,6 +1,6 @@
-"""vLLM's DeepSeek-OCR with this package's preparation of images; imported by vLLM alone.
+"""vLLM's models with this package's preparation of images; imported by vLLM alone.
 
-vLLM's encoder reads views of any size. What fixes it to gundam is how images are prepared and how many
+vLLM's encoders read the views of all modes. What fixes them to gundam is how images are prepared and how many
 tokens are counted for them, and both are replaced here. Images reach the model with pixels of 8 bits.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import torch
 from PIL import Image
 from transformers import BatchFeature
-from vllm.model_executor.models import deepseek_ocr
+from vllm.model_executor.models import deepseek_ocr, deepseek_ocr2
 from vllm.multimodal import MULTIMODAL_REGISTRY
 from vllm.multimodal.inputs import MultiModalFieldConfig
 from vllm.multimodal.parse import ImageProcessorItems, ImageSize
@@ -25,7 +25,9 @@ from vllm.multimodal.processing import (
 )
 
 from airflow_deepseek_ocr.model.deepseek_ocr.pixel_values import pixel_table, to_pixel_values
-from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR, TILE_SIZE
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr_2 import DEEPSEEK_OCR_2
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
 from airflow_deepseek_ocr.ocr.resolution import Resolution
 from airflow_deepseek_ocr.vllm_plugin.request import model_inputs, requested_resolution
 
@@ -45,10 +47,12 @@ class ImageProcessor:
     """Prepares a request's images.
 
     :param resolution: the request's mode.
+    :param tile_size: side of the family's tiles in pixels.
     :param image_token_id: id of ``<image>``.
     """
 
     resolution: Resolution
+    tile_size: int
     image_token_id: int
     image_token: str = _IMAGE
 
@@ -57,12 +61,14 @@ class ImageProcessor:
 
         :param images: the request's.
         """
-        inputs = model_inputs(images, self.resolution, TILE_SIZE)
+        inputs = model_inputs(images, self.resolution, self.tile_size)
         return BatchFeature({name: torch.from_numpy(each) for name, each in inputs.items()})
 
 
 class ProcessingInfo(deepseek_ocr.DeepseekOCRProcessingInfo):
-    """What vLLM asks of a model before it has images."""
+    """What vLLM asks of DeepSeek-OCR before it has images."""
+
+    family: ModelFamily = DEEPSEEK_OCR
 
     def get_hf_processor(self, **options: object) -> ImageProcessor:
         """The processor for these ``mm_processor_kwargs``, over those the server was started with.
@@ -70,19 +76,27 @@ class ProcessingInfo(deepseek_ocr.DeepseekOCRProcessingInfo):
         :raises ValueError: see :func:`requested_resolution`.
         """
         return ImageProcessor(
-            requested_resolution(self.ctx.get_merged_mm_kwargs(options), DEEPSEEK_OCR),
+            requested_resolution(self.ctx.get_merged_mm_kwargs(options), self.family),
+            self.family.tile_size,
             self.get_tokenizer().get_vocab()[_IMAGE],
         )
 
     def get_image_size_with_most_features(self) -> ImageSize:
         """Pixels of an image that :data:`_LARGEST` cuts into a column of as many tiles as can be."""
-        return ImageSize(width=TILE_SIZE, height=TILE_SIZE * DEEPSEEK_OCR.max_tiles)
+        side = self.family.tile_size
+        return ImageSize(width=side, height=side * self.family.max_tiles)
 
     def get_mm_max_tokens_per_item(
         self, seq_len: int, mm_counts: Mapping[str, int]
     ) -> Mapping[str, int]:
         """Most tokens of an image in any mode."""
-        return {"image": DEEPSEEK_OCR.most_vision_tokens}
+        return {"image": self.family.most_vision_tokens}
+
+
+class ProcessingInfo2(ProcessingInfo):
+    """What vLLM asks of DeepSeek-OCR-2 before it has images."""
+
+    family: ModelFamily = DEEPSEEK_OCR_2
 
 
 class MultiModalProcessor(deepseek_ocr.DeepseekOCRMultiModalProcessor):
@@ -125,7 +139,7 @@ class MultiModalProcessor(deepseek_ocr.DeepseekOCRMultiModalProcessor):
     dummy_inputs=deepseek_ocr.DeepseekOCRDummyInputsBuilder,
 )
 class DeepseekOCRForCausalLM(deepseek_ocr.DeepseekOCRForCausalLM):
-    """vLLM's own model, with the modes of this package.
+    """vLLM's own DeepSeek-OCR, with the modes of this package.
 
     :param vllm_config: vLLM's configuration; vLLM recognises a model's class by the names of its parameters.
     :param prefix: of the names of weights.
@@ -133,18 +147,10 @@ class DeepseekOCRForCausalLM(deepseek_ocr.DeepseekOCRForCausalLM):
 
     def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
         super().__init__(vllm_config=vllm_config, prefix=prefix)
-        newline = self.image_newline
-        # A buffer survives vLLM's sleep, and is no weight of the checkpoint.
-        table = pixel_table(newline.device, newline.dtype)
-        self.register_buffer("pixel_table", table, persistent=False)
+        _add_pixel_table(self)
 
     def _parse_and_validate_image_input(self, **inputs: Any) -> Any:
-        pixels = {
-            name: to_pixel_values(inputs[name], self.pixel_table).contiguous()
-            for name in ("pixel_values", "images_crop")
-            if inputs.get(name) is not None
-        }
-        return super()._parse_and_validate_image_input(**inputs | pixels)
+        return super()._parse_and_validate_image_input(**_with_pixel_values(self, inputs))
 
     def get_encoder_cudagraph_config(self) -> NoReturn:
         """Refuse CUDA graphs of the encoder, which vLLM has for gundam's sizes only.
@@ -153,5 +159,51 @@ class DeepseekOCRForCausalLM(deepseek_ocr.DeepseekOCRForCausalLM):
         """
         raise ValueError(
             "Start vLLM without cudagraph_mm_encoder: its graphs are for one resolution mode only, and "
-            "the plugin airflow-deepseek-ocr-vllm reads in five."
+            "the plugin airflow-deepseek-ocr-vllm reads in several."
         )
+
+
+@MULTIMODAL_REGISTRY.register_processor(
+    MultiModalProcessor,
+    info=ProcessingInfo2,
+    dummy_inputs=deepseek_ocr.DeepseekOCRDummyInputsBuilder,
+)
+class DeepseekOCR2ForCausalLM(deepseek_ocr2.DeepseekOCR2ForCausalLM):
+    """vLLM's own DeepSeek-OCR-2, with the modes of this package.
+
+    :param vllm_config: see :class:`DeepseekOCRForCausalLM`.
+    :param prefix: likewise.
+    """
+
+    def __init__(self, *, vllm_config: Any, prefix: str = "") -> None:
+        super().__init__(vllm_config=vllm_config, prefix=prefix)
+        _add_pixel_table(self)
+
+    def _parse_and_validate_image_input(self, **inputs: Any) -> Any:
+        if inputs.get("pixel_values") is None:
+            return None
+        inputs = _with_pixel_values(self, inputs)
+        # vLLM's own method allows views of 1024 pixels alone.
+        return deepseek_ocr.DeepseekOCRImagePixelInputs(
+            type="pixel_values",
+            data=inputs["pixel_values"],
+            images_crop=inputs["images_crop"],
+            images_spatial_crop=inputs["images_spatial_crop"],
+        )
+
+
+def _add_pixel_table(model: Any) -> None:
+    separator = model.view_seperator
+    # A buffer survives vLLM's sleep, and is no weight of the checkpoint.
+    table = pixel_table(separator.device, separator.dtype)
+    model.register_buffer("pixel_table", table, persistent=False)
+
+
+def _with_pixel_values(model: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the inputs with pixels of 8 bits as the model's values."""
+    pixels = {
+        name: to_pixel_values(inputs[name], model.pixel_table).contiguous()
+        for name in ("pixel_values", "images_crop")
+        if inputs.get(name) is not None
+    }
+    return {**inputs, **pixels}

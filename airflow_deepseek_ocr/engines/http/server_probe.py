@@ -59,7 +59,7 @@ _PROBE_NGRAM = (2, 20)
 #: A mode that vLLM supports only with the plugin, and that every family has; in each family, an image has
 #: another number of tokens in it than in the mode that vLLM supports without.
 _PROBE_MODE = "small"
-#: Pixels of the image by whose tokens modes and families are told. It is ten times as wide as high: a model
+#: Pixels of the image whose tokens reveal modes and families. It is ten times as wide as high: a model
 #: that cuts pages into more tiles than any family has more tokens for it. baidu/Unlimited-OCR cuts up to 32
 #: in vLLM, and has as many tokens as DeepSeek-OCR for an image without tiles.
 _STRIP = (1000, 100)

@@ -135,7 +135,7 @@ class Capabilities:
         if resolution not in self.modes:
             plugin = (
                 ""
-                if self.version or not self.family.vllm_plugin
+                if self.version
                 else f" vLLM supports all modes if {VLLM_PLUGIN} is installed in its environment and it is "
                 f"started with {TRUST_REQUESTS}."
             )

@@ -118,8 +118,8 @@ def _piece(entry: Mapping[str, Any]) -> bytes:
 def _pieces_of(text: str, pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """Return the pieces, with the bytes of the text where they have U+FFFD in place of parts of characters.
 
-    vLLM decodes each token alone. Of tokens that hold parts of a character, the last one gets the text
-    up to the next token that is whole.
+    vLLM decodes each token alone, and returns nothing for a token that ends within a character. Of tokens
+    that hold parts of a character, the last one gets the text up to the next token that is whole.
 
     :raises ValueError: the pieces are not those of the text.
     """
@@ -130,11 +130,11 @@ def _pieces_of(text: str, pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
     in_character = False
     for number, piece in enumerate((*pieces, None)):
         spelled = "" if piece is None else piece.decode("utf-8", errors="replace")
-        if "\ufffd" in spelled:
+        if "\ufffd" in spelled or piece == b"":
             split.append(number)
             whole[number] = b""
             least, in_character = _end_of_known(text, spelled, least), spelled.endswith("\ufffd")
-        elif piece is None or piece:
+        else:
             most = position + _LONGEST_SPLIT * len(split) + len(spelled)
             # At least one character lies between: parts are written until it is complete.
             first = least + (in_character if split else 0)

@@ -44,5 +44,4 @@ DEEPSEEK_OCR = ModelFamily(
     ngram_size=30,
     ngram_window=90,
     tokens_have_places=True,
-    vllm_plugin=True,
 )

@@ -41,5 +41,4 @@ DEEPSEEK_OCR_2 = ModelFamily(
     ngram_size=20,
     ngram_window=90,
     tokens_have_places=False,
-    vllm_plugin=False,
 )

@@ -32,8 +32,6 @@ class ModelFamily:
     :param ngram_window: window of the constraint in that script, in tokens.
     :param tokens_have_places: whether each vision token represents a square of the page, so that a box on
         the page has a number of tokens.
-    :param vllm_plugin: whether this package's plugin for vLLM makes the modes selectable; vLLM itself has
-        gundam alone.
     """
 
     name: str
@@ -51,7 +49,6 @@ class ModelFamily:
     ngram_size: int
     ngram_window: int
     tokens_have_places: bool
-    vllm_plugin: bool
 
     def resolution(self, name: Any) -> Resolution:
         """Return the mode of that name.
@@ -81,6 +78,11 @@ class ModelFamily:
     def max_tiles(self) -> int:
         """Most tiles of a page in any mode."""
         return max(each.tiling.most for each in self.resolutions.values() if each.tiling)
+
+    @property
+    def tile_size(self) -> int:
+        """Side of a tile in pixels."""
+        return next(each.tiling.size for each in self.resolutions.values() if each.tiling)
 
     def decoding(
         self, max_output_length: int = Decoding.max_output_length, *, forced: bool = False

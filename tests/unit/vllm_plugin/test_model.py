@@ -7,7 +7,12 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
+import pytest
+
+from airflow_deepseek_ocr.ocr.families.registry import FAMILIES
+from airflow_deepseek_ocr.vllm_plugin import register
 from tests.conftest import ROOT
 
 DISTRIBUTION = ROOT / "packages" / "airflow-deepseek-ocr-vllm"
@@ -36,6 +41,19 @@ def test_the_distribution_has_what_the_plugin_imports_and_no_more(tmp_path: Path
         [sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert not {"airflow", "torch", "httpx", "sqlalchemy"} & set(done.stdout.split())
+
+
+def test_vllm_gets_a_class_for_each_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Registered by name: vLLM is not installed here, and must not be imported before it forks."""
+    registered: dict[str, str] = {}
+    registry = SimpleNamespace(register_model=registered.__setitem__)
+    monkeypatch.setitem(sys.modules, "vllm", SimpleNamespace(ModelRegistry=registry))
+    register()
+    assert registered.keys() == {family.architecture for family in FAMILIES.values()}
+    for name in registered.values():
+        module, _, found = name.partition(":")
+        tree = ast.parse((ROOT / f"{module.replace('.', '/')}.py").read_text())
+        assert found in {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 def test_both_distributions_name_the_same_entry_point() -> None:

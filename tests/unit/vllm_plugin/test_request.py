@@ -12,21 +12,31 @@ from PIL import Image
 
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare
 from airflow_deepseek_ocr.model.deepseek_ocr.pixel_values import pixel_table, to_pixel_values
-from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR, TILE_SIZE
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr_2 import DEEPSEEK_OCR_2
+from airflow_deepseek_ocr.ocr.families.family import ModelFamily
+from airflow_deepseek_ocr.ocr.families.registry import FAMILIES
 from airflow_deepseek_ocr.ocr.resolution import Resolution
 from airflow_deepseek_ocr.vllm_plugin.request import model_inputs, requested_resolution
-from tests.conftest import ROOT
+from tests.conftest import GOLDEN
 from tests.corpus.test_golden import TILE_STRIDES, VIEW_STRIDES
+from tests.support.golden import golden_image
 
-GOLDEN = ROOT / "tests" / "corpus" / "golden"
+MODES = [
+    pytest.param(family, mode, id=f"{family.name}-{mode.name}")
+    for family in FAMILIES.values()
+    for mode in family.resolutions.values()
+]
+CASES = [
+    pytest.param(family, case, id=f"{family.name}-{case.stem}")
+    for family, vectors in zip(FAMILIES.values(), GOLDEN, strict=True)
+    for case in sorted((vectors / "cases").glob("*.json"))
+]
 
 
-@pytest.mark.parametrize("mode", DEEPSEEK_OCR.resolutions)
-def test_a_request_names_its_mode(mode: str) -> None:
-    assert (
-        requested_resolution({"resolution": mode, "truncation": False}, DEEPSEEK_OCR)
-        is DEEPSEEK_OCR.resolutions[mode]
-    )
+@pytest.mark.parametrize(("family", "mode"), MODES)
+def test_a_request_names_its_mode(family: ModelFamily, mode: Resolution) -> None:
+    assert requested_resolution({"resolution": mode.name, "truncation": False}, family) is mode
 
 
 def test_without_a_mode_it_is_gundam() -> None:
@@ -39,22 +49,28 @@ def test_a_mode_that_there_is_not_is_refused(mode: object) -> None:
         requested_resolution({"resolution": mode}, DEEPSEEK_OCR)
 
 
+def test_a_mode_of_the_other_family_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"DeepSeek-OCR-2 has no .*'tiny'.*small, base, gundam"):
+        requested_resolution({"resolution": "tiny"}, DEEPSEEK_OCR_2)
+
+
 @pytest.mark.parametrize("name", ["crop_mode", "base_size", "images_kwargs"])
 def test_other_options_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match=f"'resolution' alone, not {name}"):
         requested_resolution({"resolution": "tiny", name: False}, DEEPSEEK_OCR)
 
 
-@pytest.mark.parametrize("mode", DEEPSEEK_OCR.resolutions.values(), ids=lambda mode: mode.name)
-def test_images_are_what_the_model_takes_in_process(mode: Resolution) -> None:
+@pytest.mark.parametrize(("family", "mode"), MODES)
+def test_images_are_what_the_model_takes_in_process(family: ModelFamily, mode: Resolution) -> None:
     """One after the other, tiled and not."""
     noise = np.random.default_rng(1).integers(0, 256, (900, 1300, 3), np.uint8)
     images = [Image.fromarray(noise), Image.fromarray(noise[:300, :200])]
-    inputs = model_inputs(images, mode, TILE_SIZE)
+    side = family.tile_size
+    inputs = model_inputs(images, mode, side)
     views = [prepare(image, mode) for image in images]
     tiles = 6 if mode.tiles else 0
     assert inputs["pixel_values"].shape == (2, mode.size, mode.size, 3)
-    assert inputs["images_crop"].shape == (tiles, 640, 640, 3)
+    assert inputs["images_crop"].shape == (tiles, side, side, 3)
     assert inputs["images_spatial_crop"].tolist() == [list(each.grid) for each in views]
     assert inputs["view_size"].tolist() == [mode.size]
     for pixels, each in zip(inputs["pixel_values"], views, strict=True):
@@ -62,14 +78,13 @@ def test_images_are_what_the_model_takes_in_process(mode: Resolution) -> None:
     assert inputs["images_crop"].tobytes() == views[0].tiles.tobytes()
 
 
-@pytest.mark.parametrize(
-    "case", sorted((GOLDEN / "cases").glob("*.json")), ids=lambda each: each.stem
-)
-def test_the_model_sees_the_pixels_of_the_published_code(case: Path) -> None:
+@pytest.mark.parametrize(("family", "case"), CASES)
+def test_the_model_sees_the_pixels_of_the_published_code(family: ModelFamily, case: Path) -> None:
     """Of every recorded case, as the plugin's model maps them, in float32 and in vLLM's usual dtype."""
     recorded, arrays = json.loads(case.read_text()), np.load(case.with_suffix(".npz"))
-    with Image.open(GOLDEN / "images" / recorded["image"]) as image:
-        inputs = model_inputs([image], DEEPSEEK_OCR.resolutions[recorded["resolution"]], TILE_SIZE)
+    mode = family.resolution(recorded["resolution"])
+    with Image.open(golden_image(case.parents[1], recorded["image"])) as image:
+        inputs = model_inputs([image], mode, family.tile_size)
     assert inputs["images_spatial_crop"].tolist() == [recorded["grid"]]
     for name, expected, (rows, columns) in (
         ("pixel_values", arrays["pixels_global"][None], VIEW_STRIDES),
@@ -88,8 +103,6 @@ def test_the_model_sees_the_pixels_of_the_published_code(case: Path) -> None:
 
 
 def test_inputs_take_a_quarter_of_the_bytes_of_float32() -> None:
-    inputs = model_inputs(
-        [Image.new("RGB", (1240, 1754))], DEEPSEEK_OCR.resolutions["gundam"], TILE_SIZE
-    )
+    inputs = model_inputs([Image.new("RGB", (1240, 1754))], DEEPSEEK_OCR.resolutions["gundam"], 640)
     pixels = 3 * (1024 * 1024 + 6 * 640 * 640)
     assert inputs["pixel_values"].nbytes + inputs["images_crop"].nbytes == pixels

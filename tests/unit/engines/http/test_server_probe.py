@@ -102,7 +102,7 @@ def test_the_probe_tells_the_family_of_a_server_that_does_not_report_it(faults: 
 
 
 @pytest.mark.parametrize("modes", ["ignored", "refused"])
-def test_a_model_of_no_family_is_told_by_its_tiles(faults: Faults, modes: str) -> None:
+def test_a_model_of_no_family_is_recognised_by_its_tiles(faults: Faults, modes: str) -> None:
     """As vLLM counts for baidu/Unlimited-OCR, whose images without tiles have DeepSeek-OCR's tokens."""
     client, endpoint = ask(faults)
     faults.modes, faults.max_tiles = modes, 32

@@ -88,6 +88,15 @@ def test_characters_that_follow_parts_of_the_same_are_found_behind_them() -> Non
     assert [piece.decode() for piece in found] == ["", "|ש", "ש", "", "", "— 本", " "]
 
 
+def test_bytes_that_never_become_a_character_are_those_of_the_text() -> None:
+    """vLLM writes U+FFFD and an empty token, and nothing for a character that is cut at the end."""
+    content = [{"token": token, "logprob": -1.0} for token in ("na", "", "", "ve", "", "s", "", "")]
+    found = of_openai({"content": content}, "na\ufffd\ufffdve\ufffds").pieces
+    assert [piece.decode() for piece in found] == [
+        "na", "", "\ufffd\ufffd", "ve", "\ufffd", "s", "", ""
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("written", "pieces"),
     [
