@@ -15,6 +15,7 @@ from airflow_deepseek_ocr.plugins.results_page.model_text import MAX_TEXT, to_ht
 from airflow_deepseek_ocr.plugins.results_page.requests import MAX_ID, clear_errors
 from airflow_deepseek_ocr.plugins.results_page.state import Person, state, visible_document
 from airflow_deepseek_ocr.store.browsing import details, exports, tables
+from airflow_deepseek_ocr.store.browsing.current import current_documents
 
 #: Bytes of a picture that is shown; the widest have some 200 KiB.
 _MAX_PICTURE = 10 * 1024 * 1024
@@ -39,13 +40,16 @@ def document(document_id: DocumentId, person: Person) -> dict[str, Any]:
     """Return a document with its versions, the figures of its pages, and its exports."""
     found = visible_document(document_id, person)
     with clear_errors():
-        others, pages, files = state().database.read(
+        current, others, pages, files = state().database.read(
             lambda session, rows: (
+                current_documents(session, rows, {found["uri"]}),
                 details.versions(session, rows, found["uri"]),
                 details.pages(session, rows, document_id),
                 exports.files(session, rows, document_id),
             )
         )
+    for each in (found, *others):
+        each["is_current"] = each["id"] in current
     may_see = {each["dag_id"] for each in others if person.may_see(each["dag_id"])}
     return {
         "document": found,

@@ -102,7 +102,7 @@ def find_document(session: Session, rows: Rows, document_id: int) -> dict[str, A
 
 
 def versions(session: Session, rows: Rows, uri: str) -> list[dict[str, Any]]:
-    """Return the rows of a URI, newest first: its versions, and other processing configurations.
+    """Return the rows of a URI, those found last first: its versions, and other processing configurations.
 
     :return: with ``dag_id``, by which the caller leaves out those that the person may not see.
     """

@@ -107,16 +107,19 @@ function head(data, id, name) {
   const { document: found, versions, exports } = data;
   const { place } = nameOf(found.uri);
   const others = versions.filter((each) => each.id !== id);
+  // A person may not see the documents of the DAG that read it.
+  const current = others.find((each) => each.is_current);
   return el("header", { class: "head" },
     el("p", { class: "crumbs" }, el("a", { href: "#" }, "← All documents")),
     el("div", { class: "line" }, el("h2", {}, name), badge(found.status), downloads(id, exports)),
     el("p", { class: "place" }, place),
+    !found.is_current && el("p", { class: "quiet" }, "Another version or setting of this document is current. ", current && el("a", { href: `#${current.id}` }, "Show it")),
     found.error && el("p", { class: "error" }, el("strong", {}, found.error_code), " ", found.error),
     el("div", { class: "line" },
       el("details", {}, el("summary", {}, `${count(Math.max(found.page_count, data.pages.length), "page")} · ${found.model} · ${found.resolution}`), facts(found)),
       others.length > 0 && el("details", {}, el("summary", {}, count(others.length, "other version or setting", "other versions or settings")),
         el("ul", { class: "versions" }, others.map((each) => el("li", {},
-          el("a", { href: `#${each.id}` }, time(each.finished_at), ` ${each.version.slice(0, 24) || "version unknown"}`), " ", badge(each.status),
+          el("a", { href: `#${each.id}` }, time(each.finished_at), ` ${each.version.slice(0, 24) || "version unknown"}`), " ", badge(each.status), each.is_current && " current",
           el("span", { class: "place" }, `${each.model} · ${each.resolution} · ${each.prompt.slice(0, 60)}`)))))));
 }
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import text
 
 from airflow_deepseek_ocr.plugins.results_page import documents
 from airflow_deepseek_ocr.plugins.results_page.export_files import ExportFiles
@@ -26,6 +27,27 @@ def test_a_document_with_its_pages_and_rights(client: Client, results: SimpleNam
     assert [each["id"] for each in found["versions"]] == [results.ids["invoice.pdf"]]
     assert found["may_correct"] is False
     assert client("USER").get(address).json()["may_correct"] is True
+
+
+def test_the_version_that_is_current_is_marked(client: Client, results: SimpleNamespace) -> None:
+    invoice, long = results.ids["invoice.pdf"], results.ids["long.pdf"]
+    with results.store.database.engine.begin() as connection:
+        # It was stored in S3 before the other, and read after it.
+        connection.execute(
+            text(
+                "UPDATE ocr_documents SET uri = 's3://documents/2026/invoice.pdf', "
+                "last_modified = '2020-01-01 00:00:00' WHERE id = :id"
+            ),
+            {"id": long},
+        )
+    assert long > invoice
+    for shown, is_current in ((invoice, True), (long, False)):
+        found = client().get(f"/api/documents/{shown}").json()
+        assert found["document"]["is_current"] is is_current
+        assert {each["id"]: each["is_current"] for each in found["versions"]} == {
+            invoice: True,
+            long: False,
+        }
 
 
 def test_foreign_and_missing_documents_are_the_same(
