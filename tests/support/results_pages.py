@@ -125,6 +125,19 @@ def find(browser: webdriver.Chrome, css: str, text: str = "") -> WebElement:
     return wait.until(visible, f"no {css} with {text!r}")  # type: ignore[return-value]
 
 
+def click(browser: webdriver.Chrome, css: str, text: str = "") -> None:
+    """Click the first visible element with a text, although answers to requests may replace it meanwhile."""
+
+    def clicked() -> bool:
+        try:
+            find(browser, css, text).click()
+        except StaleElementReferenceException:
+            return False
+        return True
+
+    until(browser, clicked, f"a click on {css} with {text!r}")
+
+
 def until(browser: webdriver.Chrome, holds: Callable[[], bool], what: str) -> None:
     """Wait until something holds."""
     WebDriverWait(browser, WAIT_S).until(lambda _: holds(), f"not {what}")

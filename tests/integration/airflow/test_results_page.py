@@ -20,6 +20,7 @@ from tests.support.fixtures.shown_documents import FORBIDDEN, FOREIGN
 from tests.support.results_pages import (
     WAIT_S,
     Page,
+    click,
     complaints,
     find,
     results_page,
@@ -99,7 +100,7 @@ def test_the_keyboard_changes_pages_and_tabs(page: Page, opened: Open) -> None:
 
 def test_conditions_add_up_and_are_cleared(page: Page, opened: Open) -> None:
     browser = opened("deepseek-ocr/")
-    find(browser, ".chip", "Done").click()
+    click(browser, ".chip", "Done")
     find(browser, "input[type=search]").send_keys("i")
     until(browser, lambda: "q=i" in browser.current_url, "searched")
     assert "status=done" in browser.current_url

@@ -14,6 +14,7 @@ from tests.support.chromium import chromium
 from tests.support.results_pages import (
     WAIT_S,
     Page,
+    click,
     complaints,
     find,
     results_page,
@@ -51,7 +52,7 @@ def test_the_page_works_in_airflows_frame(
     width = "return document.querySelector('.picture img').naturalWidth"
     until(browser, lambda: browser.execute_script(width) == 500, "the picture")
     screenshot(browser, "results-below-a-path")
-    find(browser, ".head summary", "3 pages").click()
+    click(browser, ".head summary", "3 pages")
     task = find(browser, ".head dl a", "invoices › ").get_attribute("href") or ""
     assert urlsplit(task).path.startswith(f"{PATH}/dags/invoices/runs/")
     assert "[object" not in find(browser, "main").text
