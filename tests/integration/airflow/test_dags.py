@@ -117,7 +117,7 @@ REPORTED = [
     "s3://documents/none.pdf",
 ]
 #: DAGs with the conf of their run.
-READING = {
+QUICK = {
     "s3_to_database": {"prefix": "in/"},
     "invoices": {},
     "backlog": {"prefix": "backlog/"},
@@ -152,7 +152,7 @@ def uploads(client: Any) -> None:
 @pytest.fixture(scope="module")
 def ran(uploads: None, instance: Airflow) -> States:
     """The states of tasks; the runs share a process, which imports Airflow and torch once."""
-    return instance.test_dags(READING)
+    return instance.test_dags(QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def others(uploads: None, instance: Airflow) -> States:
 
 
 def test_tasks_that_read_succeed(ran: States) -> None:
-    assert set(ran) == set(READING)
+    assert set(ran) == set(QUICK)
     assert {state for tasks in ran.values() for states in tasks.values() for state in states} == {
         "success"
     }
