@@ -8,6 +8,7 @@ operator for a human in the loop (Airflow 3.1, apache-airflow-providers-standard
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from inspect import signature
 from typing import Any
 
 from airflow.providers.standard.operators.hitl import HITLOperator
@@ -19,6 +20,12 @@ DB_CONN_ID = "deepseek_ocr_db"
 #: Questions of one run. The other pages stay in the queue of the results page.
 MOST_QUESTIONS = 20
 ACCEPT, CORRECT, LEAVE = "Accept", "Store my text", "Leave it"
+#: Name of an answer's time limit; apache-airflow-providers-standard 1.12 and older have the second one.
+LIMIT = (
+    "response_timeout"
+    if "response_timeout" in signature(HITLOperator.__init__).parameters
+    else "execution_timeout"
+)
 
 
 def as_question(page: dict[str, Any]) -> dict[str, Any]:
@@ -91,7 +98,7 @@ with DAG(
         task_id="ask",
         options=[ACCEPT, CORRECT, LEAVE],
         defaults=LEAVE,
-        response_timeout=timedelta(days=2),
+        **{LIMIT: timedelta(days=2)},
     ).expand_kwargs(pages.map(as_question))
     # [END howto_review_pages]
 
