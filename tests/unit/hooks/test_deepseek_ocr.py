@@ -19,6 +19,9 @@ from tests.conftest import TINY_MODEL
 from tests.support.airflow_connections import define, define_model
 from tests.support.fakes.fault_server import Faults, fault_server
 
+#: Seconds for a process that asks: a busy host needs longer to start it than a person waits.
+PATIENCE_S = 60
+
 
 def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     define_model(monkeypatch, "model", resolution="tiny")
@@ -58,8 +61,7 @@ def test_the_connection_test_asks_the_server(monkeypatch: pytest.MonkeyPatch) ->
             port=port,
             extra={"model": "m"},
         )
-        # On a busy host the process that asks needs longer to start than a person waits.
-        good, message = DeepSeekOCRHook(test_timeout_s=60).test_connection()
+        good, message = DeepSeekOCRHook(test_timeout_s=PATIENCE_S).test_connection()
     assert (good, f"{server.url} serves m" in message) == (True, True), message
 
 
@@ -103,7 +105,7 @@ def test_the_connection_test_says_what_is_wrong(
     monkeypatch: pytest.MonkeyPatch, connection: dict[str, Any], expected: str
 ) -> None:
     define(monkeypatch, DEFAULT_CONN_ID, conn_type="deepseek_ocr", **connection)
-    good, message = DeepSeekOCRHook().test_connection()
+    good, message = DeepSeekOCRHook(test_timeout_s=PATIENCE_S).test_connection()
     assert not good
     assert expected in message
 
