@@ -169,15 +169,13 @@ def test_the_program_refuses_an_unknown_pair() -> None:
     assert "invalid choice: '2.11'" in done.stderr
 
 
-def test_the_page_shows_runs_of_each_release_and_each_python_without_failures(
-    script: ModuleType,
-) -> None:
+def test_the_page_shows_runs_of_each_release_and_each_python(script: ModuleType) -> None:
+    text = PAGE.read_text("utf-8")
+    assert script.table([]).splitlines()[0] in text
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in PAGE.read_text("utf-8").splitlines()
+        for line in text.splitlines()
         if re.match(r"\| 3\.\d+\.\d+ ", line)
     ]
     assert {row[0] for row in rows} == {release.version for release in RELEASES.values()}
     assert {".".join(row[1].split(".")[:2]) for row in rows} == set(PYTHONS)
-    header = [name.strip() for name in script.table([]).splitlines()[0].strip("|").split("|")]
-    assert {row[header.index("failed")] for row in rows} == {"0"}
