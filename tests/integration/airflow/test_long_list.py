@@ -94,7 +94,7 @@ def _check_log(log: str) -> None:
     lines = [line for line in log.splitlines() if " of 1,500: s3://many/" in line]
     assert len(lines) == 20 * PARTS
     assert re.search(
-        r"1 of 1,500: s3://many/\S+ document \d+\.pdf: failed \(\w+\)\. .+ Row \d+\.", log
+        r"1 of 1,500: s3://many/\d+/document \d+\.pdf: failed \(\w+\)\. .+ Row \d+\.", log
     )
     assert log.count("Further lines about failed documents") == PARTS
     summaries = re.findall(
