@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import load_checkpoint
 from training import curriculum, train
 from training.__main__ import main
 from training.batches import BatchMaker
-from training.curriculum import STAGES, PageSpec, Stage, learning_rate
+from training.curriculum import PageSpec, Stage, learning_rate
 from training.network import Network
 from training.pace import Pace
 from training.photograph import photograph
@@ -198,12 +198,14 @@ def test_a_run_goes_on_from_a_checkpoint(
 def test_compiled_is_the_same(run: Run, tmp_path: Path) -> None:
     """Traced as a compiler would have it, in all shapes; the backend runs PyTorch's own kernels."""
     modes = ("small", "gundam", "small")
+    spec = PageSpec(150, (19, 40), (96, 144, 200, 280, 400))
+    stage = Stage(1.0, {}, dict.fromkeys(modes, spec), ("free", "markdown"))
     losses = []
     for compiler in ("", "aot_eager"):
         trainer = Trainer(replace(run, directory=tmp_path / f"run {compiler}", compiler=compiler))
         maker = BatchMaker(run.assets, share=0.04)
         for mode in modes:
-            batch = maker.ask(1, maker.see(1, mode, STAGES[-1]), mode, STAGES[-1])
+            batch = maker.ask(1, maker.see(1, mode, stage), mode, stage)
             inputs = trainer._inputs(batch, torch.Generator().manual_seed(0))
             losses.append(trainer._make_gradients([torch.ones(()), *inputs]))
     plain, compiled = losses[: len(modes)], losses[len(modes) :]
