@@ -36,6 +36,10 @@ class ForcedLengths:
         """Return the engine's family."""
         return self._engine.family()
 
+    def smallest_print(self) -> float:
+        """Return the engine's."""
+        return self._engine.smallest_print()
+
     def modes(self) -> tuple[str, ...]:
         """Return the engine's modes."""
         return self._engine.modes()

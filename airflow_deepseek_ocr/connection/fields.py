@@ -154,8 +154,9 @@ FIELDS = (
         name="resolution",
         label="Default resolution mode",
         description=f"For operators without a mode. Vision tokens per page: "
-        f"{'; '.join(map(_vision_tokens, FAMILIES.values()))}; auto starts with small "
-        "and moves up when the output fails the quality checks",
+        f"{'; '.join(map(_vision_tokens, FAMILIES.values()))}; auto starts with "
+        "the cheapest mode that shows the page's print large enough, and moves up when the output fails "
+        "the quality checks",
         default=DEFAULT_RESOLUTION,
         enum=(*RESOLUTION_NAMES, AUTO),
     ),

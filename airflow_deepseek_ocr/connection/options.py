@@ -58,8 +58,9 @@ class OcrOptions(_Options):
     :param prompt: ``markdown``, ``ocr``, ``free``, ``figure``, ``describe`` or ``locate:TEXT``; None
         takes the connection's default.
     :param resolution: ``tiny``, ``small``, ``base``, ``large``, ``gundam``, or ``auto``, which starts
-        with ``small`` and moves up when the output fails the quality checks; None takes the
-        connection's default. DeepSeek-OCR-2 has no ``tiny`` and no ``large``.
+        with the cheapest mode that shows the page's print large enough, and moves up when the output
+        fails the quality checks; None takes the connection's default. DeepSeek-OCR-2 has no ``tiny``
+        and no ``large``.
     :param retry_with: steps tried in order when a page's output fails the quality checks, in a list or
         separated by commas: ``no_repeat_ngram``, ``no_repeat_ngram:SIZE/WINDOW`` (tokens),
         ``slices_2``, ``slices_4``, resolution modes, ``text_layer``, ``turn``; ``none`` for no retry;

@@ -170,6 +170,7 @@ class Service:
             device=engine.device,
             dtype=str(engine.dtype).removeprefix("torch."),
             page_directory=self.page_files.url if self.page_files else None,
+            smallest_print=engine.smallest_print(),
         )
         log.info(
             "Ready on %s: %d slots, %d CPU threads", engine.device, slots, torch.get_num_threads()

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from airflow_deepseek_ocr.ocr.print_height import print_height
+
 #: Smallest difference of grey levels (0 to 255) that makes an edge: more than shading and the grain of paper,
 #: less than faint text.
 MIN_EDGE = 32
@@ -30,6 +32,8 @@ class EdgeDensity:
         generated pictures without text had up to 612, empty pages with lines none.
     :param edges: all edges in pixel rows; blank paper has none.
     :param is_dark: whether the image is nearly black and without edges, as paper never is.
+    :param print_height: height of the smaller print on the page in pixels of the image, if its lines run
+        across; see :func:`~airflow_deepseek_ocr.ocr.print_height.print_height`. None without print.
     :param edge_map: edges in each field of the page, shape (:data:`MAP_SIZE`, :data:`MAP_SIZE`), rows from
         the top; None for images that are too small for it.
     """
@@ -37,6 +41,7 @@ class EdgeDensity:
     text_edges: int
     edges: int
     is_dark: bool = False
+    print_height: float | None = None
     edge_map: np.ndarray | None = field(default=None, repr=False, compare=False)
 
 
@@ -57,10 +62,13 @@ def measure_edge_density(image: Image.Image) -> EdgeDensity | None:
     padded = np.pad(edges, ((0, 0), (0, -edges.shape[1] % _WINDOW)))
     # A window has at most 160 edges: one byte holds their number.
     counts = padded.view(np.uint8).reshape(-1, _WINDOW).sum(axis=1, dtype=np.uint8)
+    in_text = np.where(counts >= _MIN_EDGES_IN_WINDOW, counts, 0)
+    height = print_height(in_text.reshape(edges.shape[0], -1))
     return EdgeDensity(
-        text_edges=int(counts[counts >= _MIN_EDGES_IN_WINDOW].sum(dtype=np.int64)),
+        text_edges=int(in_text.sum(dtype=np.int64)),
         edges=int(counts.sum(dtype=np.int64)),
         is_dark=not counts.any() and _is_dark(grey),
+        print_height=height and round(height * image.height / grey.height, 1),
         edge_map=_edge_map(edges),
     )
 

@@ -114,6 +114,15 @@ class Engine(Protocol):
         """
         ...
 
+    def smallest_print(self) -> float:
+        """Return the height of the smallest print that the model reads, in pixels of a view or tile.
+
+        See :func:`~airflow_deepseek_ocr.ocr.print_height.print_height`.
+
+        :raises UnavailableError, ConfigurationError: a remote engine cannot be reached.
+        """
+        ...
+
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
     ) -> Generator[PageOutput, None, None]:

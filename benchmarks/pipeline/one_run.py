@@ -113,6 +113,10 @@ class InstantEngine:
 
         return DEEPSEEK_OCR
 
+    def smallest_print(self) -> float:
+        """Return 0: any print."""
+        return 0.0
+
     def modes(self) -> tuple[str, ...]:
         """Return the mode that the benchmark uses."""
         return (OcrOptions().resolution,)
@@ -193,6 +197,10 @@ class CountedEngine:
     def family(self) -> Any:
         """Return the engine's family."""
         return self._engine.family()
+
+    def smallest_print(self) -> float:
+        """Return the engine's."""
+        return float(self._engine.smallest_print())
 
     def modes(self) -> tuple[str, ...]:
         """Return the engine's modes."""

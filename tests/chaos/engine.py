@@ -57,6 +57,9 @@ class ScriptedEngine:
         """Return DeepSeek-OCR."""
         return DEEPSEEK_OCR
 
+    def smallest_print(self) -> float:
+        return 0.0
+
     def modes(self) -> tuple[str, ...]:
         return tuple(DEEPSEEK_OCR.resolutions)
 
@@ -115,6 +118,9 @@ class WatchedEngine:
 
     def family(self) -> ModelFamily:
         return self._engine.family()
+
+    def smallest_print(self) -> float:
+        return self._engine.smallest_print()
 
     def modes(self) -> tuple[str, ...]:
         return self._engine.modes()

@@ -74,6 +74,19 @@ class BalancedEngine:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.family`; all have the same."""
         return self._replicas[0].engine.family()
 
+    def smallest_print(self) -> float:
+        """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.smallest_print`; all have one model.
+
+        :raises DeepSeekOCRError: no replica responds: the first one's error.
+        """
+        errors: list[DeepSeekOCRError] = []
+        for each in self._replicas:
+            try:
+                return each.engine.smallest_print()
+            except DeepSeekOCRError as error:
+                errors.append(error)
+        raise errors[0]
+
     def modes(self) -> tuple[str, ...]:
         """Return the modes that all responding replicas support; all are asked, or started, at once.
 

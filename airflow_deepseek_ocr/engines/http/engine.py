@@ -143,6 +143,10 @@ class HttpEngine:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.modes`."""
         return self.capabilities().modes
 
+    def smallest_print(self) -> float:
+        """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.smallest_print`."""
+        return self.capabilities().smallest_print or self._family.smallest_print
+
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
     ) -> Generator[PageOutput, None, None]:

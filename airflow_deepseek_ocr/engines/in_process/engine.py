@@ -38,7 +38,7 @@ from airflow_deepseek_ocr.engines.in_process.scheduler import (
     page_error,
 )
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
-from airflow_deepseek_ocr.model.checkpoint_family import checkpoint_family
+from airflow_deepseek_ocr.model.checkpoint_family import checkpoint_family, smallest_print
 from airflow_deepseek_ocr.model.deepseek_ocr.architectures.registry import ARCHITECTURES
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import SpecialTokens, load_checkpoint
 from airflow_deepseek_ocr.model.deepseek_ocr.image_processing import prepare as prepare_views
@@ -111,6 +111,7 @@ class InProcessEngine:
         self.batch_size = batch_size
         started = time.monotonic()
         self._family = checkpoint_family(directory)
+        self._smallest_print = smallest_print(directory, self._family)
         self.decoding = decoding or self._family.decoding()
         self.model, self.tokenizer = load_checkpoint(directory, self.device, self.dtype)
         self.pieces = TokenPieces(self.tokenizer.convert_ids_to_tokens)
@@ -204,6 +205,10 @@ class InProcessEngine:
     def modes(self) -> tuple[str, ...]:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.modes`: all."""
         return self._family.modes
+
+    def smallest_print(self) -> float:
+        """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.smallest_print`: the checkpoint's."""
+        return self._smallest_print
 
     @property
     def page_length(self) -> int:

@@ -7,6 +7,7 @@ DeepSeek-OCR), and ``skip_special_tokens`` must be false.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -61,6 +62,8 @@ class Capabilities:
         :class:`~airflow_deepseek_ocr.ocr.decoding.Decoding`.
     :param page_directory: URL of the directory in which a model server on this host accepts page files;
         None on other servers.
+    :param smallest_print: height of the smallest print that the model reads, in pixels of a view or tile;
+        None if not reported.
     :param token_probabilities: the server returns the log-probabilities of tokens, as the model has them.
     """
 
@@ -79,6 +82,7 @@ class Capabilities:
     dtype: str | None = None
     ignores_end: bool = False
     page_directory: str | None = None
+    smallest_print: float | None = None
     token_probabilities: bool = False
 
     @classmethod
@@ -110,6 +114,7 @@ class Capabilities:
             dtype=own.get("dtype"),
             ignores_end=bool(own.get("ignores_end", False)),
             page_directory=own.get("page_directory"),
+            smallest_print=_height(own.get("smallest_print")),
             token_probabilities=bool(own.get("token_probabilities", False)),
         )
 
@@ -268,3 +273,10 @@ def _pair(value: Any) -> tuple[int, int] | None:
 
 def _number(value: Any) -> int | None:
     return None if value is None else int(value)
+
+
+def _height(value: Any) -> float | None:
+    height = None if value is None else float(value)
+    if height is not None and not 0 < height < math.inf:
+        raise ValueError(f"a height of {height}")
+    return height

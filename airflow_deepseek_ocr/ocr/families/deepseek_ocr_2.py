@@ -35,6 +35,8 @@ DEEPSEEK_OCR_2 = ModelFamily(
     ),
     # 145 vision tokens, 257, and 257 with 2 to 6 tiles of 144.
     auto_modes=("small", "base", "gundam"),
+    # As of DeepSeek-OCR: nothing is published.
+    smallest_print=5.5,
     documented_prompts=frozenset({"markdown", "free"}),
     labels=("title", "sub_title", "text", "equation", "table", "image", "figure_title"),
     # run_dpsk_ocr2_image.py of the published scripts.

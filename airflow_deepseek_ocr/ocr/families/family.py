@@ -25,6 +25,9 @@ class ModelFamily:
     :param vision_widths: keys of ``vision_config.width`` in ``config.json``.
     :param resolutions: resolution modes by name.
     :param auto_modes: the modes that ``auto`` chooses from, cheapest first.
+    :param smallest_print: height of the smallest print that the published checkpoint is expected to read, in
+        pixels of a view or tile (:func:`~airflow_deepseek_ocr.ocr.print_height.print_height`); a
+        checkpoint's ``config.json`` may name another.
     :param documented_prompts: names of the prompts that the publisher's README shows; the other prompts of
         :data:`~airflow_deepseek_ocr.ocr.prompts.PROMPTS` are accepted as well.
     :param labels: labels of regions that outputs of the published checkpoint were seen with.
@@ -44,6 +47,7 @@ class ModelFamily:
     vision_widths: frozenset[str]
     resolutions: Mapping[str, Resolution]
     auto_modes: tuple[str, ...]
+    smallest_print: float
     documented_prompts: frozenset[str]
     labels: tuple[str, ...]
     ngram_size: int

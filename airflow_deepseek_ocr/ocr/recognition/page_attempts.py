@@ -117,6 +117,7 @@ class PageAttempts:
             plan,
             self._size,
             has_text_layer=self._layer is not None,
+            print_height=self._edge_density.print_height if self._edge_density else None,
             line_direction=line_direction_of(page) if plan.may_turn else LineDirection.ACROSS,
         )
         self._candidates: list[Candidate] = []

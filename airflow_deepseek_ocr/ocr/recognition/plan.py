@@ -27,6 +27,8 @@ class RecognitionPlan:
     :param modes: modes that the engine supports; retry steps with other modes are skipped. None for those of
         ``auto``.
     :param family: the engine's model family.
+    :param smallest_print: height of the smallest print that the model reads, in pixels of a view or tile:
+        ``auto`` starts with the cheapest mode in which the page's print is as high; 0: with the cheapest.
     :param min_score: lowest accepted score, 0 to 1.
     :param describes_figures: whether pictures of a page are recognised once more, each alone.
     :raises ConfigurationError: ``unknown_prompt``, ``prompt_text``, ``unknown_resolution``.
@@ -38,6 +40,7 @@ class RecognitionPlan:
     text_layer_use: TextLayerUse = TextLayerUse.COMPARE
     modes: Collection[str] | None = None
     family: ModelFamily = DEFAULT_FAMILY
+    smallest_print: float = 0.0
     min_score: float = DEFAULT_MIN_SCORE
     describes_figures: bool = False
 
@@ -64,6 +67,20 @@ class RecognitionPlan:
     def first_mode(self) -> str:
         """The mode of the first attempt."""
         return self.auto_modes[0] if self.resolution == AUTO else self.resolution
+
+    def mode_for_print(self, page_size: tuple[int, int], print_height: float | None) -> str:
+        """Return the mode of the first attempt at a page with print of that height.
+
+        :param page_size: width and height of the page image in pixels.
+        :param print_height: in pixels of that image; None if it is not known.
+        """
+        if self.resolution != AUTO or print_height is None:
+            return self.first_mode
+        for name in self.auto_modes:
+            scale = self.family.resolution(name).vertical_scale(*page_size)
+            if print_height * scale >= self.smallest_print:
+                return name
+        return self.auto_modes[-1]
 
     @property
     def may_turn(self) -> bool:

@@ -13,7 +13,7 @@ from airflow_deepseek_ocr.ocr.prompts import get_prompt
 from airflow_deepseek_ocr.ocr.quality.thresholds import DEFAULT_MIN_SCORE
 from airflow_deepseek_ocr.ocr.recognition.coordinator import Coordinator, Owner
 from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
-from airflow_deepseek_ocr.ocr.recognition.retry_strategy import RetryStep, TextLayerUse
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO, RetryStep, TextLayerUse
 from airflow_deepseek_ocr.ocr.recognition.text_layer_result import text_layer_result
 from airflow_deepseek_ocr.ocr.results import PageResult
 
@@ -89,6 +89,8 @@ class Reader:
             plan = replace(self._plan, family=engine.family())
             if plan.may_retry:
                 plan = replace(plan, modes=engine.modes())
+            if plan.resolution == AUTO:
+                plan = replace(plan, smallest_print=engine.smallest_print())
             coordinator = Coordinator(chain([(owner, page)], pages), plan)
             # The coordinator's iterator has the only reference, so the engine can free the image.
             del page

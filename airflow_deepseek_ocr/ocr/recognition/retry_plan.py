@@ -44,6 +44,7 @@ class RetryPlan:
     :param plan: the settings of the run.
     :param page_size: width and height of the page image in pixels.
     :param has_text_layer: whether the page has a usable text layer; without one its step is skipped.
+    :param print_height: height of the page's print in pixels of its image; None if it is not known.
     :param line_direction: the direction of the page's lines of text. With lines from top to bottom, the page
         is compared with its turns before it is recognised at all.
     """
@@ -54,10 +55,14 @@ class RetryPlan:
         page_size: tuple[int, int],
         *,
         has_text_layer: bool,
+        print_height: float | None = None,
         line_direction: LineDirection = LineDirection.ACROSS,
     ) -> None:
         self._plan, self._page_size = plan, page_size
         self._line_direction = line_direction
+        # The measure of a page on its side says nothing: it is not made again for the turned page.
+        lies = line_direction is LineDirection.DOWN
+        self._first_mode = plan.mode_for_print(page_size, None if lies else print_height)
         self._rotation = 0
         self._must_begin = False
         self._steps = deque(
@@ -77,7 +82,7 @@ class RetryPlan:
         """Return the first attempt."""
         turn = next((step for step in self._steps if step.turn), None)
         if turn is None or self._line_direction is not LineDirection.DOWN:
-            return self._attempt_in(self._plan.first_mode)
+            return self._attempt_in(self._first_mode)
         self._must_begin = True
         return self._probing(turn)
 
@@ -97,7 +102,7 @@ class RetryPlan:
         """
         if self._must_begin:
             self._must_begin = False
-            return self._attempt_in(self._plan.first_mode)
+            return self._attempt_in(self._first_mode)
         last = candidates[-1]
         if last.error is not None and last.error.code not in _RETRIED_ERRORS:
             return None

@@ -30,6 +30,7 @@ from airflow_deepseek_ocr.ocr.rendering.message_values import (
     as_box,
     as_fields,
     as_flag,
+    as_height,
     as_list,
     as_number,
     as_share,
@@ -53,13 +54,13 @@ def layer_values(layer: TextLayer) -> dict[str, Any]:
     }
 
 
-def density_values(density: EdgeDensity) -> list[Any]:
+def density_values(density: EdgeDensity) -> dict[str, Any]:
     """Return a measure of edges as JSON."""
     edges = density.edge_map
     encoded = None
     if edges is not None:
         encoded = base64.b64encode(edges.astype(_MAP_TYPE).tobytes()).decode()
-    return [density.text_edges, density.edges, encoded]
+    return vars(density) | {"edge_map": encoded}
 
 
 def attached_values(attached: Iterable[AttachedFile]) -> list[Any]:
@@ -93,7 +94,9 @@ def as_density(values: Any) -> EdgeDensity:
 
     :raises MessageError: it breaks the rules.
     """
-    text_edges, edges, encoded = as_list(values, 3, exactly=True)
+    text_edges, edges, is_dark, height, encoded = as_fields(
+        values, "text_edges", "edges", "is_dark", "print_height", "edge_map"
+    )
     edge_map = None
     if encoded is not None:
         try:
@@ -102,7 +105,11 @@ def as_density(values: Any) -> EdgeDensity:
         except ValueError:
             raise MessageError("no edge map") from None
     return EdgeDensity(
-        text_edges=as_number(text_edges, 0), edges=as_number(edges, 0), edge_map=edge_map
+        text_edges=as_number(text_edges, 0),
+        edges=as_number(edges, 0),
+        is_dark=as_flag(is_dark),
+        print_height=None if height is None else as_height(height),
+        edge_map=edge_map,
     )
 
 

@@ -87,6 +87,16 @@ def as_share(value: Any) -> float:
     return value
 
 
+def as_height(value: Any) -> float:
+    """Return a positive height in pixels.
+
+    :raises MessageError: it is something else.
+    """
+    if type(value) is not float or not 0 < value < _MAX_NUMBER:
+        raise MessageError("no height")
+    return value
+
+
 def as_box(value: Any, size: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return left, top, right and bottom within a size.
 

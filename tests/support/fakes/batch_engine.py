@@ -46,6 +46,9 @@ class FakeEngine:
         """Return DeepSeek-OCR."""
         return DEEPSEEK_OCR
 
+    def smallest_print(self) -> float:
+        return 0.0
+
     def modes(self) -> tuple[str, ...]:
         return tuple(DEEPSEEK_OCR.resolutions)
 

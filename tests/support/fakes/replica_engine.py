@@ -44,6 +44,10 @@ class ReplicaEngine:
         """Return DeepSeek-OCR."""
         return DEEPSEEK_OCR
 
+    def smallest_print(self) -> float:
+        """Return 0: any print."""
+        return 0.0
+
     def modes(self) -> tuple[str, ...]:
         """Return the modes."""
         self._raise()

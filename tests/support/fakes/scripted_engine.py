@@ -63,6 +63,9 @@ class ScriptedEngine:
     def family(self) -> ModelFamily:
         return self._family
 
+    def smallest_print(self) -> float:
+        return 0.0
+
     def modes(self) -> tuple[str, ...]:
         return self._modes
 

@@ -33,6 +33,9 @@ class Engine:
     def family(self) -> ModelFamily:
         return DEEPSEEK_OCR
 
+    def smallest_print(self) -> float:
+        return 5.5
+
     def occupancy(self) -> Occupancy:
         return Occupancy(slots=4)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.resolution import Resolution, Tiling, closest_grid
 
 TILING = Tiling(640, most=9)
@@ -51,3 +52,18 @@ def test_the_number_of_tiles_is_limited() -> None:
     columns, rows = LINES.grid(1240, 1754, max_tiles=4)
     assert 2 <= columns * rows <= 4
     assert PLAIN.grid(700, 7000, max_tiles=9) == (1, 6)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "scale"),
+    [
+        *(("small", (1654, 2339), 640 / 2339), ("small", (2339, 1654), 640 / 1654)),
+        *(("base", (1654, 2339), 1024 / 2339), ("base", (2339, 1654), 1024 / 2339)),
+        *(("gundam", (1654, 2339), 3 * 640 / 2339), ("gundam", (2339, 1654), 2 * 640 / 1654)),
+        ("gundam", (600, 500), 1024 / 600),
+    ],
+)
+def test_heights_on_a_page_have_this_size_in_a_mode(
+    name: str, size: tuple[int, int], scale: float
+) -> None:
+    assert DEEPSEEK_OCR.resolution(name).vertical_scale(*size) == pytest.approx(scale)

@@ -20,7 +20,14 @@ from airflow_deepseek_ocr.ocr.prompts import PROMPTS, prompt_line
 
 def test_a_card_is_read_as_it_was_written() -> None:
     ours = own_capabilities(
-        "m", "r", Decoding(), DEEPSEEK_OCR_2, pages=4, device="cpu", version="1"
+        "m",
+        "r",
+        Decoding(),
+        DEEPSEEK_OCR_2,
+        pages=4,
+        device="cpu",
+        version="1",
+        smallest_print=13.0,
     )
     assert Capabilities.of_card(ours.card()) == ours
     plain = Capabilities.of_card({"id": "m", "max_model_len": 8192})
@@ -37,7 +44,13 @@ def test_a_card_without_a_family_is_of_the_expected_one_or_of_an_older_version()
     assert caught.value.code == ErrorCode.MODEL_FAMILY
 
 
-@pytest.mark.parametrize("card", [{}, {"id": "m", OWN: 3}, {"id": "m", "max_model_len": "x"}])
+@pytest.mark.parametrize(
+    "card",
+    [
+        *({}, {"id": "m", OWN: 3}, {"id": "m", "max_model_len": "x"}),
+        *({"id": "m", OWN: {"smallest_print": each}} for each in ("x", 0, -1, float("nan"))),
+    ],
+)
 def test_malformed_cards(card: dict[str, object]) -> None:
     with pytest.raises((ValueError, TypeError, KeyError, AttributeError)):
         Capabilities.of_card(card)

@@ -66,3 +66,25 @@ def test_the_image_is_needed_again_for_steps_and_for_auto() -> None:
     assert not PLAN.may_retry
     assert replace(PLAN, resolution="auto").may_retry
     assert replace(PLAN, steps=parse_retry_with("text_layer")).may_retry
+
+
+@pytest.mark.parametrize(
+    ("height", "mode"),
+    # A4 at 200 dpi: 0.274 in small mode, 0.438 in base, 0.821 in gundam with 2 x 3 tiles.
+    [
+        (None, "small"),
+        (60, "small"),
+        (48, "small"),
+        (47, "base"),
+        (30, "base"),
+        (29, "gundam"),
+        (3, "gundam"),
+    ],
+)
+def test_auto_starts_with_the_mode_that_shows_the_print_large_enough(
+    height: float | None, mode: str
+) -> None:
+    auto = replace(PLAN, resolution="auto", smallest_print=13)
+    assert auto.mode_for_print((1654, 2339), height) == mode
+    assert replace(auto, smallest_print=0).mode_for_print((1654, 2339), height) == "small"
+    assert replace(PLAN, smallest_print=13).mode_for_print((1654, 2339), height) == "base"

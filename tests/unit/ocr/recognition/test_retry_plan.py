@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.ocr.line_direction import LineDirection
 from airflow_deepseek_ocr.ocr.quality.flags import Flag
 from airflow_deepseek_ocr.ocr.quality.report import QualityReport, report_of
 from airflow_deepseek_ocr.ocr.recognition.candidate import Candidate
@@ -148,3 +151,23 @@ def test_a_rejected_page_without_repetitions_needs_no_constraint_against_them() 
     planned = plan.next([outcome(plan.first(), low)])
     assert planned is not None
     assert planned.step.name == "slices_2"
+
+
+def test_auto_starts_with_a_mode_for_the_print_unless_the_page_lies_on_its_side() -> None:
+    plan = RecognitionPlan(
+        prompt="free", resolution="auto", smallest_print=12, steps=parse_retry_with("turn")
+    )
+
+    def first(**options: Any) -> PlannedAttempt:
+        return RetryPlan(plan, SIZE, has_text_layer=False, **options).first()
+
+    assert first(print_height=20).resolution == "small"
+    assert first(print_height=11).resolution == "base"
+    assert first(print_height=8).resolution == "gundam"
+    lying = RetryPlan(
+        plan, SIZE, has_text_layer=False, print_height=8, line_direction=LineDirection.DOWN
+    )
+    assert lying.first().probes
+    attempt = lying.next([])
+    assert attempt is not None
+    assert attempt.resolution == "small"

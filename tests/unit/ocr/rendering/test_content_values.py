@@ -47,10 +47,11 @@ def test_a_summary_counts_at_least_the_names() -> None:
 
 
 def test_a_density_without_a_map_arrives() -> None:
-    density = EdgeDensity(text_edges=3, edges=5, edge_map=None)
+    density = EdgeDensity(text_edges=3, edges=5, is_dark=True, print_height=12.5)
     assert as_density(sent(density_values(density))) == density
+    assert vars(density).keys() == density_values(density).keys()
     with pytest.raises(MessageError):
-        as_density([1, 2, "no map"])
+        as_density(density_values(density) | {"edge_map": "no map"})
 
 
 def test_a_layer_outside_the_page_is_refused() -> None:

@@ -137,6 +137,11 @@ def page(**changes: Any) -> dict[str, Any]:
     return usual | {"line_direction": None} | changes
 
 
+def density(**changes: Any) -> dict[str, Any]:
+    usual = {"text_edges": 1, "edges": 1, "is_dark": False, "print_height": 9.5, "edge_map": None}
+    return page(edge_density=usual | changes)
+
+
 def opened(**changes: Any) -> dict[str, Any]:
     values = {"media_type": "image/png", "page_count": 1, "dynamic_form": False}
     return values | {"attachments": NONE, "attached": []} | changes
@@ -198,13 +203,17 @@ def line(*, words: Any = "a", normalized: Any = (0, 0, 1, 1), pixels: Any = (0, 
         (RENDERED, page(channels=2)),
         (RENDERED, page(channels=4)),
         (RENDERED, page(channels=True)),
-        (RENDERED, page(edge_density=[1, 1])),
-        (RENDERED, page(edge_density=[-1, 1, None])),
-        (RENDERED, page(edge_density=[1, 1.0, None])),
-        (RENDERED, page(edge_density=[1, 1, ""])),
-        (RENDERED, page(edge_density=[1, 1, "AAAA"])),
-        (RENDERED, page(edge_density=[1, 1, "?" * 26_668])),
-        (RENDERED, page(edge_density=[1, 1, "A" * 30_000])),
+        (RENDERED, page(edge_density={"text_edges": 1, "edges": 1})),
+        (RENDERED, density(text_edges=-1)),
+        (RENDERED, density(edges=1.0)),
+        (RENDERED, density(is_dark=1)),
+        (RENDERED, density(print_height=9)),
+        (RENDERED, density(print_height=0.0)),
+        (RENDERED, density(print_height=1e12)),
+        (RENDERED, density(edge_map="")),
+        (RENDERED, density(edge_map="AAAA")),
+        (RENDERED, density(edge_map="?" * 26_668)),
+        (RENDERED, density(edge_map="A" * 30_000)),
         (RENDERED, layer(text=None)),
         (RENDERED, layer(text="a" * (MAX_LAYER_CHARACTERS + 1))),
         (RENDERED, layer(lines=[["a", [0, 0, 1, 1], [0, 0, 1, 1]]] * (MAX_LAYER_LINES + 1))),

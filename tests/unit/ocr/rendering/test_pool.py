@@ -11,13 +11,14 @@ from typing import Any
 
 import psutil
 import pytest
-from PIL import ImageChops
+from PIL import Image, ImageChops
 
 from airflow_deepseek_ocr.exceptions import DocumentError, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
 from tests.conftest import ROOT
@@ -62,11 +63,18 @@ def test_pages_are_those_of_one_process(pool: RenderPool) -> None:
                 assert one.text_layer == other.text_layer
 
 
+def test_a_black_page_is_measured_as_dark(pool: RenderPool, tmp_path: Path) -> None:
+    Image.new("L", (640, 640), 0).save(tmp_path / "black.png")
+    density = page(pool, shared(tmp_path / "black.png"), 1).edge_density
+    assert density is not None
+    assert density.is_dark
+
+
 def test_what_is_not_asked_for_is_not_measured(pool: RenderPool) -> None:
     full = page(pool, shared(DOCUMENTS / "invoice.pdf"), 1)
     assert full.text_layer is not None
     assert full.edge_density is not None
-    assert full.edge_density.text_edges > 0
+    assert full.edge_density == measure_edge_density(full.image)
     document = shared(DOCUMENTS / "invoice.pdf", text_layer=False, edge_density=False)
     bare = page(pool, document, 1)
     assert (bare.text_layer, bare.edge_density) == (None, None)
