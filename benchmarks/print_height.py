@@ -36,7 +36,7 @@ def main() -> None:
         density = measure_edge_density(image)
         if density is None or density.print_height is None:
             raise ValueError(f"{record['source']} has no print")
-        scale = DEEPSEEK_OCR.resolution(record["mode"]).vertical_scale(*image.size)
+        scale = DEEPSEEK_OCR.resolution(record["mode"]).print_scale(*image.size)
         points.append((density.print_height * scale, record["error"]))
     print("| print, pixels | pages | median error | mean error | under 1 % | 30 % and more |")
     print("|---|---|---|---|---|---|")

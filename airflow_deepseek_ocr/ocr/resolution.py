@@ -65,16 +65,19 @@ class Resolution:
         most = tiling.most if max_tiles is None else min(max_tiles, tiling.most)
         return closest_grid(width, height, Tiling(tiling.size, most))
 
-    def vertical_scale(self, width: int, height: int) -> float:
-        """Return by what heights in an image are multiplied where the mode shows most detail.
+    def print_scale(self, width: int, height: int) -> float:
+        """Return by what print in an image is multiplied where the mode shows most detail.
+
+        A view that is stretched, and tiles, have other scales for widths and heights. The smaller one counts:
+        letters that are squeezed are as illegible as small ones.
 
         :param width: width of the image in pixels.
         :param height: height of the image in pixels.
         """
-        _, rows = grid = self.grid(width, height)
+        columns, rows = grid = self.grid(width, height)
         if self.tiling is not None and grid != (1, 1):
-            return rows * self.tiling.size / height
-        return self.size / (max(width, height) if self.keep_aspect else height)
+            return self.tiling.size * min(columns / width, rows / height)
+        return self.size / max(width, height)
 
     def vision_tokens(self, grid: tuple[int, int] = (1, 1)) -> int:
         """Return the number of vision tokens of an image.

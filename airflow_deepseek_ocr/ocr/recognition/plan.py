@@ -77,7 +77,7 @@ class RecognitionPlan:
         if self.resolution != AUTO or print_height is None:
             return self.first_mode
         for name in self.auto_modes:
-            scale = self.family.resolution(name).vertical_scale(*page_size)
+            scale = self.family.resolution(name).print_scale(*page_size)
             if print_height * scale >= self.smallest_print:
                 return name
         return self.auto_modes[-1]

@@ -57,13 +57,14 @@ def test_the_number_of_tiles_is_limited() -> None:
 @pytest.mark.parametrize(
     ("name", "size", "scale"),
     [
-        *(("small", (1654, 2339), 640 / 2339), ("small", (2339, 1654), 640 / 1654)),
+        *(("small", (1654, 2339), 640 / 2339), ("small", (2339, 1654), 640 / 2339)),
         *(("base", (1654, 2339), 1024 / 2339), ("base", (2339, 1654), 1024 / 2339)),
-        *(("gundam", (1654, 2339), 3 * 640 / 2339), ("gundam", (2339, 1654), 2 * 640 / 1654)),
+        *(("gundam", (1654, 2339), 2 * 640 / 1654), ("gundam", (2339, 1654), 2 * 640 / 1654)),
         ("gundam", (600, 500), 1024 / 600),
+        *(("small", (3000, 300), 640 / 3000), ("gundam", (3000, 300), 9 * 640 / 3000)),
     ],
 )
-def test_heights_on_a_page_have_this_size_in_a_mode(
+def test_print_on_a_page_has_this_size_in_a_mode(
     name: str, size: tuple[int, int], scale: float
 ) -> None:
-    assert DEEPSEEK_OCR.resolution(name).vertical_scale(*size) == pytest.approx(scale)
+    assert DEEPSEEK_OCR.resolution(name).print_scale(*size) == pytest.approx(scale)

@@ -70,7 +70,7 @@ def test_the_image_is_needed_again_for_steps_and_for_auto() -> None:
 
 @pytest.mark.parametrize(
     ("height", "mode"),
-    # A4 at 200 dpi: 0.274 in small mode, 0.438 in base, 0.821 in gundam with 2 x 3 tiles.
+    # A4 at 200 dpi: 0.274 in small mode, 0.438 in base, 0.774 in gundam with 2 x 3 tiles.
     [
         (None, "small"),
         (60, "small"),
@@ -88,3 +88,9 @@ def test_auto_starts_with_the_mode_that_shows_the_print_large_enough(
     assert auto.mode_for_print((1654, 2339), height) == mode
     assert replace(auto, smallest_print=0).mode_for_print((1654, 2339), height) == "small"
     assert replace(PLAN, smallest_print=13).mode_for_print((1654, 2339), height) == "base"
+
+
+def test_a_page_that_is_wider_than_high_is_squeezed_in_width() -> None:
+    auto = replace(PLAN, resolution="auto", smallest_print=13)
+    assert auto.mode_for_print((2339, 1654), 47) == "base"
+    assert auto.mode_for_print((2339, 1654), 48) == "small"
