@@ -32,7 +32,7 @@ def listed(reasons: Mapping[str, object]) -> str:
     :param reasons: reasons by name.
     """
     named = [
-        f"{printable(shortened(name, _MAX_NAME))} ({reason})"
+        f"{printable(shortened(name, _MAX_NAME))} ({printable(str(reason))})"
         for name, reason in islice(reasons.items(), _NAMED)
     ]
     more = len(reasons) - len(named)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
+from airflow.providers.common.compat.sdk import conf
+
 from airflow_deepseek_ocr.airflow_support.documents import references
+from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions
 from airflow_deepseek_ocr.store.lists.list_slice import ListSlice
 
@@ -19,13 +23,16 @@ def documents_of_events(
     Batches that name parts of stored lists follow as they are, each once.
 
     A run may have the events of hours: those that came while the DAG was paused, or while its earlier run
-    lasted. Their batches are filled, so that there are fewer of them than ``[core] max_map_length``.
+    lasted. Their batches are filled, and larger than ``batch_size`` if there would be more of them than
+    ``[core] max_map_length``, over which no task can be mapped.
 
     :param events: ``triggering_asset_events[asset]`` of the run. Events without documents, such as those
         that a person made in the UI, are left out.
     :param batch_size: documents per batch, and so per mapped task.
-    :raises ConfigurationError: ``document_reference`` if an event has something else in place of documents.
+    :raises ConfigurationError: ``document_reference`` if an event has something else in place of documents;
+        ``argument`` if ``batch_size`` is no whole number of at least 1.
     """
+    size = values.count("batch_size", batch_size)
     found = {}
     parts = dict[ListSlice, Any]()
     for event in events:
@@ -36,8 +43,10 @@ def documents_of_events(
                     parts[ref] = ref.as_dict()
                 else:
                     found[ref.version_key] = ref.as_dict()
+    most = conf.getint("core", "max_map_length", fallback=1024) - len(parts)
+    size = max(size, math.ceil(len(found) / max(1, most)))
     rest = iter(found.values())
     batches: list[Any] = []
-    while batch := list(islice(rest, batch_size)):
+    while batch := list(islice(rest, size)):
         batches.append(batch)
     return [*batches, *parts.values()]

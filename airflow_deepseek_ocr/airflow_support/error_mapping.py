@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_deepseek_ocr.counted import shortened
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
+from airflow_deepseek_ocr.printable import printable
 
 
 @contextmanager
@@ -27,6 +28,6 @@ def airflow_errors() -> Iterator[None]:
 
 
 def described(error: Exception) -> str:
-    """Return the error's message, shortened; other programs' messages mean little without the class."""
+    """Return the error's message for one line of a log; other programs' mean little without the class."""
     ours = isinstance(error, DeepSeekOCRError)
-    return shortened(str(error) if ours else f"{type(error).__name__}: {error}")
+    return printable(shortened(str(error) if ours else f"{type(error).__name__}: {error}"))

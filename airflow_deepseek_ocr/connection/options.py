@@ -145,9 +145,6 @@ class DiscoveryOptions(_Options):
         self._convert(_DISCOVERY_VALUES)
         check_bucket(self.bucket)
         lower_suffixes(self.suffixes)
-        for name in ("batch_size", "max_documents"):
-            if getattr(self, name) < 1:
-                raise values.invalid(name, getattr(self, name), _AT_LEAST_1, _DISCOVERY)
 
     @property
     def listing(self) -> Listing:
@@ -225,10 +222,9 @@ def _prefix(name: str, value: Any) -> str:
 
 
 _VALID_DPI = f"a whole number from {MIN_DPI} to {MAX_DPI}"
-_AT_LEAST_1 = "a whole number of at least 1"
 _DISCOVERY = ErrorCode.DISCOVERY_OPTIONS
 _optional_text = values.optional(values.text)
-_count = partial(values.integer, valid=_AT_LEAST_1, code=_DISCOVERY)
+_count = partial(values.count, code=_DISCOVERY)
 
 _OCR_VALUES: dict[str, values.Convert] = {
     "prompt": _optional_text,

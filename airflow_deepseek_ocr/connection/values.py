@@ -16,6 +16,7 @@ from airflow_deepseek_ocr.ocr.fingerprint import FIGURES_DESCRIBED, FIGURES_OFF
 _NOTHING = ("", "None", "null")
 _TRUE, _FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 _WHOLE = re.compile(r"[+-]?[0-9]+")
+_AT_LEAST_1 = "a whole number of at least 1"
 #: As ``str(timedelta)`` writes it.
 _CLOCK = re.compile(r"(?:(\d+) days?, )?(\d+):([0-5]\d):([0-5]\d(?:\.\d+)?)")
 #: Treatments of PDFs and images that are attached to a PDF.
@@ -184,6 +185,18 @@ def integer(
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     raise invalid(name, value, valid, code)
+
+
+def count(name: str, value: Any, *, code: ErrorCode = ErrorCode.ARGUMENT) -> int:
+    """Return a whole number of at least 1.
+
+    :param code: see :func:`invalid`.
+    :raises ConfigurationError: with that code, or ``argument`` for a template.
+    """
+    number = integer(name, value, valid=_AT_LEAST_1, code=code)
+    if number < 1:
+        raise invalid(name, number, _AT_LEAST_1, code)
+    return number
 
 
 def number(

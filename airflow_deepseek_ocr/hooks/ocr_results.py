@@ -11,6 +11,7 @@ from airflow_deepseek_ocr.airflow_support.connections import DEFAULT_DB_CONN_ID
 from airflow_deepseek_ocr.airflow_support.documents import references
 from airflow_deepseek_ocr.airflow_support.results_database import document_lists, open_store
 from airflow_deepseek_ocr.airflow_support.table_names import configured_names
+from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.store.browsing.result_reader import (
@@ -122,31 +123,30 @@ class OcrResults:
         :raises ConfigurationError: ``document_list`` if there is no such list; ``document_reference``.
         :raises DatabaseError: ``database_unavailable``, ``database_rights``.
         """
+        return (ref.as_dict() for ref in self._references(batches))
+
+    def _references(self, batches: Any) -> Iterator[DocumentRef]:
         lists = document_lists(self._store)
         for each in references(batches):
-            found = lists.read(each) if isinstance(each, ListSlice) else [each]
-            yield from (ref.as_dict() for ref in found)
+            yield from lists.read(each) if isinstance(each, ListSlice) else [each]
 
     def store_list(
         self, documents: Iterable[Any], *, batch_size: int = 128, origin: str = "a task"
     ) -> list[dict[str, Any]]:
         """Store a list of documents, and return its parts, over which the operator can be mapped.
 
-        :param documents: URIs, or documents as the sensor returns them; a few thousand are in memory.
+        :param documents: URIs, or documents or batches as the sensor returns them, those of stored lists
+            included; a few thousand are in memory.
         :param batch_size: documents in each part.
         :param origin: their place, for people who read the table.
-        :raises ConfigurationError: ``document_reference``; ``argument`` if ``batch_size`` is less than 1.
+        :raises ConfigurationError: ``document_reference``; ``document_list``; ``argument`` if ``batch_size``
+            is no integer of at least 1.
         :raises DatabaseError: ``database_unavailable``, ``database_full``, ``database_rights``.
         """
-        if batch_size < 1:
-            raise ConfigurationError(
-                ErrorCode.ARGUMENT, f"batch_size is {batch_size}; it must be at least 1."
-            )
-        refs = (
-            ref for each in documents for ref in references(each) if isinstance(ref, DocumentRef)
-        )
-        whole = document_lists(self._store).write(refs, origin)
-        return [part.as_dict() for part in whole.parts(batch_size)]
+        size = values.count("batch_size", batch_size)
+        lists = document_lists(self._store)
+        refs = (ref for each in documents for ref in self._references(each))
+        return [part.as_dict() for part in lists.write(refs, origin).parts(size)]
 
     def documents(
         self,

@@ -83,9 +83,10 @@ class Discovery:
         versions: list[str] = [] if found is None else found
         size = self.options.batch_size
         if not is_all and lists is not None:
-            every = _noting(chain(first, remaining), versions)
-            whole = self._stored(lists, every)
+            in_list = list[str]()
+            whole = self._stored(lists, _noting(chain(first, remaining), in_list))
             if whole is not None:
+                versions.extend(in_list)
                 return whole.parts(size)
         fitting = _fitting(first, is_all)
         versions.extend(ref.version_key for ref in fitting)

@@ -18,6 +18,8 @@ from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 _MAX_ENVELOPES = 2
 #: Longest key in bytes of UTF-8, and longest name of a bucket that a server accepts (S3's user guide).
 _MAX_KEY_BYTES, _MAX_BUCKET = 1024, 255
+#: A triggerer that is to send a longer number to its supervisor ends (integers of MessagePack have 64 bits).
+_MAX_SIZE = 2**63 - 1
 #: Other characters could be taken for the mark of an attached file, or break a line of the log. S3's version
 #: ids have at most 1,024 bytes.
 _ETAG, _VERSION_ID = re.compile(r"[0-9A-Za-z-]{1,255}"), re.compile(r"[!$-~]{1,1024}")
@@ -145,7 +147,8 @@ def _event(
 ) -> ObjectEvent:
     """Return the event, or raise if a value is none that S3 sends."""
     etag, size = changed.get("eTag", changed.get("etag")), changed.get("size")
-    etag = etag.strip('"') if isinstance(etag, str) else etag
+    # Some servers send an empty one with deletions.
+    etag = (etag.strip('"') if isinstance(etag, str) else etag) or None
     # Objects from before a bucket kept versions have the id "null".
     version_id = None if version_id in ("", "null") else version_id
     if not bucket or len(bucket) > _MAX_BUCKET or "/" in bucket:
@@ -155,9 +158,9 @@ def _event(
     for name, value, valid in (("ETag", etag, _ETAG), ("version id", version_id, _VERSION_ID)):
         if value is not None and not (isinstance(value, str) and valid.fullmatch(value)):
             raise QueueMessageError(f"the {name} is none")
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
+    if size is not None and not (type(size) is int and 0 <= size <= _MAX_SIZE):
         raise QueueMessageError("the size is no number of bytes")
-    return ObjectEvent(bucket, key, is_readable, etag or None, version_id, size)
+    return ObjectEvent(bucket, key, is_readable, etag, version_id, size)
 
 
 def _dictionary(value: Any, name: str) -> dict[str, Any]:

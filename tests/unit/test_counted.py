@@ -26,6 +26,10 @@ def test_a_list_of_reasons_ends_with_the_number_of_the_others() -> None:
     assert listed({str(name): "x" for name in range(1011)}).endswith(", 9 (x) and 1,001 more")
 
 
+def test_names_and_reasons_break_no_line_of_a_log() -> None:
+    assert listed({"a\nb": "c\n::group::d"}) == r"a\nb (c\n\x3a\x3agroup::d)"
+
+
 @pytest.mark.parametrize(
     ("pages", "text"), [(1, "0.10 pages/s"), (14, "1.4 pages/s"), (24000, "2,400 pages/s")]
 )

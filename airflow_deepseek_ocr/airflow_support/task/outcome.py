@@ -2,29 +2,44 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import AirflowException, AirflowFailException
 
 from airflow_deepseek_ocr.counted import counted, listed, shortened
+from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.store.lists.list_slice import LIST_KEY
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.pipeline.summary import Summary
     from airflow_deepseek_ocr.store.lists.document_lists import DocumentLists
 
+log = logging.getLogger(__name__)
+
 
 def return_value(summary: Summary, lists: DocumentLists) -> dict[str, Any]:
     """Return what a task returns, in plain JSON types and of a bounded size.
 
     :param summary: the batch.
-    :param lists: store the list of a batch whose ids are too many, named under ``document_list``.
+    :param lists: store the list of a batch whose ids are too many, named under ``document_list``, unless the
+        database's user may not: the documents are stored, and a failed task would not change that.
     :raises DatabaseError: ``database_unavailable``, ``database_full``.
     """
     returned = summary.as_dict()
     if returned["not_listed"].get("document_ids"):
         ids = sorted(set(summary.document_ids))
-        returned[LIST_KEY] = lists.write_stored(ids, "documents of a task").as_dict()
+        try:
+            returned[LIST_KEY] = lists.write_stored(ids, "documents of a task").as_dict()
+        except DatabaseError as error:
+            if error.code is not ErrorCode.DATABASE_RIGHTS:
+                raise
+            log.warning(
+                "%s cannot be stored as a list; the return value leaves out %s of them. %s",
+                counted(len(ids), "document id"),
+                f"{returned['not_listed']['document_ids']:,}",
+                error,
+            )
     return returned
 
 

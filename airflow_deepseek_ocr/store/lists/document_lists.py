@@ -87,13 +87,7 @@ class DocumentLists:
             ).one_or_none()
         )
         if row is None or row.document_count is None:
-            raise ConfigurationError(
-                ErrorCode.DOCUMENT_LIST,
-                f"The results database has no list of documents {part.key} in its table "
-                f"{self._list.__tablename__}. It has expired, or the task that stored it has other values of "
-                "db_conn_id, db_schema or db_table_prefix. Nothing is lost: clear that task, or run the DAG "
-                "again, and it lists the documents that have no row once more.",
-            )
+            raise self._missing(part)
         end = row.document_count if part.count is None else part.first + part.count
         if end > row.document_count or part.first > end:
             raise ConfigurationError(
@@ -102,7 +96,19 @@ class DocumentLists:
                 f"{part.first:,} to {end:,}. Give the reference as the task returned it.",
             )
         for first in range(part.first, end, _BATCH):
-            yield from self._read(row.id, first, min(end, first + _BATCH))
+            found = self._read(row.id, first, min(end, first + _BATCH))
+            if found is None:
+                raise self._missing(part)
+            yield from found
+
+    def _missing(self, part: ListSlice) -> ConfigurationError:
+        return ConfigurationError(
+            ErrorCode.DOCUMENT_LIST,
+            f"The results database has no list of documents {part.key} in its table "
+            f"{self._list.__tablename__}. It has expired, or the task that stored it has other values of "
+            "db_conn_id, db_schema or db_table_prefix. Nothing is lost: clear that task, or run the DAG "
+            "again, and it lists the documents that have no row once more.",
+        )
 
     def delete_expired(self) -> int:
         """Delete some of the lists that have expired, and return how many.
@@ -156,15 +162,23 @@ class DocumentLists:
 
         self._database.transaction(work)
 
-    def _read(self, list_id: int, first: int, end: int) -> list[DocumentRef]:
+    def _read(self, list_id: int, first: int, end: int) -> list[DocumentRef] | None:
+        """Return documents; None if the list was deleted since the last ones were read."""
         item = self._item
         query = (
             select(item.document)
             .where(item.list_id == list_id, item.position >= first, item.position < end)
             .order_by(item.position)
         )
-        stored = self._database.transaction(lambda session: session.scalars(query).all())
-        return [DocumentRef.of(json.loads(each)) for each in stored]
+        exists = select(self._list.id).where(self._list.id == list_id)
+
+        def work(session: Session) -> Sequence[str] | None:
+            stored = session.scalars(query).all()
+            # Afterwards: with READ COMMITTED, it could be deleted between the two statements.
+            return None if session.scalar(exists) is None else stored
+
+        stored = self._database.transaction(work)
+        return None if stored is None else [DocumentRef.of(json.loads(each)) for each in stored]
 
 
 def _all(session: Session, query: Select[Any]) -> Sequence[Row[Any]]:

@@ -50,3 +50,21 @@ def test_parts_of_stored_lists_follow_once() -> None:
     part = {"document_list": "0" * 32, "first": 0, "count": 128}
     events = [event(part, [document(1)]), event(part), event(part | {"first": 128})]
     assert documents_of_events(events) == [[document(1)], part, part | {"first": 128}]
+
+
+def test_there_are_no_more_batches_than_a_task_is_mapped_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AIRFLOW__CORE__MAX_MAP_LENGTH", "4")
+    part = {"document_list": "0" * 32, "first": 0, "count": 128}
+    events = [event([document(number) for number in range(10)]), event(part)]
+    found = documents_of_events(events, batch_size=1)
+    assert [len(batch) for batch in found[:-1]] == [4, 4, 2]
+    assert found[-1] == part
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, None])
+def test_batches_of_no_documents_are_refused(size: Any) -> None:
+    """They would lose all of them."""
+    with pytest.raises(ConfigurationError, match=r"batch_size is .*at least 1"):
+        documents_of_events([event([document(1)])], batch_size=size)

@@ -88,7 +88,14 @@ def test_a_list_of_a_manifest_is_stored_in_parts_and_read_again(results: OcrResu
     assert found[-1] == REF.as_dict()
     assert list(results.documents_of_list(parts[1])) == found[4:]
     assert list(results.documents_of_list([[REF.as_dict()], parts[0]])) == [found[-1], *found[:4]]
-    with pytest.raises(ConfigurationError, match="batch_size is 0"):
-        results.store_list(uris, batch_size=0)
+    for size in (0, -1, 1.5, "many"):
+        with pytest.raises(ConfigurationError, match=r"batch_size is .*at least 1"):
+            results.store_list(uris, batch_size=size)  # type: ignore[arg-type]
+    # Batches of a sensor may name stored lists.
+    again = results.store_list([[uris[0]], *parts[1:]])
+    assert [each["uri"] for each in results.documents_of_list(again)] == [uris[0], uris[4], REF.uri]
+    assert results.store_list([]) == []
+    with pytest.raises(ConfigurationError, match="has no list"):
+        results.store_list([parts[0] | {"document_list": "0" * 32}])
     with pytest.raises(ConfigurationError, match="documents is 7"):
         results.store_list([7])

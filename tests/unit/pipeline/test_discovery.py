@@ -116,8 +116,9 @@ def test_few_documents_are_no_stored_list(store: Store) -> None:
         assert session.scalar(select(func.count()).select_from(DocumentListRow)) == 0
 
 
+@pytest.mark.parametrize("refused", ["delete_expired", "_add"])
 def test_without_the_right_to_store_a_list_the_rest_follows_later(
-    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, refused: str
 ) -> None:
     monkeypatch.setattr("airflow_deepseek_ocr.pipeline.discovery.MAX_LIST_BYTES", 500)
     code = ErrorCode.DATABASE_RIGHTS
@@ -125,7 +126,7 @@ def test_without_the_right_to_store_a_list_the_rest_follows_later(
     def refuse(*_: Any) -> None:
         raise DatabaseError(code, "no right")
 
-    monkeypatch.setattr(DocumentLists, "delete_expired", refuse)
+    monkeypatch.setattr(DocumentLists, refused, refuse)
     names = [f"{number:04}.pdf" for number in range(60)]
     lists, found = DocumentLists(store.database), list[str]()
     first = discovery().find(Listed(*names), store, lists=lists, found=found)

@@ -139,6 +139,12 @@ def test_the_reference_is_that_of_a_listing() -> None:
     assert bare.reference(with_version_ids=True) == DocumentRef("s3://b/a.pdf")
 
 
+def test_an_empty_etag_is_none_as_some_servers_send_for_deletions() -> None:
+    for etag in ("", '""', None):
+        body = notification("b", "a.pdf", eTag=etag).replace("Created:Put", "Removed:Delete")
+        assert parse_message(body) == [ObjectEvent("b", "a.pdf", False, None, None, 1024)]
+
+
 def changed(**values: Any) -> str:
     return notification("letters", values.pop("key", "a.pdf"), **values)
 
@@ -178,6 +184,8 @@ def changed(**values: Any) -> str:
         (changed(size="5"), "size"),
         (changed(size=-1), "size"),
         (changed(size=True), "size"),
+        # It would end the triggerer, which sends sizes as integers of 64 bits.
+        (changed(size=2**64), "size"),
         (json.dumps(EVENT_BRIDGE | {"detail-type": "AWS API Call via CloudTrail"}), "another event"),
         (json.dumps(EVENT_BRIDGE | {"detail": []}), "detail is no dictionary"),
     ],

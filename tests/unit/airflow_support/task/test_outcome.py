@@ -14,6 +14,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 from sqlalchemy import create_engine
 
 from airflow_deepseek_ocr.airflow_support.task.outcome import raise_for, return_value
+from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.pipeline.summary import Summary
 from airflow_deepseek_ocr.store.ledger import Ledger
 from airflow_deepseek_ocr.store.lists.document_lists import DocumentLists
@@ -97,3 +98,21 @@ def test_more_ids_than_an_xcom_should_hold_are_a_stored_list(store: Store) -> No
     (found,) = lists.read(ListSlice.of(returned["document_list"]))
     assert (found.uri, found.version) == (REF.uri, REF.version)
     assert len(json.dumps(returned)) < 100_000
+
+
+def test_without_the_right_to_store_a_list_the_task_has_read_its_documents_all_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    code = ErrorCode.DATABASE_RIGHTS
+
+    def refuse(*_: Any) -> None:
+        raise DatabaseError(code, "no right")
+
+    monkeypatch.setattr(DocumentLists, "delete_expired", refuse)
+    many = Summary(document_ids=list(range(1, 5_003)))
+    assert return_value(many, DocumentLists(store.database)) == many.as_dict()
+    assert "5,002 document ids" in caplog.text
+    assert "leaves out 2 of them. no right" in caplog.text
+    code = ErrorCode.DATABASE_UNAVAILABLE
+    with pytest.raises(DatabaseError):
+        return_value(many, DocumentLists(store.database))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
@@ -141,3 +141,15 @@ def test_a_forgotten_document_is_left_out(lists: DocumentLists, store: Store) ->
     forget(store.database, document_key(ref(2), other))
     assert list(lists.read(whole)) == [ref(0), ref(1), ref(3)]
     assert list(lists.read(ListSlice(whole.key, 2, 1))) == []
+
+
+def test_a_list_that_is_deleted_while_it_is_read_is_an_error_and_not_shorter(
+    lists: DocumentLists, store: Store
+) -> None:
+    documents = lists.read(lists.write(refs(10), ORIGIN))
+    assert next(documents) == ref(0)
+    with Session(store.database.engine) as session, session.begin():
+        session.execute(delete(DocumentListRow))
+    with pytest.raises(ConfigurationError, match="It has expired") as caught:
+        list(documents)
+    assert caught.value.code is ErrorCode.DOCUMENT_LIST
