@@ -45,13 +45,11 @@ with DAG(
 ):
 
     @task
-    def batches(triggering_asset_events: Any = None) -> list[list[dict[str, Any]]]:
-        """Return the batches of all events that started this run."""
-        return [
-            batch
-            for event in triggering_asset_events[new_documents]
-            for batch in event.extra["payload"]["documents"]
-        ]
+    def batches(triggering_asset_events: Any = None) -> list[Any]:
+        """Return the documents of all events that started this run, each version once."""
+        from airflow_deepseek_ocr.airflow_support.asset_events import documents_of_events
+
+        return documents_of_events(triggering_asset_events[new_documents])
 
     DeepSeekOCROperator.partial(
         task_id="read",

@@ -1,9 +1,10 @@
 """Read documents as S3 reports them: a trigger reads the events of the bucket from an SQS queue.
 
 A run reads just the objects in the events that started it. A second DAG compares bucket and database every
-hour, and reads what no event has named. Set the environment variables ``DEEPSEEK_OCR_QUEUE_URL`` and
-``DEEPSEEK_OCR_BUCKET`` of all Airflow processes to queue and bucket; without a queue there is no trigger.
-Connections as in ``s3_to_database``. The guide "Events" sets up the queue.
+hour, and reads what no event has named. Set the environment variables ``DEEPSEEK_OCR_QUEUE_URL``,
+``DEEPSEEK_OCR_BUCKET`` and ``DEEPSEEK_OCR_PREFIX`` of all Airflow processes to the queue, the bucket, and
+the prefix of the keys (none: the whole bucket). Without a queue there is no trigger. Connections as in
+``s3_to_database``. The guide "Events" sets up the queue.
 """
 
 from __future__ import annotations
@@ -19,12 +20,13 @@ from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
 from airflow_deepseek_ocr.triggers.sqs import SqsNewDocumentEventTrigger
 
 BUCKET = os.environ.get("DEEPSEEK_OCR_BUCKET", "documents")
+PREFIX = os.environ.get("DEEPSEEK_OCR_PREFIX", "")
 QUEUE_URL = os.environ.get("DEEPSEEK_OCR_QUEUE_URL")
 
 # [START howto_s3_queue_to_database]
 watchers = []
 if QUEUE_URL:
-    trigger = SqsNewDocumentEventTrigger(queue_url=QUEUE_URL, bucket=BUCKET)
+    trigger = SqsNewDocumentEventTrigger(queue_url=QUEUE_URL, bucket=BUCKET, prefix=PREFIX)
     watchers = [AssetWatcher(name="queue", trigger=trigger)]
 uploaded_documents = Asset("uploaded_documents", watchers=watchers)
 
@@ -39,7 +41,7 @@ with DAG(
 ):
 
     @task
-    def batches(triggering_asset_events: Any = None) -> list[list[dict[str, Any]]]:
+    def batches(triggering_asset_events: Any = None) -> list[Any]:
         """Return the documents of all events that started this run, each version once."""
         from airflow_deepseek_ocr.airflow_support.asset_events import documents_of_events
 
@@ -67,6 +69,7 @@ with DAG(
     find = S3NewDocumentSensor(
         task_id="find",
         bucket=BUCKET,
+        prefix=PREFIX,
         deepseek_ocr_conn_id="deepseek_ocr_default",
         # Younger documents are those that the events name now.
         minimum_age=timedelta(minutes=15),

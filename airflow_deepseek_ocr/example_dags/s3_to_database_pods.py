@@ -143,6 +143,7 @@ if k8s:
             deferrable=True,  # waits in the triggerer, not in a pod
             poke_interval=60,
             timeout=timedelta(minutes=50).total_seconds(),
+            manual_timeout=0,  # a run that is triggered by hand searches once
             soft_fail=True,  # an hour without new documents is skipped, not failed
         )
         # [START howto_task_with_server]

@@ -10,10 +10,12 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
 from tests.conftest import ROOT
 from tests.support.servers.airflow import DAGS
 
@@ -144,6 +146,44 @@ def test_without_kubernetes_its_dags_are_left_out_with_a_warning(
     # Airflow's logging, once it is set up, prints.
     said = caplog.text + capsys.readouterr().out
     assert f"There is no DAG {name}: it needs the package kubernetes" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "asset"),
+    [("s3_events_to_database", "new_documents"), ("s3_queue_to_database", "uploaded_documents")],
+)
+def test_a_run_of_several_events_reads_each_version_once(name: str, asset: str) -> None:
+    """Events come twice, or without documents: a person made them in the UI."""
+    defined = runpy.run_path(str(DAGS / f"{name}.py"))
+    first, second = ({"uri": f"s3://b/{key}.pdf", "version": "etag:1"} for key in "ab")
+    extras = [
+        {"payload": {"documents": [[first]]}},
+        {"from_rest_api": True},
+        {"payload": {"documents": [[first, second]]}},
+    ]
+    events = [SimpleNamespace(extra=extra) for extra in extras]
+    (batch,) = defined["batches"].function({defined[asset]: events})
+    assert [each["uri"] for each in batch] == [first["uri"], second["uri"]]
+
+
+def test_both_dags_of_a_queue_take_the_documents_below_the_prefix(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DEEPSEEK_OCR_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/1/letters")
+    monkeypatch.setenv("DEEPSEEK_OCR_BUCKET", "letters")
+    monkeypatch.setenv("DEEPSEEK_OCR_PREFIX", "in/")
+    defined = runpy.run_path(str(DAGS / "s3_queue_to_database.py"))
+    _, trigger = defined["trigger"].serialize()
+    assert (trigger["bucket"], trigger["prefix"]) == (["letters"], "in/")
+    assert (defined["find"].bucket, defined["find"].prefix) == ("letters", "in/")
+
+
+@pytest.mark.parametrize("name", sorted(IDS))
+def test_a_run_that_is_triggered_by_hand_does_not_wait(name: str) -> None:
+    """As the quickstart says of a run that finds no documents."""
+    for each in runpy.run_path(str(DAGS / f"{name}.py")).values():
+        if isinstance(each, S3NewDocumentSensor):
+            assert each.timeout == 0 or each.manual_timeout == 0
 
 
 @pytest.mark.slow
