@@ -182,6 +182,7 @@ def exported_regions(regions: Sequence[Region]) -> tuple[ExportedRegion, ...]:
             boxes=tuple(ordered(box.pixels) for box in region.boxes),
             confidence=region.confidence,
             word_confidences=region.word_confidences,
+            description=region.description,
         )
         for position, region in enumerate(regions, start=1)
     )

@@ -23,12 +23,13 @@ def test_a_page_that_was_just_read_has_boxes_from_top_left_to_bottom_right() -> 
         width=100,
         height=100,
         markdown="a",
-        regions=(Region("text", "a", (box,), 0.5, (50,)),),
+        regions=(Region("text", "a", (box,), 0.5, (50,), "A house."),),
         rotation=90,
     )
     found = exported_page(read)
     assert found.regions[0].boxes == ((10, 20, 90, 80),)
     assert (found.regions[0].confidence, found.regions[0].word_confidences) == (0.5, (50,))
+    assert found.regions[0].description == "A house."
     assert (found.number, found.rotation, found.is_usable) == (2, 90, True)
     assert ordered((3, 1, 2, 4)) == (2, 1, 3, 4)
 
