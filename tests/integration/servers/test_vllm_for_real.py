@@ -25,7 +25,7 @@ from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from tests.conftest import ROOT, TINY_MODEL
 from tests.support.fixtures.golden_tokenizer import write_golden_tokenizer
 from tests.support.fixtures.widen import widen
-from tests.support.golden import published_widths
+from tests.support.golden import golden_image, published_widths
 from tests.support.servers.vllm_on_cpu import WITHOUT_PLUGIN, Vllm, largest_difference, vllm
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(1800)]
@@ -161,7 +161,7 @@ def test_golden_tokens(servers: Path, tmp_path: Path) -> None:
     for path in sorted((golden / "cases").glob("*.json")):
         case = recorded[path.stem] = json.loads(path.read_text())
         prompt = "markdown" if "markdown" in case["prompt"] else "free"
-        with Image.open(golden / "images" / case["image"]) as image:
+        with Image.open(golden_image(golden, case["image"])) as image:
             requests.append(
                 PageRequest(
                     key=path.stem,
