@@ -144,9 +144,13 @@ class NewDocuments:
         :raises UnavailableError: bucket or database are unreachable.
         """
         discovery = Discovery(self.discovery, self.config_key())
-        client = s3_client(self.aws_conn_id, requester_pays=self.discovery.requester_pays)
         names = configured_names(self.db_schema, self.db_table_prefix)
-        with closing(open_store(self.db_conn_id, names=names)) as store:
+        with (
+            closing(
+                s3_client(self.aws_conn_id, requester_pays=self.discovery.requester_pays)
+            ) as client,
+            closing(open_store(self.db_conn_id, names=names)) as store,
+        ):
             lists = document_lists(store)
             batches = discovery.find(client, store, emitted, seen, lists=lists, found=found)
         return [_plain(batch) for batch in batches]

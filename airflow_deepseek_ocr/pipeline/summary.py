@@ -17,6 +17,7 @@ from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, Pag
 from airflow_deepseek_ocr.pipeline.error_budget import ErrorBudget
 from airflow_deepseek_ocr.pipeline.exports.exporter import Exported
 from airflow_deepseek_ocr.pipeline.reports.document_report import DocumentReport
+from airflow_deepseek_ocr.store.row_values import storable
 
 #: Codes of documents that no storage was asked for, because of their URI.
 _WRONG_REFERENCES = {ErrorCode.UNSUPPORTED_SCHEME, ErrorCode.S3_URI, ErrorCode.DOCUMENT_REFERENCE}
@@ -179,7 +180,8 @@ def _first(reasons: Mapping[str, str]) -> dict[str, str]:
     """Return the first reasons by URI, as many as an XCom should have."""
     first, size = dict[str, str](), 0
     for uri, reason in islice(reasons.items(), _MAX_LISTED):
-        short = shortened(uri, _MAX_URI), shortened(reason, _MAX_REASON)
+        # XComs are in a database, too.
+        short = storable(shortened(uri, _MAX_URI)), storable(shortened(reason, _MAX_REASON))
         size += len(json.dumps(short))
         if size > _MAX_LISTED_BYTES:
             break

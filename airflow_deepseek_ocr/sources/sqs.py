@@ -15,7 +15,11 @@ from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 _AT_ONCE = 10
 #: Most characters of the service's own words in a message.
 _WORDS = 300
-_REGION = re.compile(r"https?://(?:sqs\.([a-z0-9-]+)|([a-z0-9-]+)\.queue)\.amazonaws\.com")
+#: Hosts of regions, of FIPS, of IPv6, of endpoints in a VPC, and the older one ("SQS endpoints and quotas").
+_REGION = re.compile(
+    r"https?://(?:(?:[a-z0-9-]+\.)?sqs(?:-fips)?\.([a-z0-9-]+)(?:\.vpce)?|([a-z0-9-]+)\.queue)"
+    r"\.(?:amazonaws\.com(?:\.cn)?|api\.aws)(?::[0-9]+)?/"
+)
 
 # Codes of "Common errors" and of ReceiveMessage in the API reference of SQS, and of older servers.
 _NO_QUEUE = ("AWS.SimpleQueueService.NonExistentQueue", "QueueDoesNotExist", "InvalidAddress")
@@ -55,6 +59,10 @@ class Queue:
 
     def __init__(self, client: Any, url: str) -> None:
         self._client, self._url = client, url
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
 
     def receive(self, wait_s: int, visibility_timeout_s: int) -> list[Message]:
         """Return up to ten messages; none if the queue stays empty.

@@ -142,7 +142,7 @@ def fit(table: type[Base], values: Mapping[str, Any]) -> dict[str, Any]:
 def _fitting(column: Any, value: Any) -> Any:
     kind = column.type
     if isinstance(value, str):
-        value = _storable(value)
+        value = storable(value)
         if kind.length is not None:
             return value[: kind.length]
         # A character has at most four bytes.
@@ -165,13 +165,13 @@ def _json(objects: Iterable[Mapping[str, Any]]) -> str:
     """Return JSON that PostgreSQL casts to ``jsonb``: as escapes, it would be stored with any character."""
     return json.dumps(
         [
-            {name: _storable(each) if isinstance(each, str) else each for name, each in row.items()}
+            {name: storable(each) if isinstance(each, str) else each for name, each in row.items()}
             for row in objects
         ]
     )
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Return text that every database accepts: PostgreSQL rejects NUL, all reject lone surrogates."""
     if text.isascii() and "\0" not in text:
         return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from asgiref.sync import sync_to_async
@@ -44,8 +45,19 @@ class BackgroundQueue:
         return await self._call(lambda queue: queue.delete(receipts))
 
     def close(self) -> None:
-        """End the thread as soon as its request ends; messages that it receives then come again."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """End the thread and its connections as soon as its request ends.
+
+        Messages that it receives then come again.
+        """
+        # RuntimeError: it is closed, or the process ends.
+        with suppress(RuntimeError):
+            self._thread.submit(self._drop)
+        self._thread.shutdown(wait=False)
+
+    def _drop(self) -> None:
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            queue.close()
 
     async def _call(self, request: Callable[[Queue], _T]) -> _T:
         def call() -> _T:
@@ -56,7 +68,7 @@ class BackgroundQueue:
                 return request(self._queue)
             except Exception:
                 # The connection may be mended before the next request.
-                self._queue = None
+                self._drop()
                 raise
 
         # Not asyncio's: Airflow's look-ups call back into the event loop, which asgiref knows from here.

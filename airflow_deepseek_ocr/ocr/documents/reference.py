@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.unshown import AttachedFile
@@ -19,6 +19,7 @@ from airflow_deepseek_ocr.undecodable import percent_encoded
 ATTACHMENT = "#attachment="
 #: Documents that contain a file that is read, at most: a file attached to an attached PDF has two.
 MAX_DEPTH = 2
+_NUL, _ENCODED = "\0", "encoded_uri"
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,14 @@ class DocumentRef:
         object.__setattr__(self, "uri", percent_encoded(self.uri))
 
     def as_dict(self) -> dict[str, Any]:
-        """Return plain JSON types, for an XCom or the payload of an event."""
+        """Return plain JSON types, for an XCom or the payload of an event.
+
+        PostgreSQL refuses NUL in an XCom. A URI that has it is as in ``ocr_documents``, and besides
+        percent-encoded under ``encoded_uri``, so that :meth:`of` returns the same document.
+        """
         values = asdict(self)
+        if _NUL in self.uri:
+            values |= {"uri": _without_nul(self.uri), _ENCODED: quote(self.uri)}
         if self.last_modified is not None:
             values["last_modified"] = self.last_modified.isoformat()
         return values
@@ -67,6 +74,9 @@ class DocumentRef:
             return cls(value)
         if isinstance(value, dict) and isinstance(value.get("uri"), str):
             known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+            encoded = unquote(str(value.get(_ENCODED, "")))
+            if _without_nul(encoded) == value["uri"]:
+                known["uri"] = encoded
             if isinstance(known.get("last_modified"), str):
                 known["last_modified"] = _date(known["last_modified"])
             return cls(**known)
@@ -151,6 +161,10 @@ def digest(*parts: str) -> str:
     """Return the SHA-256 of the parts as 64 hexadecimal digits."""
     # Versions and settings may have lone surrogates.
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _without_nul(uri: str) -> str:
+    return uri.replace(_NUL, "\ufffd")
 
 
 def _date(text: str) -> datetime:

@@ -137,3 +137,8 @@ def test_pages_with_a_doubt_count_once() -> None:
         doubtful = PageResult(number=3, status=PageStatus.OK, resolution="base", flags=flags)
         summary.record_page(doubtful)
     assert summary.uncertain_pages == summary.as_dict()["uncertain_pages"] == 2
+
+
+def test_names_have_no_character_that_databases_refuse() -> None:
+    summary = Summary(failed={"s3://b/a\0.pdf": "a\ud800\0"})
+    assert summary.as_dict()["failed"] == {"s3://b/a\ufffd.pdf": "a?\ufffd"}

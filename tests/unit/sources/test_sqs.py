@@ -70,6 +70,11 @@ def test_what_the_queue_did_not_delete_is_counted() -> None:
         (URL, "eu-west-1"),
         ("https://eu-central-1.queue.amazonaws.com/1/q", "eu-central-1"),
         ("https://sqs.cn-north-1.amazonaws.com.cn/1/q", "cn-north-1"),
+        ("https://sqs-fips.us-east-1.amazonaws.com/1/q", "us-east-1"),
+        ("https://sqs.us-east-1.api.aws/1/q", "us-east-1"),
+        ("https://vpce-0a1b-xyz.sqs.eu-west-1.vpce.amazonaws.com/1/q", "eu-west-1"),
+        ("https://sqs.eu-west-1.amazonaws.com.example.org/1/q", None),
+        ("https://example.org/sqs.eu-west-1.amazonaws.com/q", None),
         ("http://127.0.0.1:5000/1/q", None),
     ],
 )
@@ -115,3 +120,15 @@ def test_a_missing_queue_and_a_missing_server(server: S3Server) -> None:
         queue_at(server.endpoint_url).receive(0, 60)
     with pytest.raises(UnavailableError, match="Check the endpoint"):
         queue_at(f"http://127.0.0.1:{free_port()}").receive(0, 60)
+
+
+def test_a_closed_queue_has_closed_its_client() -> None:
+    closed = []
+
+    class Client:
+        def close(self) -> None:
+            closed.append(self)
+
+    client = Client()
+    Queue(client, URL).close()
+    assert closed == [client]

@@ -13,6 +13,7 @@ from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.sources.sqs import Message
 from airflow_deepseek_ocr.triggers import background_queue
 from airflow_deepseek_ocr.triggers.background_queue import BackgroundQueue
+from tests.support.waiting import eventually
 
 #: Seconds after which a test that hangs fails.
 PATIENCE_S = 60
@@ -22,6 +23,10 @@ def uses(monkeypatch: pytest.MonkeyPatch, receive: Any, opened: list[Any] | None
     class Queue:
         def __init__(self, client: Any, url: str) -> None:
             self.url = url
+
+        def close(self) -> None:
+            if opened is not None:
+                opened.append("closed")
 
         def receive(self, wait_s: int, visibility_timeout_s: int) -> Any:
             return receive(wait_s, visibility_timeout_s)
@@ -98,10 +103,12 @@ def test_the_client_is_made_once_and_again_after_an_error(monkeypatch: pytest.Mo
         assert await queue.receive(0, 60) == []
         assert await queue.delete(["a", "b"]) == 2
         queue.close()
+        queue.close()
 
     uses(monkeypatch, receive, opened)
     asyncio.run(main())
-    assert opened == [("aws", "url")] * 2
+    eventually(lambda: len(opened) == 4, PATIENCE_S)
+    assert opened == [("aws", "url"), "closed"] * 2
 
 
 def test_a_closed_queue_leaves_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:

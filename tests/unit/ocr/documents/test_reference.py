@@ -21,6 +21,18 @@ def test_a_reference_survives_an_xcom() -> None:
     assert DocumentRef.of(stored) == ref
 
 
+def test_a_reference_with_nul_survives_a_database_that_refuses_it() -> None:
+    ref = DocumentRef("s3://b/a\0b%00 +#\ufffd.pdf", "v")
+    stored = json.dumps(ref.as_dict())
+    assert r"\u0000" not in stored
+    assert json.loads(stored)["uri"] == "s3://b/a\ufffdb%00 +#\ufffd.pdf"
+    assert DocumentRef.of(json.loads(stored)) == ref
+    # It is another spelling of the URI, and no second one.
+    other = ref.as_dict() | {"encoded_uri": "s3%3A//other/a.pdf"}
+    assert DocumentRef.of(other).uri == other["uri"]
+    assert "encoded_uri" not in DocumentRef("s3://b/a.pdf").as_dict()
+
+
 def test_a_uri_or_a_reference_is_a_reference() -> None:
     ref = DocumentRef("file:///data/letter.pdf")
     assert DocumentRef.of("file:///data/letter.pdf") == ref
