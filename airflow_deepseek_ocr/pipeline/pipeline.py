@@ -104,7 +104,7 @@ class Pipeline:
             selection,
             config.dpi,
             text_layer=self._reader.uses_text_layer,
-            edge_density=self._reader.checks_page,
+            edge_density=self._reader.measures_edges,
             line_direction=self._reader.may_turn,
             attachments=self._options.read_attachments,
         )

@@ -110,7 +110,7 @@ class PageAttempts:
         self._source, self._plan = PageSource.of(page), plan
         self.number, self._size = self._source.number, self._source.size
         self._prompt = get_prompt(plan.prompt)
-        self._edge_density = edge_density_of(page) if self._prompt.whole_page else None
+        self._edge_density = edge_density_of(page) if plan.measures_edges else None
         self._layer = usable_text_layer(page, plan, self._edge_density)
         self._image = image_source(page) if plan.may_retry else None
         self._retry_plan = RetryPlan(

@@ -83,6 +83,11 @@ class RecognitionPlan:
         return self.auto_modes[-1]
 
     @property
+    def measures_edges(self) -> bool:
+        """Whether the edges of pages are needed: for checks of their text, or the height of print."""
+        return get_prompt(self.prompt).whole_page or self.resolution == AUTO
+
+    @property
     def may_turn(self) -> bool:
         """Whether uncertain pages are compared with their turns."""
         return get_prompt(self.prompt).whole_page and any(step.turn for step in self.steps)

@@ -53,9 +53,9 @@ class Reader:
         )
 
     @property
-    def checks_page(self) -> bool:
-        """Whether the quality checks need the edges of page images."""
-        return get_prompt(self._plan.prompt).whole_page
+    def measures_edges(self) -> bool:
+        """Whether the edges of page images are needed."""
+        return self._plan.measures_edges
 
     @property
     def may_turn(self) -> bool:
@@ -65,7 +65,8 @@ class Reader:
     @property
     def uses_text_layer(self) -> bool:
         """Whether the text layers of pages are used."""
-        return self.checks_page and self._plan.text_layer_use is not TextLayerUse.OFF
+        is_used = self._plan.text_layer_use is not TextLayerUse.OFF
+        return is_used and get_prompt(self._plan.prompt).whole_page
 
     def read(
         self,

@@ -9,6 +9,7 @@ from PIL import Image
 
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.base import Page
+from airflow_deepseek_ocr.ocr.edge_density import EdgeDensity
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput
 from airflow_deepseek_ocr.ocr.page_turns import turn
 from airflow_deepseek_ocr.ocr.recognition.page_attempts import PageAttempts
@@ -45,6 +46,14 @@ def test_an_accepted_output_finishes_the_page() -> None:
     result = page.result()
     assert (result.number, result.status, result.text) == (7, PageStatus.OK, GOOD)
     assert (result.width, result.height) == image.size
+
+
+@pytest.mark.parametrize("prompt", ["markdown", "locate:Total"])
+def test_auto_starts_by_the_print_whatever_the_prompt(prompt: str) -> None:
+    density = EdgeDensity(text_edges=9000, edges=9000, print_height=9.0)
+    page = Page(7, Image.new("RGB", (1654, 2339)), edge_density=density)
+    plan = RecognitionPlan(prompt=prompt, resolution="auto", smallest_print=6)
+    assert PageAttempts(page, plan).part(0).resolution == "gundam"
 
 
 def test_a_rejected_output_asks_for_the_whole_page_again() -> None:

@@ -347,18 +347,19 @@ def test_the_small_checkpoint_recovers_a_page_and_falls_back_to_a_layer(
 
 
 @pytest.mark.parametrize(
-    ("prompt", "use", "checks_page", "uses_text_layer"),
+    ("prompt", "resolution", "use", "measures_edges", "uses_text_layer"),
     [
-        ("markdown", TextLayerUse.COMPARE, True, True),
-        ("markdown", TextLayerUse.OFF, True, False),
-        ("locate:Total", TextLayerUse.COMPARE, False, False),
+        ("markdown", "small", TextLayerUse.COMPARE, True, True),
+        ("markdown", "small", TextLayerUse.OFF, True, False),
+        ("locate:Total", "small", TextLayerUse.COMPARE, False, False),
+        ("locate:Total", "auto", TextLayerUse.COMPARE, True, False),
     ],
 )
 def test_what_is_measured_of_pages_follows_from_prompt_and_setting(
-    prompt: str, use: TextLayerUse, checks_page: bool, uses_text_layer: bool
+    prompt: str, resolution: str, use: TextLayerUse, measures_edges: bool, uses_text_layer: bool
 ) -> None:
-    reader = Reader(no_engine, prompt, "small", text_layer_use=use)
-    assert (reader.checks_page, reader.uses_text_layer) == (checks_page, uses_text_layer)
+    reader = Reader(no_engine, prompt, resolution, text_layer_use=use)
+    assert (reader.measures_edges, reader.uses_text_layer) == (measures_edges, uses_text_layer)
 
 
 @pytest.mark.slow
