@@ -95,8 +95,12 @@ def parse_address(text: str) -> ExportAddress:
 def _place_of(uri: str) -> tuple[str, str]:
     """Return bucket and key of a document, or an empty bucket and a path; other storages have neither."""
     scheme, _, rest = uri.partition("://")
+    # As sources read them: schemes in any case, files of this host with or without its name.
+    scheme = scheme.lower()
     if scheme == "s3":
         return split_uri(uri)
     if scheme == "file":
-        return "", unquote(rest)
+        host, slash, path = rest.partition("/")
+        is_here = host.lower() in ("", "localhost")
+        return ("" if is_here else f"file://{host}"), os.path.normpath(unquote(slash + path))
     return f"{scheme}:", rest

@@ -71,7 +71,7 @@ class ExportFiles:
         return _read(body)
 
     def _file(self, uri: str, path: str) -> Iterator[bytes]:
-        real = Path(path).resolve() if path.startswith("/") and "\0" not in path else None
+        real = _resolved(path) if path.startswith("/") and "\0" not in path else None
         if real is None or not self._contain(real):
             raise _outside(uri, "/directory")
         try:
@@ -90,8 +90,17 @@ class ExportFiles:
         return _read(opened)
 
     def _contain(self, real: Path) -> bool:
-        directories = [Path(each.path).resolve() for each in self.places if not each.bucket]
-        return any(real.is_relative_to(each) for each in directories)
+        directories = [_resolved(each.path) for each in self.places if not each.bucket]
+        return any(each is not None and real.is_relative_to(each) for each in directories)
+
+
+def _resolved(path: str) -> Path | None:
+    """Return the path without links; None if it has none."""
+    try:
+        return Path(path).resolve()
+    # Links in a circle, before Python 3.13; a name without an encoding.
+    except (RuntimeError, ValueError):
+        return None
 
 
 def _opened_path(file: BinaryIO) -> Path:

@@ -47,6 +47,10 @@ def test_other_places_are_refused(text: str) -> None:
         ("/data", "file:///data/in/a.pdf"),
         ("/data/in/ocr", "file:///data/in/a.pdf"),
         ("/data/out/../in", "file:///data/in/a.pdf"),
+        ("/data/in/ocr", "file:///data/out/../in/a.pdf"),
+        ("/data/in/ocr", "file:///data//in/a.pdf"),
+        ("/data/in/ocr", "FILE://localhost/data/in/a.pdf"),
+        ("s3://b/in/ocr", "S3://b/in/a.pdf"),
     ],
 )
 def test_a_place_beside_the_documents_is_refused(place: str, uri: str) -> None:

@@ -111,7 +111,9 @@ def test_files_are_sent_from_allowed_directories_only(tmp_path: Path) -> None:
     (allowed / "a.json").write_bytes(b"{}")
     (tmp_path / "airflow.cfg").write_bytes(b"secret")
     (allowed / "link").symlink_to(tmp_path / "airflow.cfg")
-    files = ExportFiles("aws", (parse_address(str(allowed)), parse_address("s3://exports")))
+    (allowed / "circle").symlink_to("circle")
+    places = (str(allowed / "circle"), str(allowed), "s3://exports")
+    files = ExportFiles("aws", tuple(map(parse_address, places)))
     assert b"".join(files.chunks(f"file://{allowed}/a.json")) == b"{}"
     for outside in (
         f"{allowed}/../airflow.cfg",
@@ -128,6 +130,9 @@ def test_files_are_sent_from_allowed_directories_only(tmp_path: Path) -> None:
             files.chunks(f"file://{outside}")
     with pytest.raises(ConfigurationError):
         ExportFiles("aws").chunks(f"file://{allowed}/a.json")
+    for no_path in (f"{allowed}/circle", f"{allowed}/circle/a.json", f"{allowed}/\ud800"):
+        with pytest.raises((ConfigurationError, DocumentError)):
+            files.chunks(f"file://{no_path}")
     os.mkfifo(allowed / "pipe")
     for no_file in ("pipe", ""):
         with pytest.raises(DocumentError):
