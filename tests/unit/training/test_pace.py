@@ -11,7 +11,7 @@ from training.batches import Batch
 from training.pace import Pace
 
 
-def test_what_the_card_waited_for_is_told_apart() -> None:
+def test_the_card_s_waits_are_distinguished() -> None:
     pace = Pace("cpu", cards=2)
     for seconds in (0.02, 0.03):
         time.sleep(0.05)  # no pages yet

@@ -96,7 +96,7 @@ def test_command_line(assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (out / "checkpoint" / "model.safetensors.index.json").exists()
 
 
-def test_a_run_goes_on_elsewhere_from_its_packed_weights(run: Run, tmp_path: Path) -> None:
+def test_a_run_continues_elsewhere_from_its_exported_weights(run: Run, tmp_path: Path) -> None:
     first = Trainer(replace(run, seconds=0.0))
     first.train()
     parts, there = tmp_path / "parts", tmp_path / "there"

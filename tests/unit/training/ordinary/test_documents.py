@@ -76,14 +76,14 @@ def test_tables_of_errors() -> None:
             *(100, edits, edits / 100, ended, "text"),
         )
 
-    readings = [
+    results = [
         reading("letter", 0, 2.5),
         reading("letter", 4, 7.0),
         reading("form", 50, 7.5, False),
     ]
-    table = as_tables(readings)
+    table = as_tables(results)
     assert "| all | 3 | 18.0% | 4.0% | 18.0% | 33.3% |" in table
     assert "| letter | 2 | 2.0% | 2.0% | 2.0% | 0.0% |" in table
     assert "| 3 | 1 | 0.0% | 0.0% | 0.0% | 0.0% |" in table
-    assert as_json(readings)[2]["error"] == 0.5
+    assert as_json(results)[2]["error"] == 0.5
     assert plain("<table><tr><td>a</td><td>b c</td></tr></table>\n d") == "a b c d"
