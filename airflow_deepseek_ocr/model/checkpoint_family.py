@@ -31,7 +31,7 @@ def checkpoint_family(directory: Path, expected: ModelFamily | None = None) -> M
 def smallest_print(directory: Path, family: ModelFamily) -> float:
     """Return the height of the smallest print that a checkpoint reads, in pixels of a view or tile.
 
-    A small checkpoint has a field of its own for it in ``config.json``, which other programs ignore.
+    A small checkpoint has an additional field for it in ``config.json``, which other programs ignore.
 
     :param directory: a model directory.
     :param family: the checkpoint's family, whose height holds for published checkpoints.

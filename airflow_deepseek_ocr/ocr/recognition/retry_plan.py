@@ -60,7 +60,7 @@ class RetryPlan:
     ) -> None:
         self._plan, self._page_size = plan, page_size
         self._line_direction = line_direction
-        # The measure of a page on its side says nothing: it is not made again for the turned page.
+        # A page on its side has no measure, and the turned page is not measured.
         lies = line_direction is LineDirection.DOWN
         self._first_mode = plan.mode_for_print(page_size, None if lies else print_height)
         self._rotation = 0

@@ -70,16 +70,16 @@ def test_the_mode_is_chosen_by_the_print() -> None:
 def test_tables_of_errors() -> None:
     from training.ordinary.read import Reading
 
-    def reading(kind: str, edits: int, density: float, ended: bool = True) -> Reading:
+    def result(kind: str, edits: int, density: float, ended: bool = True) -> Reading:
         return Reading(
             *("x", kind, "latex", "charter", 11, "base", density, 20.0),
             *(100, edits, edits / 100, ended, "text"),
         )
 
     results = [
-        reading("letter", 0, 2.5),
-        reading("letter", 4, 7.0),
-        reading("form", 50, 7.5, False),
+        result("letter", 0, 2.5),
+        result("letter", 4, 7.0),
+        result("form", 50, 7.5, False),
     ]
     table = as_tables(results)
     assert "| all | 3 | 18.0% | 4.0% | 18.0% | 33.3% |" in table
