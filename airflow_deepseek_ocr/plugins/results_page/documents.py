@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from typing import Annotated, Any
@@ -26,6 +27,8 @@ _MAX_RENDERED = 600_000
 #: Seconds of rendering after which the texts that are left are shown as they are: rendering keeps the whole
 #: process from answering. The densest text of a page that was measured takes less than one.
 _RENDER_S = 2.0
+#: A media type without parameters (RFC 6838, section 4.2). Rows may have anything, headers may not.
+_MEDIA_TYPE = re.compile(r"[a-zA-Z0-9][\w!#$&^.+-]{0,126}/[a-zA-Z0-9][\w!#$&^.+-]{0,126}", re.ASCII)
 #: Characters of another attempt's output.
 _MAX_ATTEMPT = 40_000
 
@@ -108,7 +111,7 @@ def picture(
             raise HTTPException(404, "No picture of this page is stored.")
         if row["size_bytes"] > _MAX_PICTURE:
             raise HTTPException(404, "The picture of this page is too large to be shown.")
-        etag = f'"{row["sha256"]}"'
+        etag = f'"{quote(row["sha256"], safe="")}"'
         # The browser asks each time: another task may have stored another picture, or taken a right away.
         headers = {"cache-control": "private, no-cache", "etag": etag}
         if request.headers.get("if-none-match") == etag:
@@ -159,7 +162,8 @@ def _files() -> ExportFiles:
 def _download(chunks: Iterator[bytes], name: str, media_type: str) -> Response:
     # Never shown by the browser as a page of Airflow's own origin, whatever its type says.
     headers = {"content-disposition": f"attachment; filename*=UTF-8''{quote(name, safe='')}"}
-    return StreamingResponse(chunks, media_type=media_type, headers=headers)
+    known = media_type if _MEDIA_TYPE.fullmatch(media_type) else "application/octet-stream"
+    return StreamingResponse(chunks, media_type=known, headers=headers)
 
 
 def _bounded(chunks: Iterator[bytes], most: int) -> Iterator[bytes]:

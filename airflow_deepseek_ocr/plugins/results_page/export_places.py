@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook
 
@@ -47,8 +48,10 @@ def _of_connection() -> tuple[ExportAddress, ...]:
     Not a directory: who may change connections could read each file of the API server.
     """
     try:
-        extra = BaseHook.get_connection(DEFAULT_CONN_ID).extra_dejson
-        address = parse_address(str(extra.get("export_to") or ""))
+        extra: Any = BaseHook.get_connection(DEFAULT_CONN_ID).extra_dejson
+        # JSON may be a list.
+        export_to = extra.get("export_to") if isinstance(extra, dict) else None
+        address = parse_address(str(export_to or ""))
     except (AirflowNotFoundException, ConfigurationError):
         return ()
     return (address,) if address.bucket else ()

@@ -154,3 +154,34 @@ def test_pictures_and_exports_come_from_allowed_places_only(
     # An export of another document, by its id.
     other = results.ids["scan.pdf"]
     assert viewer.get(f"/api/documents/{other}/exports/{ids[0]}/file").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/html\r\nx-frame-options: none", "größe/€", "json", "a/b;charset=\x07", ""]
+)
+def test_no_row_writes_headers(
+    client: Client,
+    results: SimpleNamespace,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    media_type: str,
+) -> None:
+    (tmp_path / "a.json").write_bytes(b"{}")
+    files = ExportFiles("aws_default", (parse_address(str(tmp_path)),))
+    monkeypatch.setattr(documents, "_files", lambda: files)
+    number = results.ids["invoice.pdf"]
+    export = add_export(results.store, number, "json", f"file://{tmp_path}/a.json", b"{}")
+    picture = add_export(results.store, number, "webp", f"file://{tmp_path}/a.json", b"{}", 1)
+    with results.store.database.engine.begin() as connection:
+        for column, value, row in (
+            ("media_type", media_type, export),
+            ("sha256", '€"\r\n', picture),
+        ):
+            statement = f"UPDATE ocr_exports SET {column} = :value WHERE id = :row"
+            connection.execute(text(statement), {"value": value, "row": row})
+    address = f"/api/documents/{number}"
+    found = client().get(f"{address}/exports/{export}/file")
+    assert (found.status_code, found.content) == (200, b"{}")
+    assert found.headers["content-type"] == "application/octet-stream"
+    shown = client().get(f"{address}/pages/1/picture")
+    assert (shown.status_code, shown.headers["etag"]) == (200, '"%E2%82%AC%22%0D%0A"')

@@ -36,6 +36,12 @@ def test_a_connection_opens_no_directory(
     assert shown(ExportPlaces(())) == []
 
 
+def test_a_connection_whose_extra_is_a_list_opens_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = {"conn_type": "deepseek_ocr", "extra": ["s3://exports"]}
+    monkeypatch.setenv("AIRFLOW_CONN_DEEPSEEK_OCR_DEFAULT", json.dumps(value))
+    assert shown(ExportPlaces(("s3://archive",))) == ["s3://archive/"]
+
+
 def test_the_connection_is_read_from_time_to_time(monkeypatch: pytest.MonkeyPatch) -> None:
     places = ExportPlaces(())
     assert shown(places) == []
