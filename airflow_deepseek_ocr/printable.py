@@ -1,4 +1,4 @@
-"""Names that other people chose, in a line of a log."""
+"""Texts that others chose, in a line of a log."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ _CONTROLS = "\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufef
 #: Airflow's UI folds the lines after a line that contains one of these.
 _GROUP = r"::(?=(?:end)?group::)"
 _HARMFUL = re.compile(f"[{_CONTROLS}]|{_GROUP}")
+
+#: User and password in a URL.
+_URL_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def hide_logins(text: str) -> str:
+    """Return a text with user and password of each URL replaced by ``***``.
+
+    :param text: a message of another program, such as one that names an endpoint or a proxy.
+    """
+    return _URL_LOGIN.sub("***@", text)
 
 
 def printable(text: str) -> str:

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_deepseek_ocr.counted import shortened
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, UnavailableError
-from airflow_deepseek_ocr.printable import printable
+from airflow_deepseek_ocr.printable import hide_logins, printable
 
 
 @contextmanager
@@ -30,4 +30,5 @@ def airflow_errors() -> Iterator[None]:
 def described(error: Exception) -> str:
     """Return the error's message for one line of a log; other programs' mean little without the class."""
     ours = isinstance(error, DeepSeekOCRError)
-    return printable(shortened(str(error) if ours else f"{type(error).__name__}: {error}"))
+    message = str(error) if ours else f"{type(error).__name__}: {error}"
+    return printable(shortened(hide_logins(message)))

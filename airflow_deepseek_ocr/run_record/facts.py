@@ -6,7 +6,6 @@ import hashlib
 import importlib.metadata
 import os
 import platform
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from airflow_deepseek_ocr.hardware.torch_build import cuda_of_torch
 from airflow_deepseek_ocr.model.weights.files import CONFIG, TOKENIZER, weight_files
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from airflow_deepseek_ocr.preflight.host import THIS_HOST, Host
+from airflow_deepseek_ocr.printable import hide_logins
 
 if TYPE_CHECKING:
     from airflow_deepseek_ocr.connection.settings import Settings
@@ -30,8 +30,6 @@ Facts = list[tuple[str, str]]
 
 #: Packages that decide the output or the speed.
 _PACKAGES = ("torch", "transformers", "triton", "pypdfium2", "pillow", "vllm", "apache-airflow")
-#: User and password in a URL.
-_URL_LOGIN = re.compile(r"(?<=://)[^/@\s]+@")
 #: Variables that change where or how the model runs; those that hold URLs may have a login in them.
 _VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
@@ -110,11 +108,6 @@ def file_facts(directory: Path) -> Facts:
     """
     paths = [directory / CONFIG, directory / TOKENIZER, *weight_files(directory)]
     return [(path.name, f"{path.stat().st_size} bytes, sha256 {_sha256(path)}") for path in paths]
-
-
-def hide_logins(text: str) -> str:
-    """Return a text with user and password of each URL replaced by ``***``."""
-    return _URL_LOGIN.sub("***@", text)
 
 
 def _gpu_facts(host: Host) -> Facts:

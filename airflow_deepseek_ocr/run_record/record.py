@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from airflow_deepseek_ocr.run_record.facts import Facts, hide_logins
+from airflow_deepseek_ocr.printable import hide_logins
+from airflow_deepseek_ocr.run_record.facts import Facts
 from airflow_deepseek_ocr.undecodable import readable
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from airflow_deepseek_ocr.exceptions import (
     ErrorCode,
     UnavailableError,
 )
+from airflow_deepseek_ocr.printable import hide_logins
 from airflow_deepseek_ocr.sources.base import overwritten
 from airflow_deepseek_ocr.sources.s3_uri import split_uri
 
@@ -113,14 +114,14 @@ def clear_s3_errors(uri: str, access: Access = READ) -> Iterator[None]:
     ) as error:
         raise UnavailableError(
             ErrorCode.ACCESS_DENIED,
-            f"{uri} cannot be {access.done}: there are no credentials ({error}). Check the AWS "
-            "connection, and the profile or role of this host.",
+            f"{uri} cannot be {access.done}: there are no credentials ({hide_logins(str(error))}). Check the "
+            "AWS connection, and the profile or role of this host.",
         ) from None
     except (botocore.BotoCoreError, ConnectionError, TimeoutError) as error:
         raise UnavailableError(
             ErrorCode.STORAGE_UNAVAILABLE,
-            f"{uri} cannot be reached: the S3 server does not answer ({error}). Check the endpoint and the "
-            "credentials of the AWS connection, and the network.",
+            f"{uri} cannot be reached: the S3 server does not answer ({hide_logins(str(error))}). Check the "
+            "endpoint and the credentials of the AWS connection, and the network.",
         ) from None
 
 

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
+from airflow_deepseek_ocr.printable import hide_logins
 
 #: Messages of one request, at most (API reference of SQS).
 _AT_ONCE = 10
@@ -127,7 +128,7 @@ def clear_queue_errors(url: str) -> Iterator[None]:
     except (botocore.BotoCoreError, ConnectionError, TimeoutError) as error:
         raise _unavailable(
             url,
-            str(error),
+            hide_logins(str(error)),
             "Check the endpoint and the credentials of the AWS connection, and the network.",
         ) from None
 

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from airflow_deepseek_ocr.printable import printable
+from airflow_deepseek_ocr.printable import hide_logins, printable
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,9 @@ def test_no_character_ends_a_line_or_moves_the_cursor() -> None:
     left = {unicodedata.bidirectional(each) for each in every}
     assert left.isdisjoint({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
     assert "Cc" not in set(map(unicodedata.category, every))
+
+
+def test_logins_in_urls_are_hidden() -> None:
+    text = 'Could not connect to "http://user:secret@s3:9000/" or https://token@h'
+    assert hide_logins(text) == 'Could not connect to "http://***@s3:9000/" or https://***@h'
+    assert hide_logins("s3://b/a@b.pdf") == "s3://b/a@b.pdf"

@@ -9,6 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowException, AirflowFailExc
 
 from airflow_deepseek_ocr.counted import counted, listed, shortened
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
+from airflow_deepseek_ocr.printable import printable
 from airflow_deepseek_ocr.store.lists.list_slice import LIST_KEY
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ def raise_for(
     if summary.retryable:
         raise AirflowException(
             f"{counted(len(summary.retryable), 'document')} could not be read for reasons outside the "
-            f"documents, such as {shortened(summary.retryable[0])}; the reasons are in ocr_documents. "
-            "A retry reads only these."
+            f"documents, such as {printable(shortened(summary.retryable[0]))}; the reasons are in "
+            "ocr_documents. A retry reads only these."
         )
     if summary.failed_exports:
         raise AirflowException(

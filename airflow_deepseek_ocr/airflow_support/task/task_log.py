@@ -105,10 +105,15 @@ def results_url(operator: Any, task: TaskInfo) -> str:
     :param operator: the task, with its templates rendered.
     :param task: the task instance.
     """
-    base = urlsplit(conf.get("api", "base_url", fallback="") or "")
-    if not (base.scheme and base.netloc) or task.run_id is None:
+    try:
+        base = urlsplit(conf.get("api", "base_url", fallback="") or "")
+        if not (base.scheme and base.netloc) or task.run_id is None:
+            return ""
+        link = ResultsLink().get_link(operator, ti_key=task)
+    # An option of the API server without a valid value must not fail a task that has read its documents.
+    # Airflow's error of configuration has another class in each release.
+    except Exception:
         return ""
-    link = ResultsLink().get_link(operator, ti_key=task)
     return f"{base.scheme}://{base.netloc}{link}" if link else ""
 
 

@@ -43,4 +43,5 @@ def test_the_class_is_named_of_other_programs_errors_only() -> None:
     assert described(OSError("no descriptors")) == "OSError: no descriptors"
     assert described(KeyError("Key")) == "KeyError: 'Key'"
     assert len(described(RuntimeError("x" * 100_000))) < 5000
+    assert described(OSError("http://u:secret@host/")) == "OSError: http://***@host/"
     assert described(RuntimeError("a\nb\x1b")) == r"RuntimeError: a\nb\x1b"

@@ -162,3 +162,13 @@ def test_a_host_without_credentials_is_no_outage_of_s3(error: Exception) -> None
     ):
         raise error
     assert caught.value.code is ErrorCode.ACCESS_DENIED
+
+
+def test_a_login_in_the_endpoint_is_in_no_message() -> None:
+    cause = botocore.EndpointConnectionError(endpoint_url="http://user:secret@127.0.0.1:9/")
+    with (
+        pytest.raises(UnavailableError, match=r"http://\*\*\*@127") as caught,
+        clear_s3_errors(URI),
+    ):
+        raise cause
+    assert "secret" not in str(caught.value)

@@ -132,3 +132,13 @@ def test_a_closed_queue_has_closed_its_client() -> None:
     client = Client()
     Queue(client, URL).close()
     assert closed == [client]
+
+
+def test_a_login_in_the_endpoint_is_in_no_message() -> None:
+    cause = botocore.EndpointConnectionError(endpoint_url="http://user:secret@127.0.0.1:9/")
+    with (
+        pytest.raises(UnavailableError, match=r"http://\*\*\*@127") as caught,
+        clear_queue_errors(URL),
+    ):
+        raise cause
+    assert "secret" not in str(caught.value)

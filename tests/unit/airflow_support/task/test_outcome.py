@@ -78,9 +78,10 @@ def test_documents_that_fail_or_are_left_to_others_are_no_failure_by_default(
 
 
 def test_a_failure_that_a_retry_mends_comes_before_one_that_it_does_not() -> None:
-    summary = Summary(retryable=["s3://b/a.pdf"], over_budget={"s3://b/b.pdf": "9 of 9"})
+    summary = Summary(retryable=["s3://b/a\n.pdf"], over_budget={"s3://b/b.pdf": "9 of 9"})
     with pytest.raises(AirflowException, match="A retry reads only these") as caught:
         end(summary)
+    assert r"s3://b/a\n.pdf" in str(caught.value)
     assert not isinstance(caught.value, AirflowFailException)
     with pytest.raises(AirflowFailException, match=r"max_failed_pages=0\.5"):
         end(Summary(over_budget=summary.over_budget))

@@ -90,6 +90,19 @@ def test_without_airflows_own_address_there_is_none(
     assert results_url(OPERATOR, TASK) == ""
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("AIRFLOW__API__BASE_URL", "http://[::1"), ("AIRFLOW__DEEPSEEK_OCR__RESULTS_PAGE", "perhaps")],
+)
+def test_a_wrong_option_of_the_api_server_fails_no_task(
+    option: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "https://airflow.example.com")
+    assert results_url(OPERATOR, TASK)
+    monkeypatch.setenv(option, value)
+    assert results_url(OPERATOR, TASK) == ""
+
+
 def test_no_link_to_a_page_of_other_tables_or_without_a_run(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
