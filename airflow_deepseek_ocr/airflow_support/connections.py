@@ -47,8 +47,15 @@ def load_settings(conn_id: str) -> Settings:
             f"The connection {conn_id} has no host, but the path {connection.schema!r}. In a URI, the path "
             "of a socket is the host and its slashes are quoted: deepseek-ocr://:KEY@unix%3A%2F%2F%2Frun%2Fs.sock",
         )
+    extra: Any = connection.extra_dejson
+    if not isinstance(extra, dict):
+        raise ConfigurationError(
+            ErrorCode.CONNECTION,
+            f"The extra of the connection {conn_id} is JSON, but no object. Write its fields as "
+            '{"engine": "in_process"}.',
+        )
     return Settings.of(
-        connection.extra_dejson,
+        extra,
         connection.password,
         host=connection.host,
         port=connection.port,

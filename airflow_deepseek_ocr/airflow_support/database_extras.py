@@ -59,9 +59,12 @@ def make_engine(hook: Any, connection: Any) -> Engine | None:
     :raises ConfigurationError: ``database_connection`` if an extra cannot hold. A driver may refuse one when
         it connects, which raises the same.
     """
+    given = connection.extra_dejson
+    if not isinstance(given, dict):
+        raise _refused(connection, "its extra is JSON, but no object")
     extras = {
         name: value
-        for name, value in connection.extra_dejson.items()
+        for name, value in given.items()
         if name not in _STATEMENTS and value is not None
     }
     make = {"postgres": _postgres, "mysql": _mysql, "sqlite": _sqlite}.get(

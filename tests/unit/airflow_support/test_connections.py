@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from airflow.models.connection import Connection
 
@@ -69,6 +71,13 @@ def test_a_uri_that_loses_the_socket_is_refused(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AIRFLOW_CONN_SOCKET", "deepseek-ocr://unix:///run/s.sock")
     with pytest.raises(ConfigurationError, match="its slashes are quoted"):
         load_settings("socket")
+
+
+@pytest.mark.parametrize("extra", [["in_process"], 7])
+def test_an_extra_that_is_no_object_is_named(monkeypatch: pytest.MonkeyPatch, extra: Any) -> None:
+    define(monkeypatch, "wrong", conn_type="deepseek_ocr", extra=extra)
+    with pytest.raises(ConfigurationError, match="extra of the connection wrong is JSON"):
+        load_settings("wrong")
 
 
 def test_an_invalid_field_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,6 +43,14 @@ def test_what_cannot_hold_is_refused(
     assert caught.value.code is ErrorCode.DATABASE_CONNECTION
 
 
+@pytest.mark.parametrize("kind", ["postgres", "mysql", "sqlite"])
+def test_an_extra_that_is_no_object_is_named(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    define(monkeypatch, "results", conn_type=kind, host="127.0.0.1", extra=["sslmode"])
+    with pytest.raises(ConfigurationError, match="its extra is JSON") as caught:
+        results_engine("results")
+    assert caught.value.code is ErrorCode.DATABASE_CONNECTION
+
+
 @pytest.mark.parametrize("client", ["mysqlclient", "pymysql", "mysql-connector-python"])
 @pytest.mark.parametrize("name", ["no_such_thing", "sslmode"])
 def test_an_extra_that_the_driver_does_not_know_is_named(
