@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import math
 import struct
-from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate, islice, pairwise
+from typing import Any, TypeAlias
 
 from airflow_deepseek_ocr.engines.protocol.chat_completions import (
     END_OF_TEXT,
@@ -26,6 +26,10 @@ MOST_TOP_LOGPROBS = 2
 COMPACT = "token_probabilities"
 #: Most characters of a token that holds a part of a character.
 _LONGEST_SPLIT = 32
+#: Most ways to find the tokens in a text that are followed: a server's answer must not cost minutes.
+_MOST_WAYS = 8
+#: A run of split tokens with their text, and the runs before it.
+_Way: TypeAlias = tuple["_Way | None", tuple[int, ...], str]
 #: Most tokens that are read from a response: eight times the model's context.
 _MOST_TOKENS = 65_536
 #: Largest logarithm that counts as 0: a server may round a probability of 1 upwards.
@@ -125,27 +129,64 @@ def _pieces_of(text: str, pieces: tuple[bytes, ...]) -> tuple[bytes, ...]:
     """
     if b"".join(pieces).decode("utf-8", errors="replace") == text:
         return pieces
-    # The next whole token begins at ``least`` or later: behind the whole characters of split ones.
-    whole, position, least, split = list(pieces), 0, 0, list[int]()
-    in_character = False
-    for number, piece in enumerate((*pieces, None)):
-        spelled = "" if piece is None else piece.decode("utf-8", errors="replace")
-        if "\ufffd" in spelled or piece == b"":
+    # A token may occur several times in the text of split ones: all ways are followed, up to a number.
+    ways: dict[int, _Way | None] = {0: None}
+    split: list[int] = []
+    spelled = [piece.decode("utf-8", errors="replace") for piece in pieces]
+    for number, piece in enumerate((*spelled, None)):
+        if piece is not None and ("\ufffd" in piece or not piece):
             split.append(number)
-            whole[number] = b""
-            least, in_character = _end_of_known(text, spelled, least), spelled.endswith("\ufffd")
-        else:
-            most = position + _LONGEST_SPLIT * len(split) + len(spelled)
-            # At least one character lies between: parts are written until it is complete.
-            first = least + (in_character if split else 0)
-            start = len(text) if piece is None else text.find(spelled, first, most)
-            if start < least or (start > position and not split):
-                raise ValueError("the tokens are not those of the text")
-            if split:
-                whole[split[-1]] = text[position:start].encode()
-            position = least = start + len(spelled)
-            split = []
+            continue
+        found: dict[int, _Way | None] = {}
+        for end, before in ways.items():
+            starts = _starts(text, end, [spelled[each] for each in split], piece)
+            for start in islice(starts, max(0, _MOST_WAYS - len(found))):
+                way = (before, tuple(split), text[end:start]) if split else before
+                found.setdefault(start + len(piece or ""), way)
+        if not found:
+            raise ValueError("the tokens are not those of the text")
+        ways, split = found, []
+    return _filled(pieces, ways[len(text)])
+
+
+def _filled(pieces: tuple[bytes, ...], way: _Way | None) -> tuple[bytes, ...]:
+    """Return the pieces with the text of each run of split ones in its last piece."""
+    whole = list(pieces)
+    while way is not None:
+        way, split, between = way
+        for each in split:
+            whole[each] = b""
+        whole[split[-1]] = between.encode()
     return tuple(whole)
+
+
+def _starts(text: str, end: int, split: Sequence[str], whole: str | None) -> Iterator[int]:
+    """Yield where a whole token may begin, the earliest place first.
+
+    :param text: the page's text.
+    :param end: the end of the whole token before.
+    :param split: the split tokens between both.
+    :param whole: the token; None for the end of the text.
+    """
+    if not split:
+        if text.startswith(whole, end) if whole is not None else end == len(text):
+            yield end
+        return
+    least = end
+    try:
+        for each in split:
+            least = _end_of_known(text, each, least)
+    except ValueError:
+        return
+    if whole is None:
+        yield len(text)
+        return
+    # At least one character lies between: parts are written until it is complete.
+    first, most = least + split[-1].endswith("\ufffd"), end + _LONGEST_SPLIT * len(split)
+    start = text.find(whole, first, most + len(whole))
+    while start >= 0:
+        yield start
+        start = text.find(whole, start + 1, most + len(whole))
 
 
 def _end_of_known(text: str, spelled: str, start: int) -> int:

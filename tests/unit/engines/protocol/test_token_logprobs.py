@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -124,6 +125,55 @@ def test_split_characters_have_the_bytes_of_the_text(
             of_openai({"content": content}, "naïve")
     else:
         assert list(of_openai({"content": content}, "naïve").pieces) == pieces
+
+
+def decoded_alone(tokens: list[bytes], lost: bytes) -> list[bytes]:
+    """Return tokens as a server writes them that decodes each alone.
+
+    :param lost: what it writes for a token that ends within a character.
+    """
+    written = [token.decode("utf-8", "replace") for token in tokens]
+    return [lost if each.endswith("\ufffd") and lost == b"" else each.encode() for each in written]
+
+
+@pytest.mark.parametrize("lost", [b"", "\ufffd".encode()])
+def test_a_split_character_may_be_followed_by_the_same_whole_one(lost: bytes) -> None:
+    text, tokens = "ß日日!", [b"\xc3\x9f", b"\xe6", b"\x97\xa5", "日".encode(), b"!"]
+    written = [
+        {"token": each.decode(), "logprob": -1.0, "bytes": list(each)}
+        for each in decoded_alone(tokens, lost)
+    ]
+    found = of_openai({"content": written}, text).pieces
+    assert list(found) == ["ß".encode(), b"", "日".encode(), "日".encode(), b"!"]
+
+
+@given(
+    text=st.text(st.sampled_from("ab é日€😀\ufffd"), max_size=14),
+    sizes=st.lists(st.integers(1, 5), min_size=60, max_size=60),
+    lost=st.sampled_from([b"", "\ufffd".encode()]),
+)
+def test_split_characters_are_found_however_often_they_occur(
+    text: str, sizes: list[int], lost: bytes
+) -> None:
+    content, tokens = text.encode(), []
+    for size in sizes:
+        tokens.append(content[:size])
+        content = content[size:]
+    tokens = [token for token in tokens if token]
+    written = [
+        {"token": each.decode(), "logprob": -1.0, "bytes": list(each)}
+        for each in decoded_alone(tokens, lost)
+    ]
+    found = of_openai({"content": written}, text)
+    assert (found.text, len(found.pieces)) == (text, len(tokens))
+
+
+def test_many_ways_to_find_tokens_cost_no_minutes() -> None:
+    tokens = [{"token": each, "logprob": -1.0} for each in ("", "a") * 5_000]
+    start = time.process_time()
+    with pytest.raises(ValueError, match="not those of the text"):
+        of_openai({"content": tokens}, "a" * 10_000 + "b")
+    assert time.process_time() - start < 10
 
 
 def test_what_is_asked_for_depends_on_the_server() -> None:
