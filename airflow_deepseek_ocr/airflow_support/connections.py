@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import (
 
 from airflow_deepseek_ocr.connection.settings import Settings
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
+from airflow_deepseek_ocr.printable import hide_logins
 from airflow_deepseek_ocr.sources.s3_errors import clear_s3_errors
 from airflow_deepseek_ocr.sources.sqs import clear_queue_errors, region_of
 
@@ -119,7 +120,7 @@ def _client(
     except (AirflowException, NotImplementedError, TypeError, ValueError) as error:
         raise ConfigurationError(
             ErrorCode.CONNECTION,
-            f"The AWS connection {aws_conn_id} cannot be used: {error}. Check its fields.",
+            f"The AWS connection {aws_conn_id} cannot be used: {hide_logins(str(error))}. Check its fields.",
         ) from None
 
 

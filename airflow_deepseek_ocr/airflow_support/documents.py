@@ -14,7 +14,7 @@ from airflow_deepseek_ocr.airflow_support.results_database import document_lists
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
-from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.documents.reference import MAX_SIZE, DocumentRef
 from airflow_deepseek_ocr.store.lists.list_slice import LIST_KEY, ListSlice
 from airflow_deepseek_ocr.store.names import Names
 
@@ -106,13 +106,13 @@ def _of_dictionary(value: dict[Any, Any]) -> DocumentRef:
         or (name == "uri" and not _URI.fullmatch(value.get(name) or ""))
     ]
     size = value.get("size")
-    if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+    if size is not None and not (type(size) is int and 0 <= size <= MAX_SIZE):
         wrong.append("size")
     if wrong:
         raise values.invalid(
             _NAME,
             value,
-            f"{_VALID}; in this dictionary, {', '.join(wrong)} is missing or of another type",
+            f"{_VALID}; in this dictionary, {', '.join(wrong)} is missing or has no valid value",
             ErrorCode.DOCUMENT_REFERENCE,
         )
     return DocumentRef.of(value)

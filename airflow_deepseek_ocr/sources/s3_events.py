@@ -12,14 +12,12 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode
-from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
+from airflow_deepseek_ocr.ocr.documents.reference import MAX_SIZE, DocumentRef
 
 #: Messages in messages: a notification or an event of EventBridge that SNS delivers, and one more.
 _MAX_ENVELOPES = 2
 #: Longest key in bytes of UTF-8, and longest name of a bucket that a server accepts (S3's user guide).
 _MAX_KEY_BYTES, _MAX_BUCKET = 1024, 255
-#: A triggerer that is to send a longer number to its supervisor ends (integers of MessagePack have 64 bits).
-_MAX_SIZE = 2**63 - 1
 #: Other characters could be taken for the mark of an attached file, or break a line of the log. S3's version
 #: ids have at most 1,024 bytes.
 _ETAG, _VERSION_ID = re.compile(r"[0-9A-Za-z-]{1,255}"), re.compile(r"[!$-~]{1,1024}")
@@ -158,7 +156,7 @@ def _event(
     for name, value, valid in (("ETag", etag, _ETAG), ("version id", version_id, _VERSION_ID)):
         if value is not None and not (isinstance(value, str) and valid.fullmatch(value)):
             raise QueueMessageError(f"the {name} is none")
-    if size is not None and not (type(size) is int and 0 <= size <= _MAX_SIZE):
+    if size is not None and not (type(size) is int and 0 <= size <= MAX_SIZE):
         raise QueueMessageError("the size is no number of bytes")
     return ObjectEvent(bucket, key, is_readable, etag, version_id, size)
 

@@ -19,6 +19,9 @@ from airflow_deepseek_ocr.undecodable import percent_encoded
 ATTACHMENT = "#attachment="
 #: Documents that contain a file that is read, at most: a file attached to an attached PDF has two.
 MAX_DEPTH = 2
+#: Most bytes of a document that are a number everywhere: databases, and messages between Airflow's processes,
+#: have integers of 64 bits. A longer one ends a triggerer that is to send it.
+MAX_SIZE = 2**63 - 1
 _NUL, _ENCODED = "\0", "encoded_uri"
 
 

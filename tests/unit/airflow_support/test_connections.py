@@ -157,6 +157,9 @@ def test_an_sqs_connection_that_cannot_be_used_is_named(monkeypatch: pytest.Monk
     define(monkeypatch, "wrong", conn_type="aws", extra={"endpoint_url": "no url"})
     with pytest.raises(ConfigurationError, match="AWS connection wrong cannot be used"):
         sqs_client("wrong", "https://sqs.eu-west-1.amazonaws.com/1/q")
+    define(monkeypatch, "login", conn_type="aws", extra={"endpoint_url": "http://u:secret@a b/"})
+    with pytest.raises(ConfigurationError, match=r"Invalid endpoint: http://\*\*\*@a b/"):
+        sqs_client("login", "https://sqs.eu-west-1.amazonaws.com/1/q")
     extra = {
         "endpoint_url": f"http://127.0.0.1:{free_port()}",
         "role_arn": "arn:aws:iam::123456789012:role/reader",

@@ -101,6 +101,8 @@ def test_an_empty_list_has_no_documents(given: Any) -> None:
         {"uri": 3},
         {"uri": A, "version": 3},
         {"uri": A, "size": "3"},
+        {"uri": A, "size": -1},
+        {"uri": A, "size": 2**63},
         {"uri": A, "last_modified": "today"},
         {},
         {1: 2},
