@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from airflow_deepseek_ocr.plugins.results_page import documents
 from airflow_deepseek_ocr.plugins.results_page.export_files import ExportFiles
+from airflow_deepseek_ocr.store.browsing import exports
 from airflow_deepseek_ocr.targets.address import parse_address
 from tests.support.fixtures.shown_documents import add_export
 
@@ -117,25 +118,25 @@ def test_the_markdown_of_all_pages_is_a_download(
 def test_pictures_and_exports_come_from_allowed_places_only(
     client: Client, results: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    exports = tmp_path / "exports"
-    exports.mkdir()
-    (exports / "page-0001.webp").write_bytes(b"picture")
-    (exports / "all.json").write_bytes(b"{}")
+    place = tmp_path / "exports"
+    place.mkdir()
+    (place / "page-0001.webp").write_bytes(b"picture")
+    (place / "all.json").write_bytes(b"{}")
     (tmp_path / "airflow.cfg").write_bytes(b"secret")
-    files = ExportFiles("aws_default", (parse_address(str(exports)),))
+    files = ExportFiles("aws_default", (parse_address(str(place)),))
     monkeypatch.setattr(documents, "_files", lambda: files)
     number = results.ids["invoice.pdf"]
-    add_export(results.store, number, "webp", f"file://{exports}/page-0001.webp", b"picture", 1)
+    add_export(results.store, number, "webp", f"file://{place}/page-0001.webp", b"picture", 1)
     ids = [
         add_export(results.store, number, "json", f"file://{path}", b"{}")
-        for path in (exports / "all.json", exports / ".." / "airflow.cfg", exports / "missing.json")
+        for path in (place / "all.json", place / ".." / "airflow.cfg", place / "missing.json")
     ]
     viewer, address = client(), f"/api/documents/{number}"
     assert viewer.get(f"{address}/pages/1").json()["has_picture"] is True
     picture = viewer.get(f"{address}/pages/1/picture")
     assert (picture.content, picture.headers["content-type"]) == (b"picture", "image/webp")
     assert "no-cache" in picture.headers["cache-control"]
-    (exports / "page-0001.webp").unlink()
+    (place / "page-0001.webp").unlink()
     known = {"if-none-match": picture.headers["etag"]}
     assert viewer.get(f"{address}/pages/1/picture", headers=known).status_code == 304
     assert client(None).get(f"{address}/pages/1/picture", headers=known).status_code == 401
@@ -185,3 +186,16 @@ def test_no_row_writes_headers(
     assert found.headers["content-type"] == "application/octet-stream"
     shown = client().get(f"{address}/pages/1/picture")
     assert (shown.status_code, shown.headers["etag"]) == (200, '"%E2%82%AC%22%0D%0A"')
+
+
+def test_a_page_with_many_figures_has_a_picture(
+    client: Client, results: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exports, "MAX_FILES", 2)
+    number = results.ids["invoice.pdf"]
+    for name in ("a.webp", "b.webp", "c.webp"):
+        add_export(results.store, number, "figures", f"s3://exports/{name}", b"", 1)
+    add_export(results.store, number, "webp", "s3://exports/page-0001.webp", b"", 1)
+    page = client().get(f"/api/documents/{number}/pages/1").json()
+    assert [each["name"] for each in page["exports"]] == ["a.webp", "b.webp"]
+    assert page["has_picture"] is True
