@@ -14,6 +14,7 @@ from airflow_deepseek_ocr.cli.results_database import (
     opened_database,
     selection_of,
 )
+from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.store.browsing.selection import StoredVersion, find
 from airflow_deepseek_ocr.store.database import Database
@@ -74,15 +75,18 @@ def _list(found: Sequence[StoredVersion]) -> None:
         state = f"processed now by {each.owner}" if each.owner else each.status
         write(
             f"{readable_line(each.uri)}  version {each.version or '(unknown)'}  "
-            f"config {each.config_key[:_KEY_LENGTH]}  {each.pages} pages  {state}"
+            f"config {each.config_key[:_KEY_LENGTH]}  {counted(each.pages, 'page')}  {state}"
         )
     pages = sum(each.pages for each in found)
-    write(f"{_documents(found)}, {len(found)} rows of ocr_documents, {pages} pages.")
+    write(f"{_documents(found)}, {_rows(found)}, {counted(pages, 'page')}.")
 
 
 def _documents(found: Sequence[StoredVersion]) -> str:
-    count = len({each.uri for each in found})
-    return f"{count} document{'s' if count != 1 else ''}"
+    return counted(len({each.uri for each in found}), "document")
+
+
+def _rows(found: Sequence[StoredVersion]) -> str:
+    return f"{counted(len(found), 'row')} of ocr_documents"
 
 
 def _confirm(rows: int) -> None:
@@ -92,7 +96,7 @@ def _confirm(rows: int) -> None:
             "Nothing was deleted: there is no terminal to confirm at. Give --yes, or --dry-run to list only.",
         )
     try:
-        answer = input(f"Delete these {rows} rows for good? Type yes: ")
+        answer = input(f"Delete {counted(rows, 'row')} for good? Type yes: ")
     except EOFError:  # Ctrl-D
         answer = ""
     if answer.strip().lower() != "yes":
@@ -115,7 +119,7 @@ def _delete(database: Database, found: Sequence[StoredVersion], *, force: bool) 
             deleted.append(each)
             pages, regions = pages + result.pages, regions + result.regions
     write(
-        f"Deleted {_documents(deleted)}: {len(deleted)} rows of ocr_documents, {pages} pages, "
-        f"{regions} regions. {_REMAINS}"
+        f"Deleted {_documents(deleted)}: {_rows(deleted)}, {counted(pages, 'page')}, "
+        f"{counted(regions, 'region')}. {_REMAINS}"
     )
     return kept

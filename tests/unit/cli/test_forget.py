@@ -38,7 +38,7 @@ def run(*arguments: str) -> int:
 def test_one_document_is_deleted(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(A, "--yes") == 0
     out = capsys.readouterr().out
-    assert "Deleted 1 document: 1 rows of ocr_documents, 1 pages, 2 regions." in out
+    assert "Deleted 1 document: 1 row of ocr_documents, 1 page, 2 regions." in out
     assert "reads them again" in out
     assert counts(store) == (1, 1, 2)
 
