@@ -70,8 +70,8 @@ class Access:
 
 READ = Access(
     "read",
-    "s3:GetObject and s3:ListBucket, and kms:Decrypt where a key of KMS encrypts. A bucket whose requesters "
-    "pay needs requester_pays=True.",
+    "s3:GetObject and s3:ListBucket, with version ids s3:GetObjectVersion and s3:ListBucketVersions too, and "
+    "kms:Decrypt where a key of KMS encrypts. A bucket whose requesters pay needs requester_pays=True.",
 )
 WRITE = Access(
     "written",
