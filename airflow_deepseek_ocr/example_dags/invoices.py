@@ -19,6 +19,7 @@ from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
 with DAG(
     "invoices",
     doc_md=__doc__,
+    tags=["deepseek-ocr"],
     schedule="@hourly",
     start_date=datetime(2026, 1, 1),
     catchup=False,
