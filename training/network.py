@@ -18,6 +18,7 @@ from torch import nn
 from transformers import UnlimitedOcrConfig, UnlimitedOcrForConditionalGeneration
 from transformers.integrations.moe import ALL_EXPERTS_FUNCTIONS
 
+from airflow_deepseek_ocr.model.checkpoint_family import SMALLEST_PRINT
 from airflow_deepseek_ocr.model.deepseek_ocr.architectures.deepseek_ocr import translate_config
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import load_checkpoint
 from training.charset import CHARSET
@@ -38,10 +39,12 @@ _INITIAL_DEVIATION = 0.02
 _HEAD_FILE = "characters.head"
 #: Files of at most this size each: some hosts take no larger ones.
 _SHARD_SIZE = "15MB"
+#: Height of the smallest print that the checkpoint reads, in pixels (docs/measurements/print-height.md).
+_SMALLEST_PRINT = 12
 
 
 def published_config(vocabulary_size: int) -> dict[str, Any]:
-    """``config.json`` in the published layout: smaller widths and depths, no field of its own."""
+    """``config.json`` in the published layout: smaller widths and depths, and one field more."""
     language = {
         "architectures": ["DeepseekV2ForCausalLM"],
         "bos_token_id": 0,
@@ -83,6 +86,7 @@ def published_config(vocabulary_size: int) -> dict[str, Any]:
             "n_embed": 256,
             "projector_type": "linear",
         },
+        SMALLEST_PRINT: _SMALLEST_PRINT,
         "tile_tag": "2D",
         "torch_dtype": "float16",
         "vision_config": {

@@ -145,7 +145,8 @@ class HttpEngine:
 
     def smallest_print(self) -> float:
         """See :meth:`airflow_deepseek_ocr.ocr.engine_protocol.Engine.smallest_print`."""
-        return self.capabilities().smallest_print or self._family.smallest_print
+        reported = self.capabilities().smallest_print
+        return self._family.smallest_print if reported is None else reported
 
     def read(
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None

@@ -63,7 +63,7 @@ class Capabilities:
     :param page_directory: URL of the directory in which a model server on this host accepts page files;
         None on other servers.
     :param smallest_print: height of the smallest print that the model reads, in pixels of a view or tile;
-        None if not reported.
+        0 for any, None if not reported.
     :param token_probabilities: the server returns the log-probabilities of tokens, as the model has them.
     """
 
@@ -277,6 +277,6 @@ def _number(value: Any) -> int | None:
 
 def _height(value: Any) -> float | None:
     height = None if value is None else float(value)
-    if height is not None and not 0 < height < math.inf:
+    if height is not None and not 0 <= height < math.inf:
         raise ValueError(f"a height of {height}")
     return height

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
+from airflow_deepseek_ocr.model.checkpoint_family import SMALLEST_PRINT
 from airflow_deepseek_ocr.model.deepseek_ocr.checkpoint import (
     SpecialTokens,
     load_checkpoint,
@@ -167,10 +168,11 @@ def test_the_auxiliary_head_has_a_class_for_each_cell(network: Network) -> None:
     assert logits.shape[:3] == (1, 40, 80)
 
 
-def test_the_configuration_has_published_fields_alone(checkpoint: Path) -> None:
+def test_the_configuration_has_published_fields_and_the_smallest_print(checkpoint: Path) -> None:
     golden = json.loads((ROOT / "tests" / "corpus" / "golden" / "config.json").read_text())
     for directory in (checkpoint, TINY_MODEL):
         config = json.loads((directory / "config.json").read_text())
+        assert config.pop(SMALLEST_PRINT) == 12
         assert config.keys() <= golden.keys()
         assert config["language_config"].keys() <= golden["language_config"].keys()
         assert config["vision_config"].keys() <= golden["vision_config"].keys()

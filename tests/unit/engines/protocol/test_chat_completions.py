@@ -48,7 +48,7 @@ def test_a_card_without_a_family_is_of_the_expected_one_or_of_an_older_version()
     "card",
     [
         *({}, {"id": "m", OWN: 3}, {"id": "m", "max_model_len": "x"}),
-        *({"id": "m", OWN: {"smallest_print": each}} for each in ("x", 0, -1, float("nan"))),
+        *({"id": "m", OWN: {"smallest_print": each}} for each in ("x", -1, float("nan"))),
     ],
 )
 def test_malformed_cards(card: dict[str, object]) -> None:
