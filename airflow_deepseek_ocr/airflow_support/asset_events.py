@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from itertools import islice
 from typing import Any
 
 from airflow.providers.common.compat.sdk import conf
 
 from airflow_deepseek_ocr.airflow_support.documents import references
+from airflow_deepseek_ocr.chunks import chunks
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions
 from airflow_deepseek_ocr.store.lists.list_slice import ListSlice
@@ -45,8 +45,4 @@ def documents_of_events(
                     found[ref.version_key] = ref.as_dict()
     most = conf.getint("core", "max_map_length", fallback=1024) - len(parts)
     size = max(size, math.ceil(len(found) / max(1, most)))
-    rest = iter(found.values())
-    batches: list[Any] = []
-    while batch := list(islice(rest, size)):
-        batches.append(batch)
-    return [*batches, *parts.values()]
+    return [*chunks(found.values(), size), *parts.values()]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, islice
+from itertools import chain
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +11,7 @@ from airflow_deepseek_ocr.airflow_support.connections import DEFAULT_DB_CONN_ID
 from airflow_deepseek_ocr.airflow_support.documents import references
 from airflow_deepseek_ocr.airflow_support.results_database import document_lists, open_store
 from airflow_deepseek_ocr.airflow_support.table_names import configured_names
+from airflow_deepseek_ocr.chunks import chunks
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
@@ -112,7 +113,7 @@ class OcrResults:
     def _of_list(self, part: ListSlice, config_key: str) -> Iterator[OcrDocument]:
         document = self._database.rows.document
         refs = document_lists(self._store).read(part)
-        while chunk := list(islice(refs, _CHUNK)):
+        for chunk in chunks(refs, _CHUNK):
             own = document.version_key.in_([ref.version_key for ref in chunk])
             yield from read_documents(self._database, own & (document.config_key == config_key))
 

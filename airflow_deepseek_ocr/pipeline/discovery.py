@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import chain, islice
-from typing import Any, TypeVar
+from typing import Any
 
+from airflow_deepseek_ocr.chunks import chunks
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, seconds
 from airflow_deepseek_ocr.exceptions import DatabaseError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
@@ -21,7 +22,6 @@ from airflow_deepseek_ocr.store.results_store import KnownVersion, State, Store
 
 log = logging.getLogger(__name__)
 
-_T = TypeVar("_T")
 
 #: Listed documents per database look-up: one page of an S3 listing.
 _CHUNK = 1000
@@ -90,7 +90,7 @@ class Discovery:
                 return whole.parts(size)
         fitting = _fitting(first, is_all)
         versions.extend(ref.version_key for ref in fitting)
-        return list(_chunks(fitting, size))
+        return list(chunks(fitting, size))
 
     def _stored(self, lists: DocumentLists, documents: Iterator[DocumentRef]) -> ListSlice | None:
         """Store a list; return None if the database's user may not."""
@@ -132,7 +132,7 @@ class Discovery:
             if listing.contains(ref.root.uri) and is_due(ref, due_for_s)
         }
         yield from abandoned.values()
-        for chunk in _chunks(listing.with_restored(client), _CHUNK):
+        for chunk in chunks(listing.with_restored(client), _CHUNK):
             known = store.look_up([ref for ref, _ in chunk], self.config_key, retry_after)
             seen.update(version.state for version in known.values())
             for ref, restored in chunk:
@@ -157,7 +157,7 @@ def first_batches(
     :param batch_size: documents per batch.
     """
     first = _fitting(*_first(islice(due, max_documents)))
-    return list(_chunks(first, batch_size))
+    return list(chunks(first, batch_size))
 
 
 def _first(due: Iterator[DocumentRef]) -> tuple[list[DocumentRef], bool]:
@@ -180,9 +180,3 @@ def _noting(documents: Iterable[DocumentRef], versions: list[str]) -> Iterator[D
     for ref in documents:
         versions.append(ref.version_key)
         yield ref
-
-
-def _chunks(items: Iterable[_T], size: int) -> Iterator[list[_T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, size)):
-        yield chunk

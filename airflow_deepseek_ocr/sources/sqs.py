@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
+from airflow_deepseek_ocr.chunks import chunks
 from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.printable import hide_logins
 
@@ -90,8 +90,8 @@ class Queue:
         :param receipts: handles of the messages.
         :raises UnavailableError: ``queue_unavailable``.
         """
-        kept, rest = 0, iter(receipts)
-        while chunk := list(islice(rest, _AT_ONCE)):
+        kept = 0
+        for chunk in chunks(receipts, _AT_ONCE):
             entries = [
                 {"Id": str(number), "ReceiptHandle": receipt}
                 for number, receipt in enumerate(chunk)

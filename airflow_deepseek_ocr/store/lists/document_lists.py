@@ -7,12 +7,12 @@ import secrets
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from sqlalchemy import Row, Select, delete, insert, select, update
 from sqlalchemy.orm import Session
 
+from airflow_deepseek_ocr.chunks import chunks
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
 from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.store.attachments import REFERENCE, reference_of
@@ -56,8 +56,7 @@ class DocumentLists:
         self.delete_expired()
         key, count = secrets.token_hex(16), 0
         list_id = self._database.transaction(lambda session: self._create(session, key, origin))
-        remaining = iter(documents)
-        while batch := list(islice(remaining, _BATCH)):
+        for batch in chunks(documents, _BATCH):
             self._add(list_id, count, batch)
             count += len(batch)
         complete = update(self._list).where(self._list.id == list_id).values(document_count=count)
