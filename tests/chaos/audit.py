@@ -74,14 +74,15 @@ def audit(
     :param event_log: file with reads and writes; None if there is none.
     """
     findings = Findings()
+    versions = dict.fromkeys(current, True) | dict.fromkeys(older, False)
     engine = create_engine(url)
     try:
         with Session(engine) as session:
-            _rows(session, findings, dict.fromkeys(current, True) | dict.fromkeys(older, False))
+            _rows(session, findings, versions)
     finally:
         engine.dispose()
     if event_log is not None:
-        _check_event_log(event_log, findings)
+        _check_event_log(event_log, findings, versions)
     return findings
 
 
@@ -154,12 +155,14 @@ def _document(
                 findings.lost.append(f"{name}, page {page.page_number}: {len(found)} regions")
 
 
-def _check_event_log(path: Path, findings: Findings) -> None:
+def _check_event_log(path: Path, findings: Findings, versions: Iterable[Version]) -> None:
     """Reads that were for nothing.
 
     Those of a page that was in flight when its task died are allowed; so are those of a task that
-    was stopped or cut off past its lease, until it learns that another task reclaimed it.
+    was stopped or cut off past its lease, until it learns that another task reclaimed it. Such a task may
+    have claimed a document that it begins to read only afterwards, so the claims tell whose it is.
     """
+    names = {each.body_md5: (str(each.document), str(each.version)) for each in versions}
     stored: dict[str, float] = {}
     seen: set[str] = set()
     readers: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -170,6 +173,12 @@ def _check_event_log(path: Path, findings: Findings) -> None:
             continue
         if what == "model":
             findings.model_reads += 1
+            continue
+        if what == "claimed":
+            # The page is the ETag of the document's version.
+            if page in names:
+                claims = readers[names[page]]
+                claims[:] = [each for each in claims if each != reader] + [reader]
             continue
         document, version, _ = page.split(" ")
         if reader not in (known := readers[document, version]):

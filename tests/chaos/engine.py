@@ -32,10 +32,15 @@ class EventLog:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def write(self, what: str, page: PageId) -> None:
-        """Add a line."""
-        line = (
-            f"{time.time():.6f} {what} {os.getpid()} {page.document} {page.version} {page.page}\n"
-        )
+        """Add a line about a page."""
+        self._write(what, f"{page.document} {page.version} {page.page}")
+
+    def write_claim(self, etag: str) -> None:
+        """Add a line about a document version that was claimed."""
+        self._write("claimed", etag)
+
+    def _write(self, what: str, subject: str) -> None:
+        line = f"{time.time():.6f} {what} {os.getpid()} {subject}\n"
         os.write(self._file, line.encode())
 
 

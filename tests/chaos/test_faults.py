@@ -173,6 +173,15 @@ def test_the_audit_notices_what_was_read_for_nothing(
     assert (findings.broken, findings.reads_after_loss) == ({}, 1)
     event_log.write_text(in_flight + "4.0 read 9 0 0 1\n")
     assert "read_though_stored" in audit(url, versions, [], event_log).broken
+    etag = next(each.body_md5 for each in versions if (each.document, each.version) == (0, 0))
+    # Task 9 claimed the document, and was stopped past its lease before it read a page.
+    claims = f"0.5 claimed 9 {etag}\n0.8 claimed 8 {etag}\n"
+    event_log.write_text(claims + "2.0 read 8 0 0 1\n3.0 stored 8 0 0 1\n4.0 read 9 0 0 1\n")
+    findings = audit(url, versions, [], event_log)
+    assert (findings.broken, findings.reads_after_loss) == ({}, 1)
+    again = event_log.read_text() + f"5.0 claimed 9 {etag}\n6.0 read 9 0 0 1\n"
+    event_log.write_text(again)
+    assert "read_though_stored" in audit(url, versions, [], event_log).broken
 
 
 @pytest.fixture

@@ -164,11 +164,13 @@ def _watch(operator: Any, event_log_file: Path, page_s: float | None) -> None:
         the connection means.
     """
     from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
+    from airflow_deepseek_ocr.store.leases import Lease
     from airflow_deepseek_ocr.store.ledger import Ledger
     from tests.chaos.engine import EventLog, ScriptedEngine, WatchedEngine
 
     event_log = EventLog(event_log_file)
-    write_documents = Ledger.write_documents
+    write_documents, claim = Ledger.write_documents, Ledger.claim
+    leases: list[Any] = []
 
     class WatchedHook(DeepSeekOCRHook):
         def get_conn(self) -> Any:
@@ -184,6 +186,15 @@ def _watch(operator: Any, event_log_file: Path, page_s: float | None) -> None:
                 event_log.write("stored", numbers)
         return stored
 
+    def claimed(self: Ledger, ref: Any, **options: Any) -> Any:
+        lease = claim(self, ref, **options)
+        # A reserved lease is returned a second time.
+        if isinstance(lease, Lease) and not any(each is lease for each in leases):
+            leases.append(lease)
+            event_log.write_claim(ref.etag or ref.version)
+        return lease
+
+    Ledger.claim = claimed  # type: ignore[method-assign]
     Ledger.write_documents = written_down  # type: ignore[method-assign]
     operator.__dict__["hook"] = WatchedHook()
 
