@@ -339,6 +339,4 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 
 clean:
-	rm -rf $(VENV) $(VLLM) $(dir $(MYSQL)) .promtool .matrix .demo .survey .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
-
-	rm -rf $(VENV) $(VLLM) $(DOCS_VENV) $(DOCS_SITE) $(dir $(MYSQL)) .promtool .demo .survey .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(VLLM) $(DOCS_VENV) $(DOCS_SITE) $(dir $(MYSQL)) .promtool .matrix .demo .survey .fuzz .pytest_cache .mypy_cache .ruff_cache .hypothesis

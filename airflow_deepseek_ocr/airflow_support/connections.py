@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from airflow.providers.common.compat.sdk import (
@@ -28,18 +29,34 @@ _AWS_DEFAULTS: dict[str, Any] = {
 }
 
 
+def find_connection(conn_id: str, code: ErrorCode) -> Any:
+    """Return an Airflow connection.
+
+    :param code: code of the error.
+    :raises ConfigurationError: there is no such connection, or Airflow cannot load it.
+    """
+    try:
+        return BaseHook.get_connection(conn_id)
+    except AirflowNotFoundException as error:
+        # Airflow keeps the reason to itself: a value that it cannot load is "not defined" as well.
+        variable = _variable_of(conn_id)
+        reason = f"{error}. Create it in Airflow, or name another connection."
+        if variable:
+            reason = (
+                f"Airflow cannot load the connection {conn_id} from the environment variable {variable}. "
+                "Correct its value: a URI, or JSON whose port is a number and whose extra is an object, such "
+                'as {"conn_type": "...", "extra": {"name": "value"}}.'
+            )
+        raise ConfigurationError(code, reason) from None
+
+
 def load_settings(conn_id: str) -> Settings:
     """Return the settings of a connection of type ``deepseek_ocr``.
 
     :raises ConfigurationError: ``connection`` if there is no such connection, a field has an invalid value,
         or the connection's URI holds a path in place of the host.
     """
-    try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException as error:
-        raise ConfigurationError(
-            ErrorCode.CONNECTION, f"{error}. Create it in Airflow, or name another connection."
-        ) from None
+    connection = find_connection(conn_id, ErrorCode.CONNECTION)
     # The form has no such field. Airflow reads the URI deepseek-ocr://unix:///run/s.sock as an empty host and
     # this schema: the model would silently run on the worker.
     if connection.schema and not connection.host:
@@ -71,7 +88,7 @@ def s3_client(aws_conn_id: str | None, *, requester_pays: bool = False) -> Any:
 
     :param aws_conn_id: None takes the worker's own credentials.
     :param requester_pays: accept the costs of requests to a bucket whose requesters pay.
-    :raises ConfigurationError: ``connection`` if the connection cannot be used.
+    :raises ConfigurationError: ``connection`` if the connection cannot be loaded or used.
     :raises UnavailableError: ``access_denied``, ``storage_unavailable``: the role of the connection cannot be
         assumed now.
     """
@@ -91,7 +108,7 @@ def sqs_client(aws_conn_id: str | None, queue_url: str) -> Any:
 
     :param aws_conn_id: None takes the process's own credentials.
     :param queue_url: URL of the queue. Its region goes before the connection's.
-    :raises ConfigurationError: ``connection`` if the connection cannot be used.
+    :raises ConfigurationError: ``connection`` if the connection cannot be loaded or used.
     :raises UnavailableError: ``queue_unavailable``: the role of the connection cannot be assumed now.
     """
     from airflow.providers.amazon.aws.hooks.sqs import SqsHook
@@ -111,6 +128,9 @@ def _client(
 ) -> Any:
     from botocore.config import Config
 
+    if aws_conn_id and _variable_of(aws_conn_id):
+        # The hook would take the process's own credentials if Airflow cannot load the variable.
+        find_connection(aws_conn_id, ErrorCode.CONNECTION)
     try:
         # A hook's config replaces the connection's, and is the one that STS is called with.
         config = Config(**_AWS_DEFAULTS).merge(hook(aws_conn_id=aws_conn_id).config)
@@ -122,6 +142,12 @@ def _client(
             ErrorCode.CONNECTION,
             f"The AWS connection {aws_conn_id} cannot be used: {hide_logins(str(error))}. Check its fields.",
         ) from None
+
+
+def _variable_of(conn_id: str) -> str | None:
+    """Return the name of the environment variable that defines a connection, if there is one."""
+    name = f"AIRFLOW_CONN_{conn_id.upper()}"
+    return name if os.environ.get(name) else None
 
 
 def _accept_costs(params: dict[str, Any], **_: Any) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from airflow.providers.common.compat.sdk import AirflowNotFoundException, BaseHook, conf
+from airflow.providers.common.compat.sdk import BaseHook, conf
 from sqlalchemy import Engine
 
+from airflow_deepseek_ocr.airflow_support.connections import find_connection
 from airflow_deepseek_ocr.airflow_support.database_extras import make_engine
 from airflow_deepseek_ocr.airflow_support.table_names import CONFIG_SECTION, configured_names
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
@@ -32,13 +33,7 @@ def results_engine(conn_id: str) -> Engine:
     :raises ConfigurationError: ``database_connection`` if there is no such connection, or if one of its
         extras cannot hold; ``database_type`` if it is of another type.
     """
-    try:
-        connection = BaseHook.get_connection(conn_id)
-    except AirflowNotFoundException as error:
-        raise ConfigurationError(
-            ErrorCode.DATABASE_CONNECTION,
-            f"{error}. Create it in Airflow, or name another connection.",
-        ) from None
+    connection = find_connection(conn_id, ErrorCode.DATABASE_CONNECTION)
     hook: Any = BaseHook.get_hook(conn_id)
     engine = make_engine(hook, connection)
     if engine is None or engine.dialect.name not in SUPPORTED:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from airflow_deepseek_ocr.airflow_support.connections import (
     sqs_client,
 )
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
-from tests.support.airflow_connections import define, define_model
+from tests.support.airflow_connections import LOADS_ANY_JSON, define, define_model
 from tests.support.servers.process import free_port
 from tests.support.servers.s3_answers import Answer, s3_answers
 
@@ -76,8 +77,36 @@ def test_a_uri_that_loses_the_socket_is_refused(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.parametrize("extra", [["in_process"], 7])
 def test_an_extra_that_is_no_object_is_named(monkeypatch: pytest.MonkeyPatch, extra: Any) -> None:
     define(monkeypatch, "wrong", conn_type="deepseek_ocr", extra=extra)
-    with pytest.raises(ConfigurationError, match="extra of the connection wrong is JSON"):
+    said = (
+        r"extra of the connection wrong is JSON, but no object\. Write its fields as"
+        if LOADS_ANY_JSON
+        else r"variable AIRFLOW_CONN_WRONG\. Correct its value: .* whose extra is an object"
+    )
+    with pytest.raises(ConfigurationError, match=said) as caught:
         load_settings("wrong")
+    assert caught.value.code is ErrorCode.CONNECTION
+
+
+@pytest.mark.parametrize(
+    "value",
+    ['{"conn_type": "aws", "port": "secret"}', '{"password": "secret', "a://b://secret://c"],
+)
+def test_a_variable_that_airflow_cannot_load_is_named(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    """Airflow itself says that there is no such connection."""
+    monkeypatch.setenv("AIRFLOW_CONN_BROKEN", value)
+    uses: list[Callable[[], object]] = [
+        lambda: load_settings("broken"),
+        # Without this error, they would have the process's own credentials.
+        lambda: s3_client("broken"),
+        lambda: sqs_client("broken", "https://sqs.eu-west-1.amazonaws.com/1/q"),
+    ]
+    for use in uses:
+        with pytest.raises(ConfigurationError, match="AIRFLOW_CONN_BROKEN") as caught:
+            use()
+        assert caught.value.code is ErrorCode.CONNECTION
+        assert "secret" not in str(caught.value)
 
 
 def test_an_invalid_field_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
