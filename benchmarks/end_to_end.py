@@ -2,7 +2,8 @@
 
 Each page has a text of 100 to 2,000 tokens, 800 on average, whatever the model writes; the rows get a
 recorded text of about that length. The tasks are processes with the operator's pipeline, which share the
-resident servers and one database.
+resident servers and one database. Documents, clients of the servers alone, and tasks are as many for each
+GPU, so that runs with other numbers of GPUs can be compared.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,6 @@ from airflow_deepseek_ocr.hardware.devices import split_devices
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
-from airflow_deepseek_ocr.ocr.documents.reference import DocumentRef
 from airflow_deepseek_ocr.ocr.engine_protocol import (
     Engine,
     PageRequest,
@@ -48,20 +48,20 @@ from airflow_deepseek_ocr.pipeline.exports.export_queue import ExportPlan
 from airflow_deepseek_ocr.pipeline.options import PipelineOptions
 from airflow_deepseek_ocr.pipeline.pipeline import Pipeline
 from airflow_deepseek_ocr.sources.base import Sources
-from airflow_deepseek_ocr.sources.s3 import Listing, S3Source
+from airflow_deepseek_ocr.sources.s3 import S3Source
 from airflow_deepseek_ocr.store.engine_options import engine_options
 from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from benchmarks.bench import Bench
+from benchmarks.buckets import KINDS, Bucket, fill
 from benchmarks.engines import ForcedServerSpec, running_server
 from benchmarks.forced_lengths import ForcedLengths
 from benchmarks.full_size import ROOT, build
-from benchmarks.pipeline.documents import colour_scans, short_pdfs
+from benchmarks.tables import markdown_table
+from benchmarks.time_limit import TimeLimit
 from benchmarks.workload import lengths
-from tests.support.servers.moto_s3 import moto_s3
 
 _NAME = "benchmark"
-_KINDS: dict[str, Callable[[Path, int], list[Path]]] = {"scans": colour_scans, "drawn": short_pdfs}
 _WARM_UP_PAGES, _WARM_UP_TOKENS = 24, 40
 #: Different pages held in memory for the engine alone.
 _DIFFERENT = 8
@@ -110,6 +110,22 @@ class Job:
         return engines[0].engine if len(engines) == 1 else BalancedEngine(engines)
 
 
+@dataclass(frozen=True)
+class Share:
+    """Which documents a task reads.
+
+    :param bucket: where they are.
+    :param number: of the task, from 0.
+    :param tasks: that share the bucket.
+    :param tokens: of the documents' texts.
+    """
+
+    bucket: Bucket
+    number: int
+    tasks: int
+    tokens: Sequence[int]
+
+
 def main() -> int:
     """Measure all combinations; an exit code."""
     options = _arguments()
@@ -123,43 +139,22 @@ def main() -> int:
         model = (options.model or scratch / "full-size").absolute()
         _in_a_process(_build, model)
         bench = Bench(model, options.pages, options.batch_size, options.out)
-        buckets = _buckets(scratch, options.kinds, options.pages, stack)
-        for setting in options.devices:
-            devices = split_devices(setting)
+        settings = [split_devices(each) for each in options.devices]
+        most = max(map(len, settings))
+        buckets = fill(scratch, options.kinds, most, options.pages, stack)
+        for devices in settings:
             job = Job(model, scratch / f"servers-{len(devices)}", devices, options.batch_size)
             with _servers(job):
                 for mode in options.modes:
                     for kind in options.kinds:
                         common = {"gpus": len(devices), "mode": mode, "kind": kind}
                         for figures in _measure(
-                            job, mode, kind, buckets[kind], options, scratch, limit
+                            job, mode, buckets[kind], scratch / kind, options, limit
                         ):
                             rows.append(common | figures)
                             bench.tell(**rows[-1])
-    print(_table(rows))
+    print(markdown_table(_COLUMNS, rows))
     return 0
-
-
-class TimeLimit:
-    """Leaves out measurements that would end too late, so that those before are not lost.
-
-    :param seconds: from now; None for no limit.
-    """
-
-    def __init__(self, seconds: float | None) -> None:
-        self._end = None if seconds is None else time.monotonic() + seconds
-        self._longest = 0.0
-
-    def allows_another(self) -> bool:
-        """Return whether a measurement as long as the longest so far ends in time."""
-        return self._end is None or time.monotonic() + self._longest < self._end
-
-    @contextmanager
-    def measuring(self) -> Iterator[None]:
-        """Measure how long the block takes."""
-        started = time.monotonic()
-        yield
-        self._longest = max(self._longest, time.monotonic() - started)
 
 
 def _arguments() -> argparse.Namespace:
@@ -167,10 +162,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--model", type=Path, help="directory of a model; made with random weights if not there"
     )
-    parser.add_argument("--pages", type=int, default=640, help="documents of one page in each run")
+    parser.add_argument("--pages", type=int, default=640, help="documents of one page for each GPU")
     parser.add_argument("--modes", nargs="+", default=["gundam", "base"])
-    parser.add_argument("--kinds", nargs="+", choices=list(_KINDS), default=list(_KINDS))
-    parser.add_argument("--tasks", nargs="+", type=int, default=[1, 2, 4])
+    parser.add_argument("--kinds", nargs="+", choices=list(KINDS), default=list(KINDS))
+    parser.add_argument(
+        "--tasks", nargs="+", type=int, default=[1, 2, 4], help="at once for each GPU"
+    )
     parser.add_argument("--share", type=float, default=1.0, help="of the texts' usual lengths")
     parser.add_argument("--devices", nargs="+", default=["cuda:0"], help="such as cuda:0 all")
     parser.add_argument("--batch-size", type=int, help="most pages at once; default: what fits")
@@ -203,25 +200,6 @@ def _build(model: Path) -> None:
     build(model, "cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _buckets(
-    scratch: Path, kinds: Sequence[str], pages: int, stack: ExitStack
-) -> dict[str, dict[str, str]]:
-    """Put the documents of each kind into a bucket, and return its address."""
-    server = stack.enter_context(moto_s3())
-    address = {
-        "endpoint_url": server.endpoint_url,
-        "aws_access_key_id": server.access_key,
-        "aws_secret_access_key": server.secret_key,
-        "region_name": server.region,
-    }
-    client = boto3.client("s3", **address)
-    for kind in kinds:
-        client.create_bucket(Bucket=kind)
-        for path in _KINDS[kind](scratch / kind, pages):
-            client.upload_file(str(path), kind, path.name)
-    return {kind: address | {"bucket": kind} for kind in kinds}
-
-
 @contextmanager
 def _servers(job: Job) -> Iterator[None]:
     """Start a server on each device, all at once, and stop them afterwards."""
@@ -240,53 +218,75 @@ def _start(job: Job, device: str) -> None:
 def _measure(
     job: Job,
     mode: str,
-    kind: str,
-    bucket: dict[str, str],
+    buckets: Sequence[Bucket],
+    directory: Path,
     options: argparse.Namespace,
-    scratch: Path,
     limit: TimeLimit,
 ) -> Iterator[dict[str, Any]]:
     if not limit.allows_another():
         yield {"part": "left out: no time"}
         return
-    images = _rendered(scratch / kind)
-    engine = job.engine()
-    warm_up = min(_WARM_UP_PAGES, options.pages) * len(job.devices)
-    list(engine.read(_requests(images, mode, [_WARM_UP_TOKENS] * warm_up)))
-    tokens = [max(1, round(each * options.share)) for each in lengths(options.pages)]
-    started = time.perf_counter()
+    gpus = len(job.devices)
+    tokens = [max(1, round(each * options.share)) for each in lengths(options.pages * gpus)]
     with limit.measuring():
-        count = sum(1 for _ in engine.read(_requests(images, mode, tokens)))
-    own = count / (time.perf_counter() - started)
-    yield {"part": "engine", "pages": count, "pages_per_s": own}
-    for tasks in options.tasks:
+        alone = _at_once(_read, [(job, mode, directory, tokens, number) for number in range(gpus)])
+    own = len(tokens) / _seconds(alone)
+    yield {"part": "engine", "pages": len(tokens), "pages_per_s": own}
+    for each in options.tasks:
         if not limit.allows_another():
-            yield {"part": "left out: no time", "tasks": tasks}
+            yield {"part": "left out: no time", "tasks": each * gpus}
             continue
-        with limit.measuring(), tempfile.TemporaryDirectory(dir=scratch) as name:
+        with limit.measuring(), tempfile.TemporaryDirectory(dir=directory.parent) as name:
             url = f"sqlite:///{name}/results.db"
             with closing(_store(url)) as store:
                 store.ensure_schema()
             started = time.perf_counter()
-            with ProcessPoolExecutor(tasks, multiprocessing.get_context("spawn")) as pool:
-                common = (
-                    *(job, mode, bucket, url, options.render_processes, tokens),
-                    _plan(options.exports, Path(name)),
-                )
-                found = list(pool.map(_task, [common] * tasks, range(tasks), [tasks] * tasks))
-            seconds = max(each["ended"] for each in found) - min(each["began"] for each in found)
+            shares = [
+                Share(buckets[number % gpus], number // gpus, each, tokens[number :: each * gpus])
+                for number in range(each * gpus)
+            ]
+            common = (job, mode, url, options.render_processes, _plan(options.exports, Path(name)))
+            found = _at_once(_task, [(*common, share) for share in shares])
             pages, documents = _stored(url)
         yield {
             "part": "end to end",
-            "tasks": tasks,
+            "tasks": each * gpus,
             "pages": pages,
-            "pages_per_s": pages / seconds,
-            "of_engine": pages / seconds / own,
+            "pages_per_s": pages / _seconds(found),
+            "of_engine": pages / _seconds(found) / own,
             "documents": documents,
-            "cpu_s": sum(each["cpu_s"] for each in found),
-            "task_cpu_ms_a_page": 1000 * sum(each["own_cpu_s"] for each in found) / max(1, pages),
+            "cpu_s": sum(one["cpu_s"] for one in found),
+            "task_cpu_ms_a_page": 1000 * sum(one["own_cpu_s"] for one in found) / max(1, pages),
             "wall_s": time.perf_counter() - started,
         }
+
+
+def _at_once(
+    function: Callable[..., dict[str, float]], calls: Sequence[tuple[Any, ...]]
+) -> list[dict[str, float]]:
+    """Return what a function returns in a process for each call, all at once."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(len(calls), mp_context=context) as pool:
+        return [each.result() for each in [pool.submit(function, *call) for call in calls]]
+
+
+def _seconds(found: Sequence[dict[str, float]]) -> float:
+    """Return the time from the first begin to the last end."""
+    return max(each["ended"] for each in found) - min(each["began"] for each in found)
+
+
+def _read(
+    job: Job, mode: str, directory: Path, tokens: Sequence[int], number: int
+) -> dict[str, float]:
+    """Read the share of one GPU, rendered before, through its server alone."""
+    images = _rendered(directory)
+    engine = replace(job, devices=(job.devices[number],)).engine()
+    share = tokens[number :: len(job.devices)]
+    list(engine.read(_requests(images, mode, [_WARM_UP_TOKENS] * min(_WARM_UP_PAGES, len(share)))))
+    began = time.time()
+    for _ in engine.read(_requests(images, mode, share)):
+        pass
+    return {"began": began, "ended": time.time()}
 
 
 def _rendered(directory: Path) -> list[PageImage]:
@@ -318,22 +318,25 @@ def _store(url: str) -> Store:
     return Store(create_engine(url, **engine_options("sqlite")))
 
 
-def _task(common: tuple[Any, ...], number: int, tasks: int) -> dict[str, float]:
-    """Process a share of the bucket's documents, as a mapped task does it."""
-    job, mode, bucket, url, render_processes, lengths_of_all, exports = common
+def _task(
+    job: Job,
+    mode: str,
+    url: str,
+    render_processes: int | None,
+    exports: ExportPlan | None,
+    share: Share,
+) -> dict[str, float]:
+    """Process a share of the documents, as a mapped task does it."""
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    address = {key: value for key, value in bucket.items() if key != "bucket"}
-    client = boto3.client("s3", **address)
+    client = boto3.client("s3", **share.bucket.address)
     limits = Limits()
-    found = list(Listing(bucket["bucket"]).documents(client))
-    refs: list[DocumentRef] = found[number::tasks]
-    tokens = lengths_of_all[number::tasks]
+    refs = share.bucket.documents(share.number, share.tasks)
     options: dict[str, Any] = {"render_processes": render_processes} if render_processes else {}
     settings = Settings.of({"model": _NAME})
     with closing(_store(url)) as store:
         pipeline = Pipeline(
             sources=Sources({"s3": lambda: S3Source(client, limits)}),
-            get_engine=lambda: ForcedLengths(job.engine(), tokens),
+            get_engine=lambda: ForcedLengths(job.engine(), share.tokens),
             store=store,
             # A second attempt would not have the text that is asked for.
             config=settings.processing_config(OcrOptions(resolution=mode, retry_with="none")),
@@ -374,21 +377,6 @@ def _stored(url: str) -> tuple[int, str]:
             return pages, json.dumps({row[0]: row[1] for row in rows})
     finally:
         engine.dispose()
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    lines = [
-        " | ".join(_COLUMNS),
-        " | ".join(["---"] * len(_COLUMNS)),
-        *(" | ".join(_shown(row.get(name)) for name in _COLUMNS) for row in rows),
-    ]
-    return "\n".join(f"| {line} |" for line in lines)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.2f}" if isinstance(value, float) else str(value)
 
 
 if __name__ == "__main__":
