@@ -35,9 +35,10 @@ from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageOutput, PageRequest
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
 from airflow_deepseek_ocr.ocr.families.family import ModelFamily
-from airflow_deepseek_ocr.ocr.page_pixels import PagePixels, encode_rows
+from airflow_deepseek_ocr.ocr.page_pixels import PagePixels
 from benchmarks.pipeline.one_run import SERVER, probabilities_of
 from benchmarks.workload import draw_pages
+from tests.support.fixtures.page_pixels import pixels_of
 
 #: Slots of the in-process engine on a large card.
 SLOTS = 384
@@ -172,9 +173,7 @@ def ready_engine(endpoint: Endpoint) -> HttpEngine:
 
 def as_rendered(image: Image.Image) -> PagePixels:
     """Return a page as it comes from a rendering process."""
-    image = drop_color(image.convert("RGB"))
-    rows = encode_rows(image, 0, image.height)
-    return PagePixels(image.size, len(image.getbands()), memoryview(rows))
+    return pixels_of(drop_color(image.convert("RGB")))
 
 
 def requests(pages: list[Any], count: int) -> Iterator[PageRequest]:

@@ -41,7 +41,8 @@ def find_line_direction(image: Image.Image) -> LineDirection:
     :param image: the page, in any mode that Pillow converts to grey.
     """
     factor = max(1, round(max(image.size) / _LONGEST_SIDE))
-    grey = (image.reduce(factor) if factor > 1 else image).convert("L")
+    grey = image if image.mode == "L" else image.convert("L")
+    grey = grey.reduce(factor) if factor > 1 else grey
     ratios = [
         _contrast_ratio(np.asarray(grey.reduce(reduction), dtype=np.float32))
         for reduction in _REDUCTIONS

@@ -1,4 +1,4 @@
-"""Pixels of a page as they came from the rendering process: the rows of a BMP file.
+"""Pixels of a page as they came from the rendering process: a BMP file.
 
 A server on the same host takes a page as such a file. So the pixels are written as they are, without being
 decoded and encoded in the task's process, where both would hold the interpreter lock.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,16 +36,33 @@ def row_bytes(width: int, channels: int) -> int:
     return -(-width * channels // _ALIGNMENT) * _ALIGNMENT
 
 
-def encode_rows(image: Image.Image, top: int, bottom: int) -> bytes:
-    """Return rows of an image as a BMP file has them: from the bottom to the top.
+def header_bytes(channels: int) -> int:
+    """Return the bytes of a BMP file before its rows.
+
+    :param channels: :data:`COLOR` or :data:`GREY`.
+    """
+    return _HEADER.size + (0 if channels == COLOR else len(_PALETTE))
+
+
+def file_bytes(size: tuple[int, int], channels: int) -> int:
+    """Return the bytes of a BMP file.
+
+    :param size: width and height in pixels.
+    :param channels: :data:`COLOR` or :data:`GREY`.
+    """
+    return header_bytes(channels) + size[1] * row_bytes(size[0], channels)
+
+
+def write_pixels(image: Image.Image, file: BinaryIO) -> None:
+    """Write an image as a BMP file.
+
+    Pillow encodes a few rows at a time straight into a file with a descriptor: the whole page is never
+    copied.
 
     :param image: RGB, or one channel.
-    :param top: the first row.
-    :param bottom: the row after the last one.
+    :param file: an empty file.
     """
-    channels = len(image.getbands())
-    rows = image.crop((0, top, image.width, bottom))
-    return rows.tobytes("raw", _raw_mode(channels), row_bytes(image.width, channels), -1)
+    image.save(file, "BMP")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +71,7 @@ class PagePixels:
 
     :param size: width and height in pixels.
     :param channels: :data:`COLOR` or :data:`GREY`.
-    :param rows: all rows, as :func:`encode_rows` returns them.
+    :param rows: all rows of the file, from the bottom to the top.
     """
 
     size: tuple[int, int]
@@ -84,7 +101,7 @@ class PagePixels:
     def bmp_header(self) -> bytes:
         """Return the part of a BMP file before the rows."""
         palette = b"" if self.channels == COLOR else _PALETTE
-        offset, size = _HEADER.size + len(palette), self.rows.nbytes
+        offset, size = header_bytes(self.channels), self.rows.nbytes
         colors = len(palette) // 4
         file = (b"BM", offset + size, 0, offset)
         image = (40, *self.size, 1, 8 * self.channels, 0, size, _DENSITY, _DENSITY, colors, colors)

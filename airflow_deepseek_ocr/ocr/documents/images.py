@@ -128,7 +128,11 @@ class ImageDocument(Document):
             lower = partial(self._lower_bytes, number) if has_deep_colours(image) else None
             density = densities(image)  # which decodes some files
             image.load()
-            square = with_square_pixels(to_rgb(image, samples, lower), *density)
+            converted = to_rgb(image, samples, lower)
+            if converted is image and self.page_count > 1:
+                # The next page takes the place of this one.
+                converted = image.copy()
+            square = with_square_pixels(converted, *density)
             upright = _upright(square, image)
             return Page(number, upright, dpi=resolution(image, upright.size))
         except Image.DecompressionBombError as error:
@@ -146,8 +150,7 @@ class ImageDocument(Document):
         return decode_lower_bytes(again)
 
     def close(self) -> None:
-        """See :meth:`Document.close`."""
-        self._image.close()
+        """See :meth:`Document.close`; the image stays, as it may be the page's."""
         self._file.close()
 
 

@@ -16,10 +16,12 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
-from airflow_deepseek_ocr.ocr.page_pixels import PagePixels, row_bytes
+from airflow_deepseek_ocr.ocr.page_pixels import GREY, PagePixels, file_bytes, header_bytes
 
 #: Bytes of a pixel with its share of a row's padding, at most: rows of one pixel have four.
 MOST_PIXEL_BYTES = 4
+#: Bytes of the file beside those of its pixels, at most.
+MOST_OTHER_BYTES = header_bytes(GREY)
 #: Bytes of attached files that are read at once.
 _CHUNK = 1 << 20
 #: No process can change the file any more, nor its seals.
@@ -63,10 +65,12 @@ class PixelFile:
             fcntl.fcntl(self.descriptor, fcntl.F_ADD_SEALS, _SEALS)
         except OSError:
             return None
-        count = size[1] * row_bytes(size[0], channels)
+        count = file_bytes(size, channels)
         if os.fstat(self.descriptor).st_size != count:
             return None
-        return PagePixels(size, channels, _mapped(self.descriptor, count))
+        # The child's header is not read: it may say anything.
+        rows = _mapped(self.descriptor, count)[header_bytes(channels) :]
+        return PagePixels(size, channels, rows)
 
     def take_bytes(self, count: int) -> Iterator[bytes]:
         """Yield the first bytes of the file in chunks.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import logging
 import os
@@ -33,9 +32,10 @@ from airflow_deepseek_ocr.ocr.documents.open import open_document
 from airflow_deepseek_ocr.ocr.documents.pdf import PdfDocument  # noqa: F401 -- see above
 from airflow_deepseek_ocr.ocr.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.line_direction import find_line_direction
-from airflow_deepseek_ocr.ocr.page_pixels import encode_rows, row_bytes
+from airflow_deepseek_ocr.ocr.page_pixels import file_bytes, write_pixels
 from airflow_deepseek_ocr.ocr.rendering.channel import ChildEnd
 from airflow_deepseek_ocr.ocr.rendering.child_process import NO_HOST_MEMORY, OUT_OF_MEMORY
+from airflow_deepseek_ocr.ocr.rendering.kept_memory import KeptMemory, keep_memory
 from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
     AddTextRequest,
@@ -53,23 +53,16 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
     RenderRequest,
     Request,
 )
-from airflow_deepseek_ocr.ocr.rendering.pixel_file import MOST_PIXEL_BYTES, write_at
+from airflow_deepseek_ocr.ocr.rendering.pixel_file import (
+    MOST_OTHER_BYTES,
+    MOST_PIXEL_BYTES,
+    write_at,
+)
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox, SandboxReport
 from airflow_deepseek_ocr.ocr.rendering.sandbox.probes import run_probes
 from airflow_deepseek_ocr.ocr.rendering.sandbox.restrict import Host, restrict
 
 log = logging.getLogger(__name__)
-
-#: Bytes of pixels that are copied at once: little memory beside that of a page.
-_BAND_BYTES = 4 << 20
-
-#: Sizes from which malloc returns freed memory and allocates outside the heap: M_TRIM_THRESHOLD and
-#: M_MMAP_THRESHOLD (``malloc.h``).
-_MALLOC_THRESHOLDS = (-1, -3)
-#: Three buffers of a page of A4 at 144 dpi, and glibc's largest value.
-_KEPT_BYTES = 32 << 20
-
-_LIBC = ctypes.CDLL(None)
 
 #: Packages that decoders import in part while they work.
 _PACKAGES: list[ModuleType] = [numpy, PIL, pypdfium2, pypdfium2_raw]
@@ -82,7 +75,7 @@ class Requests:
     """
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self._limits, self._memory = limits, KeptMemory()
         self._document: Document | None = None
         self._with_edge_density = self._with_line_direction = False
 
@@ -141,33 +134,29 @@ class Requests:
         )
 
     def _close(self) -> None:
-        document, self._document = self._document, None
-        if document is not None:
-            document.close()
-            _release_memory()
+        if self._document is not None:
+            self._document.close()
+            self._document = None
+            self._memory.release()
 
     def _render(self, number: int, pixels: int) -> RenderedPage:
         if self._document is None:
             raise RuntimeError("A page was requested while no document was open.")
         page = self._document.page(number)
         image = drop_color(page.image)
-        (width, height), channels = image.size, len(image.getbands())
-        in_row = row_bytes(width, channels)
-        rows = max(1, _BAND_BYTES // in_row)
-        for top in range(0, height, rows):
-            bottom = min(top + rows, height)
-            _write(pixels, encode_rows(image, top, bottom), in_row * (height - bottom))
-        density = measure_edge_density(image) if self._with_edge_density else None
+        _write_page(pixels, image)
+        measured = self._with_edge_density or self._with_line_direction
+        grey = image.convert("L") if measured else image
         return RenderedPage(
             number,
-            (width, height),
+            image.size,
             page.text_layer,
             page.attachments,
-            density,
+            measure_edge_density(grey) if self._with_edge_density else None,
             page.attached,
             page.dpi,
-            channels,
-            find_line_direction(image) if self._with_line_direction else None,
+            len(image.getbands()),
+            find_line_direction(grey) if self._with_line_direction else None,
         )
 
     def _extract(self, number: int, content: int) -> Extracted:
@@ -177,7 +166,7 @@ class Requests:
         for chunk in self._document.attached_content(number):
             _write(content, chunk, size)
             size += len(chunk)
-        _release_memory()
+        self._memory.release()
         return Extracted(size)
 
 
@@ -192,19 +181,16 @@ def _write(descriptor: int, content: bytes, start: int) -> None:
         raise _NoHostMemoryError from error
 
 
-def _keep_memory() -> None:
-    """Let glibc's malloc keep the memory of a page for the next page, instead of asking the kernel for it."""
-    set_option = getattr(_LIBC, "mallopt", None)
-    if set_option is not None:
-        for option in _MALLOC_THRESHOLDS:
-            set_option(option, _KEPT_BYTES)
-
-
-def _release_memory() -> None:
-    """Return the freed memory of large pages to the kernel; glibc's malloc keeps it otherwise."""
-    trim = getattr(_LIBC, "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+def _write_page(descriptor: int, image: Image.Image) -> None:
+    expected = file_bytes(image.size, len(image.getbands()))
+    try:
+        with open(descriptor, "wb", closefd=False) as file:
+            write_pixels(image, file)
+    except OSError as error:
+        raise _NoHostMemoryError from error
+    # The kernel writes a part when memory is short, and Pillow does not notice.
+    if os.fstat(descriptor).st_size != expected:
+        raise _NoHostMemoryError
 
 
 def main(
@@ -233,9 +219,9 @@ def main(
         signal.signal(number, signal.SIG_IGN)
     # The default action of the kernel ends the process even inside a loop of a C library.
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    answers, end = requests(limits), ChildEnd(descriptor)
     _import_decoders()
-    _keep_memory()
+    keep_memory()
+    answers, end = requests(limits), ChildEnd(descriptor)
     _limit_resources(limits)
     report = SandboxReport(0)
     if sandbox is not Sandbox.OFF:
@@ -267,7 +253,7 @@ def _import_decoders() -> None:
 def _limit_resources(limits: Limits) -> None:
     _limit(resource.RLIMIT_DATA, _own_bytes() + limits.max_page_memory)
     # Memory files for pixels do not count for RLIMIT_DATA.
-    _limit(resource.RLIMIT_FSIZE, MOST_PIXEL_BYTES * limits.max_pixels)
+    _limit(resource.RLIMIT_FSIZE, MOST_OTHER_BYTES + MOST_PIXEL_BYTES * limits.max_pixels)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

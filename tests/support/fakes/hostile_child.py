@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from airflow_deepseek_ocr.ocr.page_pixels import COLOR, file_bytes
 from airflow_deepseek_ocr.ocr.rendering.channel import ChildEnd
 from airflow_deepseek_ocr.ocr.rendering.messages import (
     Closed,
@@ -33,6 +34,7 @@ from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import SandboxReport
 _HEADER = struct.Struct("!BII")
 RENDERED, FAILED, EXTRACTED = 18, 21, 22
 SIZE = (64, 64)
+FILE_BYTES = file_bytes(SIZE, COLOR)
 
 
 class Child:
@@ -56,7 +58,7 @@ class Child:
 
     def page(self, **changes: object) -> None:
         """Answer with a page of correct pixels, but for some fields."""
-        os.ftruncate(self.pixels, 3 * SIZE[0] * SIZE[1])
+        os.ftruncate(self.pixels, FILE_BYTES)
         nothing = {"count": 0, "names": [], "are_documents": False}
         values = {"number": 1, "size": SIZE, "text_layer": None, "edge_density": None}
         values |= {"attachments": nothing, "attached": [], "dpi": 0}
@@ -78,7 +80,7 @@ def _truncate(child: Child) -> None:
     for _ in range(2000):
         with suppress(OSError):
             os.ftruncate(child.pixels, 0)
-            os.ftruncate(child.pixels, 3 * SIZE[0] * SIZE[1])
+            os.ftruncate(child.pixels, FILE_BYTES)
 
 
 def _rewrite(child: Child) -> None:
@@ -91,8 +93,8 @@ def _rewrite(child: Child) -> None:
 
 def _map(child: Child) -> None:
     """Keep the right to change a page."""
-    os.ftruncate(child.pixels, 3 * SIZE[0] * SIZE[1])
-    with mmap.mmap(child.pixels, 3 * SIZE[0] * SIZE[1]):
+    os.ftruncate(child.pixels, FILE_BYTES)
+    with mmap.mmap(child.pixels, FILE_BYTES):
         child.page()
         time.sleep(1000)
 
@@ -205,7 +207,7 @@ def main(arguments: list[str]) -> None:
             if attack in ATTACKS:
                 ATTACKS[attack](child)
             else:
-                os.ftruncate(document, 3 * SIZE[0] * SIZE[1])
+                os.ftruncate(document, FILE_BYTES)
                 end.send(RenderedPage(request.number, SIZE, None))
             os.close(document)
 

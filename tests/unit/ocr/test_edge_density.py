@@ -68,3 +68,12 @@ def test_bytes_give_the_edges_that_wide_numbers_give() -> None:
     assert found.edges == int(edges.sum())
     assert found.edge_map is not None
     assert int(found.edge_map[10].sum()) == int(edges[20:22].sum())
+
+
+@pytest.mark.parametrize("size", [(1280, 1280), (160, 1280), (1280, 300), (160, 100)])
+def test_fields_of_the_map_hold_the_most_edges_that_there_can_be(size: tuple[int, int]) -> None:
+    stripes = np.tile(np.array([0, 0, 255, 255], np.uint8), size[0] // 4)
+    found = edge_density_of(Image.fromarray(np.tile(stripes, (size[1], 1))))
+    assert found.edge_map is not None
+    assert found.edge_map.shape == (MAP_SIZE, MAP_SIZE)
+    assert int(found.edge_map.sum()) == found.edges > size[0] * size[1] // 3

@@ -8,28 +8,22 @@ import pytest
 from PIL import Image
 
 from airflow_deepseek_ocr.ocr.page_pixels import (
-    PagePixels,
     decoded,
-    encode_rows,
+    file_bytes,
     memory_bytes,
     row_bytes,
 )
-
-
-def pixels_of(image: Image.Image, band: int) -> PagePixels:
-    """Return the pixels, encoded in bands as the rendering process does it."""
-    tops = range(0, image.height, band)
-    bands = [encode_rows(image, top, min(top + band, image.height)) for top in tops]
-    return PagePixels(image.size, len(image.getbands()), memoryview(b"".join(reversed(bands))))
+from tests.support.fixtures.page_pixels import pixels_of
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 @pytest.mark.parametrize("size", [(61, 47), (64, 48), (1, 1), (3, 40)])
 def test_it_is_the_file_that_pillow_writes(mode: str, size: tuple[int, int]) -> None:
     image = Image.merge("RGB", [Image.effect_noise(size, 90) for _ in range(3)]).convert(mode)
-    pixels, file = pixels_of(image, 7), io.BytesIO()
+    pixels, file = pixels_of(image), io.BytesIO()
     image.save(file, "BMP")
     assert pixels.bmp_header() + pixels.rows == file.getvalue()
+    assert file_bytes(size, len(mode)) == len(file.getvalue())
     assert (pixels.decode().mode, pixels.decode().tobytes()) == (mode, image.tobytes())
 
 
@@ -41,5 +35,5 @@ def test_rows_are_padded_to_four_bytes() -> None:
 def test_both_kinds_of_images_are_decoded_and_weighed() -> None:
     image = Image.new("RGB", (20, 10), "red")
     assert decoded(image) is image
-    assert decoded(pixels_of(image, 10)).tobytes() == image.tobytes()
-    assert (memory_bytes(image), memory_bytes(pixels_of(image, 10))) == (800, 600)
+    assert decoded(pixels_of(image)).tobytes() == image.tobytes()
+    assert (memory_bytes(image), memory_bytes(pixels_of(image))) == (800, 600)

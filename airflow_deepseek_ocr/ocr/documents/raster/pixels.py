@@ -66,7 +66,7 @@ def decode_lower_bytes(image: ImageFile.ImageFile) -> Image.Image:
 def to_rgb(
     image: Image.Image, samples: StoredSamples, lower_bytes: Callable[[], Image.Image] | None = None
 ) -> Image.Image:
-    """Return the image in RGB, halved if it is very large.
+    """Return the image in RGB, halved if it is very large; the same object if there is nothing to do.
 
     :param image: the decoded image.
     :param samples: how the file stores its samples.
@@ -75,8 +75,7 @@ def to_rgb(
     source = _Source(image, samples, lower_bytes)
     factor = 2 if image.width * image.height > MAX_RENDERED_PIXELS else 1
     if factor == 1 and source.is_plain:
-        # Most scans. A copy, because the decoder may use the memory of its image again.
-        return image.copy()
+        return image  # most scans
     size = -(-image.width // factor), -(-image.height // factor)
     backdrop = None
     if source.has_transparency:

@@ -38,6 +38,20 @@ def test_each_frame_of_a_tiff_is_a_page(tmp_path: Path) -> None:
     assert pages[1].image.getpixel((0, 0)) == (160, 160, 160)
 
 
+def test_pages_stay_when_others_are_read_and_the_document_is_closed(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (40, 30), (shade, 0, 9)) for shade in (10, 20)]
+    frames[0].save(tmp_path / "two.tiff", save_all=True, append_images=frames[1:])
+    frames[0].save(tmp_path / "one.png")
+    for name in ("two.tiff", "one.png"):
+        with open_document(tmp_path / name) as document:
+            pages = [document.page(number).image for number in document.page_numbers]
+            again = document.page(1).image
+        assert again.tobytes() == frames[0].tobytes()
+        assert [page.tobytes() for page in pages] == [
+            frame.tobytes() for frame in frames[: len(pages)]
+        ]
+
+
 def test_of_other_formats_the_first_frame_is_the_only_page(tmp_path: Path) -> None:
     frames = [Image.new("L", (8, 8), shade) for shade in (10, 200)]
     path = write(

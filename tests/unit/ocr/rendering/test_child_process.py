@@ -15,6 +15,7 @@ from PIL import Image
 from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
+from airflow_deepseek_ocr.ocr.page_pixels import GREY, header_bytes
 from airflow_deepseek_ocr.ocr.rendering.child_process import ChildDiedError, ChildProcess
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox, SandboxReport
@@ -141,7 +142,7 @@ def test_a_named_pipe_is_no_document(child: ChildProcess, tmp_path: Path) -> Non
 
 def test_the_memory_file_for_pixels_has_a_limit(child: ChildProcess) -> None:
     soft, _ = process().rlimit(psutil.RLIMIT_FSIZE)
-    assert soft == 4 * LIMITS.max_pixels
+    assert soft == 4 * LIMITS.max_pixels + header_bytes(GREY)
 
 
 def test_it_reports_its_sandbox(child: ChildProcess) -> None:

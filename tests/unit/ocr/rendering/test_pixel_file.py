@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops
 
-from airflow_deepseek_ocr.ocr.page_pixels import PagePixels, encode_rows
+from airflow_deepseek_ocr.ocr.page_pixels import PagePixels, write_pixels
 from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile, write_at
 
 
 def filled(image: Image.Image) -> PixelFile:
     file = PixelFile()
-    os.pwrite(file.descriptor, encode_rows(image, 0, image.height), 0)
+    with open(file.descriptor, "wb", closefd=False) as opened:
+        write_pixels(image, opened)
     return file
 
 
@@ -72,7 +73,7 @@ from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile
 pages = []
 atexit.register(lambda: print(bytes(pages[0].rows[:4])))
 with PixelFile() as file:
-    os.pwrite(file.descriptor, b"abcd", 0)
+    os.pwrite(file.descriptor, bytes(1078) + b"abcd", 0)
     pages.append(file.take((4, 1), 1))
 """
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60)

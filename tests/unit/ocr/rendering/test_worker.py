@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import select
 import socket
 import subprocess
@@ -37,6 +38,7 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
 )
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
 from tests.conftest import ROOT
+from tests.corpus.documents.raw_images import encoded
 
 DOCUMENTS = ROOT / "demo" / "documents"
 LIMITS = Limits(max_pixels=170_000_000, max_page_memory=100 << 20)
@@ -61,6 +63,10 @@ class Worker:
             descriptors = (self.pixels,)
         self.end.send(request, descriptors, lambda: None)
         return self.end.receive(lambda: wait(self.connection))
+
+    def page_file(self) -> bytes:
+        """Return what the program wrote of a page."""
+        return os.pread(self.pixels, os.fstat(self.pixels).st_size, 0)
 
     def open(self, path: Path, dpi: int = 72) -> Any:
         descriptor = os.open(path, os.O_RDONLY)
@@ -98,20 +104,18 @@ def test_requests_have_answers_and_the_end_of_the_connection_ends_it() -> None:
         assert running.open(DOCUMENTS / "table.png") == Opened("image/png", 1)
         assert running.ask(RenderRequest(1)) == RenderedPage(1, (640, 640), None, channels=1)
         with Image.open(DOCUMENTS / "table.png") as image:
-            expected = image.convert("L").tobytes("raw", "L", 0, -1)
-        assert os.pread(running.pixels, len(expected) + 1, 0) == expected
+            assert running.page_file() == encoded(image.convert("L"), "BMP")
         assert running.ask(CloseRequest()) == Closed()
     assert running.process.returncode == 0
 
 
-def test_pages_larger_than_a_band_are_written_completely(tmp_path: Path) -> None:
+def test_large_pages_are_written_completely(tmp_path: Path) -> None:
     image = Image.merge("RGB", [Image.effect_noise((1501, 1200), 80) for _ in range(3)])
     image.save(tmp_path / "noise.png")
     with worker() as running:
         running.open(tmp_path / "noise.png")
         assert running.ask(RenderRequest(1)).size == (1501, 1200)
-        expected = image.tobytes("raw", "BGR", 4504, -1)
-        assert os.pread(running.pixels, 4504 * 1200 + 1, 0) == expected
+        assert running.page_file() == encoded(image, "BMP")
 
 
 def test_a_page_without_color_has_one_channel(tmp_path: Path) -> None:
@@ -120,7 +124,7 @@ def test_a_page_without_color_has_one_channel(tmp_path: Path) -> None:
     with worker() as running:
         running.open(tmp_path / "grey.png")
         assert running.ask(RenderRequest(1)) == RenderedPage(1, (401, 300), None, channels=1)
-        assert os.pread(running.pixels, 404 * 301, 0) == image.tobytes("raw", "L", 404, -1)
+        assert running.page_file() == encoded(image, "BMP")
 
 
 def test_a_page_without_a_file_for_it_is_an_error() -> None:
@@ -167,6 +171,19 @@ def test_no_memory_for_the_pixels_is_not_the_documents_fault() -> None:
         running.pixels = os.open("/dev/full", os.O_RDWR)
         with pytest.raises((EOFError, ConnectionResetError)):
             running.ask(RenderRequest(1))
+    assert running.process.returncode == NO_HOST_MEMORY
+
+
+def test_a_page_that_the_kernel_writes_in_part_is_not_the_documents_fault(tmp_path: Path) -> None:
+    Image.effect_noise((301, 300), 80).save(tmp_path / "noise.png")
+    with worker() as running:
+        running.open(tmp_path / "noise.png")
+        # Ends within a write: pages of 1,078 + 304 * 300 bytes are written 65,536 at a time.
+        limit = 70_000
+        resource.prlimit(running.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        with pytest.raises((EOFError, ConnectionResetError)):
+            running.ask(RenderRequest(1))
+        assert len(running.page_file()) == limit
     assert running.process.returncode == NO_HOST_MEMORY
 
 
