@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ class Job:
 
     :param model: directory of the model.
     :param servers: directory of the servers' registry.
-    :param devices: a server runs on each.
+    :param devices: whose servers it uses.
     :param batch_size: most pages at once on each; None for what fits.
     """
 
@@ -142,17 +143,15 @@ def main() -> int:
         settings = [split_devices(each) for each in options.devices]
         most = max(map(len, settings))
         buckets = fill(scratch, options.kinds, most, options.pages, stack)
-        for devices in settings:
-            job = Job(model, scratch / f"servers-{len(devices)}", devices, options.batch_size)
-            with _servers(job):
-                for mode in options.modes:
-                    for kind in options.kinds:
-                        common = {"gpus": len(devices), "mode": mode, "kind": kind}
-                        for figures in _measure(
-                            job, mode, buckets[kind], scratch / kind, options, limit
-                        ):
-                            rows.append(common | figures)
-                            bench.tell(**rows[-1])
+        every = tuple(dict.fromkeys(device for devices in settings for device in devices))
+        all_servers = Job(model, scratch / "servers", every, options.batch_size)
+        stack.enter_context(_servers(all_servers))
+        for devices, mode, kind in product(settings, options.modes, options.kinds):
+            job = replace(all_servers, devices=devices)
+            common = {"gpus": len(devices), "mode": mode, "kind": kind}
+            for figures in _measure(job, mode, buckets[kind], scratch / kind, options, limit):
+                rows.append(common | figures)
+                bench.tell(**rows[-1])
     print(markdown_table(_COLUMNS, rows))
     return 0
 
