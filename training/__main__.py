@@ -53,6 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--batch-share", type=float, default=1.0, help="of the usual pages in a batch"
     )
 
+    background = commands.add_parser(
+        "background", help="train on while other commands come and go; stop cleanly"
+    )
+    background.add_argument("do", choices=("start", "status", "stop", "watch"))
+    background.add_argument("--out", type=Path, required=True, help="directory of the run")
+    background.epilog = "For start: after --, the arguments of train but --out."
+
     evaluate = commands.add_parser("evaluate", help="read held-out pages and print the figures")
     evaluate.add_argument("checkpoint", type=_directory)
     evaluate.add_argument("--assets", type=_directory, required=True)
@@ -94,11 +101,17 @@ def main(arguments: list[str] | None = None) -> int:
 
     packages = commands.add_parser("packages", help="print the Debian packages that are needed")
     packages.add_argument("--ordinary", action="store_true", help="to typeset, not to gather")
-    options = parser.parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    end = given.index("--") if "--" in given else len(given)
+    options = parser.parse_args(given[:end])
+    options.of_training = given[end + 1 :]
+    if options.of_training and options.command != "background":
+        parser.error(f"{options.command} takes nothing after --")
     commands_by_name = {
         "gather": _gather,
         "preview": _preview,
         "train": _train,
+        "background": _background,
         "evaluate": _evaluate,
         "ordinary": _ordinary,
         "plot": _plot,
@@ -212,6 +225,20 @@ def _train(options: argparse.Namespace) -> int:
         cards=options.cards,
     )
     train(run)
+    return 0
+
+
+def _background(options: argparse.Namespace) -> int:
+    from training import background
+
+    if options.do == "watch":
+        return background.watch(options.out, options.of_training)
+    if options.do == "start":
+        print(f"process {background.start(options.out, options.of_training)}")
+    elif options.do == "stop":
+        background.stop(options.out)
+    if options.do != "start":
+        print(background.status(options.out))
     return 0
 
 

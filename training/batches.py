@@ -37,6 +37,10 @@ _LENGTH_MULTIPLE = 32
 _MOST_MISSPELT = 0.08
 #: How often pages' print is made wider or narrower than its font, and by which factor.
 _STRETCHED, _STRETCH = 0.4, (0.8, 1.25)
+#: The same factor for pages as people's programs set them: fonts for reading differ less.
+_PEOPLE_STRETCH = (0.9, 1.12)
+#: Resolution at which operators render pages by default, in dots per inch, and the longer sides of sheets.
+_DPI, _LONGER_SIDES = 200, {210 / 297: 297 / 25.4, 8.5 / 11: 11.0}
 #: Batches that ask about the same pages.
 TIMES_ASKED = 4
 #: Seeds of one trainer of a run, so that no two draw the same pages.
@@ -152,10 +156,11 @@ class BatchMaker:
         assert spec.people is not None
         characters, text_size = spec.people
         width, height, scale = _paper_size(rng, resolution)
+        factor = rng.uniform(*_PEOPLE_STRETCH) if not clean and rng.random() < _STRETCHED else 1.0
         page = draw_page(
             rng,
             self._assets,
-            width=width,
+            width=round(width / factor),
             height=height,
             text_size=text_size,
             max_characters=characters,
@@ -163,6 +168,8 @@ class BatchMaker:
             scale=scale,
             as_people=True,
         )
+        if factor != 1.0:
+            page = stretch(page, round(width * scale))
         return page if clean else scan(rng, page)
 
     def see(self, seed: int, mode: str, stage: Stage) -> list[SeenPage]:
@@ -269,14 +276,15 @@ def _page_size(rng: random.Random, resolution: Resolution) -> tuple[int, int, fl
 
 def _paper_size(rng: random.Random, resolution: Resolution) -> tuple[int, int, float]:
     """As :func:`_page_size`, of sheets of A4 and letter, the larger part of them upright."""
-    aspect = rng.choice((210 / 297, 210 / 297, 8.5 / 11))
-    if rng.random() < 0.07:
-        aspect = 1 / aspect
+    paper = rng.choice((210 / 297, 210 / 297, 8.5 / 11))
+    aspect = 1 / paper if rng.random() < 0.07 else paper
     scale = rng.choice((1.0, rng.uniform(1.0, 1.7), rng.uniform(1.0, 1.3)))
     if resolution.tiles:
         columns, rows = (2, 3) if aspect < 1 else (3, 2)
         # Tiles are a little narrower than the paper; the longer side is as they show it.
-        longest, scale = TILE_SIZE * max(columns, rows), min(scale, rng.uniform(0.9, 1.3))
+        longest = TILE_SIZE * max(columns, rows)
+        rendered = _DPI * _LONGER_SIDES[paper] / longest
+        scale = rng.choice((1.0, rendered, rng.uniform(0.9, 1.3)))
     else:
         # What is not padded is squeezed into a square: drawn with as many pixels.
         longest = resolution.size

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -21,7 +24,7 @@ _ENVIRONMENT = {
 }
 #: How long a process waits for the others before it ends with an error that names the call: longer than
 #: compiling and measuring take on the slowest of them.
-_PATIENCE = timedelta(minutes=5)
+_PATIENCE = timedelta(minutes=3)
 
 
 class Cards:
@@ -101,7 +104,33 @@ def on_cards(count: int, task: Callable[[Cards, Any], None], argument: Any) -> N
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    spawn(_process, (count, port, gpus > 0, task, argument), nprocs=count)
+    processes = spawn(_process, (count, port, gpus > 0, task, argument), nprocs=count, join=False)
+
+    def tell_all() -> None:
+        for number in processes.pids():
+            os.kill(number, signal.SIGTERM)
+
+    with on_termination(tell_all):
+        while not processes.join():
+            pass
+
+
+@contextmanager
+def on_termination(do: Callable[[], None]) -> Iterator[None]:
+    """Do something instead of ending when SIGTERM comes, for as long as the context lasts.
+
+    Without effect outside a process's main thread, where Python handles signals.
+
+    :param do: called between two instructions of the main thread.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: do())
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _process(

@@ -99,7 +99,7 @@ STAGES = (
     ),
     Stage(
         1.0,
-        {"small": 0.24, "base": 0.36, "tiny": 0.01, "large": 0.03, "gundam": 0.36},
+        {"small": 0.2, "base": 0.28, "tiny": 0.01, "large": 0.03, "gundam": 0.48},
         MIXED_PAGES,
         ALL_PROMPTS,
         people=0.6,

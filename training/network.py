@@ -274,6 +274,10 @@ def load_weights(network: Network, directory: Path) -> None:
     """
     if (directory / _HEAD_FILE).exists():
         network.characters.load_state_dict(load_file(directory / _HEAD_FILE))
+    else:
+        # At zero it learns from the vision tower's features before it moves them.
+        nn.init.zeros_(network.characters.weight)
+        nn.init.zeros_(network.characters.bias)
     model, _ = load_checkpoint(directory, "cpu", torch.float32)
     # The network has no tables of relative positions, and the engine has wrapped SAM's attention.
     own = {

@@ -9,7 +9,8 @@ a step.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -22,6 +23,9 @@ _COEFFICIENTS, _ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 _MOMENTUM = 0.95
 _MUON_RATE, _ADAMW_RATE, _WEIGHT_DECAY = 0.02, 1e-3, 0.01
 _CLIP_NORM = 1.0
+#: Steps over which the averages of the weights go. With rates that are held, they read far better than the
+#: weights of any one step (Izmailov et al., 2018, https://arxiv.org/abs/1803.05407).
+_AVERAGED_STEPS = 1000
 #: Parts of the names of weights that are looked up or are no matrix in spirit.
 _TABLES = (
     "pos_embed",
@@ -48,6 +52,9 @@ class Optimizer:
             name: nn.Parameter(parameter.detach().float().clone())
             for name, parameter in self._parameters.items()
         }
+        #: Means of the masters over the last steps: what a checkpoint is made of.
+        self.averages = {name: master.detach().clone() for name, master in self.masters.items()}
+        self._averaged = torch.zeros((), device=next(iter(self.masters.values())).device)
         sizes = [master.numel() for master in self.masters.values()]
         #: Gradients of all masters in float32, one after the other: what cards average. Zero for what a
         #: step has no gradient for.
@@ -113,33 +120,57 @@ class Optimizer:
         for optimizer, _ in self._peaks:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        self._round()
+        self._round(self.masters)
+        self._average()
         return norm
 
     @torch.no_grad()
-    def _round(self) -> None:
-        torch._foreach_copy_(list(self._parameters.values()), list(self.masters.values()))
+    def _average(self) -> None:
+        self._averaged += 1
+        # The mean of all steps at first, so that a short run's averages are no longer its beginning.
+        weight = (1 / self._averaged).clamp(min=1 / _AVERAGED_STEPS)
+        averages = list(self.averages.values())
+        differences = torch._foreach_sub(list(self.masters.values()), averages)
+        torch._foreach_mul_(differences, weight)
+        torch._foreach_add_(averages, differences)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the network the averages for as long as the context lasts."""
+        self._round(self.averages)
+        try:
+            yield
+        finally:
+            self._round(self.masters)
+
+    @torch.no_grad()
+    def _round(self, weights: Mapping[str, torch.Tensor]) -> None:
+        torch._foreach_copy_(list(self._parameters.values()), list(weights.values()))
 
     def state_dict(self) -> dict[str, Any]:
         """All that :meth:`load_state_dict` needs to go on."""
         return {
             "masters": {name: master.detach() for name, master in self.masters.items()},
+            "averages": self.averages,
+            "averaged": self._averaged,
             "optimizers": [optimizer.state_dict() for optimizer, _ in self._peaks],
         }
 
     def follow(self, cards: Cards) -> None:
         """Take the first card's weights: rounding parts them in the course of thousands of steps."""
         cards.copy_first([master.detach() for master in self.masters.values()])
-        self._round()
+        self._round(self.masters)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a state, in the network's weights too."""
         with torch.no_grad():
             for name, master in self.masters.items():
                 master.copy_(state["masters"][name])
+                self.averages[name].copy_(state["averages"][name])
+            self._averaged.copy_(state["averaged"])
         for (optimizer, _), saved in zip(self._peaks, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
-        self._round()
+        self._round(self.masters)
 
 
 class Muon(torch.optim.Optimizer):

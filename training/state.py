@@ -1,7 +1,8 @@
 """Where a run is kept: all of it for the same machine, little enough of it to be carried to another one.
 
-``state.pt`` holds float32 weights and the optimizers' momenta. ``checkpoint/`` (weights in float16) and
-``progress.json`` are a sixth of that, and enough to go on elsewhere after a short warm-up of new momenta.
+``state.pt`` holds float32 weights, their averages and the optimizers' momenta. ``checkpoint/`` (averages in
+float16) and ``progress.json`` are an eighth of that, and enough to go on elsewhere after a short warm-up of
+new momenta.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class RunState:
         unfinished = self._whole.with_suffix(".tmp")
         torch.save({"optimizer": optimizer.state_dict(), **asdict(progress)}, unfinished)
         unfinished.replace(self._whole)
-        export(optimizer.masters, self.checkpoint)
+        export(optimizer.averages, self.checkpoint)
         self._progress.write_text(json.dumps(asdict(progress)) + "\n")
 
     def load(self, optimizer: Optimizer, device: str) -> Progress:

@@ -20,7 +20,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch.utils.data import DataLoader
 
 from training.batches import Batch, Batches, BatchMaker
-from training.cards import Cards, count_cards, on_cards
+from training.cards import Cards, count_cards, on_cards, on_termination
 from training.curriculum import STAGES, learning_rate
 from training.network import AMBIGUOUS, CHARACTERS, Network, load_weights
 from training.optimizer import Optimizer
@@ -30,8 +30,8 @@ from training.replay import Replayed
 from training.sequences import IGNORED
 from training.state import Progress, RunState
 
-_LOG_EVERY, _MEASURE_EVERY = 50, 500
-_SAVE_EVERY_S = 150
+_LOG_EVERY, _MEASURE_EVERY = 50, 1000
+_SAVE_EVERY_S = 90
 _MEASURED_MODES = ("small", "base", "gundam")
 #: Seeds of held-out pages; those of the training are smaller.
 _FIRST_HELD_OUT_SEED = 10**14
@@ -130,6 +130,7 @@ class Trainer:
             progress = self._state.load(self.optimizer, self.device)
         self.step, self.trained_s = progress.step, progress.trained_s
         self._first_step = progress.first_step
+        self._asked_to_stop = False
         self._held_out: list[Batch] = []
         self._character_loss, self._text_loss = _character_loss, _text_loss
         if run.compiler:
@@ -159,13 +160,22 @@ class Trainer:
         return network, progress
 
     def train(self) -> None:
-        """Go on to the end of the run, or until its seconds are over."""
+        """Go on to the end of the run, until its seconds are over, or until SIGTERM comes."""
+        with on_termination(self._stop):
+            self._train()
+
+    def _stop(self) -> None:
+        self._asked_to_stop = True
+
+    def _train(self) -> None:
         began_at, started = self.trained_s, time.monotonic()
         last_saved, pace = started, Pace(self.device, self.cards.count)
         for batch in self._batches():
             now = time.monotonic()
             # The first card's clock decides for all.
-            over = self.run.seconds is not None and now - self._began > self.run.seconds
+            over = self._asked_to_stop or (
+                self.run.seconds is not None and now - self._began > self.run.seconds
+            )
             save = now - last_saved > _SAVE_EVERY_S
             rate, stop, keep = self.cards.agree(self._rate(now, started), over, save)
             self._update(batch, rate, pace)
@@ -192,7 +202,7 @@ class Trainer:
     def _batches(self) -> Iterator[Batch]:
         run, workers = self.run, self.run.workers
         if workers is None:
-            workers = max(1, (os.cpu_count() or 2) // self.cards.count - 1)
+            workers = max(1, len(os.sched_getaffinity(0)) // self.cards.count - 1)
         loader = DataLoader(
             Batches(run.assets, run.seed, self.step, run.steps, run.batch_share, self.cards.rank),
             batch_size=None,
@@ -317,7 +327,7 @@ class Trainer:
             setattr(self, name, with_any_shape)
 
     def _measure(self) -> None:
-        """Loss and share of tokens foretold on held-out pages, the answer so far being given.
+        """The averages' loss and share of tokens foretold on held-out pages, the answer so far being given.
 
         Gradients are recorded for nothing: what is compiled for the training can be used.
         """
@@ -327,10 +337,11 @@ class Trainer:
                 seen = maker.see(_FIRST_HELD_OUT_SEED, mode, STAGES[-1])
                 self._held_out.append(maker.ask(0, seen, mode, STAGES[-1]))
         pace = Pace(self.device)
-        for batch in self._held_out:
-            noise = torch.Generator(self.device).manual_seed(0)
-            inputs = self._inputs(batch, noise)
-            pace.add(batch, self._losses(inputs).detach())
+        with self.optimizer.averaged():
+            for batch in self._held_out:
+                noise = torch.Generator(self.device).manual_seed(0)
+                inputs = self._inputs(batch, noise)
+                pace.add(batch, self._losses(inputs).detach())
         self._log(step=self.step, seconds=round(self.trained_s, 1), held_out=pace.take()["modes"])
 
     def _log(self, **values: Any) -> None:

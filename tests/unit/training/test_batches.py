@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import random
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
-from training.batches import Batch, Batches, BatchMaker
+from training.batches import Batch, Batches, BatchMaker, _paper_size
 from training.curriculum import FULL_PAGES, HELD_OUT, MIXED_PAGES, STAGES, learning_rate, stage_at
 from training.network import AMBIGUOUS, CHARACTERS
 from training.sequences import IGNORED, Encoder, Question, group, misspelt, vision_rows
@@ -185,3 +187,13 @@ def test_curriculum_covers_the_whole_run() -> None:
     assert learning_rate(0.39, 0.1) == 1
     assert learning_rate(0.7, 0.1) == pytest.approx(0.5)
     assert learning_rate(1.0, 0.1) == 0
+
+
+def test_a_third_of_tiled_sheets_are_as_operators_render_them() -> None:
+    rng, resolution = random.Random(1), DEEPSEEK_OCR.resolution("gundam")
+    sizes = [_paper_size(rng, resolution) for _ in range(300)]
+    rendered = {(round(width * scale), round(height * scale)) for width, height, scale in sizes}
+    for size in ((1654, 2339), (1700, 2200), (2339, 1654)):
+        assert any(math.dist(size, each) < 3 for each in rendered), size
+    plain = [scale for _, _, scale in sizes if scale == 1.0]
+    assert 70 < len(plain) < 130

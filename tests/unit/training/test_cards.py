@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 
-from training.cards import Cards, on_cards
+from training.cards import Cards, on_cards, on_termination
 
 
 def _exchange(cards: Cards, out: Path) -> None:
@@ -42,3 +45,20 @@ def test_one_card_needs_no_other_process(tmp_path: Path) -> None:
     assert (tmp_path / "0").read_text() == "[1.0, 10.0] [0.0, 0.0] (0.5, True)"
     with pytest.raises(ValueError, match="cards"):
         on_cards(0, _exchange, tmp_path)
+
+
+def test_termination_is_told_and_what_was_before_comes_back() -> None:
+    before, told = signal.getsignal(signal.SIGTERM), []
+    with on_termination(lambda: told.append(True)):
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert told == [True]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+    def elsewhere() -> None:
+        with on_termination(lambda: None):
+            told.append(False)
+
+    thread = threading.Thread(target=elsewhere)
+    thread.start()
+    thread.join(10)
+    assert told == [True, False]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
@@ -80,3 +81,27 @@ def test_what_has_no_gradient_neither_moves_nor_decays() -> None:
     assert optimizer.gradients.norm() < 1.01, "clipped"
     for name, master in optimizer.masters.items():
         assert master.equal(start[name]) == ("idle" in name)
+
+
+def test_averages_are_means_of_the_weights_after_each_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("training.optimizer._AVERAGED_STEPS", 2)
+    network = nn.Linear(4, 4)
+    optimizer = Optimizer(network)
+    optimizer.set_rate(1.0)
+    seen = []
+    for _ in range(3):
+        network(torch.ones(1, 4)).square().sum().backward()
+        optimizer.step(optimizer.collect())
+        seen.append(optimizer.masters["weight"].detach().clone())
+    # The mean of the first two, then half of that and half of the third.
+    expected = (seen[0] + seen[1]) / 4 + seen[2] / 2
+    assert torch.allclose(optimizer.averages["weight"], expected, atol=1e-6)
+    with optimizer.averaged():
+        assert torch.allclose(network.weight, expected, atol=1e-6)
+    assert torch.equal(network.weight, seen[2])
+    resumed = Optimizer(nn.Linear(4, 4))
+    resumed.load_state_dict(optimizer.state_dict())
+    assert torch.equal(resumed.averages["weight"], optimizer.averages["weight"])
+    assert resumed._averaged == 3
