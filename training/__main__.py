@@ -56,7 +56,8 @@ def main(arguments: list[str] | None = None) -> int:
     background = commands.add_parser(
         "background", help="train on while other commands come and go; stop cleanly"
     )
-    background.add_argument("do", choices=("start", "status", "stop", "watch"))
+    background.add_argument("do", choices=("start", "status", "fall", "stop", "watch"))
+    background.add_argument("--seconds", type=float, help="for fall: until rates are zero")
     background.add_argument("--out", type=Path, required=True, help="directory of the run")
     background.epilog = "For start: after --, the arguments of train but --out."
 
@@ -235,6 +236,10 @@ def _background(options: argparse.Namespace) -> int:
         return background.watch(options.out, options.of_training)
     if options.do == "start":
         print(f"process {background.start(options.out, options.of_training)}")
+    elif options.do == "fall":
+        if not options.seconds:
+            raise SystemExit("fall needs the seconds after which the run shall end: give --seconds")
+        background.fall(options.out, options.seconds)
     elif options.do == "stop":
         background.stop(options.out)
     if options.do != "start":

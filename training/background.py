@@ -89,6 +89,20 @@ def status(directory: Path) -> str:
     return "\n".join([f"{directory} {state}", *lines[-_SHOWN_LINES:]])
 
 
+def fall(directory: Path, seconds: float) -> None:
+    """Let the rates of a run in the background fall from now on; it ends after so many seconds.
+
+    :raises RuntimeError: if it is not being trained.
+    """
+    if _watcher(Files(directory)) is None:
+        raise RuntimeError(
+            f"{directory} is not being trained: start it with --rates fall --seconds {seconds:g}"
+        )
+    from training.state import RunState  # takes all of transformers, which the others do without
+
+    RunState(directory).ask_to_fall(seconds)
+
+
 def stop(directory: Path) -> None:
     """End a run in the background when its state is written; nothing if it has ended.
 

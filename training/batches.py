@@ -42,7 +42,7 @@ _PEOPLE_STRETCH = (0.9, 1.12)
 #: Resolution at which operators render pages by default, in dots per inch, and the longer sides of sheets.
 _DPI, _LONGER_SIDES = 200, {210 / 297: 297 / 25.4, 8.5 / 11: 11.0}
 #: Batches that ask about the same pages.
-TIMES_ASKED = 4
+TIMES_ASKED = 2
 #: Seeds of one trainer of a run, so that no two draw the same pages.
 _SEEDS_OF_A_RANK = 10**12
 

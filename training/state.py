@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 import tarfile
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -48,6 +49,22 @@ class RunState:
         self._whole = directory / "state.pt"
         self._progress = directory / "progress.json"
         self.checkpoint = directory / "checkpoint"
+        self._fall = directory / "fall.json"
+
+    def ask_to_fall(self, seconds: float) -> None:
+        """Let the rates of the training that goes on here fall, so that it ends after so many seconds."""
+        unfinished = self._fall.with_suffix(".tmp")
+        unfinished.write_text(json.dumps(seconds))
+        unfinished.replace(self._fall)
+
+    def asked_to_fall(self) -> float | None:
+        """The seconds of :meth:`ask_to_fall`, once; None if nobody has asked."""
+        try:
+            seconds = float(json.loads(self._fall.read_text()))
+        except FileNotFoundError:
+            return None
+        self._fall.unlink()
+        return seconds
 
     @property
     def is_whole(self) -> bool:
@@ -65,7 +82,12 @@ class RunState:
         unfinished = self._whole.with_suffix(".tmp")
         torch.save({"optimizer": optimizer.state_dict(), **asdict(progress)}, unfinished)
         unfinished.replace(self._whole)
-        export(optimizer.averages, self.checkpoint)
+        # Whoever packs it meanwhile finds one checkpoint or the other.
+        exported = self.checkpoint.with_suffix(".new")
+        shutil.rmtree(exported, ignore_errors=True)
+        export(optimizer.averages, exported)
+        shutil.rmtree(self.checkpoint, ignore_errors=True)
+        exported.rename(self.checkpoint)
         self._progress.write_text(json.dumps(asdict(progress)) + "\n")
 
     def load(self, optimizer: Optimizer, device: str) -> Progress:

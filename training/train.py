@@ -10,7 +10,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,8 @@ from training.state import Progress, RunState
 
 _LOG_EVERY, _MEASURE_EVERY = 50, 1000
 _SAVE_EVERY_S = 90
+#: How often a training looks whether its rates shall fall.
+_LOOK_EVERY_S = 1.0
 _MEASURED_MODES = ("small", "base", "gundam")
 #: Seeds of held-out pages; those of the training are smaller.
 _FIRST_HELD_OUT_SEED = 10**14
@@ -168,10 +170,15 @@ class Trainer:
         self._asked_to_stop = True
 
     def _train(self) -> None:
-        began_at, started = self.trained_s, time.monotonic()
-        last_saved, pace = started, Pace(self.device, self.cards.count)
+        began_at, began = self.trained_s, time.monotonic()
+        started = last_saved = last_looked = began
+        pace = Pace(self.device, self.cards.count)
         for batch in self._batches():
             now = time.monotonic()
+            if self.cards.first and now - last_looked > _LOOK_EVERY_S:
+                last_looked = now
+                if self._falls(now):
+                    started = now
             # The first card's clock decides for all.
             over = self._asked_to_stop or (
                 self.run.seconds is not None and now - self._began > self.run.seconds
@@ -180,7 +187,7 @@ class Trainer:
             rate, stop, keep = self.cards.agree(self._rate(now, started), over, save)
             self._update(batch, rate, pace)
             self.step += 1
-            self.trained_s = began_at + time.monotonic() - started
+            self.trained_s = began_at + time.monotonic() - began
             if self.step % _LOG_EVERY == 0:
                 self._log(step=self.step, seconds=round(self.trained_s, 1), **pace.take())
             if self.cards.first and self.step % _MEASURE_EVERY == 0:
@@ -192,6 +199,15 @@ class Trainer:
                 self.save()
                 last_saved = now
         self.save()
+
+    def _falls(self, now: float) -> bool:
+        """Whether the rates fall from now on, because somebody has asked for it."""
+        seconds = self._state.asked_to_fall()
+        if seconds is None:
+            return False
+        self.run = replace(self.run, rates="fall", seconds=now - self._began + seconds)
+        self._log(step=self.step, falls_in_s=seconds)
+        return True
 
     def save(self) -> None:
         """Write state and checkpoint from the first card, whose weights the others take."""

@@ -72,6 +72,8 @@ def test_wrong_arguments_end_it_at_once_and_are_shown(
     assert "there is no directory missing" in said
     assert "attempt 1 ended with 2" in said
     assert "attempt 2" not in said
+    with pytest.raises(RuntimeError, match="--rates fall --seconds 30"):
+        background.fall(directory, 30)
     with pytest.raises(SystemExit):
         main(["packages", "--", "--steps", "3"])
 
@@ -85,6 +87,8 @@ def test_a_stopped_run_has_its_state_and_goes_on(assets: Path, directory: Path) 
     with pytest.raises(RuntimeError, match="stop it first"):
         background.start(directory, arguments)
     wait(directory, '"step": 50', 600)
+    assert main(["background", "fall", "--out", str(directory), "--seconds", "500"]) == 0
+    wait(directory, "falls_in_s", 60)
     background.stop(directory)
     assert "is not running" in background.status(directory)
     assert "ended with 0" in background.status(directory)
