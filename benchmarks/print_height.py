@@ -18,7 +18,7 @@ from tests.corpus.model_outputs.measure import ORDINARY
 from tests.corpus.model_outputs.ordinary import large_pages, medium_pages, ordinary_pages
 
 #: Bounds of the table's rows, in pixels of a view.
-_BOUNDS = (0, 5, 7, 9, 10, 11, 12, 13, 15, 20)
+_BOUNDS = (0, 5, 7, 9, 11, 12, 13, 14, 15, 20)
 #: Pages of each kind in the recorded set, as ``record_ordinary`` draws them.
 _SMALL, _LARGE, _MEDIUM = 48, 48, 36
 #: Character errors from which an output is gibberish, and below which it is good.

@@ -63,7 +63,9 @@ def measure_edge_density(image: Image.Image) -> EdgeDensity | None:
     # A window has at most 160 edges: one byte holds their number.
     counts = padded.view(np.uint8).reshape(-1, _WINDOW).sum(axis=1, dtype=np.uint8)
     in_text = np.where(counts >= _MIN_EDGES_IN_WINDOW, counts, 0)
-    height = print_height(in_text.reshape(edges.shape[0], -1))
+    height = print_height(
+        counts.reshape(edges.shape[0], -1), window=_WINDOW, least=_MIN_EDGES_IN_WINDOW
+    )
     return EdgeDensity(
         text_edges=int(in_text.sum(dtype=np.int64)),
         edges=int(counts.sum(dtype=np.int64)),

@@ -26,7 +26,7 @@ def measured(image: Image.Image) -> float | None:
     return density.print_height
 
 
-@pytest.mark.parametrize("size", [10, 14, 20, 32, 60])
+@pytest.mark.parametrize("size", [10, 14, 20, 32, 60, 80])
 def test_print_is_half_to_nine_tenths_of_its_font_s_size(size: int) -> None:
     height = measured(page(*[(PROSE[: 1000 // size], size)] * 8))
     assert height is not None
@@ -52,7 +52,7 @@ def test_a_larger_picture_of_a_page_has_larger_print() -> None:
 
 def test_what_has_no_print_has_no_height() -> None:
     assert measured(Image.new("L", (900, 900), 255)) is None
-    assert print_height(np.zeros((50, 0), np.uint8)) is None
+    assert print_height(np.zeros((50, 0), np.uint8), window=160, least=6) is None
     rules = Image.new("L", (900, 900), 255)
     for left in range(0, 900, 10):
         ImageDraw.Draw(rules).line((left, 0, left, 900), fill=0)
@@ -64,6 +64,16 @@ def test_what_has_no_print_has_no_height() -> None:
 def test_edges_weigh_the_lines() -> None:
     edges = np.zeros((100, 2), np.uint8)
     edges[10:20, 0], edges[40:70, 1] = 7, 20
-    assert print_height(edges) == 30
+    assert print_height(edges, window=1000, least=6) == 30
     edges[80:90, 0] = 20
-    assert print_height(edges) == 10
+    assert print_height(edges, window=1000, least=6) == 10
+    assert print_height(edges, window=1000, least=21) is None
+
+
+def test_tall_lines_are_measured_in_wider_windows() -> None:
+    edges = np.zeros((100, 4), np.uint8)
+    edges[10:50], edges[30:50] = 4, 8
+    assert print_height(edges, window=160, least=6) == 40
+    assert print_height(edges, window=500, least=6) == 20
+    # A narrow page has no wider window.
+    assert print_height(edges[:, :1], window=160, least=6) == 20
