@@ -314,8 +314,8 @@ train: $(ASSETS)/texts.json
 evaluate: $(ASSETS)/texts.json
 	$(PY) -m training evaluate models/deepseek-ocr-tiny --assets $(ASSETS) --pages $(PAGES) --sets $(SETS)
 
-# Typeset once; each document that is there is kept. MODE=chosen reads each in the mode that its print needs.
-ordinary: MODE = chosen
+# Typeset once; each document that is there is kept. MODE=auto reads each in the mode that its print needs.
+ordinary: MODE = auto
 ordinary: | $(VENV)/.training
 	@tools/install-packages $$($(PY) -m training packages --ordinary)
 	$(PY) -m training ordinary $(or $(MODEL),models/deepseek-ocr-tiny) --mode $(MODE) $(if $(SCANS),--scans) \

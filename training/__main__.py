@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None) -> int:
     ordinary.add_argument(
         "--documents", type=Path, default=Path(".training/ordinary"), help="directory of the PDFs"
     )
-    ordinary.add_argument("--mode", default="chosen", help="chosen, by the print, or a mode")
+    ordinary.add_argument("--mode", default="auto", help="a mode, or auto: by the print")
     ordinary.add_argument("--scans", action="store_true", help="light scans of them")
     ordinary.add_argument("--every", type=int, default=1, help="each so many-th only: a sample")
     ordinary.add_argument("--batch-size", type=int, help="pages written at once")

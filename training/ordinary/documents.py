@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 
 from training.ordinary import texts
@@ -33,7 +34,11 @@ PACKAGES = (
     *("fonts-paratype", "fonts-inconsolata", "fonts-cabin", "fonts-karla", "fonts-clear-sans"),
     *("fonts-jetbrains-mono", "fonts-yrsa-rasa"),
 )
-_PAPERS = {"a4": (595.3, 841.9), "letter": (612.0, 792.0)}
+#: Width and height in points; ``roll`` is what a till prints on, 80 mm wide.
+_PAPERS = {
+    **{"a4": (595.3, 841.9), "letter": (612.0, 792.0), "a5": (419.5, 595.3)},
+    **{"slide": (720.0, 405.0), "roll": (226.8, 370.0)},
+}
 _COUNT = 60
 #: Kinds of the documents of one program, over and over.
 _KINDS = (
@@ -41,6 +46,15 @@ _KINDS = (
     *("receipt", "letter", "two_columns", "invoice", "article", "form", "letter", "list"),
     *("statement", "article", "receipt", "invoice"),
 )
+#: Those of them with print that base and small show large enough: kind, paper and size with each program.
+_LARGE: dict[int, tuple[str, str, tuple[int, int, int]]] = {
+    6: ("slide", "slide", (16, 20, 24)),
+    8: ("receipt", "roll", (8, 9, 12)),
+    9: ("letter", "a4", (16, 17, 18)),
+    17: ("notice", "a4", (24, 30, 34)),
+    18: ("receipt", "roll", (11, 8, 9)),
+    19: ("invoice", "a5", (10, 11, 12)),
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +87,7 @@ class Document:
     :param program: ``writer`` (LibreOffice), ``latex`` or ``chromium``.
     :param family: font, as the program calls it.
     :param points: size of its body text.
-    :param paper: ``a4`` or ``letter``.
+    :param paper: ``a4``, ``letter``, ``a5``, ``slide`` or ``roll``.
     :param justified: whether paragraphs reach both edges.
     :param columns: 1 or 2.
     :param parts: in reading order.
@@ -115,21 +129,26 @@ def _document(number: int) -> Document:
     program = tuple(FAMILIES)[number % 3]
     turn = number // 3
     kind, families = _KINDS[turn], FAMILIES[program]
-    # Small print for long tables and columns; receipts are printed large.
     points = (9, 10, 11, 12, 13, 14)[(turn + number) % 6]
+    paper = "letter" if rng.random() < 0.35 else "a4"
+    if turn in _LARGE:
+        kind, paper, sizes = _LARGE[turn]
+        points = sizes[number % 3]
     monospaced = [family for family in families if "Mono" in family or "consolata" in family]
     family = families[turn % len(families)]
     if kind == "receipt" and monospaced:
         family = monospaced[0]
     write: dict[str, Callable[[Random, int], list[Part]]] = {
         "letter": _letter,
-        "invoice": _invoice,
+        "invoice": partial(_invoice, most=4 if paper == "a5" else 10),
         "article": _article,
         "two_columns": _article,
         "statement": _statement,
-        "receipt": _receipt,
+        "receipt": partial(_receipt, most=5),
         "form": _form,
         "list": _list,
+        "notice": _notice,
+        "slide": _slide,
     }
     return Document(
         number,
@@ -137,7 +156,7 @@ def _document(number: int) -> Document:
         program,
         family,
         points,
-        "letter" if rng.random() < 0.35 else "a4",
+        paper,
         rng.random() < 0.4,
         2 if kind == "two_columns" else 1,
         tuple(write[kind](rng, points)),
@@ -179,7 +198,8 @@ def _money(rng: Random, most: float = 3.3) -> str:
 
 
 def _letter(rng: Random, points: int) -> list[Part]:
-    count = rng.choice((1, 2, 3, 4, 5)) if points > 11 else rng.choice((1, 3, 4, 6, 7))
+    counts = (1, 2) if points > 14 else (1, 2, 3, 4, 5) if points > 11 else (1, 3, 4, 6, 7)
+    count = rng.choice(counts)
     to = _address(rng)
     parts = [
         Part(
@@ -221,10 +241,10 @@ def _article(rng: Random, points: int) -> list[Part]:
     return parts
 
 
-def _invoice(rng: Random, points: int) -> list[Part]:
+def _invoice(rng: Random, points: int, most: int) -> list[Part]:
     rows: list[tuple[str, ...]] = [("Description", "Qty", "Unit price", "Amount")]
     total = 0.0
-    for goods in rng.sample(texts.GOODS, rng.randint(2, 10)):
+    for goods in rng.sample(texts.GOODS, rng.randint(2, most)):
         count, price = rng.randint(1, 12), round(10 ** rng.uniform(0.4, 2.6), 2)
         total += count * price
         rows.append((goods, str(count), f"{price:,.2f}", f"{count * price:,.2f}"))
@@ -271,11 +291,11 @@ def _statement(rng: Random, points: int) -> list[Part]:
     ]
 
 
-def _receipt(rng: Random, points: int) -> list[Part]:
+def _receipt(rng: Random, points: int, most: int) -> list[Part]:
     rows = [("Item", "Price")]
     rows += [
         (name, f"{rng.uniform(0.4, 12):.2f}")
-        for name in rng.sample(texts.GROCERIES, rng.randint(3, 10))
+        for name in rng.sample(texts.GROCERIES, rng.randint(3, most))
     ]
     return [
         Part("lines", tuple(_address(rng, firm=True))),
@@ -314,4 +334,22 @@ def _list(rng: Random, points: int) -> list[Part]:
         _paragraph(
             f"You can reach {rng.choice(texts.PEOPLE)} on 07700 900{rng.randint(100, 999)}."
         ),
+    ]
+
+
+def _notice(rng: Random, points: int) -> list[Part]:
+    duties = rng.sample(texts.DUTIES, 3)
+    return [
+        _title(rng.choice(texts.NOTICES)),
+        *map(_paragraph, duties),
+        _paragraph(f"{rng.choice(texts.PEOPLE)}, {rng.choice(texts.STREETS)}"),
+    ]
+
+
+def _slide(rng: Random, points: int) -> list[Part]:
+    points_made = rng.sample(texts.REMARKS, 4 if points > 18 else 5)
+    return [
+        _title(rng.choice(texts.SECTIONS)),
+        Part("lines", tuple(f"– {remark}" for remark in points_made)),
+        _paragraph(f"{rng.choice(texts.FIRMS)}, {_date(rng)}"),
     ]

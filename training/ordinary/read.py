@@ -15,9 +15,13 @@ from PIL import Image
 from rapidfuzz.distance import Levenshtein
 
 from airflow_deepseek_ocr.engines.in_process.engine import InProcessEngine
+from airflow_deepseek_ocr.model.checkpoint_family import smallest_print
 from airflow_deepseek_ocr.ocr.decoding import Decoding
+from airflow_deepseek_ocr.ocr.edge_density import measure_edge_density
 from airflow_deepseek_ocr.ocr.engine_protocol import FinishReason, PageRequest
-from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR, TILE_SIZE
+from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
+from airflow_deepseek_ocr.ocr.recognition.plan import RecognitionPlan
+from airflow_deepseek_ocr.ocr.recognition.retry_strategy import AUTO
 from training.curriculum import LONGEST_ANSWER
 from training.degrade import light_scan
 from training.density import characters_per_token
@@ -27,11 +31,10 @@ from training.page import Glyph, Page
 
 #: As operators render pages by default.
 _DPI = 200
-#: Mode that is chosen by the size of a document's print.
-CHOSEN = "chosen"
-#: Modes that may be chosen, the cheapest first, and the height of an em that the checkpoint needs, in pixels
-#: of the view (model card).
-_MODES, _LEAST_PIXELS = ("small", "base", "gundam"), 18.5
+#: Prompt that the documents are read with.
+_PROMPT = "free"
+#: Tokens of an answer beyond the longest that is trained, before it counts as one without an end.
+_SPARE_TOKENS = 200
 _TAGS = re.compile(r"</?(?:table|tr|td)>")
 _BANDS = (3.0, 4.0, 5.0, 6.0, 8.0, 11.0, float("inf"))
 
@@ -42,9 +45,11 @@ class Reading:
 
     :param density: printed characters per vision token that sees any, in ``mode``.
     :param pixels: height of the body's em in pixels of the view.
+    :param measured: height of the print in pixels of the view, as ``auto`` measures it.
     :param error: edit distance over the length of the true text; white space counts as one space, tags of
         tables as none.
     :param ended: whether the output ended by itself.
+    :param seconds: the page's share of the engine's working time.
     """
 
     name: str
@@ -55,40 +60,46 @@ class Reading:
     mode: str
     density: float
     pixels: float
+    measured: float
     characters: int
     edits: int
     error: float
     ended: bool
+    seconds: float
     text: str
 
 
-def pixels_of_print(points: float, size: tuple[float, float], mode: str) -> float:
+def pixels_of_print(points: float, size: tuple[int, int], mode: str) -> float:
     """The height of an em in pixels of the view that shows it largest.
 
     :param points: size of the print.
-    :param size: width and height of the paper in points.
+    :param size: width and height of the page's image in pixels.
     :param mode: resolution mode.
     """
-    resolution, (width, height) = DEEPSEEK_OCR.resolution(mode), size
-    if resolution.tiles:
-        columns, rows = resolution.grid(round(width), round(height))
-        return points * TILE_SIZE * min(columns / width, rows / height)
-    return points * resolution.size / max(width, height)
+    return points * _DPI / 72 * DEEPSEEK_OCR.resolution(mode).print_scale(*size)
 
 
-def chosen_mode(document: Document) -> str:
-    """The cheapest mode that shows a document's print large enough, or the finest."""
-    for mode in _MODES:
-        if pixels_of_print(document.points, document.size, mode) >= _LEAST_PIXELS:
-            return mode
-    return _MODES[-1]
+def print_height(image: Image.Image) -> float | None:
+    """The height of a page's print in its own pixels, as the renderer measures it; None without print."""
+    density = measure_edge_density(image)
+    return None if density is None else density.print_height
+
+
+def chosen_mode(image: Image.Image, smallest: float) -> str:
+    """The mode in which a task with the resolution ``auto`` reads a page first.
+
+    :param image: the page.
+    :param smallest: height of the smallest print that the checkpoint reads, in pixels of a view.
+    """
+    plan = RecognitionPlan(prompt=_PROMPT, resolution=AUTO, smallest_print=smallest)
+    return plan.mode_for_print(image.size, print_height(image))
 
 
 def read_documents(
     checkpoint: Path,
     directory: Path,
     *,
-    mode: str,
+    mode: str = AUTO,
     scans: bool = False,
     documents: Sequence[Document] | None = None,
     device: str = "auto",
@@ -98,7 +109,7 @@ def read_documents(
 
     :param checkpoint: a checkpoint in the published layout.
     :param directory: of the PDF files.
-    :param mode: a resolution mode, or ``chosen``.
+    :param mode: a resolution mode, or ``auto``: for each page the mode of :func:`chosen_mode`.
     :param scans: read light scans of the pages, the same each time.
     :param documents: which; None for all.
     :param device: a torch device, or ``auto``.
@@ -107,44 +118,55 @@ def read_documents(
     """
     documents = ordinary_documents() if documents is None else documents
     files = typeset(documents, directory)
-    by_mode: dict[str, list[Document]] = {}
-    for each in documents:
-        by_mode.setdefault(chosen_mode(each) if mode == CHOSEN else mode, []).append(each)
-    readings: list[Reading] = []
-    for own_mode, own in by_mode.items():
-        pages = {each.number: _page(each, files[each.number], scans) for each in own}
-        engine = InProcessEngine(
-            checkpoint,
-            device=device,
-            batch_size=batch_size,
-            decoding=Decoding(max_output_length=LONGEST_ANSWER[own_mode] + 200),
-        )
-        try:
-            readings += _read(engine, own_mode, own, pages)
-        finally:
-            engine.close()
-    return sorted(readings, key=lambda reading: reading.name)
+    smallest = smallest_print(checkpoint, DEEPSEEK_OCR)
+    pages = {each.number: page_of(each, files[each.number], scans) for each in documents}
+    modes = {
+        number: chosen_mode(page.image, smallest) if mode == AUTO else mode
+        for number, page in pages.items()
+    }
+    engine = InProcessEngine(
+        checkpoint,
+        device=device,
+        batch_size=batch_size,
+        decoding=Decoding(max_output_length=max(map(_longest_answer, modes.values()), default=1)),
+    )
+    try:
+        return sorted(_read(engine, documents, pages, modes), key=lambda reading: reading.name)
+    finally:
+        engine.close()
+
+
+def _longest_answer(mode: str) -> int:
+    return LONGEST_ANSWER[mode] + _SPARE_TOKENS
 
 
 def _read(
-    engine: InProcessEngine, mode: str, documents: list[Document], pages: dict[int, Page]
+    engine: InProcessEngine,
+    documents: Sequence[Document],
+    pages: dict[int, Page],
+    modes: dict[int, str],
 ) -> Iterable[Reading]:
     by_number = {each.number: each for each in documents}
     requests = (
         PageRequest(
-            key=each.number,
-            image=pages[each.number].image.convert("RGB"),
-            prompt="free",
-            resolution=mode,
+            key=number,
+            image=pages[number].image.convert("RGB"),
+            prompt=_PROMPT,
+            resolution=modes[number],
+            max_output_length=_longest_answer(modes[number]),
         )
-        for each in documents
+        # Pages of one mode go through the vision tower together.
+        for number in sorted(by_number, key=lambda number: modes[number])
     )
     for output in engine.read(requests):
         if output.error is not None:
             raise output.error
-        document = by_number[int(str(output.key))]
+        number = int(str(output.key))
+        document, page, mode = by_number[number], pages[number], modes[number]
         truth, read = plain(document.text), plain(output.text)
         edits = Levenshtein.distance(truth, read)
+        resolution = DEEPSEEK_OCR.resolution(mode)
+        measured = (print_height(page.image) or 0.0) * resolution.print_scale(*page.image.size)
         yield Reading(
             name=document.name,
             kind=document.kind,
@@ -152,12 +174,14 @@ def _read(
             family=document.family,
             points=document.points,
             mode=mode,
-            density=characters_per_token(pages[document.number], DEEPSEEK_OCR.resolution(mode)),
-            pixels=pixels_of_print(document.points, document.size, mode),
+            density=characters_per_token(page, resolution),
+            pixels=pixels_of_print(document.points, page.image.size, mode),
+            measured=measured,
             characters=len(truth),
             edits=edits,
             error=edits / len(truth),
             ended=output.finish_reason is FinishReason.STOP,
+            seconds=output.seconds,
             text=output.text,
         )
 
@@ -167,7 +191,7 @@ def plain(text: str) -> str:
     return " ".join(_TAGS.sub(" ", text).split())
 
 
-def _page(document: Document, path: Path, scans: bool) -> Page:
+def page_of(document: Document, path: Path, scans: bool) -> Page:
     """The page as the renderer gives it, with the places of its characters.
 
     :raises RuntimeError: if the document has more pages than one.

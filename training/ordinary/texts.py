@@ -166,6 +166,16 @@ DUTIES = (
     "Ring the agent if the lift stops between floors.",
     "Photograph the meter on the last day of the quarter.",
 )
+NOTICES = (
+    *("The pool is shut today", "Mind the wet varnish", "Lost: a grey parrot"),
+    *("No parking on Thursday", "Queue here for plums"),
+)
+REMARKS = (
+    *("Nine sluices, two of them leaking", "Oak lasts longer below the waterline"),
+    *("Costs fell by 14% after the merger", "Half the visitors come by ferry"),
+    *("Survey of 212 gardens, spring 2021", "Beeswax beats lacquer indoors"),
+    *("Budget: £48,300, of which £9,150 is spent", "Next: sample the upper well"),
+)
 FIELDS = (
     *(("Surname", "Haddad"), ("Forenames", "Noor Elisabeth"), ("Date of birth", "09/11/1987")),
     *(("Nationality", "Norwegian"), ("Passport no.", "K40772815"), ("Occupation", "Glazier")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import shutil
 import subprocess
@@ -14,7 +15,8 @@ from training.ordinary.documents import PACKAGES, Document, Part
 _COMMANDS = {"writer": "soffice", "latex": "pdflatex", "chromium": "chromium"}
 #: Seconds for one call of a program: LibreOffice takes all of its documents at once.
 _PATIENCE_S = 300
-_MARGIN_PT = 64
+#: Margins in points, and their largest share of the paper's shorter side.
+_MARGIN_PT, _MOST_MARGIN = 64, 0.11
 _FACTORS = {"title": 1.6, "heading": 1.15}
 
 
@@ -22,13 +24,13 @@ def typeset(documents: Iterable[Document], out: Path) -> dict[int, Path]:
     """Typeset documents.
 
     :param documents: the documents.
-    :param out: directory for ``NAME.pdf``; it is created. What is already there is kept.
+    :param out: directory for ``NAME-DIGEST.pdf``; it is created. A file of the same source is kept.
     :return: the PDF files by the documents' numbers.
     :raises RuntimeError: if a program is missing, fails, or a document does not fit on its page.
     """
     out.mkdir(parents=True, exist_ok=True)
     documents = list(documents)
-    paths = {each.number: out / f"{each.name}.pdf" for each in documents}
+    paths = {each.number: out / f"{each.name}-{_digest(each)}.pdf" for each in documents}
     missing = [each for each in documents if not paths[each.number].exists()]
     with tempfile.TemporaryDirectory() as work:
         for program, command in _COMMANDS.items():
@@ -44,6 +46,14 @@ def typeset(documents: Iterable[Document], out: Path) -> dict[int, Path]:
             for each in own:
                 shutil.move(Path(work) / f"{each.name}.pdf", paths[each.number])
     return paths
+
+
+def _digest(document: Document) -> str:
+    return hashlib.sha256(_SOURCES[document.program](document).encode()).hexdigest()[:8]
+
+
+def _margin(document: Document) -> float:
+    return min(_MARGIN_PT, _MOST_MARGIN * min(document.size))
 
 
 def _run(arguments: list[str], work: Path) -> None:
@@ -87,7 +97,7 @@ def as_html(document: Document) -> str:
     width, height = document.size
     align = "justify" if document.justified else "left"
     style = (
-        f"@page {{ size: {width}pt {height}pt; margin: {_MARGIN_PT}pt }}"
+        f"@page {{ size: {width}pt {height}pt; margin: {_margin(document)}pt }}"
         f" body {{ font: {document.points}pt/1.3 '{document.family}'; margin: 0 }}"
         f" main {{ columns: {document.columns}; column-gap: 18pt }}"
         f" p {{ margin: 0 0 .8em; text-align: {align}; hyphens: none }} .right {{ text-align: right }}"
@@ -136,7 +146,7 @@ def as_latex(document: Document) -> str:
         (
             r"\documentclass{article}",
             r"\usepackage[T1]{fontenc}\usepackage[utf8]{inputenc}\usepackage{textcomp}",
-            rf"\usepackage[paperwidth={width}bp,paperheight={height}bp,margin={_MARGIN_PT}bp]{{geometry}}",
+            rf"\usepackage[paperwidth={width}bp,paperheight={height}bp,margin={_margin(document)}bp]{{geometry}}",
             rf"\usepackage{{{document.family}}}\usepackage{{booktabs}}\usepackage{{multicol}}",
             r"\pagestyle{empty}\setlength{\parindent}{0pt}",
             r"\hyphenpenalty=10000\exhyphenpenalty=10000\emergencystretch=3em",
@@ -214,7 +224,7 @@ def as_flat_odt(document: Document) -> str:
         '<style:style style:name="C" style:family="table-cell"><style:table-cell-properties'
         ' fo:border="0.5pt solid #444444" fo:padding="2pt"/></style:style>'
         f'<style:page-layout style:name="P"><style:page-layout-properties fo:page-width="{width}pt"'
-        f' fo:page-height="{height}pt" fo:margin="{_MARGIN_PT}pt"/></style:page-layout>'
+        f' fo:page-height="{height}pt" fo:margin="{_margin(document)}pt"/></style:page-layout>'
         "</office:automatic-styles><office:master-styles>"
         '<style:master-page style:name="Standard" style:page-layout-name="P"/></office:master-styles>'
         f"<office:body><office:text>{body}</office:text></office:body></office:document>"
@@ -241,3 +251,6 @@ def _odt_part(part: Part) -> str:
         style = "R"
     lines = "<text:line-break/>".join(map(html.escape, part.lines))
     return f'<text:p text:style-name="{style}">{lines}</text:p>'
+
+
+_SOURCES = {"writer": as_flat_odt, "latex": as_latex, "chromium": as_html}

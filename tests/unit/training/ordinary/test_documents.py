@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import textwrap
+
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from training import wording
 from training.assets import _TRAIN
@@ -17,10 +20,8 @@ DOCUMENTS = ordinary_documents()
 
 def test_sixty_documents_of_all_kinds_sizes_and_programs() -> None:
     assert len({each.name for each in DOCUMENTS}) == len(DOCUMENTS) == 60
-    assert {each.points for each in DOCUMENTS} == set(range(9, 15))
-    assert len({each.kind for each in DOCUMENTS}) == 8
+    assert len({each.kind for each in DOCUMENTS}) == 10
     assert {each.program for each in DOCUMENTS} == FAMILIES.keys()
-    assert {each.paper for each in DOCUMENTS} == {"a4", "letter"}
     assert ordinary_documents() == DOCUMENTS
     assert "chromium" in PACKAGES
 
@@ -57,14 +58,28 @@ def test_sources_say_what_the_truth_says() -> None:
     assert r"\begin{multicols}{2}" in as_latex(columns)
 
 
-def test_the_mode_is_chosen_by_the_print() -> None:
-    a4 = (595.3, 841.9)
-    assert pixels_of_print(11, a4, "small") == pytest.approx(8.4, abs=0.1)
-    assert pixels_of_print(11, a4, "base") == pytest.approx(13.4, abs=0.1)
-    assert pixels_of_print(11, a4, "gundam") == pytest.approx(23.7, abs=0.1)
-    assert {chosen_mode(each) for each in DOCUMENTS} == {"gundam"}
-    card = (200.0, 300.0)
-    assert pixels_of_print(14, card, "small") > 18.5
+@pytest.mark.parametrize(("points", "mode"), [(11, "gundam"), (20, "base"), (34, "small")])
+def test_the_mode_is_the_one_that_auto_chooses(points: int, mode: str) -> None:
+    a4 = 1654, 2339
+    image, size, top = Image.new("L", a4, 255), round(points * 200 / 72), 180
+    font, draw = ImageFont.load_default(size), ImageDraw.Draw(image)
+    for text in textwrap.wrap(" ".join(texts.LETTERS), 2400 // size)[: 1900 // (size * 3 // 2)]:
+        draw.text((180, top), text, fill=0, font=font)
+        top += size * 3 // 2
+    assert chosen_mode(image, 12) == mode
+    assert pixels_of_print(points, a4, mode) > 18.5
+    assert chosen_mode(image, 100) == "gundam"
+    assert chosen_mode(Image.new("L", a4, 255), 14) == "small"
+
+
+def test_print_of_all_sizes_on_papers_of_all_sizes() -> None:
+    sizes = {
+        each.paper: {other.points for other in DOCUMENTS if other.paper == each.paper}
+        for each in DOCUMENTS
+    }
+    assert sizes.keys() == {"a4", "letter", "a5", "slide", "roll"}
+    assert set(range(9, 15)) <= sizes["a4"]
+    assert max(sizes["a4"]) == 34
 
 
 def test_tables_of_errors() -> None:
@@ -72,8 +87,8 @@ def test_tables_of_errors() -> None:
 
     def result(kind: str, edits: int, density: float, ended: bool = True) -> Reading:
         return Reading(
-            *("x", kind, "latex", "charter", 11, "base", density, 20.0),
-            *(100, edits, edits / 100, ended, "text"),
+            *("x", kind, "latex", "charter", 11, "base", density, 20.0, 14.0),
+            *(100, edits, edits / 100, ended, 2.5, "text"),
         )
 
     results = [

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from training.ordinary.documents import FAMILIES, ordinary_documents
-from training.ordinary.read import _page
+from training.ordinary.read import page_of
 from training.ordinary.typeset import _COMMANDS, typeset
 
 
@@ -34,7 +34,7 @@ def test_a_page_says_what_its_truth_says(program: str, tmp_path: Path) -> None:
     for ligature, letters in {"ﬁ": "fi", "ﬂ": "fl", "ﬀ": "ff", "ﬃ": "ffi"}.items():
         text = text.replace(ligature, letters)
     assert text.split() == document.text.split()
-    page, scan = _page(document, path, scans=False), _page(document, path, scans=True)
+    page, scan = page_of(document, path, scans=False), page_of(document, path, scans=True)
     assert len(page.glyphs) > 200
     assert page.image.size == scan.image.size
     assert scan.image.getpixel((5, 5)) != 255
