@@ -55,7 +55,7 @@ from airflow_deepseek_ocr.store.results_store import Store
 from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from benchmarks.bench import Bench
 from benchmarks.buckets import KINDS, Bucket, fill
-from benchmarks.engines import ForcedServerSpec, running_server
+from benchmarks.engine_ways import ForcedServerSpec, running_server
 from benchmarks.forced_lengths import ForcedLengths
 from benchmarks.full_size import ROOT, build
 from benchmarks.tables import markdown_table
