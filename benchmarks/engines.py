@@ -25,6 +25,7 @@ from typing import Any
 from benchmarks.bench import Bench
 from benchmarks.engine_ways import Job, Tell, in_process, port, resident, vllm
 from benchmarks.full_size import ROOT, build
+from benchmarks.tables import markdown_table
 from benchmarks.vllm_offline import WAY, vllm_offline
 
 #: Most pages at once in vLLM unless told otherwise: what its CUDA graphs hold by default.
@@ -82,7 +83,7 @@ def main() -> int:
                 # The other ways' figures are worth having.
                 traceback.print_exc()
                 failed += 1
-    print(_table(rows))
+    print(markdown_table(_COLUMNS, rows))
     return 1 if failed else 0
 
 
@@ -148,19 +149,6 @@ def _measure(way: str, job: Job, out: Path, verbose: bool) -> list[dict[str, Any
     figures = Figures(Bench(job.model, job.pages, job.batch_size, out))
     WAYS[way](job, figures.tell)
     return figures.rows
-
-
-def _table(rows: list[dict[str, Any]]) -> str:
-    """The figures in Markdown."""
-    shown = [[_shown(row.get(name)) for name in _COLUMNS] for row in rows]
-    lines = [_COLUMNS, ["---"] * len(_COLUMNS), *shown]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    return f"{value:,.2f}" if isinstance(value, float) else str(value)
 
 
 WAYS: dict[str, Callable[[Job, Tell], None]] = {
