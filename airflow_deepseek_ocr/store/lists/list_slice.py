@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,3 +61,24 @@ class ListSlice:
                 f'{{"{LIST_KEY}": 32 hexadecimal digits, "first": 0, "count": 128}}.',
             )
         return cls(str(key), first, count)
+
+
+def joined(parts: Iterable[ListSlice]) -> list[ListSlice]:
+    """Return the parts with each one that follows another one of its list joined to it.
+
+    Parts whose number of documents is not known stay as they are.
+    """
+    found = list[ListSlice]()
+    for part in sorted(parts, key=lambda each: (each.key, each.first)):
+        last = found[-1] if found else None
+        if (
+            last is not None
+            and last.key == part.key
+            and last.count is not None
+            and part.count is not None
+            and last.first + last.count == part.first
+        ):
+            found[-1] = ListSlice(part.key, last.first, last.count + part.count)
+        else:
+            found.append(part)
+    return found

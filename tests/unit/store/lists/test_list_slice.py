@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode
-from airflow_deepseek_ocr.store.lists.list_slice import ListSlice
+from airflow_deepseek_ocr.store.lists.list_slice import ListSlice, joined
 
 KEY = "0123456789abcdef" * 2
 
@@ -54,3 +54,17 @@ def test_parts_cover_the_list_once() -> None:
     assert whole.parts(8) == [ListSlice(KEY, 10, 8), ListSlice(KEY, 18, 8), ListSlice(KEY, 26, 4)]
     assert whole.parts(100) == [whole]
     assert ListSlice(KEY, 0, 0).parts(8) == []
+
+
+def test_parts_that_follow_one_another_are_joined() -> None:
+    other = "f" * 32
+    parts = [
+        ListSlice(KEY, 8, 4),
+        ListSlice(other, 12, 4),
+        ListSlice(KEY, 0, 8),
+        ListSlice(KEY, 20, 1),
+    ]
+    assert joined(parts) == [ListSlice(KEY, 0, 12), ListSlice(KEY, 20, 1), ListSlice(other, 12, 4)]
+    unknown = [ListSlice(KEY, 0, 8), ListSlice(KEY, 8), ListSlice(KEY, 9, 1)]
+    assert joined(unknown) == unknown
+    assert joined([]) == []
