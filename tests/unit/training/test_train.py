@@ -18,6 +18,7 @@ from training.curriculum import PageSpec, Stage, learning_rate
 from training.network import Network
 from training.pace import Pace
 from training.photograph import photograph
+from training.state import RunState
 from training.train import Run, Trainer
 
 STEPS = 4
@@ -125,6 +126,26 @@ def test_held_rates_stay_and_falling_ones_end_at_zero(run: Run) -> None:
     assert trainer._rate(started + 200, started) == 0.0
     with pytest.raises(ValueError, match="--seconds"):
         replace(run, rates="fall")
+
+
+def test_rates_fall_when_somebody_asks_and_then_the_run_ends(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "_LOOK_EVERY_S", 0.0)
+    trainer = Trainer(replace(run, steps=4000, rates="hold", start=0.5))
+    trainer._first_step = -400  # warmed up
+    state = RunState(run.directory)
+    run.directory.mkdir()
+    state.ask_to_fall(3.0)
+    rates = recorded_rates(trainer, monkeypatch)
+    trainer.train()
+    assert trainer.step < 4000
+    assert 0.5 < rates[0] <= 1.0
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] == 0.0
+    assert state.asked_to_fall() is None, "asked once"
+    (line,) = map(json.loads, (run.directory / "log.jsonl").read_text().splitlines()[:1])
+    assert line["falls_in_s"] == 3.0
 
 
 @pytest.mark.timeout(900)  # two processes that each load all of transformers
