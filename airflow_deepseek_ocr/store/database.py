@@ -41,6 +41,9 @@ _LOCKED, _MYSQL_LOCKED = "55P03", (1205,)
 #: ER_TABLEACCESS_DENIED_ERROR, ER_COLUMNACCESS_DENIED_ERROR.
 _NO_RIGHT, _MYSQL_NO_RIGHT = "42501", (1044, 1142, 1143)
 
+#: Execution option of connections whose transaction only reads.
+_READS = "deepseek_ocr_reads"
+
 _T = TypeVar("_T")
 
 
@@ -83,6 +86,7 @@ class Database:
             # REPEATABLE READ locks gaps between rows, over which inserts deadlock.
             engine = engine.execution_options(isolation_level="READ COMMITTED")
         self.engine = engine
+        self._reader = engine.execution_options(**{_READS: True})
         # SQLAlchemy does not wrap errors raised while a new connection is prepared.
         self._driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
 
@@ -91,21 +95,25 @@ class Database:
         """The mapped classes of the tables."""
         return rows_of(self.names)
 
-    def transaction(self, work: Callable[[Session], _T], *, patient: bool = True) -> _T:
+    def transaction(
+        self, work: Callable[[Session], _T], *, patient: bool = True, reads: bool = False
+    ) -> _T:
         """Run ``work`` in one transaction, and repeat it after a conflict or an outage.
 
         :param work: may run several times, even after a commit whose answer was lost with the
             connection.
         :param patient: False to fail at the first error.
+        :param reads: whether it only reads, and so waits for no other one that reads.
         :raises DatabaseError: ``database_unavailable``, ``database_full``; ``database_busy`` with a limit of
             waiting for locks.
         """
         deadline = time.monotonic() + self._patience_s
+        engine = self._reader if reads else self.engine
         tries, pause = 1, _FIRST_PAUSE_S
         with self.clear_errors():
             while True:
                 try:
-                    with Session(self.engine) as session, session.begin():
+                    with Session(engine) as session, session.begin():
                         result = work(session)
                     self.outage.ended()
                     return result
@@ -234,7 +242,8 @@ def _prepare_sqlite(engine: Engine, lock_wait_s: float | None) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection) -> None:  # type: ignore[no-untyped-def]
         # Take the write lock first: two transactions that read and then write would deadlock.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads = connection.get_execution_options().get(_READS)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _prepare_postgresql(engine: Engine, lock_wait_s: float | None) -> None:

@@ -53,15 +53,19 @@ def main() -> None:
         places = _documents(directory, arguments, stack)
         for database in arguments.databases:
             for part in arguments.parts:
-                for number, engine in product(range(arguments.repeats), arguments.engines):
+                for number, engine, formats in product(
+                    range(arguments.repeats), arguments.engines, _exports(arguments)
+                ):
                     for tree, path in trees.items():
                         options = [*places[part], *_options(arguments, part)]
                         with (
                             _database_url(databases[database], directory) as url,
                             _server(engine) as server,
+                            _export_options(formats, directory) as exports,
                         ):
-                            figures = _run(path, url, [*options, *server])
-                        line = {"part": part, "engine": engine, "database": database, "tree": tree}
+                            figures = _run(path, url, [*options, *server, *exports])
+                        line = {"part": part, "engine": engine, "database": database}
+                        line |= {"exports": " ".join(formats) or "none", "tree": tree}
                         results.append(line | {"run": number} | figures)
                         _tell(results[-1], arguments.out)
     print(_table(results))
@@ -83,6 +87,12 @@ def _arguments() -> argparse.Namespace:
         "--probabilities",
         action="store_true",
         help="the instant engine returns those of tokens, too",
+    )
+    parser.add_argument(
+        "--exports",
+        nargs="+",
+        default=[],
+        help="each run again with exports of these formats, such as markdown webp",
     )
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--render-processes", type=int, help="the default of the package if absent")
@@ -171,6 +181,21 @@ def _options(arguments: argparse.Namespace, part: str) -> list[str]:
     ]
 
 
+def _exports(arguments: argparse.Namespace) -> list[list[str]]:
+    """Return the formats of exports of each run."""
+    return [[], *([arguments.exports] if arguments.exports else [])]
+
+
+@contextmanager
+def _export_options(formats: list[str], directory: Path) -> Iterator[list[str]]:
+    """Yield the options for exports to a directory, which is removed afterwards."""
+    if not formats:
+        yield []
+        return
+    with tempfile.TemporaryDirectory(dir=directory) as target:
+        yield ["--exports", *formats, "--export-to", target]
+
+
 @contextmanager
 def _server(engine: str) -> Iterator[list[str]]:
     """Run a model server if it is asked for, and yield the options for it."""
@@ -246,7 +271,7 @@ def _tell(figures: dict[str, Any], out: Path) -> None:
 def _table(results: list[dict[str, Any]]) -> str:
     """Return the medians as a table in Markdown."""
     head = (
-        *("part", "engine", "database", "checkout"),
+        *("part", "engine", "database", "exports", "checkout"),
         *("pages/s", "pages a CPU-second", "task's CPU ms a page", "peak MiB"),
     )
     lines = [
@@ -270,7 +295,7 @@ def _table(results: list[dict[str, Any]]) -> str:
 
 
 def _key(figures: dict[str, Any]) -> tuple[str, ...]:
-    return figures["part"], figures["engine"], figures["database"], figures["tree"]
+    return tuple(figures[name] for name in ("part", "engine", "database", "exports", "tree"))
 
 
 def _part_times(figures: dict[str, Any]) -> str:

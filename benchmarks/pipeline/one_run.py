@@ -232,6 +232,8 @@ def main() -> None:
         "--part-times", action="store_true", help="measure the parts of a page's way"
     )
     parser.add_argument("--probabilities", action="store_true", help="of tokens, with each output")
+    parser.add_argument("--exports", nargs="+", default=[], help="formats, such as markdown webp")
+    parser.add_argument("--export-to", type=Path, help="directory for them")
     arguments = parser.parse_args()
     limits = Limits()
     client = _client(json.loads(arguments.s3)) if arguments.s3 else None
@@ -257,6 +259,7 @@ def main() -> None:
             store=store,
             config=Settings().processing_config(OcrOptions()),
             options=PipelineOptions(**_options(arguments.render_processes), limits=limits),
+            **_exports(arguments.exports, arguments.export_to),
         )
         before, own, started = _cpu_seconds(), time.process_time(), time.monotonic()
         summary = pipeline.run(refs)
@@ -305,6 +308,17 @@ def _server(socket: Path) -> Any:
 def _options(render_processes: int | None) -> dict[str, Any]:
     known = "render_processes" in {field.name for field in fields(PipelineOptions)}
     return {"render_processes": render_processes} if known and render_processes else {}
+
+
+def _exports(formats: list[str], directory: Path | None) -> dict[str, Any]:
+    """Return the pipeline's argument for exports; checkouts before there were exports have none."""
+    if not formats or directory is None:
+        return {}
+    from airflow_deepseek_ocr.ocr.exports.formats import parse_formats
+    from airflow_deepseek_ocr.pipeline.exports.export_queue import ExportPlan
+    from airflow_deepseek_ocr.targets.directory import DirectoryTarget
+
+    return {"exports": ExportPlan(DirectoryTarget(directory), parse_formats(formats))}
 
 
 def _cpu_seconds() -> float:

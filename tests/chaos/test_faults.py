@@ -203,7 +203,7 @@ def exported(two_documents: tuple[str, list[Version]], tmp_path: Path) -> tuple[
             files = Exporter(target, (Format.TEXT,), maker).export(
                 document, directory, _no_original
             )
-        write_exports(store.database, stored.document_id, files.files)
+        write_exports(store.database, [(stored.document_id, files.files)])
     return url, tmp_path / "exports", versions[0].body_md5
 
 

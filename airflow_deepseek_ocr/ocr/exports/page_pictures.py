@@ -23,23 +23,17 @@ _QUALITY, _EFFORT = 75, 0
 _FILTER = Image.Resampling.HAMMING
 #: Longest side of a page's picture in pixels: A4 at 144 dpi, the resolution at which pages of PDFs are read.
 #: Encoding a scan at 200 dpi would take twice as long.
-_PAGE_SIDE = 1684
+PAGE_SIDE = 1684
 #: Longest side of a figure's picture; the format's limit is 16,383.
 _FIGURE_SIDE = 4096
 
 
-def page_picture(page: ExportedPage, image: Image.Image) -> ExportFile:
-    """Return the picture of a page as WebP.
+def page_picture(page: ExportedPage, picture: bytes) -> ExportFile:
+    """Return the file of a page's picture.
 
-    :param image: the page image.
+    :param picture: as WebP.
     """
-    return ExportFile(
-        Format.WEBP,
-        f"page-{page.number:04d}.webp",
-        WEBP,
-        encode_webp(image, _PAGE_SIDE),
-        page.number,
-    )
+    return ExportFile(Format.WEBP, f"page-{page.number:04d}.webp", WEBP, picture, page.number)
 
 
 def overlay_picture(page: ExportedPage, image: Image.Image) -> ExportFile:
@@ -64,7 +58,8 @@ def overlay_picture(page: ExportedPage, image: Image.Image) -> ExportFile:
         for index, region in enumerate(page.regions)
         if region.position - 1 in doubtful and not region.is_corrected
     }
-    picture = encode_webp(draw_regions(image, regions, uncertain), _PAGE_SIDE)
+    drawn = draw_regions(image, regions, uncertain)
+    picture = encode_webp(drawn, scaled_size(drawn.size))
     name = f"page-{page.number:04d}.overlay.webp"
     return ExportFile(Format.OVERLAY, name, WEBP, picture, page.number)
 
@@ -78,19 +73,29 @@ def figure_pictures(page: ExportedPage, image: Image.Image) -> Iterator[ExportFi
         left, top, right, bottom = enclosing(region.boxes)
         # A box without area is a point of the page.
         box = (left, top, max(right, left + 1), max(bottom, top + 1))
-        picture = encode_webp(image.crop(box), _FIGURE_SIDE)
+        figure = image.crop(box)
+        picture = encode_webp(figure, scaled_size(figure.size, _FIGURE_SIDE))
         yield ExportFile(Format.FIGURES, figure_file(page, region), WEBP, picture, page.number)
 
 
-def encode_webp(image: Image.Image, longest_side: int) -> bytes:
-    """Return a picture as WebP.
+def scaled_size(size: tuple[int, int], longest_side: int = PAGE_SIDE) -> tuple[int, int]:
+    """Return the size of a picture.
 
+    :param size: width and height of the image in pixels.
     :param longest_side: pixels to which a longer side is scaled down.
     """
-    if max(image.size) > longest_side:
-        share = longest_side / max(image.size)
-        width, height = (max(1, round(side * share)) for side in image.size)
-        image = image.resize((width, height), _FILTER)
+    share = min(1.0, longest_side / max(size))
+    width, height = (max(1, round(side * share)) for side in size)
+    return width, height
+
+
+def encode_webp(image: Image.Image, size: tuple[int, int]) -> bytes:
+    """Return a picture as WebP.
+
+    :param size: its width and height in pixels.
+    """
+    if image.size != size:
+        image = image.resize(size, _FILTER)
     buffer = io.BytesIO()
     image.save(buffer, "WEBP", quality=_QUALITY, method=_EFFORT)
     return buffer.getvalue()

@@ -26,13 +26,14 @@ from airflow_deepseek_ocr.exceptions import (
 )
 from airflow_deepseek_ocr.ocr.documents.base import Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.page_pixels import PagePixels
 from airflow_deepseek_ocr.ocr.rendering.channel import ParentEnd
 from airflow_deepseek_ocr.ocr.rendering.child_memory import ChildMemory
 from airflow_deepseek_ocr.ocr.rendering.child_output import ChildOutput
 from airflow_deepseek_ocr.ocr.rendering.child_start import WORKER, check_sandbox, start_child
+from airflow_deepseek_ocr.ocr.rendering.conversions.requests import AddTextRequest, PictureRequest
 from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
-    AddTextRequest,
     Closed,
     CloseRequest,
     Extracted,
@@ -47,7 +48,11 @@ from airflow_deepseek_ocr.ocr.rendering.messages import (
     RenderRequest,
     Request,
 )
-from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile
+from airflow_deepseek_ocr.ocr.rendering.pixel_file import (
+    PixelFile,
+    memory_file,
+    no_memory_file,
+)
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox, SandboxReport
 
 log = logging.getLogger(__name__)
@@ -142,7 +147,7 @@ class ChildProcess:
         :raises UnavailableError: ``renderer_killed`` if another process ended the child.
         """
         what = f"Rendering page {number}"
-        with _memory_file() as file:
+        with memory_file() as file:
             rendered = self._ask(RenderRequest(number), what, RenderedPage, file.descriptor)
             width, height = rendered.size
             if rendered.number != number:
@@ -152,7 +157,7 @@ class ChildProcess:
             try:
                 pixels = file.take(rendered.size, rendered.channels)
             except OSError as error:
-                raise _no_memory_file(error) from error
+                raise no_memory_file(error) from error
         if pixels is None:
             raise self._broke_rules(
                 what, "another number of pixels, or a page that it may still change"
@@ -175,7 +180,7 @@ class ChildProcess:
         :raises DocumentError: the file cannot be decoded or is too large, or the child died.
         :raises UnavailableError: ``renderer_killed`` if another process ended the child.
         """
-        with _memory_file() as memory:
+        with memory_file() as memory:
             what = f"Extracting attached file {number}"
             yield from self._content(ExtractRequest(number), what, memory)
 
@@ -190,12 +195,33 @@ class ChildProcess:
         """
         descriptor = _open(path)
         try:
-            with _memory_file() as memory:
-                memory.put_bytes(pages)
-                request = AddTextRequest(len(pages), page_count)
-                yield from self._content(request, "Making a searchable PDF", memory, descriptor)
+            request = AddTextRequest(len(pages), page_count)
+            yield from self._converted(request, "Making a searchable PDF", pages, descriptor)
         finally:
             os.close(descriptor)
+
+    def picture(self, pixels: PagePixels, size: tuple[int, int]) -> bytes:
+        """Return a page as WebP; for a child that runs :mod:`.conversions.picture_worker`.
+
+        :param pixels: the page.
+        :param size: width and height of the picture.
+        :raises DocumentError: the child died, or the host has no memory for the pixels.
+        :raises UnavailableError: ``renderer_killed`` if another process ended the child,
+            ``renderer_unavailable`` without memory for the pixels.
+        """
+        request = PictureRequest(pixels.size, size, pixels.channels)
+        return b"".join(self._converted(request, "Making a page's picture", pixels.rows))
+
+    def _converted(
+        self, request: Request, what: str, content: bytes | memoryview, *others: int
+    ) -> Iterator[bytes]:
+        """Yield what the child makes of content."""
+        with memory_file() as memory:
+            try:
+                memory.put_bytes(content)
+            except OSError as error:
+                raise no_memory_file(error) from error
+            yield from self._content(request, what, memory, *others)
 
     def _content(
         self, request: Request, what: str, memory: PixelFile, *others: int
@@ -329,7 +355,7 @@ class ChildProcess:
                 "document may be intact. Try again.",
             )
         if code == NO_HOST_MEMORY:
-            return _no_memory_file("it could not write them")
+            return no_memory_file("it could not write them")
         if code == OUT_OF_MEMORY or self._peak_bytes > _NEARLY_ALL_MEMORY * limits.max_page_memory:
             return ChildDiedError(
                 ErrorCode.TOO_MUCH_MEMORY,
@@ -342,13 +368,6 @@ class ChildProcess:
             f"{what} failed: the decoder crashed on this file ({how}), which is probably damaged. Repair or "
             "convert it.",
         )
-
-
-def _memory_file() -> PixelFile:
-    try:
-        return PixelFile()
-    except OSError as error:
-        raise _no_memory_file(error) from error
 
 
 def _open(path: Path) -> int:
@@ -365,15 +384,6 @@ def _open(path: Path) -> int:
         os.close(descriptor)
         raise _unreadable("it is no regular file")
     return descriptor
-
-
-def _no_memory_file(error: OSError | str) -> UnavailableError:
-    return UnavailableError(
-        ErrorCode.RENDERER_UNAVAILABLE,
-        f"The pixels of a page cannot be taken from the process that renders it ({error}). Check that this "
-        "host has free memory and sealed memory files (Linux 3.17), and that the task may open more files "
-        "(ulimit -n).",
-    )
 
 
 def _unreadable(why: str) -> DocumentError:

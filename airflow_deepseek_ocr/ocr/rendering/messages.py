@@ -34,6 +34,12 @@ from airflow_deepseek_ocr.ocr.rendering.content_values import (
     density_values,
     layer_values,
 )
+from airflow_deepseek_ocr.ocr.rendering.conversions.requests import (
+    AddTextRequest,
+    PictureRequest,
+    as_add_text_request,
+    as_picture_request,
+)
 from airflow_deepseek_ocr.ocr.rendering.message_values import (
     MAX_ITEM_CHARACTERS,
     MessageError,
@@ -99,20 +105,6 @@ class ExtractRequest:
     """
 
     number: int
-
-
-@dataclass(frozen=True)
-class AddTextRequest:
-    """Request for a searchable PDF; the PDF travels as an open descriptor beside the message.
-
-    The memory file has the text of the pages as JSON, and receives the new PDF.
-
-    :param size: bytes of the text.
-    :param page_count: pages of the PDF that were rendered.
-    """
-
-    size: int
-    page_count: int
 
 
 @dataclass(frozen=True)
@@ -230,7 +222,13 @@ _PAGE_FIELDS = (
 )
 
 Request: TypeAlias = (
-    OpenRequest | RenderRequest | ExtractRequest | AddTextRequest | CloseRequest | ProbeRequest
+    OpenRequest
+    | RenderRequest
+    | ExtractRequest
+    | AddTextRequest
+    | PictureRequest
+    | CloseRequest
+    | ProbeRequest
 )
 Answer: TypeAlias = Ready | Opened | RenderedPage | Extracted | Closed | Probed | Failed
 
@@ -263,7 +261,7 @@ def _values(message: Request | Answer) -> dict[str, Any]:
             return {name: value for name, value in vars(message).items() if name != "selection"} | {
                 "ranges": selection.ranges
             }
-        case AddTextRequest():
+        case AddTextRequest() | PictureRequest():
             return dict(vars(message))
         case RenderRequest(number) | ExtractRequest(number):
             return {"number": number}
@@ -306,11 +304,6 @@ def _open_request(values: Any) -> OpenRequest:
         first, last = as_list(pair, 2, exactly=True)
         pairs.append((as_number(first, 1), None if last is None else as_number(last, 1)))
     return OpenRequest(PageSelection(tuple(pairs)), as_number(dpi, 1), *map(as_flag, flags))
-
-
-def _add_text_request(values: Any) -> AddTextRequest:
-    size, page_count = as_fields(values, "size", "page_count")
-    return AddTextRequest(as_number(size, 0), as_number(page_count, 1))
 
 
 def _ready(values: Any) -> Ready:
@@ -388,7 +381,8 @@ _KINDS: dict[int, tuple[type[Any], Callable[[Any], Any]]] = {
     3: (CloseRequest, _empty(CloseRequest)),
     4: (ProbeRequest, _empty(ProbeRequest)),
     5: (ExtractRequest, _of_number(ExtractRequest, "number", 1)),
-    6: (AddTextRequest, _add_text_request),
+    6: (AddTextRequest, as_add_text_request),
+    7: (PictureRequest, as_picture_request),
     16: (Ready, _ready),
     17: (Opened, _opened),
     18: (RenderedPage, _rendered),

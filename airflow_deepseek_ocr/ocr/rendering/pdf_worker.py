@@ -18,7 +18,8 @@ from airflow_deepseek_ocr.exceptions import DocumentError, ErrorCode
 from airflow_deepseek_ocr.ocr.exports.pdf.invisible_text import PageText
 from airflow_deepseek_ocr.ocr.exports.pdf.searchable_pdf import add_text
 from airflow_deepseek_ocr.ocr.rendering import worker
-from airflow_deepseek_ocr.ocr.rendering.messages import AddTextRequest, Answer, Extracted, Request
+from airflow_deepseek_ocr.ocr.rendering.conversions.requests import AddTextRequest
+from airflow_deepseek_ocr.ocr.rendering.messages import Answer, Extracted, Request
 
 #: Bytes of text that are read at once.
 _CHUNK = 1 << 20

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
+from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.ocr.page_pixels import GREY, PagePixels, file_bytes, header_bytes
 
 #: Bytes of a pixel with its share of a row's padding, at most: rows of one pixel have four.
@@ -80,7 +81,7 @@ class PixelFile:
         for start in range(0, count, _CHUNK):
             yield os.pread(self.descriptor, min(_CHUNK, count - start), start)
 
-    def put_bytes(self, content: bytes) -> None:
+    def put_bytes(self, content: bytes | memoryview) -> None:
         """Write bytes for the child to the beginning of the file."""
         write_at(self.descriptor, content, 0)
 
@@ -96,7 +97,7 @@ class PixelFile:
         os.close(self.descriptor)
 
 
-def write_at(descriptor: int, content: bytes, start: int) -> None:
+def write_at(descriptor: int, content: bytes | memoryview, start: int) -> None:
     """Write all bytes to a file; the kernel writes a part of them when memory is short.
 
     :param descriptor: the file.
@@ -107,6 +108,30 @@ def write_at(descriptor: int, content: bytes, start: int) -> None:
     while view:
         written = os.pwrite(descriptor, view, start)
         view, start = view[written:], start + written
+
+
+def memory_file() -> PixelFile:
+    """Return a new memory file.
+
+    :raises UnavailableError: ``renderer_unavailable``.
+    """
+    try:
+        return PixelFile()
+    except OSError as error:
+        raise no_memory_file(error) from error
+
+
+def no_memory_file(error: OSError | str) -> UnavailableError:
+    """Return the error for a host without memory for the pixels of a page.
+
+    :param error: what failed.
+    """
+    return UnavailableError(
+        ErrorCode.RENDERER_UNAVAILABLE,
+        f"The pixels of a page cannot be taken from the process that renders it ({error}). Check that this "
+        "host has free memory and sealed memory files (Linux 3.17), and that the task may open more files "
+        "(ulimit -n).",
+    )
 
 
 def _mapped(descriptor: int, count: int) -> memoryview:

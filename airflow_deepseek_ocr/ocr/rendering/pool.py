@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
+from airflow_deepseek_ocr.ocr.rendering.conversions.picture_maker import PictureMaker
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
 from airflow_deepseek_ocr.ocr.rendering.renderer import Deaths, Renderer
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
@@ -103,13 +104,17 @@ class RenderPool:
     :param limits: limits of each document. ``max_page_memory`` limits each process.
     :param sandbox: restrictions of each process.
     :param processes: number of processes, at most.
+    :ivar pictures: makes pictures of rendered pages, in half as many processes.
     """
 
     def __init__(self, limits: Limits, sandbox: Sandbox = Sandbox.AUTO, processes: int = 1) -> None:
         self._limits, self._sandbox, self.processes = limits, sandbox, max(1, processes)
+        self.pictures = PictureMaker(limits, sandbox, self.processes // 2)
         self._changed = threading.Condition()
         self._urgent: deque[_Job] = deque()
         self._jobs: deque[_Job] = deque()
+        self._later: deque[_Job] = deque()
+        self._queues = (self._urgent, self._jobs, self._later)
         self._workers: list[_Worker] = []
         self._threads: list[threading.Thread] = []
         self._idle, self._closed = 0, False
@@ -132,13 +137,22 @@ class RenderPool:
         future.add_done_callback(lambda _: done())
         return future
 
+    def submit_later(
+        self, document: SharedDocument, work: Callable[[Document], Any]
+    ) -> Future[Any]:
+        """Let some process work on a document when no other work waits.
+
+        :param work: as for :meth:`submit`.
+        """
+        return self._submit(document, work, self._later)
+
     def render_again(self, document: SharedDocument, number: int) -> Image.Image:
         """Return the image of a page, before pages that are rendered for the first time.
 
         :raises DocumentError, UnavailableError: see :meth:`Document.page`.
         """
         page: Page = self._submit(
-            document, lambda opened: opened.page(number), urgent=True
+            document, lambda opened: opened.page(number), self._urgent
         ).result()
         return page.image
 
@@ -152,30 +166,33 @@ class RenderPool:
         """End the processes; work that has not begun is cancelled."""
         with self._changed:
             self._closed = True
-            waiting = [*self._urgent, *self._jobs]
-            self._urgent.clear()
-            self._jobs.clear()
+            waiting = [job for jobs in self._queues for job in jobs]
+            for jobs in self._queues:
+                jobs.clear()
             self._changed.notify_all()
             workers, threads = list(self._workers), list(self._threads)
         for job in waiting:
             job.result.cancel()
         for worker in workers:
             worker.renderer.kill()
+        self.pictures.close()
         for thread in threads:
             thread.join()
 
     def _submit(
-        self, document: SharedDocument | None, work: Callable[[Any], Any], *, urgent: bool = False
+        self,
+        document: SharedDocument | None,
+        work: Callable[[Any], Any],
+        jobs: deque[_Job] | None = None,
     ) -> Future[Any]:
         job = _Job(document, work, Future())
         with self._changed:
             if self._closed:
                 job.result.cancel()
                 return job.result
-            (self._urgent if urgent else self._jobs).append(job)
-            if self._idle < len(self._urgent) + len(self._jobs) and len(self._workers) < (
-                self.processes
-            ):
+            (self._jobs if jobs is None else jobs).append(job)
+            waiting = sum(map(len, self._queues))
+            if self._idle < waiting and len(self._workers) < self.processes:
                 self._start_worker()
             self._changed.notify()
         return job.result
@@ -206,7 +223,7 @@ class RenderPool:
             self._idle += 1
             try:
                 self._changed.wait_for(
-                    lambda: self._closed or self._urgent or self._jobs or worker.keeps_old_document
+                    lambda: self._closed or any(self._queues) or worker.keeps_old_document
                 )
             finally:
                 self._idle -= 1
@@ -217,8 +234,9 @@ class RenderPool:
         with self._changed:
             if self._urgent:
                 return self._urgent.popleft()
-            for job in self._jobs:
+            jobs = self._jobs or self._later
+            for job in jobs:
                 if job.document is worker.document is not None:
-                    self._jobs.remove(job)
+                    jobs.remove(job)
                     return job
-            return self._jobs.popleft() if self._jobs else None
+            return jobs.popleft() if jobs else None

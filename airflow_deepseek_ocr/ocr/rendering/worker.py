@@ -35,10 +35,10 @@ from airflow_deepseek_ocr.ocr.line_direction import find_line_direction
 from airflow_deepseek_ocr.ocr.page_pixels import file_bytes, write_pixels
 from airflow_deepseek_ocr.ocr.rendering.channel import ChildEnd
 from airflow_deepseek_ocr.ocr.rendering.child_process import NO_HOST_MEMORY, OUT_OF_MEMORY
+from airflow_deepseek_ocr.ocr.rendering.conversions.requests import AddTextRequest, PictureRequest
 from airflow_deepseek_ocr.ocr.rendering.kept_memory import KeptMemory, keep_memory
 from airflow_deepseek_ocr.ocr.rendering.message_values import MessageError
 from airflow_deepseek_ocr.ocr.rendering.messages import (
-    AddTextRequest,
     Answer,
     Closed,
     CloseRequest,
@@ -109,8 +109,8 @@ class Requests:
                 return self._extract(request.number, file.fileno())
         if isinstance(request, ProbeRequest):
             return Probed(*map(tuple, run_probes()))
-        if isinstance(request, AddTextRequest):
-            raise RuntimeError("This process makes no searchable PDFs.")
+        if isinstance(request, AddTextRequest | PictureRequest):
+            raise RuntimeError("This process makes no exports.")
         self._close()
         if isinstance(request, CloseRequest) or not files:
             return Closed()
@@ -164,7 +164,7 @@ class Requests:
             raise RuntimeError("A file was requested while no document was open.")
         size = 0
         for chunk in self._document.attached_content(number):
-            _write(content, chunk, size)
+            write_result(content, chunk, size)
             size += len(chunk)
         self._memory.release()
         return Extracted(size)
@@ -174,7 +174,12 @@ class _NoHostMemoryError(MemoryError):
     """The host has no memory for a memory file; the document is not to blame."""
 
 
-def _write(descriptor: int, content: bytes, start: int) -> None:
+def write_result(descriptor: int, content: bytes, start: int) -> None:
+    """Write to a memory file; the process ends if the host has no memory for it.
+
+    :param descriptor: the memory file.
+    :param start: offset of the first byte.
+    """
     try:
         write_at(descriptor, content, start)
     except OSError as error:

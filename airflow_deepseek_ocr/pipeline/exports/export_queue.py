@@ -26,6 +26,7 @@ from airflow_deepseek_ocr.ocr.exports.formats import WITH_WORDS, Format
 from airflow_deepseek_ocr.ocr.rendering.pdf_maker import PdfMaker
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool
 from airflow_deepseek_ocr.ocr.rendering.sandbox.mode import Sandbox
+from airflow_deepseek_ocr.pipeline.exports.export_rows import ExportRows
 from airflow_deepseek_ocr.pipeline.exports.exporter import Exported, Exporter
 from airflow_deepseek_ocr.pipeline.exports.original import Original
 from airflow_deepseek_ocr.sources.base import Source
@@ -33,7 +34,6 @@ from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.pages.exported_documents import (
     StoredDocument,
     read_document,
-    write_exports,
 )
 from airflow_deepseek_ocr.targets.base import ExportTarget
 from airflow_deepseek_ocr.targets.names import directory_of
@@ -103,6 +103,7 @@ class ExportQueue(AbstractContextManager["ExportQueue"]):
         self._threads = ThreadPoolExecutor(
             max(1, min(pool.processes, _MOST_THREADS)), thread_name_prefix="export"
         )
+        self._rows = ExportRows(database)
         self._lock, self._numbers = threading.Lock(), count()
         self._waiting: set[Future[None]] = set()
         self._error: BaseException | None = None
@@ -183,7 +184,7 @@ class ExportQueue(AbstractContextManager["ExportQueue"]):
             message = f"{type(error).__name__}: {error}. The traceback is in the log; report it."
             self._events.export_failed(ref, UnavailableError(ErrorCode.EXPORT_FAILED, message))
         else:
-            write_exports(self._database, stored.document_id, exported.files)
+            self._rows.write(stored.document_id, exported.files)
             self._events.exported(ref, exported)
             if failed := exported.failed:
                 names = ", ".join(each.format for each in failed)

@@ -42,6 +42,8 @@ _TEXTS: dict[Format, tuple[str, str, Callable[[ExportedDocument], str]]] = {
     Format.DOCLING: ("docling.json", "application/json", docling_json),
     Format.REGIONS_JSONL: ("regions.jsonl", "application/x-ndjson", regions_jsonl),
 }
+#: Formats that take the image of each page in this process.
+_OF_IMAGE = WITH_WORDS | {Format.OVERLAY}
 #: Threads that make the pages of one document, at most.
 _MOST_THREADS = 8
 #: Name of the searchable PDF.
@@ -138,7 +140,7 @@ def _with_pictures(
     with PdfExport(document, original.path, directory / PDF_NAME, maker) as pdf:
 
         def work(page: ExportedPage) -> _PageExports:
-            return _of_page(document, original.show(page), formats)
+            return _of_page(document, original, page, formats)
 
         for each in in_order(work, pages, min(original.processes, _MOST_THREADS)):
             if Format.PDF in formats:
@@ -189,10 +191,13 @@ def _with_figures(document: ExportedDocument) -> tuple[ExportedPage, ...]:
 
 
 def _of_page(
-    document: ExportedDocument, shown: ShownPage, formats: Sequence[Format]
+    document: ExportedDocument, original: Original, page: ExportedPage, formats: Sequence[Format]
 ) -> _PageExports:
     """Return the exports of one page; called in several threads."""
-    page, image = shown.page, shown.image
+    shown = original.show(page)
+    # Decoding takes the interpreter lock from the threads that read pages.
+    is_decoded = bool(_OF_IMAGE & set(formats)) or (Format.FIGURES in formats and page.figures)
+    image = shown.image if is_decoded else None
     lines: tuple[PlacedLine, ...] = ()
     files: list[ExportFile] = []
     if WITH_WORDS & set(formats):
@@ -200,9 +205,9 @@ def _of_page(
     if Format.ALTO in formats:
         name, content = f"page-{page.number:04d}.alto.xml", alto_page(document, page, lines)
         files.append(ExportFile(Format.ALTO, name, "application/xml", content, page.number))
+    if Format.WEBP in formats and shown.rendered is not None:
+        files.append(page_picture(page, original.picture(page, shown.rendered)))
     if image is not None:
-        if Format.WEBP in formats:
-            files.append(page_picture(page, image))
         if Format.OVERLAY in formats:
             files.append(overlay_picture(page, image))
         if Format.FIGURES in formats:

@@ -11,6 +11,8 @@ from airflow_deepseek_ocr.exceptions import DocumentError
 from airflow_deepseek_ocr.ocr.documents.base import Document, Page
 from airflow_deepseek_ocr.ocr.documents.page_selection import PageSelection
 from airflow_deepseek_ocr.ocr.exports.exported import ExportedDocument, ExportedPage
+from airflow_deepseek_ocr.ocr.exports.page_pictures import encode_webp, scaled_size
+from airflow_deepseek_ocr.ocr.page_pixels import PagePixels
 from airflow_deepseek_ocr.ocr.rendering.messages import OpenRequest
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool, SharedDocument
 
@@ -75,10 +77,24 @@ class Original:
             return opened.page(page.number)
 
         try:
-            rendered: Page = self._pool.submit(self._shared, render, lambda: None).result()
+            rendered: Page = self._pool.submit_later(self._shared, render).result()
         except DocumentError as error:
             return ShownPage(page, None, error)
         return ShownPage(page, rendered)
+
+    def picture(self, page: ExportedPage, rendered: Page) -> bytes:
+        """Return the picture of a page as WebP.
+
+        :param page: its results, with the size to which the boxes belong.
+        :param rendered: its image.
+        :raises DocumentError: ``crashed``, ``too_slow``, ``too_much_memory``.
+        :raises UnavailableError: ``renderer_unavailable``, ``renderer_killed``.
+        """
+        pixels, size = rendered.pixels, (page.width, page.height)
+        size = scaled_size(size if all(size) else pixels.size)
+        if isinstance(pixels, PagePixels):
+            return self._pool.pictures.webp(pixels, size)
+        return encode_webp(pixels, size)
 
     def close(self) -> None:
         """Let the rendering processes close it."""

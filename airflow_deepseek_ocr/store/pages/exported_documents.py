@@ -31,7 +31,7 @@ from airflow_deepseek_ocr.store.reviews.corrected_text import (
     is_corrected_as_a_whole,
 )
 from airflow_deepseek_ocr.store.row_values import fit
-from airflow_deepseek_ocr.store.tables import PROCESSING, ExportRow
+from airflow_deepseek_ocr.store.tables import PROCESSING, ExportRow, Rows
 
 
 @dataclass(frozen=True)
@@ -93,50 +93,56 @@ def read_document(database: Database, document_key: str) -> StoredDocument | Non
         read = tuple(_page(page, regions[page.id], row.prompt) for page in pages)
         return StoredDocument(row.id, reference_of(row), _document(row, read))
 
-    return database.transaction(work)
+    return database.transaction(work, reads=True)
 
 
-def write_exports(database: Database, document_id: int, files: Sequence[ExportedFile]) -> None:
-    """Store the files of a document in place of those stored before.
+def write_exports(
+    database: Database, documents: Sequence[tuple[int, Sequence[ExportedFile]]]
+) -> None:
+    """Store the files of documents in place of those stored before, in one transaction.
 
     Nothing is stored for a document without a row: it was deleted meanwhile.
 
-    :param document_id: the document's row.
-    :param files: all its files.
+    :param documents: rows of documents, each with all its files.
     :raises DatabaseError: ``database_unavailable``, ``database_full``.
     """
-    row = database.rows.export
 
     def work(session: Session) -> None:
-        document = database.rows.document
-        locked = select(document.id).where(document.id == document_id).with_for_update()
-        if session.scalar(locked) is None:
-            return
-        stored = {
-            each.export_key: each
-            for each in session.execute(
-                select(row.id, row.export_key, row.sha256, row.uri).where(
-                    row.document_id == document_id
-                )
-            )
-        }
-        wanted = {_key(document_id, file): file for file in files}
-        gone = [stored[key].id for key in stored.keys() - wanted.keys()]
-        for start in range(0, len(gone), CHUNK):
-            session.execute(delete(row).where(row.id.in_(gone[start : start + CHUNK])))
-        new = []
-        for key, file in wanted.items():
-            values = fit(ExportRow, vars(file))
-            before = stored.get(key)
-            if before is None:
-                new.append(values | {"export_key": key, "document_id": document_id})
-            elif (before.sha256, before.uri) != (file.sha256, file.uri):
-                values["created_at"] = DatabaseTime()
-                session.execute(update(row).where(row.id == before.id).values(values))
-        # A document of 2,000 pages has some 10,000 files.
-        Inserts(session).many(row, new, created_at=DatabaseTime())
+        # By ascending id, as others lock several documents.
+        for document_id, files in sorted(documents, key=lambda each: each[0]):
+            _write(session, database.rows, document_id, files)
 
     database.transaction(work)
+
+
+def _write(session: Session, rows: Rows, document_id: int, files: Sequence[ExportedFile]) -> None:
+    row, document = rows.export, rows.document
+    locked = select(document.id).where(document.id == document_id).with_for_update()
+    if session.scalar(locked) is None:
+        return
+    stored = {
+        each.export_key: each
+        for each in session.execute(
+            select(row.id, row.export_key, row.sha256, row.uri).where(
+                row.document_id == document_id
+            )
+        )
+    }
+    wanted = {_key(document_id, file): file for file in files}
+    gone = [stored[key].id for key in stored.keys() - wanted.keys()]
+    for start in range(0, len(gone), CHUNK):
+        session.execute(delete(row).where(row.id.in_(gone[start : start + CHUNK])))
+    new = []
+    for key, file in wanted.items():
+        values = fit(ExportRow, vars(file))
+        before = stored.get(key)
+        if before is None:
+            new.append(values | {"export_key": key, "document_id": document_id})
+        elif (before.sha256, before.uri) != (file.sha256, file.uri):
+            values["created_at"] = DatabaseTime()
+            session.execute(update(row).where(row.id == before.id).values(values))
+    # A document of 2,000 pages has some 10,000 files.
+    Inserts(session).many(row, new, created_at=DatabaseTime())
 
 
 def _key(document_id: int, file: ExportedFile) -> str:

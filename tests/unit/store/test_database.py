@@ -75,6 +75,18 @@ def test_conflicts_are_retried_five_times(
     assert count(database) == succeeds
 
 
+def test_a_transaction_that_reads_waits_for_no_other(database: Database) -> None:
+    with Session(database.engine) as writing:
+        insert(writing, 1)
+        query = text("SELECT count(*) FROM t")
+        found = database.transaction(
+            lambda session: session.execute(query).scalar_one(), reads=True
+        )
+        assert found == 0  # not committed yet
+        writing.commit()
+    assert count(database) == 1
+
+
 def test_an_impatient_transaction_is_tried_once(database: Database) -> None:
     tries: list[int] = []
 

@@ -12,6 +12,7 @@ from airflow_deepseek_ocr.ocr.exports.page_pictures import (
     figure_pictures,
     overlay_picture,
     page_picture,
+    scaled_size,
 )
 from tests.support.exported import page, region
 
@@ -24,7 +25,7 @@ def test_the_page_and_its_figures() -> None:
     image = Image.new("RGB", (400, 300), "white")
     image.paste("red", (40, 160, 200, 280))
     shown = page(2, region(1, "a", (0, 0, 9, 9)), region(2, "", (40, 160, 200, 280), label="image"))
-    whole = page_picture(shown, image)
+    whole = page_picture(shown, encode_webp(image, scaled_size(image.size)))
     assert (whole.name, whole.page_number, whole.media_type) == (
         "page-0002.webp",
         2,
@@ -64,7 +65,8 @@ def test_the_overlay_shades_regions_with_uncertain_words() -> None:
 
 
 def test_large_pictures_are_scaled_down_and_flat_boxes_have_a_pixel() -> None:
-    assert max(opened(encode_webp(Image.new("L", (20_000, 10)), 4096)).size) == 4096
+    assert scaled_size((20_000, 10), 4096) == (4096, 2)
+    assert opened(encode_webp(Image.new("L", (20_000, 10)), (4096, 2))).size == (4096, 2)
     line = page(1, region(1, "", (5, 7, 5, 7), label="image"))
     (figure,) = figure_pictures(line, Image.new("RGB", (10, 10)))
     assert opened(figure.content).size == (1, 1)

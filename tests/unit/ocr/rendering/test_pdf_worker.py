@@ -10,7 +10,8 @@ import pikepdf
 
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.exports.pdf.invisible_text import PageText
-from airflow_deepseek_ocr.ocr.rendering.messages import AddTextRequest, Answer, Extracted, Failed
+from airflow_deepseek_ocr.ocr.rendering.conversions.requests import AddTextRequest
+from airflow_deepseek_ocr.ocr.rendering.messages import Answer, Extracted, Failed
 from airflow_deepseek_ocr.ocr.rendering.pdf_worker import PdfRequests
 from airflow_deepseek_ocr.ocr.rendering.pixel_file import PixelFile
 

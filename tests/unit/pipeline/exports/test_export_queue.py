@@ -175,20 +175,20 @@ def test_a_formats_failure_by_the_document_leaves_the_others(
 def test_a_page_that_cannot_be_rendered_now_fails_its_export_and_is_made_by_the_retry(
     make: Callable[..., Pipeline], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submit = RenderPool.submit
+    submit = RenderPool.submit_later
 
-    def busy(self: RenderPool, document: SharedDocument, work: Any, done: Any) -> Future[Any]:
+    def busy(self: RenderPool, document: SharedDocument, work: Any) -> Future[Any]:
         def timed(opened: Document) -> Any:
             page = work(opened)
             if page.number == 2:
                 raise DocumentError(ErrorCode.TOO_SLOW, "Page 2 took more than 60 seconds.")
             return page
 
-        return submit(self, document, timed, done)
+        return submit(self, document, timed)
 
     make(DirectoryTarget(tmp_path / "out"), "text").run([LETTER])
     with monkeypatch.context() as patch:
-        patch.setattr(RenderPool, "submit", busy)
+        patch.setattr(RenderPool, "submit_later", busy)
         failed = make(DirectoryTarget(tmp_path / "out"), "text", "webp").run([LETTER])
     assert failed.failed_exports[LETTER.uri].startswith("too_slow: webp: The picture of page 2")
     assert failed.exports["refused"] == 0

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 
 import pytest
+from PIL import Image
 
 from airflow_deepseek_ocr.ocr.documents.limits import Limits
 from airflow_deepseek_ocr.ocr.rendering.pool import RenderPool
@@ -32,6 +34,9 @@ def test_pages_come_in_the_size_of_their_boxes_and_unreadable_ones_without_pictu
     letter = document(*pages, media_type="image/tiff")
     original = Original(DOCUMENTS / "letter.tiff", letter, pool, with_text=True)
     shown = [original.show(each) for each in pages]
+    pictures = [original.picture(each.page, each.rendered) for each in shown if each.rendered]
+    assert Image.open(io.BytesIO(pictures[0])).size == (300, 200)
+    assert Image.open(io.BytesIO(pictures[1])).size == (640, 640)
     original.close()
     assert [each.page.number for each in shown] == [1, 2, 9, 9]
     assert shown[0].image is not None

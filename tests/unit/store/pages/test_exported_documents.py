@@ -132,15 +132,15 @@ def test_a_corrected_region_leaves_the_others_as_they_are(store: Store, lease: L
 
 def test_rows_of_files_follow_the_files(store: Store, lease: Lease) -> None:
     picture = replace(FILE, kind="webp", page_number=1, name="page-0001.webp")
-    write_exports(store.database, lease.document_id, [FILE, picture])
-    write_exports(store.database, lease.document_id, [replace(FILE, sha256="cd")])
+    write_exports(store.database, [(lease.document_id, [FILE, picture])])
+    write_exports(store.database, [(lease.document_id, [replace(FILE, sha256="cd")])])
     assert exports(store) == [("document.txt", "cd")]
 
 
 def test_a_document_that_was_deleted_meanwhile_gets_no_rows(store: Store, lease: Lease) -> None:
     document = store.database.rows.document
     store.database.transaction(lambda session: session.execute(delete(document)))
-    write_exports(store.database, lease.document_id, [FILE])
+    write_exports(store.database, [(lease.document_id, [FILE])])
     assert exports(store) == []
 
 
@@ -153,7 +153,7 @@ def test_many_files_are_replaced_with_few_statements(store: Store, lease: Lease)
         store.database.engine, "before_cursor_execute", lambda *call: statements.append(call[2])
     )
     for name in ("old", "new"):
-        write_exports(store.database, lease.document_id, files(name))
+        write_exports(store.database, [(lease.document_id, files(name))])
     assert len(statements) < 20
     assert max(statement.count("?") for statement in statements) <= 500
     rows = store.database.rows.export
