@@ -16,18 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch.utils.data import DataLoader
 
 from training.batches import Batch, Batches, BatchMaker
 from training.cards import Cards, count_cards, on_cards, on_termination
 from training.curriculum import STAGES, learning_rate
-from training.network import AMBIGUOUS, CHARACTERS, Network, load_weights
+from training.losses import EMPTY_WEIGHT, character_loss, text_loss
+from training.network import CHARACTERS, Network, load_weights
 from training.optimizer import Optimizer
 from training.pace import Pace
 from training.photograph import photograph
 from training.replay import Replayed
-from training.sequences import IGNORED
 from training.state import Progress, RunState
 
 _LOG_EVERY, _MEASURE_EVERY = 50, 1000
@@ -37,8 +36,6 @@ _LOOK_EVERY_S = 1.0
 _MEASURED_MODES = ("small", "base", "gundam")
 #: Seeds of held-out pages; those of the training are smaller.
 _FIRST_HELD_OUT_SEED = 10**14
-#: Weight of "no character" in the auxiliary loss: nine of ten cells are empty.
-_EMPTY_WEIGHT = 0.1
 _WARM_UP_STEPS = 200
 #: Sizes of views in pixels that are worth compiling for: small's and tiles', and base's.
 _COMPILED_SIZES = (640, 1024)
@@ -126,7 +123,7 @@ class Trainer:
         for parameter in self.network.parameters():  # buffers, such as rotary angles, stay exact
             parameter.data = parameter.data.to(self.dtype)
         self.noise = torch.Generator(self.device)
-        classes = [_EMPTY_WEIGHT] + [1.0] * len(CHARACTERS)
+        classes = [EMPTY_WEIGHT] + [1.0] * len(CHARACTERS)
         self._class_weights = torch.tensor(classes, device=self.device)
         if self._state.is_whole:
             progress = self._state.load(self.optimizer, self.device)
@@ -134,7 +131,7 @@ class Trainer:
         self._first_step = progress.first_step
         self._asked_to_stop = False
         self._held_out: list[Batch] = []
-        self._character_loss, self._text_loss = _character_loss, _text_loss
+        self._character_loss, self._text_loss = character_loss, text_loss
         if run.compiler:
             self._compile(run.compiler)
         # Weights that batches with and without texts give gradients to.
@@ -324,7 +321,7 @@ class Trainer:
         labels: torch.Tensor,
         weights: torch.Tensor,
     ) -> torch.Tensor:
-        """(4,): see :func:`_text_loss`."""
+        """(4,): see :func:`training.losses.text_loss`."""
         states = self.network.decode(self.network.embed(ids, vision, vision_rows))
         return self._text_loss(self.network.model.lm_head(states), labels, weights)
 
@@ -368,41 +365,3 @@ class Trainer:
         print(line, flush=True)
         with (self.run.directory / "log.jsonl").open("a") as file:
             file.write(line + "\n")
-
-
-def _character_loss(
-    logits: torch.Tensor, cells: torch.Tensor, class_weights: torch.Tensor
-) -> torch.Tensor:
-    """(2,): mean loss on the characters in cells, and the share of them named.
-
-    :param logits: (views, rows, columns, classes).
-    :param cells: (views, rows, columns).
-    """
-    logits, cells = logits.flatten(0, 2).float(), cells.flatten().long()
-    printed = (cells > 0) & (cells != AMBIGUOUS)
-    asked = (cells == 0).sum() * _EMPTY_WEIGHT + printed.sum() + 1
-    loss = F.cross_entropy(logits, cells, class_weights, ignore_index=AMBIGUOUS, reduction="sum")
-    right = ((logits.argmax(-1) == cells) & printed).sum() / (printed.sum() + 1)
-    return torch.stack([loss / asked, right])
-
-
-def _text_loss(logits: torch.Tensor, labels: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """(4,): weighted sum of the losses on tokens, sum of the weights, tokens foretold, tokens.
-
-    :param logits: (sequences, length, vocabulary).
-    :param labels: (sequences, length).
-    :param weights: (sequences,).
-    """
-    losses = F.cross_entropy(
-        logits.flatten(0, 1).float(), labels.flatten(), ignore_index=IGNORED, reduction="none"
-    ).view_as(labels)
-    asked = labels != IGNORED
-    right = (logits.argmax(-1) == labels) & asked
-    return torch.stack(
-        [
-            (losses * weights[:, None]).sum(),
-            (asked * weights[:, None]).sum(),
-            right.sum().float(),
-            asked.sum().float(),
-        ]
-    )

@@ -48,17 +48,17 @@ def test_one_card_needs_no_other_process(tmp_path: Path) -> None:
 
 
 def test_termination_is_told_and_what_was_before_comes_back() -> None:
-    before, told = signal.getsignal(signal.SIGTERM), []
-    with on_termination(lambda: told.append(True)):
+    before, calls = signal.getsignal(signal.SIGTERM), []
+    with on_termination(lambda: calls.append(True)):
         os.kill(os.getpid(), signal.SIGTERM)
-        assert told == [True]
+        assert calls == [True]
     assert signal.getsignal(signal.SIGTERM) == before
 
     def elsewhere() -> None:
         with on_termination(lambda: None):
-            told.append(False)
+            calls.append(False)
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
     thread.join(10)
-    assert told == [True, False]
+    assert calls == [True, False]
