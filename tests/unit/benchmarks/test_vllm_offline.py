@@ -46,7 +46,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
     )
 
 
-def told(job: Job) -> list[dict[str, Any]]:
+def figures_of(job: Job) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = []
     vllm_offline(job, lambda part, **line: lines.append({"part": part, **line}))
     return lines
@@ -55,7 +55,7 @@ def told(job: Job) -> list[dict[str, Any]]:
 def test_each_mode_has_its_figures_with_the_lengths_that_were_asked_for(
     job: Job, tmp_path: Path
 ) -> None:
-    lines = told(job)
+    lines = figures_of(job)
     assert [(line["way"], line["mode"], line["pages"]) for line in lines] == [
         ("vllm_offline", "gundam", 20),
         ("vllm_offline", "base", 20),
@@ -96,7 +96,7 @@ def test_a_batch_that_ends_early_is_an_error_with_the_end_of_its_log(
     job: Job, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(RuntimeError, match="ended early"):
-        told(replace(job, options="--load-format fails"))
+        figures_of(replace(job, options="--load-format fails"))
     assert "the weights are gone" in capfd.readouterr().err
 
 
@@ -109,7 +109,7 @@ def test_a_batch_that_takes_too_long_is_ended(
     monkeypatch.setattr(module, "START_TIMEOUT_S", 0.1)
     monkeypatch.setattr(module, "_MODE_TIMEOUT_S", 0.1)
     with pytest.raises(RuntimeError, match="was ended after 0 s"):
-        told(job)
+        figures_of(job)
 
 
 def test_modes_that_vllm_lacks_are_named(
@@ -119,12 +119,15 @@ def test_modes_that_vllm_lacks_are_named(
     program.write_text("""print('{"mode": "base", "skipped": "no plugin"}\\n{"end": true}')""")
     monkeypatch.setattr(module, "_PROGRAM", program)
     line = {"part": "engines", "way": "vllm_offline", "mode": "base", "skipped": "no plugin"}
-    assert told(job) == [line]
+    assert figures_of(job) == [line]
 
 
 def test_the_way_is_skipped_without_vllm(job: Job, tmp_path: Path) -> None:
     assert interpreter("no-such-program") is None
-    assert "There is no interpreter" in told(replace(job, command="no-such-program"))[0]["skipped"]
+    assert (
+        "There is no interpreter"
+        in figures_of(replace(job, command="no-such-program"))[0]["skipped"]
+    )
     (tmp_path / "bin" / "python").unlink()
     assert interpreter(job.command) is None
     assert WAYS["vllm_offline"] is vllm_offline
