@@ -6,7 +6,8 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger
 from sqlalchemy.dialects import mysql
@@ -135,27 +136,52 @@ def _enclosing(boxes: Iterable[Box]) -> tuple[int, int, int, int] | tuple[None, 
 
 def fit(table: type[Base], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return values that the table's columns hold on every database."""
-    columns = table.__table__.columns
+    columns = _columns(table)
     return {name: _fitting(columns[name], value) for name, value in values.items()}
 
 
-def _fitting(column: Any, value: Any) -> Any:
-    kind = column.type
+class _Column(NamedTuple):
+    """What a column holds.
+
+    :param length: characters; None without a limit.
+    :param is_long: whether MySQL's type has more than 64 KiB.
+    :param most: largest whole number.
+    :param nullable: whether it takes no value.
+    """
+
+    length: int | None
+    is_long: bool
+    most: int
+    nullable: bool
+
+
+@cache
+def _columns(table: type[Base]) -> dict[str, _Column]:
+    """Return the columns of a table by their name."""
+    return {
+        column.name: _Column(
+            getattr(column.type, "length", None),
+            isinstance(column.type.dialect_impl(_MYSQL), mysql.LONGTEXT),
+            _MAX_BIG_INTEGER if isinstance(column.type, BigInteger) else _MAX_INTEGER,
+            bool(column.nullable),
+        )
+        for column in table.__table__.columns
+    }
+
+
+def _fitting(column: _Column, value: Any) -> Any:
+    if value is None or value is True or value is False:
+        return value
     if isinstance(value, str):
         value = storable(value)
-        if kind.length is not None:
-            return value[: kind.length]
+        if column.length is not None:
+            return value[: column.length]
         # A character has at most four bytes.
-        if len(value) <= _MAX_TEXT_BYTES // 4 or isinstance(
-            kind.dialect_impl(_MYSQL), mysql.LONGTEXT
-        ):
+        if len(value) <= _MAX_TEXT_BYTES // 4 or column.is_long:
             return value
         return value.encode()[:_MAX_TEXT_BYTES].decode(errors="ignore")
-    if isinstance(value, bool):
-        return value
     if isinstance(value, int):
-        most = _MAX_BIG_INTEGER if isinstance(kind, BigInteger) else _MAX_INTEGER
-        return max(-most, min(value, most))
+        return max(-column.most, min(value, column.most))
     if isinstance(value, float) and not math.isfinite(value):
         return None if column.nullable else 0.0
     return value

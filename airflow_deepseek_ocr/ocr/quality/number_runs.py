@@ -44,26 +44,27 @@ class NumberRuns:
 
 def find_number_runs(lines: Sequence[str]) -> NumberRuns:
     """Return the runs of numbers of these lines, in time linear in their length."""
-    in_line = in_column = numbers = 0
+    in_line = in_column = 0
     column: list[str] = []
-    digits: Counter[str] = Counter()
+    numbers: list[str] = []
     for line in lines:
         # Most lines of a page have no digit, and need not be split.
         words = WORD.findall(line) if _DIGIT.search(line) else []
         found = [word for word in words if word.isascii() and word.isdecimal()]
-        numbers += len(found)
-        digits.update("".join(found))
+        numbers += found
         if len(found) > in_line and len(found) >= _MOSTLY * len(words):
             in_line = max(in_line, _length(found, _LEAST_CHANGE))
         if len(words) == len(found) == 1:
             column += found
             continue
-        in_column = max(in_column, _length(column, _MOSTLY))
-        column = []
+        if column:
+            in_column = max(in_column, _length(column, _MOSTLY))
+            column = []
     in_column = max(in_column, _length(column, _MOSTLY))
+    digits = Counter("".join(numbers))
     (digit, times), *_ = digits.most_common(1) or [("0", 0)]
     same = digit != "0" and times >= 0.95 * digits.total()
-    return NumberRuns(in_line, in_column, _in_blocks(lines), numbers if same else 0)
+    return NumberRuns(in_line, in_column, _in_blocks(lines), len(numbers) if same else 0)
 
 
 def _in_blocks(lines: Sequence[str]) -> int:

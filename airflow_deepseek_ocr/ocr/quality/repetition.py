@@ -114,14 +114,16 @@ def _longest_loop(words: Sequence[str], lettered: Sequence[bool], line_of: Seque
     :param line_of: the line of each word.
     """
     numbers = {word: number for number, word in enumerate(dict.fromkeys(words))}
-    ids = np.array([numbers[word] for word in words])
+    ids = [numbers[word] for word in words]
+    equal, size = _equal_after(ids, min(_LONGEST_PERIOD, len(words) // 2)), len(words)
     has_letters = np.cumsum([0, *lettered])
     best = Loop()
-    for period in range(1, min(_LONGEST_PERIOD, len(words) // 2) + 1):
-        equal = ids[period:] == ids[:-period]
-        if np.count_nonzero(equal) <= best.words + period:
-            continue  # too few for a longer loop than the best
-        same = np.concatenate(([False], equal, [False]))
+    for period in range(1, min(_LONGEST_PERIOD, size // 2) + 1):
+        row = (period - 1) * size
+        if equal.find(b"\1" * (best.words + period + 1), row, row + size) < 0:
+            continue  # no longer loop than the best
+        found = np.frombuffer(equal, bool, size - period, row)
+        same = np.concatenate(([False], found, [False]))
         borders = np.flatnonzero(same[1:] != same[:-1])
         starts, ends = borders[::2], borders[1::2]
         in_letters = has_letters[ends + period] > has_letters[starts]
@@ -139,6 +141,20 @@ def _longest_loop(words: Sequence[str], lettered: Sequence[bool], line_of: Seque
             per_line = (end - start) / in_lines
             best = Loop(run / period + 1, run, letters, per_line, period / per_line)
     return best
+
+
+def _equal_after(ids: Sequence[int], periods: int) -> bytes:
+    """Return whether each word is equal to the word a period later, for the periods from 1 on.
+
+    All at once: each operation of NumPy on a page's words releases the interpreter lock, for which the
+    threads of a task wait.
+
+    :return: a byte, 0 or 1, for each period and word; 0 where no word is a period later.
+    """
+    count = len(ids)
+    padded = np.array([*ids, *[-1] * periods], dtype=np.int32)
+    later = np.lib.stride_tricks.as_strided(padded[1:], (periods, count), padded.strides * 2)
+    return (later == padded[:count]).tobytes()
 
 
 def _seen_before(words: Sequence[str]) -> int:
@@ -190,8 +206,7 @@ def _may_stutter(text: str) -> bool:
     """Return False for most texts without a stutter, in a tenth of the time of the expression."""
     characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
     for period in range(1, min(_LONGEST_STUTTER, len(characters) // 4) + 1):
-        different = np.flatnonzero(characters[period:] != characters[:-period])
-        borders = np.concatenate(([-1], different, [len(characters) - period]))
-        if np.diff(borders).max() > 3 * period:
+        equal = characters[period:] == characters[:-period]
+        if b"\1" * (3 * period) in equal.tobytes():
             return True
     return False

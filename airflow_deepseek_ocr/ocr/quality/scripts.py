@@ -77,12 +77,12 @@ def count_mixed_words(text: str) -> tuple[int, int]:
 
     Chinese, Japanese and Korean are written next to other scripts without a space, and do not count.
     """
-    mixed = words = 0
-    for word in _LETTERS.findall(text):
-        words += 1
+    words = _LETTERS.findall(text)
+    mixed = 0
+    for word in () if text.isascii() else words:
         if word.isascii():
             continue
         scripts = Counter(filter(None, map(script_of, word)))
         scripts.pop("CJK", None)
         mixed += sum(letters >= 2 for letters in scripts.values()) >= 2
-    return mixed, words
+    return mixed, len(words)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.ocr.results import DocumentResult, DocumentStatus, PageResult
@@ -121,22 +122,52 @@ def complete_document(
     :raises LeaseLostError: ``lease_lost``; rows of pages were deleted.
     """
     result = results_of_pages(session, rows, [lease.document_id])[lease.document_id]
-    return _complete(session, rows, lease, completion, result)
-
-
-def _complete(
-    session: Session, rows: Rows, lease: Lease, completion: Completion, result: DocumentResult
-) -> DocumentResult:
     if result.pages != completion.pages:
         raise LeaseLostError
     result = replace(result, error=result.error or completion.note)
-    opened = {
-        "media_type": completion.media_type,
-        "page_count": completion.page_count,
-        "finished_at": None if result.status is DocumentStatus.FAILED else DatabaseTime(),
-    }
-    end_document(session, rows, lease, result, **opened)
+    _end_documents(session, rows, [(lease, completion, result)])
     return result
+
+
+def _end_documents(
+    session: Session, rows: Rows, ended: Sequence[tuple[Lease, Completion, DocumentResult]]
+) -> None:
+    """Write the outcomes of documents that are locked, and release their leases.
+
+    :param rows: the mapped classes of the tables.
+    """
+    document: Any = rows.document.__table__
+    for is_failed, those in groupby(sorted(ended, key=_has_failed), key=_has_failed):
+        session.execute(
+            update(document)
+            .where(
+                document.c.id == bindparam("ended_id"),
+                document.c.lease_token == bindparam("ended_token"),
+            )
+            .values(
+                lease_expires_at=None,
+                updated_at=DatabaseTime(),
+                finished_at=None if is_failed else DatabaseTime(),
+            ),
+            [
+                {"ended_id": lease.document_id, "ended_token": lease.token}
+                | fit(
+                    DocumentRow,
+                    {
+                        "status": result.status.value,
+                        "retryable": result.retryable,
+                        **error_values(result.error_code, result.error),
+                        "media_type": completion.media_type,
+                        "page_count": completion.page_count,
+                    },
+                )
+                for lease, completion, result in those
+            ],
+        )
+
+
+def _has_failed(ended: tuple[Lease, Completion, DocumentResult]) -> bool:
+    return ended[2].status is DocumentStatus.FAILED
 
 
 def write_documents(
@@ -172,9 +203,17 @@ def write_documents(
     ]
     results = results_of_pages(session, rows, complete) if complete else {}
     stored = [StoredPages(is_lost=True) for _ in documents]
+    ended = []
     for number in held:
-        document = documents[number]
-        stored[number] = _end(session, rows, document, results.get(document.lease.document_id))
+        document, end = documents[number], documents[number].completion
+        result = results.get(document.lease.document_id)
+        if end is None or result is None:
+            stored[number] = StoredPages(document.pages)
+        elif result.pages == end.pages:  # otherwise rows of pages were deleted
+            result = replace(result, error=result.error or end.note)
+            ended.append((document.lease, end, result))
+            stored[number] = StoredPages(document.pages, result)
+    _end_documents(session, rows, ended)
     return stored
 
 
@@ -188,19 +227,3 @@ def _lock(session: Session, rows: Rows, document_ids: Sequence[int]) -> dict[int
         .with_for_update()
     )
     return {row.id: row.lease_token for row in session.execute(statement)}
-
-
-def _end(
-    session: Session, rows: Rows, document: DocumentPages, result: DocumentResult | None
-) -> StoredPages:
-    """End a document if it is complete.
-
-    :param result: what follows from its stored pages, if it is complete.
-    """
-    if document.completion is None or result is None:
-        return StoredPages(document.pages)
-    try:
-        result = _complete(session, rows, document.lease, document.completion, result)
-    except LeaseLostError:
-        return StoredPages(is_lost=True)
-    return StoredPages(document.pages, result)
