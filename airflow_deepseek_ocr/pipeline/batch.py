@@ -120,14 +120,15 @@ class Batch:
         with self._lock:
             return batch_table(self.summary, self._reasons, seconds, places)
 
-    def claim(self, ref: DocumentRef) -> Lease | None:
+    def claim(self, ref: DocumentRef, *, together: bool = False) -> Lease | None:
         """Claim a document version; None if it is not processed now.
 
+        :param together: see :meth:`Ledger.claim`.
         :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
         if self._stopped:
             return None
-        claimed = self.queue.claim(ref)
+        claimed = self.queue.claim(ref, together=together)
         if not isinstance(claimed, AlreadyFinal):
             return claimed
         with self._lock:

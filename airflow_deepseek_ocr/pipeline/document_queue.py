@@ -63,12 +63,13 @@ class DocumentQueue:
         """How many documents are queued."""
         return len(self._waiting)
 
-    def claim(self, ref: DocumentRef) -> Lease | AlreadyFinal | None:
+    def claim(self, ref: DocumentRef, *, together: bool = False) -> Lease | AlreadyFinal | None:
         """Claim a document version; None if another task has its lease.
 
         A batch may name a version twice, with and without its version; its second claim is answered as
         final.
 
+        :param together: see :meth:`Ledger.claim`.
         :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
         key = ref.version_key
@@ -78,7 +79,7 @@ class DocumentQueue:
             self._claimed.add(key)
         try:
             # Without the lock: other threads claim meanwhile.
-            claimed = self._ledger.claim(ref, overwrite=self._overwrite)
+            claimed = self._ledger.claim(ref, overwrite=self._overwrite, together=together)
         except BaseException:
             self._claimed.discard(key)
             raise

@@ -237,7 +237,7 @@ class Pipeline:
 
         def wanted(found: DocumentRef) -> bool:
             document.ref = found
-            document.lease = self._batch.claim(found)
+            document.lease = self._batch.claim(found, together=True)
             return document.lease is not None
 
         try:

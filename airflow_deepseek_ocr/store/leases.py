@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from airflow_deepseek_ocr.counted import counted
 from airflow_deepseek_ocr.exceptions import DeepSeekOCRError, ErrorCode
@@ -74,6 +74,10 @@ class AlreadyFinal:
 
     by_us: DocumentResult | None = None
     document_id: int = field(default=0, compare=False)
+
+
+#: The outcome of a claim.
+Claimed: TypeAlias = Lease | LeasedByAnother | AlreadyFinal
 
 
 def is_final(row: Any) -> bool:

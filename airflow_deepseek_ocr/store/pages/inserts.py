@@ -54,7 +54,8 @@ class Inserts:
         for each in values:
             # One by one, as the server limits the length of a statement.
             self._require_short([each])
-            key = self._session.execute(inserted.values(each)).inserted_primary_key  # type: ignore[attr-defined]
+            # As parameters: values of the statement would be part of its key in SQLAlchemy's cache.
+            key = self._session.execute(inserted, each).inserted_primary_key  # type: ignore[attr-defined]
             ids.append(int(key[0]))
         return ids
 

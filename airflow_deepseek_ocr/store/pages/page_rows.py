@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select
+from sqlalchemy import case, delete, func, select
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.orm import Session
-from sqlalchemy.sql import ClauseElement
 
 from airflow_deepseek_ocr.ocr.results import (
     DocumentResult,
@@ -24,7 +22,7 @@ from airflow_deepseek_ocr.store.pages.table_rows import PageText, insert_tables
 from airflow_deepseek_ocr.store.reviews.corrected_text import ReviewedRegion, texts_with_tables
 from airflow_deepseek_ocr.store.reviews.kept_reviews import KeptReview, keep, stored_reviews
 from airflow_deepseek_ocr.store.row_values import page_values, region_values
-from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow, Rows
+from airflow_deepseek_ocr.store.tables import Rows
 
 #: Characters of a page's text: more than 100 times those of a page of a dense newspaper. In UTF-8 twice, as
 #: text and Markdown, they are half of MariaDB's default max_allowed_packet of 16 MiB.
@@ -211,16 +209,6 @@ def unstorable(page: PageResult, error: UnstorableError) -> PageResult:
         error_code=error.code,
         error=str(error),
     )
-
-
-def insert_row(session: Session, table: type[DocumentRow | PageRow], values: dict[str, Any]) -> int:
-    """Insert a row and return its id."""
-    # Values as parameters: as part of the statement, each would be part of the key in SQLAlchemy's cache.
-    computed = {name: value for name, value in values.items() if isinstance(value, ClauseElement)}
-    parameters = {name: value for name, value in values.items() if name not in computed}
-    statement = insert(table.__table__).values(computed)  # type: ignore[arg-type]
-    result = session.execute(statement, parameters)
-    return int(result.inserted_primary_key[0])  # type: ignore[attr-defined]
 
 
 def _is_of_values(error: DBAPIError) -> bool:
