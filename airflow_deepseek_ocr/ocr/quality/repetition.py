@@ -154,7 +154,8 @@ def _equal_after(ids: Sequence[int], periods: int) -> bytes:
     count = len(ids)
     padded = np.array([*ids, *[-1] * periods], dtype=np.int32)
     later = np.lib.stride_tricks.as_strided(padded[1:], (periods, count), padded.strides * 2)
-    return (later == padded[:count]).tobytes()
+    equal: bytes = (later == padded[:count]).tobytes()
+    return equal
 
 
 def _seen_before(words: Sequence[str]) -> int:
