@@ -47,7 +47,7 @@ def test_one_card_needs_no_other_process(tmp_path: Path) -> None:
         on_cards(0, _exchange, tmp_path)
 
 
-def test_termination_is_told_and_what_was_before_comes_back() -> None:
+def test_termination_makes_a_call_and_the_handler_returns() -> None:
     before, calls = signal.getsignal(signal.SIGTERM), []
     with on_termination(lambda: calls.append(True)):
         os.kill(os.getpid(), signal.SIGTERM)
