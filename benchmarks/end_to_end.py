@@ -66,7 +66,7 @@ _NAME = "benchmark"
 _WARM_UP_PAGES, _WARM_UP_TOKENS = 24, 40
 #: Different pages held in memory for the engine alone.
 _DIFFERENT = 8
-_COLUMNS = ("part", "gpus", "mode", "kind", "tasks", "pages", "pages_per_s", "of_engine")
+_COLUMNS = ("part", "gpus", "mode", "kind", "tasks", "exports", "pages", "pages_per_s", "of_engine")
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ def _arguments() -> argparse.Namespace:
         "--exports",
         nargs="+",
         default=[],
-        help="formats of exports that each task makes, such as markdown webp; none if absent",
+        help="each run is repeated with tasks that make these, such as markdown webp",
     )
     parser.add_argument("--out", type=Path, default=Path("bench-end-to-end.jsonl"))
     parser.add_argument(
@@ -231,33 +231,44 @@ def _measure(
         alone = _at_once(_read, [(job, mode, directory, tokens, number) for number in range(gpus)])
     own = len(tokens) / _seconds(alone)
     yield {"part": "engine", "pages": len(tokens), "pages_per_s": own}
-    for each in options.tasks:
+    for each, formats in product(options.tasks, [[], options.exports] if options.exports else [[]]):
+        figures = {"tasks": each * gpus, "exports": " ".join(formats)}
         if not limit.allows_another():
-            yield {"part": "left out: no time", "tasks": each * gpus}
+            yield {"part": "left out: no time"} | figures
             continue
         with limit.measuring(), tempfile.TemporaryDirectory(dir=directory.parent) as name:
-            url = f"sqlite:///{name}/results.db"
-            with closing(_store(url)) as store:
-                store.ensure_schema()
-            started = time.perf_counter()
             shares = [
                 Share(buckets[number % gpus], number // gpus, each, tokens[number :: each * gpus])
                 for number in range(each * gpus)
             ]
-            common = (job, mode, url, options.render_processes, _plan(options.exports, Path(name)))
-            found = _at_once(_task, [(*common, share) for share in shares])
-            pages, documents = _stored(url)
-        yield {
-            "part": "end to end",
-            "tasks": each * gpus,
-            "pages": pages,
-            "pages_per_s": pages / _seconds(found),
-            "of_engine": pages / _seconds(found) / own,
-            "documents": documents,
-            "cpu_s": sum(one["cpu_s"] for one in found),
-            "task_cpu_ms_a_page": 1000 * sum(one["own_cpu_s"] for one in found) / max(1, pages),
-            "wall_s": time.perf_counter() - started,
-        }
+            found = _end_to_end(job, mode, shares, options.render_processes, formats, Path(name))
+        pages_per_s = found["pages"] / found["seconds"]
+        speed = {"pages_per_s": pages_per_s, "of_engine": pages_per_s / own}
+        yield {"part": "end to end"} | figures | speed | found
+
+
+def _end_to_end(
+    job: Job,
+    mode: str,
+    shares: Sequence[Share],
+    render_processes: int | None,
+    formats: Sequence[str],
+    scratch: Path,
+) -> dict[str, Any]:
+    """Process all documents, each share in a task, into one database."""
+    url = f"sqlite:///{scratch}/results.db"
+    with closing(_store(url)) as store:
+        store.ensure_schema()
+    common = (job, mode, url, render_processes, _plan(formats, scratch))
+    found = _at_once(_task, [(*common, share) for share in shares])
+    pages, documents = _stored(url)
+    return {
+        "pages": pages,
+        "seconds": _seconds(found),
+        "documents": documents,
+        "cpu_s": sum(one["cpu_s"] for one in found),
+        "task_cpu_ms_a_page": 1000 * sum(one["own_cpu_s"] for one in found) / max(1, pages),
+    }
 
 
 def _at_once(
@@ -352,7 +363,7 @@ def _task(
         }
 
 
-def _plan(formats: list[str], directory: Path) -> ExportPlan | None:
+def _plan(formats: Sequence[str], directory: Path) -> ExportPlan | None:
     """Return exports to a directory; None without formats."""
     if not formats:
         return None
