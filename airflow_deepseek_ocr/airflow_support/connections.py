@@ -126,22 +126,35 @@ def sqs_client(aws_conn_id: str | None, queue_url: str) -> Any:
 def _client(
     hook: type[Any], aws_conn_id: str | None, *, min_read_timeout: float = 0, **arguments: Any
 ) -> Any:
-    from botocore.config import Config
-
     if aws_conn_id and _variable_of(aws_conn_id):
         # The hook would take the process's own credentials if Airflow cannot load the variable.
         find_connection(aws_conn_id, ErrorCode.CONNECTION)
     try:
-        # A hook's config replaces the connection's, and is the one that STS is called with.
-        config = Config(**_AWS_DEFAULTS).merge(hook(aws_conn_id=aws_conn_id).config)
-        if config.read_timeout < min_read_timeout:
-            config = config.merge(Config(read_timeout=min_read_timeout))
-        return hook(aws_conn_id=aws_conn_id, config=config, **arguments).get_conn()
+        return _patient(hook, min_read_timeout)(aws_conn_id=aws_conn_id, **arguments).get_conn()
     except (AirflowException, NotImplementedError, TypeError, ValueError) as error:
         raise ConfigurationError(
             ErrorCode.CONNECTION,
             f"The AWS connection {aws_conn_id} cannot be used: {hide_logins(str(error))}. Check its fields.",
         ) from None
+
+
+def _patient(hook: type[Any], min_read_timeout: float) -> type[Any]:
+    """Return a class of hooks whose time-outs are those above where the connection sets none.
+
+    A hook that is given a configuration does not use the connection's, for STS either; and one that is made
+    to read the connection's asks Airflow for the connection once more, and logs where its credentials are.
+    """
+    from botocore.config import Config
+
+    class PatientHook(hook):  # type: ignore[misc]
+        @property
+        def config(self) -> Any:
+            config = Config(**_AWS_DEFAULTS).merge(super().config)
+            if config.read_timeout < min_read_timeout:
+                config = config.merge(Config(read_timeout=min_read_timeout))
+            return config
+
+    return PatientHook
 
 
 def _variable_of(conn_id: str) -> str | None:

@@ -125,6 +125,17 @@ def test_the_s3_client_has_the_connection_s_endpoint(monkeypatch: pytest.MonkeyP
     )
 
 
+@pytest.mark.parametrize("kind", ["s3", "sqs"])
+def test_airflow_is_asked_for_the_connection_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    """Each time writes a line about its credentials into the task's log."""
+    extra = {"region_name": "eu-west-1"}
+    define(monkeypatch, "store", conn_type="aws", login="a", password="b", extra=extra)
+    s3_client("store") if kind == "s3" else sqs_client("store", "http://127.0.0.1:9/1/queue")
+    assert capsys.readouterr().out.count("credentials retrieved from login and password") == 1
+
+
 def test_requests_to_s3_end_soon_unless_the_connection_says_otherwise(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
