@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from inspect import signature
 from typing import Any
 
+from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.providers.standard.operators.hitl import HITLOperator
-from airflow.sdk import DAG, Param, task
+from airflow.sdk import DAG, Param, task, task_group
+from airflow.sdk.definitions.param import ParamsDict
 
 from airflow_deepseek_ocr.operators.deepseek_ocr import DeepSeekOCROperator
 
@@ -28,18 +30,29 @@ LIMIT = (
 )
 
 
-def as_question(page: dict[str, Any]) -> dict[str, Any]:
-    """Return the arguments of the operator that asks about a page.
+class AskAboutPage(HITLOperator):
+    """Ask a person about a page, with its text in a field to correct.
 
-    Subject and body are templates: the text of the model and the name of a document must not be one.
+    Subject and body are no templates here: the text of the model and the name of a document must not be one.
+
+    :param page: one of the pages that the task ``find`` returns.
     """
-    name = page["uri"].replace("{", "(").replace("}", ")")
-    flags = ", ".join(page["flags"]) or "none"
-    return {
-        "subject": f"Page {page['page_number']} of {name}",
-        "body": f"Score {page['score']}, confidence {page['confidence']}, flags: {flags}.",
-        "params": {"text": Param(page["text"], type="string", format="multiline")},
-    }
+
+    template_fields = ("page",)
+
+    def __init__(self, *, page: Any, **kwargs: Any) -> None:
+        super().__init__(subject="A page", **kwargs)
+        self.page = page
+
+    def execute(self, context: Any) -> Any:
+        """Ask, and wait without a worker slot."""
+        page = self.page
+        flags = ", ".join(page["flags"]) or "none"
+        self.subject = f"Page {page['page_number']} of {page['uri']}"
+        self.body = f"Score {page['score']}, confidence {page['confidence']}, flags: {flags}."
+        text = Param(page["text"], type="string", format="multiline")
+        self.params = ParamsDict({"text": text})
+        return super().execute(context)
 
 
 with DAG(
@@ -67,7 +80,11 @@ with DAG(
     tags=["deepseek-ocr"],
 ):
     read = DeepSeekOCROperator(
-        task_id="read", s3_prefix="{{ params.prefix }}", db_conn_id=DB_CONN_ID, retries=2
+        task_id="read",
+        s3_prefix="{{ params.prefix }}",
+        db_conn_id=DB_CONN_ID,
+        max_failed_pages=None,  # people are asked about the pages that failed
+        retries=2,
     )
 
     @task
@@ -92,37 +109,49 @@ with DAG(
             for _, document, page in pages[:MOST_QUESTIONS]
         ]
 
-    # [START howto_review_pages]
-    pages = find(read.output)
-    answers = HITLOperator.partial(
-        task_id="ask",
-        options=[ACCEPT, CORRECT, LEAVE],
-        defaults=LEAVE,
-        **{LIMIT: timedelta(days=2)},
-    ).expand_kwargs(pages.map(as_question))
-    # [END howto_review_pages]
-
-    @task
-    def store(question: tuple[dict[str, Any], dict[str, Any]]) -> str:
+    @task(retries=2, retry_delay=timedelta(minutes=1))
+    def store(page: dict[str, Any], answer: dict[str, Any]) -> str:
         """Store the answer, unless the page was read again or reviewed in the meantime."""
         from airflow_deepseek_ocr.hooks.ocr_results import OcrResults
 
-        asked, answer = question
         (choice,) = answer["chosen_options"]
+        text = (answer.get("params_input") or {}).get("text", page["text"])
+        if not isinstance(text, str):
+            raise AirflowFailException(
+                f"The answer's text is {type(text).__name__}. Clear the task review.ask of this page to ask "
+                "again, or correct the page in the results page."
+            )
+        # A person may have typed a correction, and then accepted it.
+        if choice == ACCEPT and text != page["text"]:
+            choice = CORRECT
         by = (answer.get("responded_by_user") or {}).get("name") or "human-in-the-loop"
         with OcrResults(DB_CONN_ID) as results:
-            number = asked["page_number"]
-            pages = results.pages(asked["document_id"])
-            page = next((each for each in pages if each.page_number == number), None)
-            if page is None or page.created_at.isoformat() != asked["created_at"]:
+            number = page["page_number"]
+            pages = results.pages(page["document_id"])
+            stored = next((each for each in pages if each.page_number == number), None)
+            if stored is None or stored.created_at.isoformat() != page["created_at"]:
                 return "read again"
             # An answer may be days younger than its question.
-            if page.is_corrected or page.is_accepted:
+            if stored.is_corrected or stored.is_accepted:
                 return "reviewed elsewhere"
             if choice == CORRECT:
-                results.correct(page, answer["params_input"]["text"], by=by)
+                results.correct(stored, text, by=by)
             elif choice == ACCEPT:
-                results.accept(page, by=by)
+                results.accept(stored, by=by)
         return choice
 
-    store.expand(question=pages.zip(answers.output))
+    # [START howto_review_pages]
+    @task_group
+    def review(page: Any) -> None:
+        """Ask about a page, and store the answer as soon as it comes."""
+        ask = AskAboutPage(
+            task_id="ask",
+            page=page,
+            options=[ACCEPT, CORRECT, LEAVE],
+            defaults=LEAVE,
+            **{LIMIT: timedelta(days=2)},
+        )
+        store(page, ask.output)
+
+    review.expand(page=find(read.output))
+    # [END howto_review_pages]

@@ -170,7 +170,7 @@ def test_tasks_that_read_succeed(ran: States) -> None:
 @pytest.mark.slow
 def test_tasks_of_the_other_dags_succeed(others: States) -> None:
     review = others["review_pages"]
-    assert {*review.pop("ask"), *review.pop("store")} == {"skipped"}
+    assert {*review.pop("review.ask"), *review.pop("review.store")} == {"skipped"}
     found = {state for tasks in others.values() for states in tasks.values() for state in states}
     assert (set(others), found) == (set(OTHERS), {"success"})
 

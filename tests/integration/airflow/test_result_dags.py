@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 from airflow.providers.amazon.aws.hooks.s3 import S3Hook
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_deepseek_ocr.airflow_support.results_database import open_store
 from airflow_deepseek_ocr.hooks.deepseek_ocr import DeepSeekOCRHook
@@ -48,25 +49,33 @@ def test_people_are_asked_about_the_worst_pages(results: OcrResults) -> None:
     # As an XCom hands them on.
     asked = json.loads(json.dumps(asked))
 
-    question = dag["as_question"](asked[1] | {"uri": "s3://b/{{ 1 }}.pdf"})
-    task = dag["answers"].unmap(question)
-    # The subject is a template; the model's text is none.
-    assert "{" not in task.subject + task.body
-    assert task.params["text"] == HOSTILE
-    assert task.defaults == [dag["LEAVE"]]
+    ask = dag["AskAboutPage"](
+        task_id="again", page=asked[1], options=[dag["LEAVE"]], defaults=dag["LEAVE"]
+    )
+    # The model's text is no template.
+    assert ask.template_fields == ("page",)
 
-    answer = {"chosen_options": [dag["CORRECT"]], "params_input": {"text": "Order"}}
-    person = {"responded_by_user": {"id": "7", "name": "ada"}}
-    assert dag["store"].function((asked[1], answer | person)) == dag["CORRECT"]
-    accept = {"chosen_options": [dag["ACCEPT"]], "params_input": {}, "responded_by_user": None}
-    dag["store"].function((asked[0], accept))
+    def stored(page: dict[str, Any], choice: str, params: Any, by: str | None = "ada") -> Any:
+        person = by and {"id": "7", "name": by}
+        answer = {"chosen_options": [choice], "params_input": params, "responded_by_user": person}
+        return dag["store"].function(page, answer)
+
+    wrong, accept, correct = {"text": ["0rder"]}, dag["ACCEPT"], dag["CORRECT"]
+    with pytest.raises(AirflowFailException, match=r"text is list.*Clear the task review\.ask"):
+        stored(asked[1], correct, wrong)
+    # Airflow answers for people who do not, with the text as it was.
+    assert stored(asked[1], dag["LEAVE"], {"text": HOSTILE}, by=None) == dag["LEAVE"]
+    assert [each.needs_review(0.8) for each in results.pages(1)] == [False, True, True]
+
+    # A correction that a person typed, and then accepted, is not lost.
+    assert stored(asked[1], accept, {"text": "Order"}) == correct
+    assert stored(asked[0], accept, {}) == accept
     _, corrected, accepted = results.pages(1)
     assert (corrected.text, accepted.is_accepted) == ("Order", True)
     assert dag["find"].function(RETURNED, params={"below": 0.8}) == []
     outdated = asked[1] | {"created_at": "2020-01-01T00:00:00+00:00"}
-    assert dag["store"].function((outdated, answer)) == "read again"
-    late = answer | {"params_input": {"text": "0rder"}}
-    assert dag["store"].function((asked[1], late)) == "reviewed elsewhere"
+    assert stored(outdated, correct, {"text": "0rder"}) == "read again"
+    assert stored(asked[1], correct, {"text": "0rder"}) == "reviewed elsewhere"
     assert next(each for each in results.pages(1) if each.page_number == 2).text == "Order"
 
 
