@@ -146,7 +146,7 @@ def _patient(hook: type[Any], min_read_timeout: float) -> type[Any]:
     """
     from botocore.config import Config
 
-    class PatientHook(hook):  # type: ignore[misc]
+    class PatientHook(hook):
         @property
         def config(self) -> Any:
             config = Config(**_AWS_DEFAULTS).merge(super().config)
