@@ -35,6 +35,7 @@ _PART = re.compile(
 _MARK = r"(?:[*_`]|\\[()\[\]])"
 _BEFORE = re.compile(f"{_MARK}+")
 _EMPHASIS, _BRACKETS = frozenset("*_`"), frozenset("()[]")
+_FIRST_OF_MARKS, _LAST_OF_MARKS = _EMPHASIS | {"\\"}, _EMPHASIS | _BRACKETS
 
 
 class Word(NamedTuple):
@@ -60,11 +61,14 @@ def find_words(text: str) -> list[Word]:
     words = []
     for part in _PART.finditer(text):
         written, start = part[0], part.start()
-        if part["skipped"] is not None or _is_rule(written):
+        if part.lastgroup is not None or _is_rule(written):
             continue
-        if before := _BEFORE.match(written):
+        # Hardly any word has marks: a look at its ends is enough.
+        if written[0] in _FIRST_OF_MARKS and (before := _BEFORE.match(written)):
             written, start = written[before.end() :], start + before.end()
-        if written := _without_marks_after(written):
+        if written[-1:] in _LAST_OF_MARKS:
+            written = _without_marks_after(written)
+        if written:
             words.append(Word(written, start))
     return words
 
@@ -104,9 +108,14 @@ def mean_confidence(words: Iterable[HasConfidence]) -> float | None:
 
     For a table's cell, take the words between its start and end.
     """
-    known = [(len(word.text), word.confidence) for word in words if word.confidence is not None]
-    total = sum(length for length, _ in known)
-    return sum(length * confidence for length, confidence in known) / total if total else None
+    total, weighted = 0, 0.0
+    for word in words:
+        confidence = word.confidence
+        if confidence is not None:
+            length = len(word.text)
+            total += length
+            weighted += length * confidence
+    return weighted / total if total else None
 
 
 def _without_marks_after(written: str) -> str:

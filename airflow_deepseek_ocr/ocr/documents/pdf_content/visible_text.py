@@ -217,7 +217,8 @@ def _compare(
 def _rendered(page: pypdfium2.PdfPage, scale: float) -> npt.NDArray[np.uint8]:
     bitmap = page.render(scale=scale, prefer_bgrx=True, rev_byteorder=True)
     try:
-        return np.array(bitmap.to_numpy())
+        # The array has the bitmap's memory, which Python allocates and PDFium does not free.
+        return np.asarray(bitmap.to_numpy())
     finally:
         bitmap.close()
 
