@@ -208,7 +208,7 @@ FIELDS = (
         label="Rendering in parallel (processes)",
         description="Most processes of a task that render pages at the same time; by default the cores that "
         "the worker may use, less one for the task and two for a model on its GPU, at most 8; 1 beside a "
-        "model on the CPU. Each takes about 100 MB, and up to max_page_memory for a page",
+        "model on the CPU. Each takes up to 150 MB, and up to max_page_memory for a page",
         type="integer",
         minimum=1,
     ),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 #: Number of threads chosen by the user; torch reads it when it is imported.
 THREADS_VARIABLE = "OMP_NUM_THREADS"
-#: Eight processes render more pages than the fastest GPU measured reads.
+#: Eight processes render more pages than the fastest GPU measured reads, and than a task's own process takes
+#: (``docs/measurements/pipeline.md``).
 _MOST_RENDER_PROCESSES = 8
 #: The control groups of this process, and the mount point of their files (cgroups(7), version 2).
 _PROCESS_GROUPS, _MOUNT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")

@@ -94,6 +94,9 @@ def _arguments() -> argparse.Namespace:
         default=[],
         help="each run again with exports of these formats, such as markdown webp",
     )
+    parser.add_argument(
+        "--part-times", action="store_true", help="the time of each part, as for the backlog"
+    )
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--render-processes", type=int, help="the default of the package if absent")
     parser.add_argument("--against", type=Path, help="another checkout, such as a git worktree")
@@ -177,7 +180,7 @@ def _options(arguments: argparse.Namespace, part: str) -> list[str]:
     return [
         *(["--render-processes", str(processes)] if processes else []),
         *(["--probabilities"] if arguments.probabilities else []),
-        *(["--part-times"] if part == "backlog" else []),
+        *(["--part-times"] if part == "backlog" or arguments.part_times else []),
     ]
 
 
