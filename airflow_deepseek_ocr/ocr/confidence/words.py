@@ -63,7 +63,7 @@ def find_words(text: str) -> list[Word]:
         written, start = part[0], part.start()
         if part.lastgroup is not None or _is_rule(written):
             continue
-        # Hardly any word has marks: a look at its ends is enough.
+        # Hardly any word has marks, and its ends show it.
         if written[0] in _FIRST_OF_MARKS and (before := _BEFORE.match(written)):
             written, start = written[before.end() :], start + before.end()
         if written[-1:] in _LAST_OF_MARKS:
