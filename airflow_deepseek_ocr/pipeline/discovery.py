@@ -30,6 +30,9 @@ _CHUNK = 1000
 #: the default, with keys of 60 characters have 0.3 MB, and with keys of 1,024 bytes 1.3 MB.
 MAX_LIST_BYTES = 1 << 20
 _SEPARATOR = len(", ")
+#: Most parts of a stored list that a search names. The name of a part has 80 bytes, so that these have less
+#: than ``MAX_LIST_BYTES``; the sensor has fewer in any case (``[core] max_map_length``).
+_MAX_PARTS = 8192
 #: A version without a row: due since before any event, so that once emitted it is left out.
 _NEW = KnownVersion(State.DUE, math.inf)
 
@@ -61,8 +64,9 @@ class Discovery:
         """Return batches of new documents; an empty list if there are none.
 
         If they have more than ``MAX_LIST_BYTES`` as JSON, they are stored as a list, and the batches are
-        parts of it. Without ``lists``, or without the right to store one, the batches end there, and the
-        other documents follow at a later search.
+        parts of it, which are larger than the options say if there would be more than 8,192. Without
+        ``lists``, or without the right to store one, the batches end there, and the other documents follow at
+        a later search.
 
         Documents of dead tasks come first, including versions that are not listed any more: their rows
         must not stay unfinished. Versions without a row follow, in the listing's order.
@@ -87,7 +91,7 @@ class Discovery:
             whole = self._stored(lists, _noting(chain(first, remaining), in_list))
             if whole is not None:
                 versions.extend(in_list)
-                return whole.parts(size)
+                return whole.parts(max(size, math.ceil((whole.count or 0) / _MAX_PARTS)))
         fitting = _fitting(first, is_all)
         versions.extend(ref.version_key for ref in fitting)
         return list(chunks(fitting, size))

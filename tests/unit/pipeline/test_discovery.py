@@ -105,6 +105,11 @@ def test_more_documents_than_an_xcom_should_hold_become_a_stored_list(
     rest = many.find(Listed(*names), store, dict.fromkeys(found, 0.0), lists=lists)
     assert [part.count for part in rest if isinstance(part, ListSlice)] == [11]
 
+    # Their names are bounded as well.
+    monkeypatch.setattr("airflow_deepseek_ocr.pipeline.discovery._MAX_PARTS", 3)
+    parts = many.find(Listed(*names), store, lists=lists)
+    assert [part.count for part in parts if isinstance(part, ListSlice)] == [17, 17, 16]
+
 
 def test_few_documents_are_no_stored_list(store: Store) -> None:
     found = list[str]()

@@ -6,7 +6,8 @@ import asyncio
 import inspect
 import json
 import re
-from datetime import timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +15,11 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowException
 
+from airflow_deepseek_ocr.airflow_support import new_documents
 from airflow_deepseek_ocr.airflow_support.new_documents import NewDocuments
 from airflow_deepseek_ocr.connection.options import DiscoveryOptions, OcrOptions
 from airflow_deepseek_ocr.exceptions import ConfigurationError, ErrorCode, UnavailableError
+from airflow_deepseek_ocr.hooks.ocr_results import OcrResults
 from airflow_deepseek_ocr.triggers import s3
 from airflow_deepseek_ocr.triggers.s3 import S3NewDocumentEventTrigger, S3NewDocumentTrigger
 from tests.support.airflow_connections import define, define_model, define_sqlite
@@ -217,3 +220,46 @@ def test_a_watcher_survives_outages_of_what_it_needs(
         assert not [
             each for each in polls if re.search(r" s: \w+(Error|Exception|NotFound): ", each)
         ]
+
+
+class LongListing:
+    """An S3 client whose bucket has keys of which 1,000 have more than a MiB."""
+
+    def get_paginator(self, _operation: str) -> LongListing:
+        return self
+
+    def paginate(self, **_: Any) -> Iterator[dict[str, Any]]:
+        moment = datetime(2026, 1, 1, tzinfo=UTC)
+        yield {
+            "Contents": [
+                {"Key": f"{'folder' * 170}/{number:04}.pdf", "ETag": '"e"', "Size": 1}
+                | {"LastModified": moment}
+                for number in range(1200)
+            ]
+        }
+
+    def close(self) -> None:
+        """Close nothing."""
+
+
+@pytest.mark.parametrize("kind", ["deferred", "event"])
+def test_an_event_with_many_documents_names_a_stored_list(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str
+) -> None:
+    """Such as the first search after a long pause."""
+    define_sqlite(monkeypatch, "deepseek_ocr_db", tmp_path / "results.db")
+    monkeypatch.setattr(new_documents, "s3_client", lambda *_, **__: LongListing())
+    if kind == "deferred":
+        search = SEARCH.as_kwargs() | {"max_documents": 2000}
+        trigger = S3NewDocumentTrigger(poke_interval=1, **search)
+        payloads = [asyncio.run(anext(trigger.run())).payload]  # type: ignore[arg-type]
+    else:
+        watcher = S3NewDocumentEventTrigger(bucket="b", max_documents=2000)
+        # The second search finds nothing that was not emitted.
+        payloads, _, _ = asyncio.run(watch(monkeypatch, watcher, 2))
+    (payload,) = payloads
+    assert len(json.dumps(payload)) < 2_000
+    assert [each["count"] for each in payload["documents"]] == [*[128] * 9, 48]
+    with OcrResults() as results:
+        found = [each["uri"] for each in results.documents_of_list(payload["documents"])]
+    assert found == [f"s3://b/{'folder' * 170}/{number:04}.pdf" for number in range(1200)]
