@@ -79,6 +79,7 @@ class ImageDocument(Document):
         self, file: BinaryIO, media_type: str, selection: PageSelection, limits: Limits
     ) -> None:
         self.media_type, self._limits, self._file = media_type, limits, file
+        self._deep: dict[int, bool] = {}
         if media_type == "image/heif":
             register_heif()
         self._image = self._open()
@@ -125,7 +126,9 @@ class ImageDocument(Document):
             samples = _select_frame(image, self._frames[number - 1])
             self._limits.check_pixels(*image.size)
             prepare(image)
-            lower = partial(self._lower_bytes, number) if has_deep_colours(image) else None
+            # A decoded image, whose page is rendered again, does not tell.
+            is_deep = self._deep.setdefault(number, has_deep_colours(image))
+            lower = partial(self._lower_bytes, number) if is_deep else None
             density = densities(image)  # which decodes some files
             image.load()
             converted = to_rgb(image, samples, lower)

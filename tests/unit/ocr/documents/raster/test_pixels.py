@@ -56,6 +56,13 @@ def test_png_of_16_bits(tmp_path: Path, channels: int, factor: float) -> None:
     assert _pixels(tmp_path, _deep_png(colour, np.stack(planes, 2))) == _grey(0, 51, 102, 255)
 
 
+def test_a_page_of_12_bits_is_the_same_when_it_is_rendered_again(tmp_path: Path) -> None:
+    content = _deep_png(2, np.stack([_GREY * 4095 / 255] * 3, 2))
+    with open_document(write(tmp_path, "a", content)) as document:
+        first, again = (document.page(1).image.tobytes() for _ in range(2))
+    assert again == first == bytes(shade for grey in _grey(0, 51, 102, 255) for shade in grey)
+
+
 @_FACTORS
 def test_transparent_values_of_16_bits(tmp_path: Path, factor: float) -> None:
     grey, value = _GREY * factor, int(51 * factor)
