@@ -89,6 +89,9 @@ def _arguments() -> argparse.Namespace:
         help="the instant engine returns those of tokens, too",
     )
     parser.add_argument(
+        "--pace", type=float, help="pages a second of the instant engine, at most, as of a GPU"
+    )
+    parser.add_argument(
         "--exports",
         nargs="+",
         default=[],
@@ -179,6 +182,7 @@ def _options(arguments: argparse.Namespace, part: str) -> list[str]:
     processes = arguments.render_processes
     return [
         *(["--render-processes", str(processes)] if processes else []),
+        *(["--pace", str(arguments.pace)] if arguments.pace else []),
         *(["--probabilities"] if arguments.probabilities else []),
         *(["--part-times"] if part == "backlog" or arguments.part_times else []),
     ]

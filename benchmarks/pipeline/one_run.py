@@ -102,9 +102,11 @@ class InstantEngine:
     """An engine that answers at once.
 
     :param probabilities: of the output's tokens; None for none.
+    :param pace: pages a second, at most; None for no limit.
     """
 
-    def __init__(self, probabilities: Any = None) -> None:
+    def __init__(self, probabilities: Any = None, pace: float | None = None) -> None:
+        self._pace = pace
         self._more = {} if probabilities is None else {"token_probabilities": probabilities}
 
     def family(self) -> Any:
@@ -125,6 +127,7 @@ class InstantEngine:
         self, requests: Iterable[PageRequest], progress: Callable[[Progress], None] | None = None
     ) -> Generator[PageOutput, None, None]:
         """Yield the same output for each page."""
+        started, count = time.monotonic(), 0
         with Prefetcher(
             requests, lambda request: request.key, bound=_BOUND, stop=stop_of(requests)
         ) as keys:
@@ -134,6 +137,9 @@ class InstantEngine:
                     if keys.over:
                         return
                     continue
+                count += 1
+                if self._pace is not None:
+                    time.sleep(max(0.0, started + count / self._pace - time.monotonic()))
                 yield PageOutput(
                     key=key,
                     text=OUTPUT,
@@ -232,6 +238,7 @@ def main() -> None:
         "--part-times", action="store_true", help="measure the parts of a page's way"
     )
     parser.add_argument("--probabilities", action="store_true", help="of tokens, with each output")
+    parser.add_argument("--pace", type=float, help="pages a second of the engine, at most")
     parser.add_argument("--exports", nargs="+", default=[], help="formats, such as markdown webp")
     parser.add_argument("--export-to", type=Path, help="directory for them")
     arguments = parser.parse_args()
@@ -244,7 +251,9 @@ def main() -> None:
     url = arguments.database
     probabilities = probabilities_of(OUTPUT) if arguments.probabilities else None
     engine = CountedEngine(
-        _server(arguments.socket) if arguments.socket else InstantEngine(probabilities)
+        _server(arguments.socket)
+        if arguments.socket
+        else InstantEngine(probabilities, arguments.pace)
     )
     times = PartTimes() if arguments.part_times else None
     # psycopg2 appears in the URL, and the options are by dialect.

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+#: Pages in memory that were rendered when no other work waited, for each process: one is rendered, the other
+#: encoded.
+_LATER_PER_PROCESS = 2
+
+
 @dataclass(eq=False)
 class SharedDocument:
     """A document file that any process may open.
@@ -105,11 +110,14 @@ class RenderPool:
     :param sandbox: restrictions of each process.
     :param processes: number of processes, at most.
     :ivar pictures: makes pictures of rendered pages, in half as many processes.
+    :ivar later_room: held by threads that work with a page of :meth:`submit_later`, so that only so many
+        wait in memory whichever documents they belong to.
     """
 
     def __init__(self, limits: Limits, sandbox: Sandbox = Sandbox.AUTO, processes: int = 1) -> None:
         self._limits, self._sandbox, self.processes = limits, sandbox, max(1, processes)
         self.pictures = PictureMaker(limits, sandbox, self.processes // 2)
+        self.later_room = threading.BoundedSemaphore(_LATER_PER_PROCESS * self.processes)
         self._changed = threading.Condition()
         self._urgent: deque[_Job] = deque()
         self._jobs: deque[_Job] = deque()

@@ -40,10 +40,10 @@ from airflow_deepseek_ocr.targets.names import directory_of
 
 log = logging.getLogger(__name__)
 
-#: Threads, at most. A thread waits for a page to be rendered, then encodes its picture without the
-#: interpreter's lock. Four threads export 9 scans a second (docs/measurements/exports.md), half of what a GPU
-#: reads.
-_MOST_THREADS = 8
+#: Threads for each rendering process, and at most. A thread waits nearly all the time: for a page that is
+#: rendered and encoded in other processes, for files and rows that are written. Four threads exported 9 scans
+#: a second (docs/measurements/exports.md), half of what a GPU reads.
+_THREADS_PER_PROCESS, _MOST_THREADS = 2, 16
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class ExportQueue(AbstractContextManager["ExportQueue"]):
         self._maker = PdfMaker(limits, sandbox)
         self._exporter = Exporter(plan.target, plan.formats, self._maker)
         self._threads = ThreadPoolExecutor(
-            max(1, min(pool.processes, _MOST_THREADS)), thread_name_prefix="export"
+            min(_THREADS_PER_PROCESS * pool.processes, _MOST_THREADS), thread_name_prefix="export"
         )
         self._rows = ExportRows(database)
         self._lock, self._numbers = threading.Lock(), count()

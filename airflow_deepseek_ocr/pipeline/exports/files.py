@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from airflow_deepseek_ocr.concurrency.in_order import in_order
@@ -82,6 +82,10 @@ class _PageExports:
     hocr: str
     files: tuple[ExportFile, ...]
 
+    def without_picture(self) -> _PageExports:
+        """Return it without the page's picture."""
+        return replace(self, shown=replace(self.shown, rendered=None))
+
 
 #: Returns the original, or raises why there is none.
 GetOriginal = Callable[[], Original]
@@ -140,7 +144,10 @@ def _with_pictures(
     with PdfExport(document, original.path, directory / PDF_NAME, maker) as pdf:
 
         def work(page: ExportedPage) -> _PageExports:
-            return _of_page(document, original, page, formats)
+            with original.room:
+                made = _of_page(document, original, page, formats)
+            # The page takes 12 MB and more.
+            return made if Format.PDF in formats else made.without_picture()
 
         for each in in_order(work, pages, min(original.processes, _MOST_THREADS)):
             if Format.PDF in formats:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +67,11 @@ class Original:
     def processes(self) -> int:
         """Number of pages that can be rendered at the same time."""
         return self._pool.processes
+
+    @property
+    def room(self) -> AbstractContextManager[bool]:
+        """Room in memory for a page, for as long as its picture is needed."""
+        return self._pool.later_room
 
     def show(self, page: ExportedPage) -> ShownPage:
         """Return a page with its picture.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,24 @@ def test_only_pages_with_figures_are_rendered_for_them(
     assert isinstance(made, ExportFile)
     assert made.name == "figures/p0002-1.webp"
     assert asked == [2]
+
+
+def test_pages_wait_for_room_in_memory_whichever_documents_they_belong_to(
+    tmp_path: Path, pool: RenderPool
+) -> None:
+    letter = document(page(1), page(2), media_type="image/tiff")
+
+    def make() -> list[str]:
+        original = Original(DOCUMENTS / "letter.tiff", letter, pool, with_text=False)
+        with PdfMaker(Limits()) as maker:
+            made = make_files(letter, [Format.WEBP], lambda: original, maker, tmp_path)
+            return [each.name for each in made if isinstance(each, ExportFile)]
+
+    with ThreadPoolExecutor(1) as threads, ExitStack() as others:
+        for _ in range(2):
+            others.enter_context(pool.later_room)
+        waiting = threads.submit(make)
+        with pytest.raises(TimeoutError):
+            waiting.result(0.3)
+        others.close()
+        assert waiting.result(60) == ["page-0001.webp", "page-0002.webp"]
