@@ -28,7 +28,7 @@ from tests.support.servers.moto_s3 import moto_s3
 from tests.support.servers.process import wait_until
 from tests.support.servers.s3 import S3Server
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 DOCUMENTS = ROOT / "demo" / "documents"
 EVENT_TIMEOUT_S = 180

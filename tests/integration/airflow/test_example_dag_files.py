@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from airflow.sdk.execution_time.context import TriggeringAssetEventsAccessor
 
 from airflow_deepseek_ocr.sensors.s3 import S3NewDocumentSensor
 from tests.conftest import ROOT
@@ -161,8 +162,12 @@ def test_a_run_of_several_events_reads_each_version_once(name: str, asset: str) 
         {"from_rest_api": True},
         {"payload": {"documents": [[first, second]]}},
     ]
-    events = [SimpleNamespace(extra=extra) for extra in extras]
-    (batch,) = defined["batches"].function({defined[asset]: events})
+    found = [
+        SimpleNamespace(asset=defined[asset], source_aliases=[], extra=extra) for extra in extras
+    ]
+    # In Airflow 3.1 an asset with a watcher has no hash, and is no key of a dictionary.
+    events = TriggeringAssetEventsAccessor.build(found)
+    (batch,) = defined["batches"].function(events)
     assert [each["uri"] for each in batch] == [first["uri"], second["uri"]]
 
 
