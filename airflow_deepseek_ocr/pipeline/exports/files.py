@@ -213,7 +213,10 @@ def _of_page(
         name, content = f"page-{page.number:04d}.alto.xml", alto_page(document, page, lines)
         files.append(ExportFile(Format.ALTO, name, "application/xml", content, page.number))
     if Format.WEBP in formats and shown.rendered is not None:
-        files.append(page_picture(page, original.picture(page, shown.rendered)))
+        try:
+            files.append(page_picture(page, original.picture(page, shown.rendered)))
+        except DocumentError as error:
+            shown = replace(shown, error=error)
     if image is not None:
         if Format.OVERLAY in formats:
             files.append(overlay_picture(page, image))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -123,6 +124,30 @@ def test_only_pages_with_figures_are_rendered_for_them(
     assert isinstance(made, ExportFile)
     assert made.name == "figures/p0002-1.webp"
     assert asked == [2]
+
+
+def test_a_page_whose_picture_cannot_be_made_now_fails_its_format_only(
+    tmp_path: Path, pool: RenderPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    letter = document(page(1), page(2), media_type="image/tiff")
+    makes = pool.pictures.webp
+
+    def once(*arguments: Any) -> bytes:
+        monkeypatch.setattr(pool.pictures, "webp", makes)
+        raise DocumentError(ErrorCode.TOO_SLOW, "It took more than 60 seconds.")
+
+    monkeypatch.setattr(pool.pictures, "webp", once)
+
+    def get() -> Original:
+        return Original(DOCUMENTS / "letter.tiff", letter, pool, with_text=False)
+
+    with PdfMaker(Limits()) as maker:
+        text, picture, failed = make_files(letter, [Format.TEXT, Format.WEBP], get, maker, tmp_path)
+    assert isinstance(text, ExportFile)
+    assert isinstance(picture, ExportFile)
+    assert picture.page_number == 2
+    assert isinstance(failed, RefusedFormat)
+    assert (failed.format, failed.code, failed.has_failed) == (Format.WEBP, "too_slow", True)
 
 
 def test_pages_wait_for_room_in_memory_whichever_documents_they_belong_to(
