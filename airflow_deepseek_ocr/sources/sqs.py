@@ -13,7 +13,7 @@ from airflow_deepseek_ocr.exceptions import ErrorCode, UnavailableError
 from airflow_deepseek_ocr.printable import hide_logins
 
 #: Messages of one request, at most (API reference of SQS).
-_AT_ONCE = 10
+AT_ONCE = 10
 #: Most characters of the service's own words in a message.
 _WORDS = 300
 #: Hosts of regions, of FIPS, of IPv6, of endpoints in a VPC, and the older one ("SQS endpoints and quotas").
@@ -75,7 +75,7 @@ class Queue:
         with clear_queue_errors(self._url):
             answer = self._client.receive_message(
                 QueueUrl=self._url,
-                MaxNumberOfMessages=_AT_ONCE,
+                MaxNumberOfMessages=AT_ONCE,
                 WaitTimeSeconds=wait_s,
                 VisibilityTimeout=visibility_timeout_s,
             )
@@ -91,7 +91,7 @@ class Queue:
         :raises UnavailableError: ``queue_unavailable``.
         """
         kept = 0
-        for chunk in chunks(receipts, _AT_ONCE):
+        for chunk in chunks(receipts, AT_ONCE):
             entries = [
                 {"Id": str(number), "ReceiptHandle": receipt}
                 for number, receipt in enumerate(chunk)

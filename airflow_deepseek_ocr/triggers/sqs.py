@@ -17,7 +17,7 @@ from airflow_deepseek_ocr.airflow_support.error_mapping import described
 from airflow_deepseek_ocr.connection import values
 from airflow_deepseek_ocr.connection.queue_options import QueueOptions
 from airflow_deepseek_ocr.counted import counted
-from airflow_deepseek_ocr.sources.sqs import Message
+from airflow_deepseek_ocr.sources.sqs import AT_ONCE, Message
 from airflow_deepseek_ocr.triggers.background_queue import BackgroundQueue
 from airflow_deepseek_ocr.triggers.message_batch import MessageBatch
 
@@ -181,7 +181,8 @@ class SqsNewDocumentEventTrigger(BaseEventTrigger):
             # A message may have a MiB of JSON.
             await asyncio.to_thread(batch.add, messages)
             left_s = until - time.monotonic()
-            if len(batch) >= options.max_documents or left_s <= 0:
+            # One more answer would not fit, and its rest would be a small event, with a separate run.
+            if len(batch) + AT_ONCE > options.max_documents or left_s <= 0:
                 break
             try:
                 wait_s = min(math.floor(left_s), _WAIT_S)

@@ -231,3 +231,16 @@ def test_an_event_is_bounded_and_the_rest_is_in_another(monkeypatch: pytest.Monk
 
     assert asyncio.run(events()) == [2, 2, 1]
     assert queue.answers, "max_documents ends the collection"
+
+
+def test_waiting_messages_become_full_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer has ten messages: one more of them would be the beginning of a small event."""
+    trigger = SqsNewDocumentEventTrigger(queue_url=URL, bucket="b", max_documents=25)
+    queue = Queue(*[[message(at + number) for number in range(10)] for at in range(0, 50, 10)])
+    monkeypatch.setattr(sqs, "BackgroundQueue", lambda *_: queue)
+
+    async def events() -> list[int]:
+        return [sum(map(len, event.payload["documents"])) async for event in trigger.run()]
+
+    assert asyncio.run(events()) == [20]
+    assert len(queue.answers) == 3
