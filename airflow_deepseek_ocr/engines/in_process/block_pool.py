@@ -66,6 +66,45 @@ class BlockPool:
         self._free.extend(reversed(self._held.pop(slot, [])))
 
 
+class OwnBlocks:
+    """The same for slots that have all their blocks to themselves, one after the other.
+
+    Nothing is shared, so that a slot's columns lie in a row and are read where they are.
+
+    :param slots: number of slots.
+    :param row_blocks: blocks of each slot.
+    """
+
+    def __init__(self, slots: int, row_blocks: int) -> None:
+        self._all, self._row_blocks = slots * row_blocks, row_blocks
+        self._held: dict[int, int] = {}
+
+    @property
+    def free(self) -> int:
+        """Number of blocks that no slot holds."""
+        return self._all - sum(self._held.values())
+
+    def grant(self, columns: Mapping[int, int]) -> list[Grant] | None:
+        """Allocate the blocks that slots lack; return None, and change nothing, if one has too few.
+
+        :param columns: columns that each slot needs in all, by slot.
+        """
+        wanted = {slot: count_blocks(number) for slot, number in columns.items()}
+        if any(number > self._row_blocks for number in wanted.values()):
+            return None
+        grants = []
+        for slot, number in wanted.items():
+            first = NULL_BLOCK + 1 + slot * self._row_blocks
+            held = self._held.get(slot, 0)
+            grants += [Grant(slot, index, first + index) for index in range(held, number)]
+            self._held[slot] = max(held, number)
+        return grants
+
+    def release(self, slot: int) -> None:
+        """Free all blocks of a slot."""
+        self._held.pop(slot, None)
+
+
 def count_blocks(columns: int) -> int:
     """Return the number of blocks for this many columns."""
     return -(-columns // BLOCK)

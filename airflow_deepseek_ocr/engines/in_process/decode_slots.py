@@ -11,7 +11,12 @@ from collections.abc import Mapping, Sequence
 import torch
 from transformers import PreTrainedModel
 
-from airflow_deepseek_ocr.engines.in_process.block_pool import BLOCK, BlockPool, count_blocks
+from airflow_deepseek_ocr.engines.in_process.block_pool import (
+    BLOCK,
+    BlockPool,
+    OwnBlocks,
+    count_blocks,
+)
 from airflow_deepseek_ocr.engines.in_process.compilation import LayerCompiler
 from airflow_deepseek_ocr.engines.in_process.cuda_graph import GraphedStep
 from airflow_deepseek_ocr.engines.in_process.decode_buffers import DecodeBuffers, Snapshot
@@ -67,13 +72,15 @@ class DecodeSlots:
             device=weights.device,
             probabilities=decoding.token_probabilities,
         )
+        # Compiled steps read blocks in any order.
+        own_blocks = row_blocks if blocks is None and compiler is None else None
         # The null block comes on top: slots that are done write to it.
         blocks = 1 + (count * row_blocks if blocks is None else max(blocks, row_blocks))
-        self._pool = BlockPool(blocks)
+        self._pool = OwnBlocks(count, row_blocks) if own_blocks else BlockPool(blocks)
         #: Blocks of the cache that slots may hold.
         self.blocks = self._pool.free
         self._cache = KeyValueCache(
-            model.config.text_config, blocks, self._buffers.position, weights
+            model.config.text_config, blocks, self._buffers.position, weights, own_blocks
         )
         self._constraint = NoRepeatNgramConstraint(
             rows=count, widest=widest, exempt=tokens.table_cells, device=weights.device
@@ -171,10 +178,11 @@ class DecodeSlots:
         if count in self._graphed_steps:
             self._graphed_steps[count]()
             return
+        # Nothing is compiled for a size: slots that are not in use need no rows.
         buffers = self._buffers
         seen = buffers.columns[:columns]
-        mask = (seen <= buffers.position[:count, None])[:, None, None]
-        self._step(buffers.rows[:count], mask, self._cache.step(count, seen), call_layer)
+        mask = (seen <= buffers.position[:slots, None])[:, None, None]
+        self._step(buffers.rows[:slots], mask, self._cache.step(slots, seen), call_layer)
 
     def poll(self) -> Snapshot:
         """Capture which slots are done after the steps so far; does not block."""

@@ -6,7 +6,7 @@ order, so a page uses memory for the columns it has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,14 +54,14 @@ class StepCache:
     :param keys: of all blocks, (heads, columns, head size).
     :param values: the same.
     :param column: (slots,) cache column of each slot's token.
-    :param seen: (slots, columns) cache columns that are attended to; None for all blocks, from which the
-        mask chooses.
+    :param seen: returns (slots, heads, columns, head size) of the keys or values that are attended to; None
+        for all blocks, from which the mask chooses.
     """
 
     keys: torch.Tensor
     values: torch.Tensor
     column: torch.Tensor
-    seen: torch.Tensor | None
+    seen: Callable[[torch.Tensor], torch.Tensor] | None
 
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, **_: object
@@ -71,7 +71,7 @@ class StepCache:
         self.values[:, self.column] = values[:, :, 0].transpose(0, 1)
         if self.seen is None:
             return self.keys[None], self.values[None]
-        return self.keys[:, self.seen].transpose(0, 1), self.values[:, self.seen].transpose(0, 1)
+        return self.seen(self.keys), self.seen(self.values)
 
 
 class KeyValueCache:
@@ -81,6 +81,9 @@ class KeyValueCache:
     :param blocks: in each layer, the null block included.
     :param position: (slots,) the column that each slot writes next; its address never changes.
     :param like: a tensor of the model, for type and device.
+    :param own_blocks: blocks of each slot if they are its own, as
+        :class:`~airflow_deepseek_ocr.engines.in_process.block_pool.OwnBlocks` allocates them; None if slots
+        share them.
     """
 
     def __init__(
@@ -89,7 +92,9 @@ class KeyValueCache:
         blocks: int,
         position: torch.Tensor,
         like: torch.Tensor,
+        own_blocks: int | None = None,
     ) -> None:
+        self._own_columns = own_blocks and own_blocks * BLOCK
         shape = (config.num_key_value_heads, blocks * BLOCK, config.head_dim)
         self._layers = [
             tuple(torch.zeros(shape, dtype=like.dtype, device=like.device) for _ in range(2))
@@ -140,12 +145,22 @@ class KeyValueCache:
         """Return each layer's cache for a token of each of the first slots at its position.
 
         :param slots: number of slots.
-        :param seen: (columns,) the slot's columns that are attended to; None leaves it to the mask.
+        :param seen: (columns,) 0, 1, 2 and so on: the slot's columns that are attended to; None leaves it to
+            the mask.
         """
-        rows = torch.arange(slots, device=self.table.device)
-        where = None if seen is None else self._find(rows[:, None], seen[None])
+        look = None if seen is None else self._seen(slots, seen)
         column = self._column[:slots]
-        return [StepCache(keys, values, column, where) for keys, values in self._layers]
+        return [StepCache(keys, values, column, look) for keys, values in self._layers]
+
+    def _seen(self, slots: int, columns: torch.Tensor) -> Callable[[torch.Tensor], torch.Tensor]:
+        own, count = self._own_columns, len(columns)
+        if own:
+            # A view: a copy of the columns takes longer than the attention on a CPU.
+            return lambda cache: (
+                cache[:, BLOCK:].unflatten(1, (-1, own))[:, :slots, :count].transpose(0, 1)
+            )
+        where = self._find(torch.arange(slots, device=self.table.device)[:, None], columns[None])
+        return lambda cache: cache[:, where].transpose(0, 1)
 
     def follow(self, rows: torch.Tensor) -> None:
         """Set the cache columns that the next step writes from the current positions.

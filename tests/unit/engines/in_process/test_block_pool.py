@@ -9,6 +9,7 @@ from airflow_deepseek_ocr.engines.in_process.block_pool import (
     NULL_BLOCK,
     BlockPool,
     Grant,
+    OwnBlocks,
     count_blocks,
 )
 
@@ -52,3 +53,17 @@ def test_no_block_is_held_twice_and_the_null_block_never() -> None:
 
 def test_columns_are_rounded_up() -> None:
     assert [count_blocks(number) for number in (0, 1, BLOCK, BLOCK + 1)] == [0, 1, 1, 2]
+
+
+def test_own_blocks_lie_in_a_row() -> None:
+    pool = OwnBlocks(2, 3)
+    assert pool.free == 6
+    assert pool.grant({1: BLOCK + 1}) == [Grant(1, 0, 4), Grant(1, 1, 5)]
+    assert pool.grant({1: 2 * BLOCK, 0: 1}) == [Grant(0, 0, 1)]
+    assert pool.free == 3
+    assert pool.grant({0: BLOCK, 1: 3 * BLOCK + 1}) is None
+    assert pool.free == 3
+    pool.release(1)
+    pool.release(1)
+    assert pool.free == 5
+    assert pool.grant({1: 1}) == [Grant(1, 0, 4)]

@@ -65,3 +65,21 @@ def test_a_slot_is_finished_after_as_many_tokens_as_its_budget(
     assert not finished[2][1].ended
     # Surplus steps change nothing.
     assert slots.poll().finished([1]) == finished[2]
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("used", [1, 2])
+def test_a_page_s_text_is_the_same_in_shared_and_in_own_blocks(
+    engine: InProcessEngine, page: PreparedPage, used: int
+) -> None:
+    length, texts = len(page.prompt_ids), []
+    for blocks in (None, 4):
+        slots = make_slots(engine, count=2, blocks=blocks)
+        assert slots.provide(dict.fromkeys(range(used), length + 12))
+        prompts = engine.embed([page] * used)
+        slots.enter(list(range(used)), prompts, lengths=[length] * used, budgets=[12] * used)
+        for _ in range(11):
+            slots.step(2 * BLOCK, used)
+        texts.append([each.ids for each in slots.poll().finished(range(used)).values()])
+    assert texts[0] == texts[1]
+    assert [len(ids) for ids in texts[0]] == [12] * used

@@ -8,7 +8,7 @@ import torch
 from torch.nn.attention.flex_attention import flex_attention
 from torch.nn.functional import scaled_dot_product_attention
 
-from airflow_deepseek_ocr.engines.in_process.block_pool import BLOCK, Grant
+from airflow_deepseek_ocr.engines.in_process.block_pool import BLOCK, Grant, OwnBlocks
 from airflow_deepseek_ocr.engines.in_process.kv_cache import KeyValueCache, VisibleBlocks
 
 HEADS, SIZE = 2, 16
@@ -43,6 +43,25 @@ def test_a_step_finds_the_columns_that_prefill_stored() -> None:
     # Slot 1 has written its own column 40.
     assert torch.equal(found_keys[1, :, 40], new[1, :, 0])
     assert torch.equal(found_keys[1, :, :40], keys[1, :, :40])
+
+
+def test_columns_of_own_blocks_are_read_where_they_are() -> None:
+    pool, positions = OwnBlocks(2, 2), torch.tensor([BLOCK + 3, 40])
+    cache = KeyValueCache(CONFIG, 5, positions, torch.zeros(1), own_blocks=2)
+    shared, _ = make_cache(positions.tolist())
+    cache.grant(pool.grant({0: BLOCK + 4, 1: 41}) or [])
+    for each in (cache, shared):
+        fill(each, 41)
+        each.follow(torch.tensor([0, 1]))
+    new = torch.ones(2, HEADS, 1, SIZE)
+    (own_layer,), (layer,) = cache.step(2, torch.arange(41)), shared.step(2, torch.arange(41))
+    storages = {each.untyped_storage().data_ptr() for each in (own_layer.keys, own_layer.values)}
+    for own, copied in zip(own_layer.update(new, new, 0), layer.update(new, new, 0), strict=True):
+        assert torch.equal(own, copied)
+        assert own.untyped_storage().data_ptr() in storages
+    (first,) = cache.step(1, torch.arange(7))
+    assert first.seen is not None
+    assert first.seen(first.keys).shape == (1, HEADS, 7, SIZE)
 
 
 def test_attention_by_blocks_is_attention_over_the_own_columns() -> None:
