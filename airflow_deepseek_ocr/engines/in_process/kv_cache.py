@@ -157,7 +157,9 @@ class KeyValueCache:
         if own:
             # A view: a copy of the columns takes longer than the attention on a CPU.
             return lambda cache: (
-                cache[:, BLOCK:].unflatten(1, (-1, own))[:, :slots, :count].transpose(0, 1)
+                cache[:, BLOCK:]
+                .view(len(cache), -1, own, cache.shape[2])[:, :slots, :count]
+                .transpose(0, 1)
             )
         where = self._find(torch.arange(slots, device=self.table.device)[:, None], columns[None])
         return lambda cache: cache[:, where].transpose(0, 1)
