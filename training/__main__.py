@@ -83,6 +83,24 @@ def main(arguments: list[str] | None = None) -> int:
     ordinary.add_argument("--every", type=int, default=1, help="each so many-th only: a sample")
     ordinary.add_argument("--batch-size", type=int, help="pages written at once")
     ordinary.add_argument("--out", type=Path, help="write each document's reading there, as JSON")
+    report = commands.add_parser(
+        "report", help="all figures of the model card, beside those of another checkpoint"
+    )
+    report.add_argument("checkpoint", type=_directory)
+    report.add_argument("--assets", type=_directory, required=True)
+    report.add_argument("--against", type=_directory, help="a checkpoint to compare with")
+    report.add_argument(
+        "--documents", type=Path, default=Path(".training/ordinary"), help="directory of the PDFs"
+    )
+    report.add_argument(
+        "--kept", type=Path, default=Path(".training/figures"), help="what was measured before"
+    )
+    report.add_argument("--device", default="auto")
+    report.add_argument(
+        "--share", type=_share, default=1.0, help="of the held-out pages, for a look in between"
+    )
+    report.add_argument("--every", type=int, default=1, help="each so many-th ordinary document")
+    report.add_argument("--out", type=Path, help="write the report there")
     plot = commands.add_parser("plot", help="draw the course of a run")
     plot.add_argument(
         "logs", type=_file, nargs="+", help="log.jsonl of runs that follow each other"
@@ -115,6 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
         "background": _background,
         "evaluate": _evaluate,
         "ordinary": _ordinary,
+        "report": _report,
         "plot": _plot,
         "packages": _packages,
         "pack": _pack,
@@ -285,6 +304,31 @@ def _ordinary(options: argparse.Namespace) -> int:
     if options.out:
         rows = as_json(readings)
         options.out.write_text(json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    return 0
+
+
+def _report(options: argparse.Namespace) -> int:
+    from dataclasses import replace
+
+    from training.report import CARD_SETS, Plan, as_markdown, measure
+
+    plan = Plan(
+        assets=options.assets,
+        documents=options.documents,
+        kept=options.kept,
+        device=options.device,
+        sets=[replace(each, pages=max(1, round(each.pages * options.share))) for each in CARD_SETS],
+        every=options.every,
+    )
+
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    old = measure(options.against, plan, say) if options.against else None
+    text = as_markdown(measure(options.checkpoint, plan, say), old)
+    print(text)
+    if options.out:
+        options.out.write_text(text + "\n", encoding="utf-8")
     return 0
 
 

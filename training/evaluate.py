@@ -214,7 +214,7 @@ def as_table(figures: Sequence[Figures]) -> str:
     """The figures as a table in Markdown."""
     lines = [
         "| mode | prompt | pages | character error | median page | boxes (IoU) | tables right | "
-        "no end | refused |",
+        "no end | empty |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for each in figures:

@@ -215,6 +215,12 @@ def page_of(document: Document, path: Path, scans: bool) -> Page:
 
 def as_tables(readings: Sequence[Reading]) -> str:
     """The errors as tables in Markdown: over all, and by each property."""
+    tables = [_table("documents", {"all": list(readings)})]
+    return "\n\n".join([*tables, *(_table(name, each) for name, each in groups_of(readings))])
+
+
+def groups_of(readings: Sequence[Reading]) -> Iterable[tuple[str, dict[str, list[Reading]]]]:
+    """The readings by the values of each property, in ascending order."""
     by: dict[str, Callable[[Reading], Any]] = {
         "mode": lambda each: each.mode,
         "kind": lambda each: each.kind,
@@ -224,16 +230,13 @@ def as_tables(readings: Sequence[Reading]) -> str:
             band for band in _BANDS if each.density < band
         ),
     }
-    tables = [_table("documents", {"all": list(readings)})]
     for name, key in by.items():
         groups: dict[str, list[Reading]] = {}
         for each in sorted(readings, key=key):
             value = key(each)
-            groups.setdefault(f"{value:g}" if isinstance(value, float) else str(value), []).append(
-                each
-            )
-        tables.append(_table(name, groups))
-    return "\n\n".join(tables)
+            shown = f"{value:g}" if isinstance(value, float) else str(value)
+            groups.setdefault(shown, []).append(each)
+        yield name, groups
 
 
 def _table(name: str, groups: dict[str, list[Reading]]) -> str:
