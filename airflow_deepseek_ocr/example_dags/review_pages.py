@@ -140,10 +140,10 @@ with DAG(
                 results.accept(stored, by=by)
         return choice
 
-    # [START howto_review_pages]
     @task_group
     def review(page: Any) -> None:
         """Ask about a page, and store the answer as soon as it comes."""
+        # [START howto_review_pages]
         ask = AskAboutPage(
             task_id="ask",
             page=page,
@@ -152,6 +152,6 @@ with DAG(
             **{LIMIT: timedelta(days=2)},
         )
         store(page, ask.output)
+        # [END howto_review_pages]
 
     review.expand(page=find(read.output))
-    # [END howto_review_pages]
