@@ -34,13 +34,26 @@ class Bucket:
     address: dict[str, str]
     name: str
 
-    def documents(self, number: int, tasks: int) -> list[DocumentRef]:
-        """Return one task's share.
 
-        :param number: of the task, from 0.
-        :param tasks: that share the bucket.
-        """
-        return list(Listing(self.name).documents(boto3.client("s3", **self.address)))[number::tasks]
+@dataclass(frozen=True)
+class Share:
+    """Which documents a task reads.
+
+    :param bucket: where they are.
+    :param number: of the task, from 0.
+    :param tasks: that share the bucket.
+    :param tokens: of the documents' texts.
+    """
+
+    bucket: Bucket
+    number: int
+    tasks: int
+    tokens: Sequence[int]
+
+    def documents(self) -> list[DocumentRef]:
+        """Return the documents."""
+        client = boto3.client("s3", **self.bucket.address)
+        return list(Listing(self.bucket.name).documents(client))[self.number :: self.tasks]
 
 
 def fill(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import multiprocessing
 import os
 import sys
@@ -25,7 +26,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, func, select
+from sqlalchemy.orm import Session
 
 from airflow_deepseek_ocr.connection.options import OcrOptions
 from airflow_deepseek_ocr.connection.settings import Settings
@@ -52,9 +54,10 @@ from airflow_deepseek_ocr.sources.base import Sources
 from airflow_deepseek_ocr.sources.s3 import S3Source
 from airflow_deepseek_ocr.store.engine_options import engine_options
 from airflow_deepseek_ocr.store.results_store import Store
+from airflow_deepseek_ocr.store.tables import DocumentRow, PageRow
 from airflow_deepseek_ocr.targets.directory import DirectoryTarget
 from benchmarks.bench import Bench
-from benchmarks.buckets import KINDS, Bucket, fill
+from benchmarks.buckets import KINDS, Bucket, Share, fill
 from benchmarks.engine_ways import ForcedServerSpec, running_server
 from benchmarks.forced_lengths import ForcedLengths
 from benchmarks.full_size import ROOT, build
@@ -66,7 +69,10 @@ _NAME = "benchmark"
 _WARM_UP_PAGES, _WARM_UP_TOKENS = 24, 40
 #: Different pages held in memory for the engine alone.
 _DIFFERENT = 8
-_COLUMNS = ("part", "gpus", "mode", "kind", "tasks", "exports", "pages", "pages_per_s", "of_engine")
+_COLUMNS = (
+    *("part", "gpus", "mode", "kind", "tasks", "exports"),
+    *("pages", "pages_per_s", "stored_per_s", "of_engine"),
+)
 
 
 @dataclass(frozen=True)
@@ -109,22 +115,6 @@ class Job:
             for device in self.devices
         ]
         return engines[0].engine if len(engines) == 1 else BalancedEngine(engines)
-
-
-@dataclass(frozen=True)
-class Share:
-    """Which documents a task reads.
-
-    :param bucket: where they are.
-    :param number: of the task, from 0.
-    :param tasks: that share the bucket.
-    :param tokens: of the documents' texts.
-    """
-
-    bucket: Bucket
-    number: int
-    tasks: int
-    tokens: Sequence[int]
 
 
 def main() -> int:
@@ -261,10 +251,12 @@ def _end_to_end(
         store.ensure_schema()
     common = (job, mode, url, render_processes, _plan(formats, scratch))
     found = _at_once(_task, [(*common, share) for share in shares])
-    pages, documents = _stored(url)
+    pages, documents, stored = _stored(url)
     return {
         "pages": pages,
         "seconds": _seconds(found),
+        # Exports go on after the last document is stored.
+        "stored_per_s": pages / (stored - min(each["began"] for each in found)),
         "documents": documents,
         "cpu_s": sum(one["cpu_s"] for one in found),
         "task_cpu_ms_a_page": 1000 * sum(one["own_cpu_s"] for one in found) / max(1, pages),
@@ -340,7 +332,7 @@ def _task(
     logging.getLogger("httpx").setLevel(logging.WARNING)
     client = boto3.client("s3", **share.bucket.address)
     limits = Limits()
-    refs = share.bucket.documents(share.number, share.tasks)
+    refs = share.documents()
     options: dict[str, Any] = {"render_processes": render_processes} if render_processes else {}
     settings = Settings.of({"model": _NAME})
     with closing(_store(url)) as store:
@@ -375,16 +367,18 @@ def _cpu_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _stored(url: str) -> tuple[int, str]:
-    """Return the number of stored pages, and the documents by status."""
-    engine = create_engine(url)
+def _stored(url: str) -> tuple[int, str, float]:
+    """Return the number of stored pages, the documents by status, and the POSIX time of the last one."""
+    engine = create_engine(url, **engine_options("sqlite"))
     try:
-        with engine.connect() as connection:
-            pages = connection.execute(text("SELECT count(*) FROM ocr_pages")).scalar_one()
-            rows = connection.execute(
-                text("SELECT status, count(*) FROM ocr_documents GROUP BY status")
-            )
-            return pages, json.dumps({row[0]: row[1] for row in rows})
+        with Session(engine) as session:
+            pages = session.scalar(select(func.count()).select_from(PageRow)) or 0
+            rows = session.execute(
+                select(DocumentRow.status, func.count()).group_by(DocumentRow.status)
+            ).all()
+            last = session.scalar(select(func.max(DocumentRow.finished_at)))
+            counts = json.dumps({row[0]: row[1] for row in rows})
+            return pages, counts, last.timestamp() if last else math.inf
     finally:
         engine.dispose()
 
