@@ -124,8 +124,8 @@ def test_two_triggerers_share_a_queue(server: S3Server) -> None:
     async def both() -> list[list[DocumentRef]]:
         return list(
             await asyncio.gather(
-                fired(start(queue, trigger_id=1, max_documents=12)),
-                fired(start(queue, trigger_id=1, max_documents=12)),
+                fired(start(queue, trigger_id=1, max_documents=20)),
+                fired(start(queue, trigger_id=1, max_documents=20)),
             )
         )
 
