@@ -27,6 +27,7 @@ from airflow_deepseek_ocr.engines.supervisor.supervisor import Supervisor
 from airflow_deepseek_ocr.engines.supervisor.vllm_server import VllmServerSpec
 from airflow_deepseek_ocr.ocr.decoding import Decoding
 from airflow_deepseek_ocr.ocr.engine_protocol import Engine
+from benchmarks.kept_logs import error_lines, log_file
 from benchmarks.workload import lengths, requests
 
 #: What servers are asked for.
@@ -51,6 +52,7 @@ class Job:
     :param options: further ones of ``vllm serve``.
     :param scanned: pages with grain, not as a program draws them.
     :param probabilities: every way returns the probabilities of tokens.
+    :param out: file of the figures; logs are kept beside it.
     """
 
     model: Path
@@ -65,6 +67,7 @@ class Job:
     options: str
     scanned: bool
     probabilities: bool
+    out: Path
 
     @property
     def decoding(self) -> Decoding:
@@ -150,7 +153,7 @@ def _resident(kind: type[ForcedServerSpec], way: str, job: Job, tell: Tell) -> N
         batch_size=job.batch_size,
         idle_s=round(START_TIMEOUT_S),
     )
-    with running_server(spec) as (supervisor, ready):
+    with running_server(spec, log=log_file(job.out, way)) as (supervisor, ready):
         engine = HttpEngine(
             supervisor.find, model=_NAME, decoding=job.decoding, retry_policy=RetryPolicy()
         )
@@ -162,7 +165,8 @@ def vllm(job: Job, tell: Tell) -> None:
     if shutil.which(job.command.split()[0]) is None:
         tell("engines", way="vllm", skipped=f"There is no program {job.command!r}.")
         return
-    with running_server(job.vllm_server()) as (supervisor, ready):
+    log = log_file(job.out, "vllm")
+    with running_server(job.vllm_server(), log=log) as (supervisor, ready):
         engine = HttpEngine(
             supervisor.find,
             model=_NAME,
@@ -176,27 +180,31 @@ def vllm(job: Job, tell: Tell) -> None:
 
 @contextmanager
 def running_server(
-    spec: ServerIdentity, directory: Path | None = None
+    spec: ServerIdentity, directory: Path | None = None, log: Path | None = None
 ) -> Iterator[tuple[Supervisor, float]]:
     """Yield a server and the seconds until it was ready; stop it afterwards.
 
     :param spec: the server.
     :param directory: directory of the registry, in which the server may run already; a new one if None.
+    :param log: keeps the server's whole log, if any.
     """
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = directory or Path(name)
         supervisor = Supervisor(spec, directory, START_TIMEOUT_S)  # type: ignore[arg-type]
+        written = directory / f"{spec.key}.log"
         started = time.perf_counter()
         try:
             supervisor.find()
             yield supervisor, time.perf_counter() - started
         except Exception:
-            print(log_tail(directory / f"{spec.key}.log"), file=sys.stderr)
+            print(error_lines(written) or log_tail(written), file=sys.stderr)
             raise
         finally:
             record = load_record(directory, spec.key)
             if record is not None:
                 stop_server(record, directory)
+            if log is not None and written.exists():
+                shutil.copyfile(written, log)
 
 
 def read_all(

@@ -73,12 +73,13 @@ def main() -> int:
             options=options.vllm_options,
             scanned=options.scanned,
             probabilities=not options.without_probabilities,
+            out=options.out,
         )
         bench = Bench(job.model, options.pages, options.batch_size, options.out)
         bench.tell("setting", **_elsewhere(_prepare, job))
         for way in options.ways.split(","):
             try:
-                rows += _elsewhere(_measure, way, job, options.out, options.verbose)
+                rows += _elsewhere(_measure, way, job, options.verbose)
             except Exception:
                 # The other ways' figures are worth having.
                 traceback.print_exc()
@@ -143,10 +144,10 @@ def _prepare(job: Job) -> dict[str, Any]:
     }
 
 
-def _measure(way: str, job: Job, out: Path, verbose: bool) -> list[dict[str, Any]]:
+def _measure(way: str, job: Job, verbose: bool) -> list[dict[str, Any]]:
     logging.basicConfig(level=logging.INFO if verbose else logging.WARNING)
     logging.getLogger("httpx").setLevel(logging.WARNING)
-    figures = Figures(Bench(job.model, job.pages, job.batch_size, out))
+    figures = Figures(Bench(job.model, job.pages, job.batch_size, job.out))
     WAYS[way](job, figures.tell)
     return figures.rows
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -27,6 +26,7 @@ from airflow_deepseek_ocr.engines.supervisor.server_spec import ServerPaths
 from airflow_deepseek_ocr.engines.supervisor.vllm_options import split_command
 from airflow_deepseek_ocr.ocr.prompts import prompt_line
 from benchmarks.engine_ways import WARM_UP_PAGES, WARM_UP_TOKENS, Job, Tell
+from benchmarks.kept_logs import error_lines, log_file
 from benchmarks.workload import requests
 
 WAY = "vllm_offline"
@@ -47,7 +47,8 @@ def vllm_offline(job: Job, tell: Tell) -> None:
         file, environment = directory / "job.json", write_job(job, directory)
         started, ready_s = time.perf_counter(), 0.0
         limit_s = START_TIMEOUT_S + _MODE_TIMEOUT_S * len(job.modes)
-        with _lines([str(python), "-P", str(_PROGRAM), str(file)], environment, limit_s) as lines:
+        arguments, log = [str(python), "-P", str(_PROGRAM), str(file)], log_file(job.out, WAY)
+        with _lines(arguments, environment, limit_s, log) as lines:
             for line in lines:
                 if "vllm" in line:
                     ready_s = time.perf_counter() - started
@@ -137,44 +138,45 @@ def figures(line: dict[str, Any], expected: list[int]) -> dict[str, Any]:
 
 @contextmanager
 def _lines(
-    arguments: list[str], environment: dict[str, str], limit_s: float
+    arguments: list[str], environment: dict[str, str], limit_s: float, log: Path
 ) -> Iterator[Iterator[dict[str, Any]]]:
     """Yield a program's lines of JSON up to its last one; it is ended afterwards, with its children.
 
     :param limit_s: seconds after which it is ended.
-    :raises RuntimeError: it ended without its last line. The end of its log goes to standard error.
+    :param log: keeps the whole log of this run.
+    :raises RuntimeError: it ended without its last line. The message has the errors of its log.
     """
-    with tempfile.NamedTemporaryFile(prefix="bench-offline-", suffix=".log") as log:
+    with log.open("wb") as errors:
         process = subprocess.Popen(
             arguments,
             env=environment,
             stdout=subprocess.PIPE,
-            stderr=log,
+            stderr=errors,
             text=True,
             start_new_session=True,
         )
-        timer = threading.Timer(limit_s, _end, [process])
-        timer.start()
+    timer = threading.Timer(limit_s, _end, [process])
+    timer.start()
 
-        def lines() -> Iterator[dict[str, Any]]:
-            for text in process.stdout or ():
-                line = json.loads(text)
-                if "end" in line:
-                    return
-                yield line
-            print(log_tail(Path(log.name)), file=sys.stderr)
-            raise RuntimeError(
-                f"vLLM's offline batch ended early, or was ended after {limit_s:.0f} s; see the log above."
-            )
+    def lines() -> Iterator[dict[str, Any]]:
+        for text in process.stdout or ():
+            line = json.loads(text)
+            if "end" in line:
+                return
+            yield line
+        raise RuntimeError(
+            f"vLLM's offline batch ended early, or was ended after {limit_s:.0f} s. "
+            f"Its log {log} says:\n{error_lines(log) or log_tail(log)}"
+        )
 
-        try:
-            yield lines()
-        finally:
-            timer.cancel()
-            _end(process)
-            process.wait()
-            if process.stdout:
-                process.stdout.close()
+    try:
+        yield lines()
+    finally:
+        timer.cancel()
+        _end(process)
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
 
 
 def _end(process: subprocess.Popen[str]) -> None:

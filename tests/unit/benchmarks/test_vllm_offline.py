@@ -43,6 +43,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
         options="--api-server-count 4",
         scanned=False,
         probabilities=True,
+        out=tmp_path / "figures.jsonl",
     )
 
 
@@ -92,12 +93,15 @@ def test_pages_ask_for_what_a_task_asks_of_the_server(
     assert "logprobs" not in json.loads((tmp_path / "job.json").read_text())["pages"][0]
 
 
-def test_a_batch_that_ends_early_is_an_error_with_the_end_of_its_log(
-    job: Job, capfd: pytest.CaptureFixture[str]
+def test_a_batch_that_ends_early_is_an_error_with_those_of_its_log(
+    job: Job, tmp_path: Path
 ) -> None:
-    with pytest.raises(RuntimeError, match="ended early"):
+    with pytest.raises(RuntimeError, match="ended early") as caught:
         figures_of(replace(job, options="--load-format fails"))
-    assert "the weights are gone" in capfd.readouterr().err
+    log = tmp_path / "figures.vllm_offline.log"
+    assert f"{log} says:\nValueError: the weights are gone\nRuntimeError: " in str(caught.value)
+    assert "a line of the log" not in str(caught.value)
+    assert log.read_text().startswith("a line of the log, which is no figure\n")
 
 
 def test_a_batch_that_takes_too_long_is_ended(

@@ -36,7 +36,11 @@ class LLM:
     def from_engine_args(cls, arguments: dict[str, Any]) -> LLM:
         print("a line of the log, which is no figure")
         if arguments["load_format"] == "fails":
-            raise SystemExit("the weights are gone")
+            print(
+                "(EngineCore pid=7) ERROR 11-28 22:39:21 [core.py:1] ValueError: the weights are gone"
+            )
+            print("(EngineCore pid=7) INFO 11-28 22:39:22 [core.py:2] progress" * 200)
+            raise RuntimeError("Engine core initialization failed.")
         Path(os.environ["VLLM_STAND_IN_NOTES"]).write_text(json.dumps(arguments))
         return cls()
 
