@@ -32,7 +32,7 @@ class SharedCalls(Generic[Item, Result]):
     ) -> None:
         self._function, self._key_of = function, key_of
         self._most, self._gather_s = most, gather_s
-        self._turn, self._changed = threading.Lock(), threading.Condition()
+        self._changed, self._is_calling = threading.Condition(), False
         self._waiting: deque[tuple[Item, Future[Result]]] = deque()
 
     def call(self, item: Item) -> Result:
@@ -41,16 +41,23 @@ class SharedCalls(Generic[Item, Result]):
         :raises Exception: the error of the function.
         """
         mine: Future[Result] = Future()
-        with self._changed:
-            self._waiting.append((item, mine))
-            self._changed.notify_all()
-        # The thread whose turn it is makes the call for those that wait for theirs.
-        with self._turn:
-            if not mine.done():
-                with self._changed:
+        makes_calls = False
+        try:
+            with self._changed:
+                self._waiting.append((item, mine))
+                self._changed.notify_all()
+                # One thread makes the calls. A thread whose result is there does not wait for the next call.
+                self._changed.wait_for(lambda: mine.done() or not self._is_calling)
+                if not mine.done():
+                    makes_calls = self._is_calling = True
                     self._changed.wait_for(self._is_full, self._gather_s)
             while not mine.done():
                 self._make_call()
+        finally:
+            if makes_calls:
+                with self._changed:
+                    self._is_calling = False
+                    self._changed.notify_all()
         return mine.result()
 
     def _is_full(self) -> bool:
@@ -75,3 +82,6 @@ class SharedCalls(Generic[Item, Result]):
                     future.set_exception(error)
             if not isinstance(error, Exception):
                 raise
+        finally:
+            with self._changed:
+                self._changed.notify_all()

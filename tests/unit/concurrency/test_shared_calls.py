@@ -105,3 +105,29 @@ def test_an_error_is_that_of_all_items_of_its_call_and_of_no_other() -> None:
             with pytest.raises(ValueError, match="unlucky"):
                 each.result(60)
         assert squares.shared.call(5) == 25
+
+
+def test_a_result_that_is_there_does_not_wait_for_the_next_call() -> None:
+    with ExitStack() as stack:
+        squares = Squares()
+        squares.may_end.set()
+        pool = stack.enter_context(ThreadPoolExecutor(1))
+        shared = squares.shared
+        shared._is_calling = True
+        future = pool.submit(shared.call, 3)
+        until(lambda: len(shared._waiting) == 1)
+        shared._make_call()
+        # This thread still makes calls.
+        assert future.result(60) == 9
+
+
+def test_a_signal_in_a_call_leaves_the_turn_to_the_next_thread() -> None:
+    def end(numbers: Sequence[int]) -> Sequence[int]:
+        if numbers == [1]:
+            raise KeyboardInterrupt
+        return numbers
+
+    shared = SharedCalls(end, key_of=lambda number: number, most=4, gather_s=0)
+    with pytest.raises(KeyboardInterrupt):
+        shared.call(1)
+    assert shared.call(2) == 2
