@@ -75,12 +75,14 @@ class _PageExports:
     :param lines: its words with places.
     :param hocr: its part of the hOCR file.
     :param files: its files.
+    :param picture_error: why its picture for people could not be made, of which other formats have no need.
     """
 
     shown: ShownPage
     lines: tuple[PlacedLine, ...]
     hocr: str
     files: tuple[ExportFile, ...]
+    picture_error: DocumentError | None = None
 
     def without_picture(self) -> _PageExports:
         """Return it without the page's picture."""
@@ -154,6 +156,8 @@ def _with_pictures(
                 pdf.add_page(each.shown.page, each.shown.rendered, each.lines)
             hocr.append(each.hocr)
             lost.add(each.shown, formats)
+            if each.picture_error is not None:
+                lost.add(replace(each.shown, error=each.picture_error), [Format.WEBP])
             yield from each.files
         if Format.HOCR in formats:
             text = hocr_document(document, hocr).encode("utf-8", "replace")
@@ -172,7 +176,10 @@ class _LostPages:
         self.formats: dict[Format, list[ShownPage]] = {}
 
     def add(self, shown: ShownPage, formats: Sequence[Format]) -> None:
-        """Note a page, if its picture is lost."""
+        """Note a page, if its picture is lost.
+
+        :param formats: those that lack it.
+        """
         if shown.lost is None:
             return
         for each in formats:
@@ -207,6 +214,7 @@ def _of_page(
     image = shown.image if is_decoded else None
     lines: tuple[PlacedLine, ...] = ()
     files: list[ExportFile] = []
+    picture_error: DocumentError | None = None
     if WITH_WORDS & set(formats):
         lines = place_words(page, image)
     if Format.ALTO in formats:
@@ -216,14 +224,14 @@ def _of_page(
         try:
             files.append(page_picture(page, original.picture(page, shown.rendered)))
         except DocumentError as error:
-            shown = replace(shown, error=error)
+            picture_error = error
     if image is not None:
         if Format.OVERLAY in formats:
             files.append(overlay_picture(page, image))
         if Format.FIGURES in formats:
             files += figure_pictures(page, image)
     hocr = hocr_page(document, page, lines) if Format.HOCR in formats else ""
-    return _PageExports(shown, lines, hocr, tuple(files))
+    return _PageExports(shown, lines, hocr, tuple(files), picture_error)
 
 
 def _pdf(pdf: PdfExport) -> Made:

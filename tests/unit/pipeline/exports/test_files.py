@@ -142,10 +142,14 @@ def test_a_page_whose_picture_cannot_be_made_now_fails_its_format_only(
         return Original(DOCUMENTS / "letter.tiff", letter, pool, with_text=False)
 
     with PdfMaker(Limits()) as maker:
-        text, picture, failed = make_files(letter, [Format.TEXT, Format.WEBP], get, maker, tmp_path)
+        formats = [Format.TEXT, Format.OVERLAY, Format.WEBP]
+        text, *pictures, failed = make_files(letter, formats, get, maker, tmp_path)
     assert isinstance(text, ExportFile)
-    assert isinstance(picture, ExportFile)
-    assert picture.page_number == 2
+    assert [(each.format, getattr(each, "page_number", None)) for each in pictures] == [
+        (Format.OVERLAY, 1),
+        (Format.WEBP, 2),
+        (Format.OVERLAY, 2),
+    ]
     assert isinstance(failed, RefusedFormat)
     assert (failed.format, failed.code, failed.has_failed) == (Format.WEBP, "too_slow", True)
 
