@@ -114,9 +114,13 @@ def main(arguments: list[str] | None = None) -> int:
     unpacking = commands.add_parser("unpack", help="put a packed run into a directory")
     unpacking.add_argument("parts", type=_directory)
     unpacking.add_argument("--out", type=Path, required=True, help="directory of the run")
-    speed = commands.add_parser("speed", help="pages that a core draws, in a second")
+    speed = commands.add_parser(
+        "speed", help="pages a second: of one core, and of all workers together for a trainer"
+    )
     speed.add_argument("--assets", type=_directory, required=True)
-    speed.add_argument("--batches", type=int, default=3, help="of each mode")
+    speed.add_argument("--batches", type=int, default=3, help="of each mode, on one core")
+    speed.add_argument("--feed", type=int, default=64, help="batches for a trainer; 0 for none")
+    speed.add_argument("--workers", type=int, help="for the trainer; else as train has them")
 
     packages = commands.add_parser("packages", help="print the Debian packages that are needed")
     packages.add_argument("--ordinary", action="store_true", help="to typeset, not to gather")
@@ -212,10 +216,16 @@ def _unpack(options: argparse.Namespace) -> int:
 
 
 def _speed(options: argparse.Namespace) -> int:
-    from training.speed import drawing_speed
+    from training.cards import Cards, count_cards
+    from training.feed import usual_workers
+    from training.speed import drawing_speed, feeding_speed
 
     for each in drawing_speed(options.assets, options.batches):
         print(json.dumps(each.as_dict()), flush=True)
+    if options.feed:
+        workers = options.workers or usual_workers(count_cards())
+        fed = feeding_speed(options.assets, options.feed, workers, Cards().device)
+        print(json.dumps(fed.as_dict()), flush=True)
     return 0
 
 

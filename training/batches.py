@@ -1,14 +1,13 @@
-"""Batches of pages, all of one shape for a mode and a stage, each drawn from its step's seed."""
+"""Batches of pages, all of one shape for a mode and a stage, each drawn from its seed."""
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from torch.utils.data import IterableDataset, get_worker_info
 
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR, TILE_SIZE
 from airflow_deepseek_ocr.ocr.resolution import PIXELS_PER_TOKEN, Resolution
@@ -21,7 +20,6 @@ from training.curriculum import (
     TILES_PER_PAGE,
     PageSpec,
     Stage,
-    stage_at,
 )
 from training.degrade import degrade, scan, stretch
 from training.layouts import PageAssets, draw_page
@@ -29,22 +27,18 @@ from training.page import Page
 from training.sequences import Encoder, Question, Sequences, group, misspelt, vision_rows
 from training.targets import choose_prompt, target
 from training.tokenizer import build_tokenizer
-from training.views import View, Views, global_view, stack, tiles
+from training.views import View, Views, cell_grid, global_view, stack, tiles
 
 #: Tokens by which sequences' lengths are rounded up, for the GPU's matrix units.
 _LENGTH_MULTIPLE = 32
-#: Largest share of wrong characters in an answer so far: what the model itself gets wrong on a bad page.
-_MOST_MISSPELT = 0.08
 #: How often pages' print is made wider or narrower than its font, and by which factor.
 _STRETCHED, _STRETCH = 0.4, (0.8, 1.25)
 #: The same factor for pages as people's programs set them: fonts for reading differ less.
 _PEOPLE_STRETCH = (0.9, 1.12)
 #: Resolution at which operators render pages by default, in dots per inch, and the longer sides of sheets.
 _DPI, _LONGER_SIDES = 200, {210 / 297: 297 / 25.4, 8.5 / 11: 11.0}
-#: Batches that ask about the same pages.
-TIMES_ASKED = 2
-#: Seeds of one trainer of a run, so that no two draw the same pages.
-_SEEDS_OF_A_RANK = 10**12
+#: Bytes at whose multiples the parts of a batch begin in a buffer: a line of the cache.
+_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
@@ -62,17 +56,10 @@ class Batch:
     sequences: list[Sequences]
     pages: int
 
-    def pin_memory(self) -> Batch:
-        """The same in memory from which the GPU fetches it by itself."""
-        return Batch(
-            self.mode,
-            [Views(*map(torch.Tensor.pin_memory, vars(each).values())) for each in self.views],
-            [
-                Sequences(*map(torch.Tensor.pin_memory, vars(each).values()))
-                for each in self.sequences
-            ],
-            self.pages,
-        )
+    def tensors(self) -> list[torch.Tensor]:
+        """All of them, in the order in which :func:`carve` lays them."""
+        parts: list[Views | Sequences] = [*self.views, *self.sequences]
+        return [tensor for part in parts for tensor in vars(part).values()]
 
 
 @dataclass(frozen=True)
@@ -176,7 +163,7 @@ class BatchMaker:
         """The pages of a batch."""
         rng, resolution = random.Random(seed), DEEPSEEK_OCR.resolution(mode)
         seen = []
-        for _ in range(max(1, round(PAGES_PER_BATCH[mode] * self._share))):
+        for _ in range(pages_of(mode, self._share)):
             page = self.draw(rng, mode, stage)
             grid = resolution.grid(*page.image.size)
             seen.append(SeenPage(page, grid, global_view(page, resolution), tiles(page, grid)))
@@ -235,16 +222,15 @@ def assemble(
     for number, each in enumerate(seen):
         images.append(vision_rows(resolution, each.grid, number * side * side, first_tile, newline))
         first_tile += len(each.tiles) * tile_side**2
-    if not spec.lengths:
+    shapes = _group_shapes(resolution, spec, len(seen))
+    if not shapes:
         return Batch(mode, views, [], len(seen))
-    counts = [max(1, round(len(seen) * PROMPTS_PER_PAGE * share)) for share in GROUP_SHARES]
+    counts = [count for count, _ in shapes]
     groups = group([(images[number], question) for number, question in asked], counts, spec.lengths)
-    longest = resolution.vision_tokens(_widest_grid(resolution))
-    sequences = []
-    for members, count, length in zip(groups, counts, spec.lengths, strict=True):
-        length += 1 + longest
-        length += -length % _LENGTH_MULTIPLE
-        sequences.append(encoder.pad(members, count, length))
+    sequences = [
+        encoder.pad(members, count, length)
+        for members, (count, length) in zip(groups, shapes, strict=True)
+    ]
     return Batch(mode, views, sequences, len(seen))
 
 
@@ -295,42 +281,61 @@ def _paper_size(rng: random.Random, resolution: Resolution) -> tuple[int, int, f
     return longest, round(longest / aspect), scale
 
 
-class Batches(IterableDataset[Batch]):
-    """The batches from ``first_step`` on, in a fixed order.
+def carve(buffer: torch.Tensor, mode: str, spec: PageSpec, pages: int) -> tuple[Batch, int]:
+    """A batch of the shape of :func:`assemble`'s that lies in a buffer, and the bytes that it takes there.
 
-    Worker processes take turns. A worker asks several times about the pages it has drawn, other
-    prompts each time: drawing takes longer than learning.
-
-    :param seed: of the whole run.
-    :param steps: length of the whole run, which places the curriculum.
-    :param share: of the usual number of pages in a batch.
-    :param rank: which of several trainers of one run: each has pages of its own, at the same step in
-        the same mode.
+    :param buffer: uint8, on any device; what is in it is the batch's content.
     """
+    used = 0
 
-    def __init__(
-        self,
-        assets: Path,
-        seed: int,
-        first_step: int,
-        steps: int,
-        share: float = 1.0,
-        rank: int = 0,
-    ) -> None:
-        self.assets, self.seed, self.first_step, self.steps = assets, seed, first_step, steps
-        self.share, self.rank = share, rank
+    def take(dtype: torch.dtype, *shape: int) -> torch.Tensor:
+        nonlocal used
+        start, used = used, used + math.prod(shape) * dtype.itemsize
+        taken = buffer[start:used].view(dtype).view(shape)
+        used += -used % _ALIGNMENT
+        return taken
 
-    def __iter__(self) -> Iterator[Batch]:
-        worker = get_worker_info()
-        offset, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        maker = BatchMaker(self.assets, share=self.share, most_misspelt=_MOST_MISSPELT)
-        drawn_at, seen = -1, []
-        for step in range(self.first_step + offset, self.steps, stride):
-            drawing_step = step - (step // stride % TIMES_ASKED) * stride
-            stage = stage_at(drawing_step / self.steps)
-            seed = self.seed * 1_000_003 + drawing_step
-            mode = random.Random(seed).choices(list(stage.modes), list(stage.modes.values()))[0]
-            own = self.rank * _SEEDS_OF_A_RANK
-            if drawn_at != drawing_step:
-                drawn_at, seen = drawing_step, maker.see(own + seed, mode, stage)
-            yield maker.ask(own + self.seed * 1_000_003 + step, seen, mode, stage)
+    resolution = DEEPSEEK_OCR.resolution(mode)
+    sizes = [(pages, resolution.size)]
+    if resolution.tiles:
+        sizes.append((pages * TILES_PER_PAGE, TILE_SIZE))
+    views = [
+        Views(
+            take(torch.uint8, count, size, size),
+            take(torch.int64, count, 4),
+            take(torch.uint8, count, *cell_grid(size)),
+        )
+        for count, size in sizes
+    ]
+    sequences = [
+        Sequences(
+            ids=take(torch.int64, count, length),
+            vision_rows=take(torch.int64, count, length),
+            labels=take(torch.int64, count, length),
+            weights=take(torch.float32, count),
+        )
+        for count, length in _group_shapes(resolution, spec, pages)
+    ]
+    return Batch(mode, views, sequences, pages), used
+
+
+def pages_of(mode: str, share: float) -> int:
+    """How many pages a batch has.
+
+    :param share: of the usual number.
+    """
+    return max(1, round(PAGES_PER_BATCH[mode] * share))
+
+
+def _group_shapes(resolution: Resolution, spec: PageSpec, pages: int) -> list[tuple[int, int]]:
+    """Sequences of each group of a batch, and their length with the image before them."""
+    if not spec.lengths:
+        return []
+    before = 1 + resolution.vision_tokens(_widest_grid(resolution))
+    return [
+        (
+            max(1, round(pages * PROMPTS_PER_PAGE * share)),
+            -(-(length + before) // _LENGTH_MULTIPLE) * _LENGTH_MULTIPLE,
+        )
+        for share, length in zip(GROUP_SHARES, spec.lengths, strict=True)
+    ]

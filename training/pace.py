@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from training.batches import Batch
+from training.feed import Feed
 
 _NAMES = ("loss", "tokens_right", "character_loss", "characters_right")
 
@@ -21,17 +22,18 @@ class Pace:
 
     :param device: a torch device.
     :param cards: how many share the work; pages count for all of them.
+    :param feed: where the batches come from, if it shall be in the log as well.
     """
 
-    def __init__(self, device: str, cards: int = 1) -> None:
-        self._on_gpu, self._cards = device.startswith("cuda"), cards
+    def __init__(self, device: str, cards: int = 1, feed: Feed | None = None) -> None:
+        self._on_gpu, self._cards, self._feed = device.startswith("cuda"), cards, feed
         self._figures: dict[str, list[torch.Tensor]] = {}
         self._marks: list[list[Any]] = []
         self._start()
 
     def _start(self) -> None:
         self._figures, self._marks = {}, []
-        self._pages, self._since = 0, time.monotonic()
+        self._pages, self._since, self._cpu_since = 0, time.monotonic(), time.process_time()
 
     def mark(self, *, first: bool = False) -> None:
         """Note a time within a step.
@@ -61,7 +63,10 @@ class Pace:
 
         ``busy``: share of the time in which the card made gradients and updates. ``averaging``: in which
         it averaged gradients, the wait for slower cards included. The rest is ``idle``: pages or the host
-        were too slow. ``limit_pages_per_s``: pages of all cards if they were never idle.
+        were too slow. ``limit_pages_per_s``: pages of all cards if they were never idle. The rest is of
+        one card's processes. ``waits``: share of the time in which the trainer waited for pages;
+        ``drawing``: in which a worker was at work, ``drawing_cpu`` on a core; ``host_ms``: processor time
+        of the trainer's own process for a step.
 
         :raises FloatingPointError: if the loss is no longer finite.
         """
@@ -75,7 +80,7 @@ class Pace:
         passed = time.monotonic() - self._since
         result: dict[str, Any] = {"modes": modes}
         if self._marks:
-            result |= self._speeds(passed)
+            result |= self._speeds(passed) | self._shares(passed)
         self._start()
         return result
 
@@ -93,6 +98,18 @@ class Pace:
             "averaging": round(averaging / passed, 3),
             "idle": round(max(0.0, 1 - (busy + averaging) / passed), 3),
         }
+
+    def _shares(self, passed: float) -> dict[str, float]:
+        cpu_s = time.process_time() - self._cpu_since
+        shares = {"host_ms": round(1000 * cpu_s / len(self._marks), 1)}
+        if self._feed is not None:
+            figures, workers = self._feed.figures(), max(1, self._feed.workers)
+            shares |= {
+                "waits": round(figures.waited_s / passed, 3),
+                "drawing": round(figures.at_work_s / passed / workers, 3),
+                "drawing_cpu": round(figures.workers_cpu_s / passed / workers, 3),
+            }
+        return shares
 
     def _between(self, begin: Any, end: Any) -> float:
         """Seconds between two marks."""

@@ -7,26 +7,26 @@ each measurement on held-out pages).
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader
 
-from training.batches import Batch, Batches, BatchMaker
+from training.batches import Batch, BatchMaker
 from training.cards import Cards, count_cards, on_cards, on_termination
 from training.curriculum import STAGES, learning_rate
+from training.feed import Feed, usual_workers
 from training.losses import EMPTY_WEIGHT, character_loss, text_loss
 from training.network import CHARACTERS, Network, load_weights
 from training.optimizer import Optimizer
 from training.pace import Pace
 from training.photograph import photograph
 from training.replay import Replayed
+from training.schedule import Schedule
 from training.state import Progress, RunState
 
 _LOG_EVERY, _MEASURE_EVERY = 50, 1000
@@ -167,10 +167,15 @@ class Trainer:
         self._asked_to_stop = True
 
     def _train(self) -> None:
+        with self._feed() as feed:
+            self._learn(feed)
+        self.save()
+
+    def _learn(self, feed: Feed) -> None:
         began_at, began = self.trained_s, time.monotonic()
         started = last_saved = last_looked = began
-        pace = Pace(self.device, self.cards.count)
-        for batch in self._batches():
+        pace = Pace(self.device, self.cards.count, feed)
+        for batch in feed:
             now = time.monotonic()
             if self.cards.first and now - last_looked > _LOOK_EVERY_S:
                 last_looked = now
@@ -195,7 +200,6 @@ class Trainer:
             if keep:
                 self.save()
                 last_saved = now
-        self.save()
 
     def _falls(self, now: float) -> bool:
         """Whether the rates fall from now on, because somebody has asked for it."""
@@ -212,18 +216,11 @@ class Trainer:
         if self.cards.first:
             self._state.save(self.optimizer, Progress(self.step, self._first_step, self.trained_s))
 
-    def _batches(self) -> Iterator[Batch]:
-        run, workers = self.run, self.run.workers
-        if workers is None:
-            workers = max(1, len(os.sched_getaffinity(0)) // self.cards.count - 1)
-        loader = DataLoader(
-            Batches(run.assets, run.seed, self.step, run.steps, run.batch_share, self.cards.rank),
-            batch_size=None,
-            num_workers=workers,
-            prefetch_factor=3 if workers else None,
-            pin_memory=self._on_gpu,
-        )
-        return iter(loader)
+    def _feed(self) -> Feed:
+        run = self.run
+        workers = usual_workers(self.cards.count) if run.workers is None else run.workers
+        schedule = Schedule(run.seed, run.steps, run.batch_share, self.cards.rank)
+        return Feed(run.assets, schedule, self.step, workers, self.device)
 
     def _rate(self, now: float, started: float) -> float:
         """The learning rates as a share of their peaks.

@@ -17,6 +17,8 @@ from training.page import Page
 
 #: Grey of the padding, as in :data:`airflow_deepseek_ocr.model.deepseek_ocr.image_processing.PADDING`.
 _PADDING = 127
+#: Width and height of a cell in pixels.
+_CELL = (PIXELS_PER_TOKEN // CELL_COLUMNS, PIXELS_PER_TOKEN // CELL_ROWS)
 #: How near the edge of a cell a character's place is not clear, in pixels of the view.
 _BLUR = 0.5
 
@@ -90,12 +92,20 @@ def _cut(
     return array[row * height : (row + 1) * height, column * width : (column + 1) * width]
 
 
+def cell_grid(height: int, width: int | None = None) -> tuple[int, int]:
+    """Rows and columns of the cells of a view.
+
+    :param height: in pixels.
+    :param width: the same as ``height`` if it is not given.
+    """
+    return height // _CELL[1], (width or height) // _CELL[0]
+
+
 def _cells(
     page: Page, inside: tuple[int, int, int, int], height: int, width: int | None = None
 ) -> npt.NDArray[np.uint8]:
     """The character in each cell of a view of ``height`` x ``width`` pixels."""
-    token_height, token_width = PIXELS_PER_TOKEN // CELL_ROWS, PIXELS_PER_TOKEN // CELL_COLUMNS
-    cells = np.zeros((height // token_height, (width or height) // token_width), np.uint8)
+    cells = np.zeros(cell_grid(height, width), np.uint8)
     if not page.glyphs:
         return cells
     left, top, right, bottom = inside
@@ -105,7 +115,7 @@ def _cells(
     places = places * scale + (left, top)
 
     def cells_at(offset: tuple[float, float]) -> npt.NDArray[np.int64]:
-        columns, rows = ((places + offset) // (token_width, token_height)).astype(int).T
+        columns, rows = ((places + offset) // _CELL).astype(int).T
         rows = rows.clip(0, cells.shape[0] - 1)
         return rows * cells.shape[1] + columns.clip(0, cells.shape[1] - 1)
 

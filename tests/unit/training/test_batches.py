@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from airflow_deepseek_ocr.ocr.families.deepseek_ocr import DEEPSEEK_OCR
-from training.batches import Batch, Batches, BatchMaker, _paper_size
+from training.batches import Batch, BatchMaker, _paper_size, carve, pages_of
 from training.curriculum import FULL_PAGES, HELD_OUT, MIXED_PAGES, STAGES, learning_rate, stage_at
 from training.network import AMBIGUOUS, CHARACTERS
 from training.sequences import IGNORED, Encoder, Question, group, misspelt, vision_rows
@@ -23,16 +22,9 @@ from training.views import View, stack
 SHARE = 0.04
 
 
-def tensors(batch: Batch) -> list[torch.Tensor]:
-    views = [tensor for each in batch.views for tensor in (each.pixels, each.inside, each.cells)]
-    return views + [
-        tensor for each in batch.sequences for tensor in (each.ids, each.vision_rows, each.labels)
-    ]
-
-
 def assert_equal(one: Batch, other: Batch) -> None:
     assert one.mode == other.mode
-    for ours, theirs in zip(tensors(one), tensors(other), strict=True):
+    for ours, theirs in zip(one.tensors(), other.tensors(), strict=True):
         assert torch.equal(ours, theirs)
 
 
@@ -53,7 +45,7 @@ def test_all_batches_of_a_mode_have_one_shape(assets: Path) -> None:
         shapes = set()
         for seed in range(3):
             batch = maker.ask(seed, maker.see(seed, mode, STAGES[-1]), mode, STAGES[-1])
-            shapes.add(tuple(tuple(tensor.shape) for tensor in tensors(batch)))
+            shapes.add(tuple(tuple(tensor.shape) for tensor in batch.tensors()))
         assert len(shapes) == 1
 
 
@@ -86,26 +78,21 @@ def test_characters_stand_in_their_cells(assets: Path) -> None:
         assert len(found) > 0.5 * len(expected)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_order_is_fixed_and_resumed_where_it_stopped(assets: Path, workers: int) -> None:
-    def draw(first: int) -> list[Batch]:
-        dataset = Batches(assets, seed=1, first_step=first, steps=12, share=SHARE / 2)
-        return list(DataLoader(dataset, batch_size=None, num_workers=workers))
-
-    whole = draw(0)
-    assert len(whole) == 12
-    stride = workers or 1
-    for one, other in zip(whole[4 * stride :], draw(4 * stride), strict=True):
-        assert_equal(one, other)
-    # A worker asks about its pages several times, and asks something else each time.
-    turns = [(whole[step], whole[step + stride]) for step in (4 * stride, 4 * stride + 1)]
-    for first, second in turns:
-        assert torch.equal(first.views[0].pixels, second.views[0].pixels)
-    assert any(
-        not torch.equal(one.ids, other.ids)
-        for first, second in turns
-        for one, other in zip(first.sequences, second.sequences, strict=True)
-    )
+@pytest.mark.parametrize("mode", ["tiny", "gundam"])
+def test_a_batch_is_carved_from_a_buffer_as_it_is_assembled(assets: Path, mode: str) -> None:
+    stage, pages = STAGES[-1], pages_of(mode, SHARE)
+    maker = BatchMaker(assets, share=SHARE)
+    batch = maker.ask(1, maker.see(1, mode, stage), mode, stage)
+    buffer = torch.zeros(2**25, dtype=torch.uint8)
+    carved, used = carve(buffer, mode, stage.pages[mode], pages)
+    assert carved.pages == batch.pages == pages
+    for own, drawn in zip(carved.tensors(), batch.tensors(), strict=True):
+        assert (own.shape, own.dtype) == (drawn.shape, drawn.dtype)
+        own.copy_(drawn)
+    again, _ = carve(buffer.clone(), mode, stage.pages[mode], pages)
+    assert_equal(again, batch)
+    assert not buffer[used:].any()
+    assert used < sum(each.nbytes for each in batch.tensors()) + 64 * len(batch.tensors())
 
 
 def test_sequences_are_shared_out_by_length() -> None:

@@ -158,7 +158,8 @@ def test_two_processes_are_one_training(run: Run) -> None:
     start = dict(Network().named_parameters())
     moved = [not weight.equal(start[name]) for name, weight in weights(alone).items()]
     assert sum(moved) > 0.3 * len(moved)
-    alone._update(next(alone._batches()), 0.1, Pace("cpu"))
+    with alone._feed() as feed:
+        alone._update(next(iter(feed)), 0.1, Pace("cpu"))
 
 
 def test_photographs_keep_padding_exact() -> None:
