@@ -59,9 +59,13 @@ def _load(arguments: list[str]) -> Any:
     from vllm.engine.arg_utils import EngineArgs
     from vllm.utils.argparse_utils import FlexibleArgumentParser
 
-    parser = EngineArgs.add_cli_args(FlexibleArgumentParser(allow_abbrev=False))
-    options, _ = parser.parse_known_args(arguments)
-    return LLM.from_engine_args(EngineArgs.from_cli_args(options))
+    class Parser(FlexibleArgumentParser):  # type: ignore[misc, valid-type]
+        # Called by parse_args() alone, which first brings names to their usual form.
+        def parse_known_args(self, *arguments: Any) -> tuple[Any, list[str]]:
+            return super().parse_known_args(*arguments)[0], []
+
+    parser = EngineArgs.add_cli_args(Parser(allow_abbrev=False))
+    return LLM.from_engine_args(EngineArgs.from_cli_args(parser.parse_args(arguments)))
 
 
 def _version() -> str:

@@ -40,7 +40,7 @@ def job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Job:
         batch_size=None,
         command=f"{program} --log",
         vllm_batch_size=512,
-        options="--api-server-count 4",
+        options="--api-server-count 4 --load_format dummy",
         scanned=False,
         probabilities=True,
         out=tmp_path / "figures.jsonl",
@@ -70,6 +70,7 @@ def test_each_mode_has_its_figures_with_the_lengths_that_were_asked_for(
     loaded = json.loads((tmp_path / "notes.json").read_text())
     assert loaded["model"] == str(TINY_MODEL)
     assert loaded["max_num_seqs"] == "512"
+    assert loaded["load_format"] == "dummy"
     assert loaded["logits_processors"].endswith(":NGramPerReqLogitsProcessor")
 
 
