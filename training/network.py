@@ -40,7 +40,7 @@ _HEAD_FILE = "characters.head"
 #: Files of at most this size each: some hosts take no larger ones.
 _SHARD_SIZE = "15MB"
 #: Height of the smallest print that the checkpoint reads, in pixels (docs/measurements/print-height.md).
-_SMALLEST_PRINT = 12
+_SMALLEST_PRINT = 14
 
 
 def published_config(vocabulary_size: int) -> dict[str, Any]:

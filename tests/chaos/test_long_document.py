@@ -12,6 +12,7 @@ import psutil
 import pytest
 from sqlalchemy import create_engine, text
 
+from airflow_deepseek_ocr.pipeline.page_writer import BATCH_PAGES
 from tests.chaos.audit import Version, audit
 from tests.chaos.documents import make_pdf
 from tests.chaos.engine import AHEAD, AT_ONCE
@@ -102,7 +103,8 @@ def test_the_next_try_reads_the_missing_pages_only(tmp_path: Path) -> None:
     again = Counter(second.pages("read"))
     assert again == Counter(missing)
     twice = set(first.pages("read")) & set(again)
-    assert len(twice) <= AT_ONCE + AHEAD + 2
+    # Those in progress, and those that waited for their transaction: longer on a busy host.
+    assert len(twice) <= AT_ONCE + AHEAD + BATCH_PAGES
     assert ended.result["pages"] == len(missing)
     assert ended.result["pages_resumed"] == len(stored)
     figures = {"stored when killed": len(stored), "read by the next try": len(again)}

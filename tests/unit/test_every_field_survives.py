@@ -142,6 +142,7 @@ MESSAGES = (
     messages.RenderRequest(3),
     messages.ExtractRequest(4),
     messages.AddTextRequest(5, 6),
+    messages.PictureRequest((5, 6), (7, 8), GREY),
     messages.CloseRequest(),
     messages.ProbeRequest(),
     messages.Ready(SandboxReport(7, ("seccomp filter: none",))),

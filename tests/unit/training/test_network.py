@@ -172,7 +172,7 @@ def test_the_configuration_has_published_fields_and_the_smallest_print(checkpoin
     golden = json.loads((ROOT / "tests" / "corpus" / "golden" / "config.json").read_text())
     for directory in (checkpoint, TINY_MODEL):
         config = json.loads((directory / "config.json").read_text())
-        assert config.pop(SMALLEST_PRINT) == 12
+        assert config.pop(SMALLEST_PRINT) == 14
         assert config.keys() <= golden.keys()
         assert config["language_config"].keys() <= golden["language_config"].keys()
         assert config["vision_config"].keys() <= golden["vision_config"].keys()
