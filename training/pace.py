@@ -70,6 +70,7 @@ class Pace:
 
         :raises FloatingPointError: if the loss is no longer finite.
         """
+        cpu_s = time.process_time() - self._cpu_since  # the following waits for the card
         modes = {}
         for mode, rows in self._figures.items():
             means = torch.stack(rows).mean(0).tolist()
@@ -80,7 +81,7 @@ class Pace:
         passed = time.monotonic() - self._since
         result: dict[str, Any] = {"modes": modes}
         if self._marks:
-            result |= self._speeds(passed) | self._shares(passed)
+            result |= self._speeds(passed) | self._shares(passed, cpu_s)
         self._start()
         return result
 
@@ -99,8 +100,7 @@ class Pace:
             "idle": round(max(0.0, 1 - (busy + averaging) / passed), 3),
         }
 
-    def _shares(self, passed: float) -> dict[str, float]:
-        cpu_s = time.process_time() - self._cpu_since
+    def _shares(self, passed: float, cpu_s: float) -> dict[str, float]:
         shares = {"host_ms": round(1000 * cpu_s / len(self._marks), 1)}
         if self._feed is not None:
             figures, workers = self._feed.figures(), max(1, self._feed.workers)

@@ -17,6 +17,7 @@ from training.curriculum import FULL_PAGES, HELD_OUT, MIXED_PAGES, STAGES, learn
 from training.network import AMBIGUOUS, CHARACTERS
 from training.sequences import IGNORED, Encoder, Question, group, misspelt, vision_rows
 from training.tokenizer import EOS, SPECIAL_TOKENS, build_tokenizer
+from training.train import _MEASURED_SHARES
 from training.views import View, stack
 
 SHARE = 0.04
@@ -93,6 +94,14 @@ def test_a_batch_is_carved_from_a_buffer_as_it_is_assembled(assets: Path, mode: 
     assert_equal(again, batch)
     assert not buffer[used:].any()
     assert used < sum(each.nbytes for each in batch.tensors()) + 64 * len(batch.tensors())
+
+
+def test_held_out_batches_need_no_compiling_of_their_own() -> None:
+    """A dimension of one would be compiled anew."""
+    buffer = torch.empty(2**30, dtype=torch.uint8, device="meta")
+    for mode, share in _MEASURED_SHARES.items():
+        batch, _ = carve(buffer, mode, STAGES[-1].pages[mode], pages_of(mode, share))
+        assert all(len(group.ids) > 1 for group in batch.sequences), mode
 
 
 def test_sequences_are_shared_out_by_length() -> None:

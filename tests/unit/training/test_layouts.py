@@ -8,6 +8,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from PIL import Image, ImageFilter
 
 from tests.unit.training.conftest import DEJAVU
 from training.assets import Typeface
@@ -190,6 +191,15 @@ def test_stretching_moves_everything_sideways(assets: PageAssets) -> None:
     for block, other in zip(page.blocks, back.blocks, strict=True):
         assert other.box == pytest.approx(block.box)
         assert [line.text for line in other.lines] == [line.text for line in block.lines]
+
+
+@pytest.mark.parametrize(
+    ("amount", "like"), [(1.0, ImageFilter.MinFilter(3)), (-1.0, ImageFilter.MaxFilter(3))]
+)
+def test_bleeding_print_equals_pillows_filters(amount: float, like: ImageFilter.RankFilter) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (40, 60), dtype=np.uint8)
+    image = Image.fromarray(levels)
+    assert np.array_equal(np.asarray(ink(image, amount)), np.asarray(image.filter(like)))
 
 
 def test_print_bleeds_and_fades(assets: PageAssets) -> None:

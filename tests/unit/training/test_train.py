@@ -94,6 +94,7 @@ def test_command_line(assets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert sum(mode["batches"] for mode in trained["modes"].values()) == 2
     assert measured["held_out"].keys() == {"small", "base"}
     assert measured["held_out"]["base"]["loss"] > 0
+    assert measured["measuring_s"] > 0
     assert (out / "checkpoint" / "model.safetensors.index.json").exists()
 
 
