@@ -53,6 +53,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--batch-share", type=float, default=1.0, help="of the usual pages in a batch"
     )
 
+    train.add_argument(
+        "--times-asked",
+        type=int,
+        default=2,
+        help="batches that ask about the same pages: more where cores are too few",
+    )
+
     background = commands.add_parser(
         "background", help="train on while other commands come and go; stop cleanly"
     )
@@ -253,6 +260,7 @@ def _train(options: argparse.Namespace) -> int:
         rates=options.rates,
         compiler=options.compiler,
         cards=options.cards,
+        times_asked=options.times_asked,
     )
     train(run)
     return 0

@@ -27,7 +27,7 @@ import torch
 from training import curriculum
 from training.batches import Batch, SeenPage, carve, pages_of
 from training.curriculum import PageSpec
-from training.schedule import APART, TIMES_ASKED, BatchSource, Schedule
+from training.schedule import BatchSource, Schedule
 
 #: Slots for each worker, beside those of batches that share their pages: long and short draws even out.
 _SLOTS_PER_WORKER = 4
@@ -144,7 +144,7 @@ class _Pool:
         self._draws = schedule.draws(first_step)
         self._next_draw = next(self._draws, None)
         size = _largest(schedule.share)
-        count = TIMES_ASKED * APART + _SLOTS_PER_WORKER * workers
+        count = schedule.turn + _SLOTS_PER_WORKER * workers
         # Anonymous memory, which forked processes share: /dev/shm is small in many containers.
         self._slots = torch.frombuffer(mmap.mmap(-1, size * count), dtype=torch.uint8)
         self._slots = self._slots.view(count, size)

@@ -10,7 +10,7 @@ from pathlib import Path
 from training.batches import Batch, BatchMaker, SeenPage, pages_of
 from training.curriculum import PageSpec, Stage, stage_at
 
-#: Batches that ask about the same pages.
+#: Batches that ask about the same pages, unless a run has more of them.
 TIMES_ASKED = 2
 #: How many steps lie between two of them.
 APART = 8
@@ -29,20 +29,27 @@ class Schedule:
     :param share: of the usual number of pages in a batch.
     :param rank: which of several trainers of one run: each has pages of its own, at the same step in
         the same mode.
+    :param times: how many batches ask about the same pages.
     """
 
     seed: int
     steps: int
     share: float = 1.0
     rank: int = 0
+    times: int = TIMES_ASKED
+
+    @property
+    def turn(self) -> int:
+        """Steps until all pages are others."""
+        return self.times * APART
 
     def drawn_at(self, step: int) -> int:
         """The step whose pages this step asks about: an earlier one, or itself."""
-        return step - step // APART % TIMES_ASKED * APART
+        return step - step // APART % self.times * APART
 
     def draws(self, first_step: int) -> Iterator[tuple[int, ...]]:
         """All steps from one on; together those about the same pages, in the order of the first of them."""
-        turn = TIMES_ASKED * APART
+        turn = self.turn
         for begin in range(first_step - first_step % turn, self.steps, turn):
             together = [
                 tuple(

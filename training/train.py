@@ -26,7 +26,7 @@ from training.optimizer import Optimizer
 from training.pace import Pace
 from training.photograph import photograph
 from training.replay import Replayed
-from training.schedule import Schedule
+from training.schedule import TIMES_ASKED, Schedule
 from training.state import Progress, RunState
 
 _LOG_EVERY, _MEASURE_EVERY = 50, 1000
@@ -71,6 +71,7 @@ class Run:
     :param compiler: a backend of torch.compile, such as ``inductor``, for the most frequent sizes of
         views; empty for none. It takes a minute before the first step, and nearly halves the others.
     :param cards: how many GPUs, or processes on a CPU; None for all GPUs.
+    :param times_asked: batches that ask about the same pages.
     """
 
     assets: Path
@@ -86,8 +87,11 @@ class Run:
     rates: str = "course"
     compiler: str = ""
     cards: int | None = None
+    times_asked: int = TIMES_ASKED
 
     def __post_init__(self) -> None:
+        if self.times_asked < 1:
+            raise ValueError(f"pages are asked about once at least, not {self.times_asked} times")
         if self.rates not in RATES:
             raise ValueError(f"no rates {self.rates!r}; there are {', '.join(RATES)}")
         if self.rates == "fall" and self.seconds is None:
@@ -223,7 +227,9 @@ class Trainer:
     def _feed(self) -> Feed:
         run = self.run
         workers = usual_workers(self.cards.count) if run.workers is None else run.workers
-        schedule = Schedule(run.seed, run.steps, run.batch_share, self.cards.rank)
+        schedule = Schedule(
+            run.seed, run.steps, run.batch_share, self.cards.rank, times=run.times_asked
+        )
         return Feed(run.assets, schedule, self.step, workers, self.device)
 
     def _rate(self, now: float, started: float) -> float:

@@ -79,6 +79,15 @@ def test_each_step_is_drawn_once_and_with_those_of_the_same_pages() -> None:
             assert [SCHEDULE.is_last(step) for step in steps] == [False] * (len(steps) - 1) + [True]
 
 
+def test_pages_may_be_asked_about_more_often() -> None:
+    thrice = Schedule(seed=1, steps=60, times=3)
+    assert list(thrice.draws(0))[:2] == [(0, 8, 16), (1, 9, 17)]
+    assert [thrice.drawn_at(step) for step in (0, 8, 16, 24, 32)] == [0, 0, 0, 24, 24]
+    once = Schedule(seed=1, steps=60, times=1)
+    assert list(once.draws(57)) == [(57,), (58,), (59,)]
+    assert all(once.is_last(step) for step in range(60))
+
+
 def test_cards_have_pages_of_their_own_in_the_same_mode(assets: Path) -> None:
     one, other = (Schedule(seed=1, steps=40, share=0.02, rank=rank) for rank in (0, 1))
     assert [one.mode(step) for step in range(40)] == [other.mode(step) for step in range(40)]
