@@ -266,8 +266,9 @@ class Scheduler:
         for page in running.values():
             page.seconds += share
         self._slots.leave([slot for slot, _, _ in finished])
-        for slot, written, text in finished:
-            page = running.pop(slot)
+        # All at once: between two outputs, the occupancy counts no page without blocks.
+        pages = [running.pop(slot) for slot, _, _ in finished]
+        for page, (_, written, text) in zip(pages, finished, strict=True):
             yield PageOutput(
                 key=page.key,
                 text=text,
