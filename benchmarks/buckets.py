@@ -78,12 +78,7 @@ def fill(
 
 
 def _filled(server: S3Server, name: str, paths: Sequence[Path]) -> Bucket:
-    address = {
-        "endpoint_url": server.endpoint_url,
-        "aws_access_key_id": server.access_key,
-        "aws_secret_access_key": server.secret_key,
-        "region_name": server.region,
-    }
+    address = server.client_arguments
     client = boto3.client("s3", **address)
     client.create_bucket(Bucket=name)
     for path in paths:

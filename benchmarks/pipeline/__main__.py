@@ -135,10 +135,7 @@ def _bucket(paths: list[Path], stack: ExitStack) -> dict[str, str]:
     server = stack.enter_context(moto_s3())
     client = boto3.client(
         "s3",
-        endpoint_url=server.endpoint_url,
-        aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key,
-        region_name=server.region,
+        **server.client_arguments,
     )
     client.create_bucket(Bucket="bench")
     for path in paths:

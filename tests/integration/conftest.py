@@ -89,10 +89,7 @@ def client(s3: S3Server, connect: Connect) -> Any:
     connect("aws_default", aws_connection(s3))
     return boto3.client(
         "s3",
-        endpoint_url=s3.endpoint_url,
-        region_name=s3.region,
-        aws_access_key_id=s3.access_key,
-        aws_secret_access_key=s3.secret_key,
+        **s3.client_arguments,
     )
 
 

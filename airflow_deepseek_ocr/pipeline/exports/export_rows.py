@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 
+from airflow_deepseek_ocr.concurrency.shared_calls import SharedCalls
 from airflow_deepseek_ocr.store.database import Database
 from airflow_deepseek_ocr.store.pages.exported_documents import ExportedFile, write_exports
+
+#: Documents of a transaction, at most: as many as threads export at once.
+_MOST_DOCUMENTS = 16
 
 
 class ExportRows:
@@ -21,8 +23,7 @@ class ExportRows:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._lock, self._transaction = threading.Lock(), threading.Lock()
-        self._waiting: list[tuple[int, Sequence[ExportedFile], Future[None]]] = []
+        self._calls = SharedCalls(self._write, lambda each: each[0], _MOST_DOCUMENTS, gather_s=0)
 
     def write(self, document_id: int, files: Sequence[ExportedFile]) -> None:
         """Store the files of a document, and return when they are stored.
@@ -31,24 +32,8 @@ class ExportRows:
         :param files: all its files.
         :raises DatabaseError: ``database_unavailable``, ``database_full``.
         """
-        stored: Future[None] = Future()
-        with self._lock:
-            self._waiting.append((document_id, files, stored))
-        with self._transaction:
-            self._write_all()
-        stored.result()
+        self._calls.call((document_id, files))
 
-    def _write_all(self) -> None:
-        """Store all that waits, unless the transaction before had it."""
-        with self._lock:
-            documents, self._waiting = self._waiting, []
-        if not documents:
-            return
-        try:
-            write_exports(self._database, [(number, files) for number, files, _ in documents])
-        except BaseException as error:
-            for _, _, stored in documents:
-                stored.set_exception(error)
-        else:
-            for _, _, stored in documents:
-                stored.set_result(None)
+    def _write(self, documents: Sequence[tuple[int, Sequence[ExportedFile]]]) -> list[None]:
+        write_exports(self._database, documents)
+        return [None] * len(documents)

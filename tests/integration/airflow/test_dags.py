@@ -44,10 +44,7 @@ def s3() -> Iterator[S3Server]:
 def client(s3: S3Server) -> Any:
     return boto3.client(
         "s3",
-        endpoint_url=s3.endpoint_url,
-        region_name=s3.region,
-        aws_access_key_id=s3.access_key,
-        aws_secret_access_key=s3.secret_key,
+        **s3.client_arguments,
     )
 
 

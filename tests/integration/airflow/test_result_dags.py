@@ -86,10 +86,7 @@ def test_pages_are_handed_on_as_json_lines(monkeypatch: pytest.MonkeyPatch) -> N
         define(monkeypatch, "aws_default", **connection)
         client = boto3.client(
             "s3",
-            endpoint_url=server.endpoint_url,
-            region_name=server.region,
-            aws_access_key_id=server.access_key,
-            aws_secret_access_key=server.secret_key,
+            **server.client_arguments,
         )
         client.create_bucket(Bucket="index")
         for _ in range(2):

@@ -118,10 +118,7 @@ def write_dags(directory: Path) -> Path:
 def upload(s3: S3Server) -> None:
     client = boto3.client(
         "s3",
-        endpoint_url=s3.endpoint_url,
-        region_name=s3.region,
-        aws_access_key_id=s3.access_key,
-        aws_secret_access_key=s3.secret_key,
+        **s3.client_arguments,
     )
     with closing(client):
         client.create_bucket(Bucket="documents")

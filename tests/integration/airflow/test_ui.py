@@ -73,10 +73,7 @@ def test_a_connection_filled_in_in_the_ui_reads_documents(
     with moto_s3() as s3:
         client = boto3.client(
             "s3",
-            endpoint_url=s3.endpoint_url,
-            region_name=s3.region,
-            aws_access_key_id=s3.access_key,
-            aws_secret_access_key=s3.secret_key,
+            **s3.client_arguments,
         )
         client.create_bucket(Bucket="documents")
         invoice = ROOT / "demo" / "documents" / "invoice.pdf"

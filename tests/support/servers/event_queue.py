@@ -21,10 +21,7 @@ def client_of(server: S3Server, service: str) -> Any:
     """Return a client of one of moto's services."""
     return boto3.client(
         service,
-        endpoint_url=server.endpoint_url,
-        region_name=server.region,
-        aws_access_key_id=server.access_key,
-        aws_secret_access_key=server.secret_key,
+        **server.client_arguments,
         config=Config(proxies={}, retries={"total_max_attempts": 1}),
     )
 

@@ -17,6 +17,16 @@ class S3Server:
     secret_key: str = field(repr=False)
     region: str
 
+    @property
+    def client_arguments(self) -> dict[str, str]:
+        """Arguments of a boto3 client of the server."""
+        return {
+            "endpoint_url": self.endpoint_url,
+            "region_name": self.region,
+            "aws_access_key_id": self.access_key,
+            "aws_secret_access_key": self.secret_key,
+        }
+
 
 def http_answers(port: int) -> bool:
     """Whether a server on a port of the loopback interface answers HTTP requests without an error."""

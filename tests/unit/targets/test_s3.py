@@ -22,10 +22,7 @@ def client() -> Iterator[Any]:
     with moto_s3() as server:
         yield boto3.client(
             "s3",
-            endpoint_url=server.endpoint_url,
-            region_name=server.region,
-            aws_access_key_id=server.access_key,
-            aws_secret_access_key=server.secret_key,
+            **server.client_arguments,
             config=Config(proxies={}, retries={"total_max_attempts": 1}),
         )
 

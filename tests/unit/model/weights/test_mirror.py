@@ -28,10 +28,7 @@ def client() -> Iterator[Any]:
     with moto_s3() as server:
         made = boto3.client(
             "s3",
-            endpoint_url=server.endpoint_url,
-            region_name=server.region,
-            aws_access_key_id=server.access_key,
-            aws_secret_access_key=server.secret_key,
+            **server.client_arguments,
         )
         made.create_bucket(Bucket="models")
         for name, content in (FILES | {"modeling.py": b"x", "old/config.json": b"{}"}).items():

@@ -22,9 +22,10 @@ FILE = ExportedFile("text", None, "document.txt", "s3://x/document.txt", "text/p
 def test_documents_that_wait_share_the_next_transaction(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go, written = threading.Event(), list[list[int]]()
+    began, go, written = threading.Event(), threading.Event(), list[list[int]]()
 
     def write(_: Any, documents: Sequence[tuple[int, Any]]) -> None:
+        began.set()
         assert go.wait(20)
         written.append(sorted(number for number, _ in documents))
 
@@ -32,9 +33,9 @@ def test_documents_that_wait_share_the_next_transaction(
     rows = ExportRows(store.database)
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(rows.write, 1, [FILE])]
-        eventually(lambda: rows._transaction.locked() and not rows._waiting)
+        assert began.wait(20)
         futures += [pool.submit(rows.write, number, [FILE]) for number in (2, 3, 4)]
-        eventually(lambda: len(rows._waiting) == 3)
+        eventually(lambda: len(rows._calls._waiting) == 3)
         go.set()
         for future in futures:
             future.result(20)
